@@ -1,0 +1,1 @@
+"""qqbus: QQ on a Redis stream."""

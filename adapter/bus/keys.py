@@ -1,0 +1,25 @@
+"""The names of all keys, made from one prefix (contract, first table)."""
+
+from dataclasses import dataclass
+
+GROUP = "adapter"
+CONSUMER = "adapter"  # one fixed name: what a crashed adapter had read is found by the next one
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under `prefix`."""
+
+    prefix: str = "qq"
+
+    def __call__(self, name: str) -> str:
+        """The key of that name: `inbound`, `outbound`, `results` and so on."""
+        return f"{self.prefix}:{name}"
+
+    def ledger(self, request: str) -> str:
+        """What is known of one request."""
+        return f"{self.prefix}:ledger:{request}"
+
+    def members(self, chat: str) -> str:
+        """The members of a group or discussion."""
+        return f"{self.prefix}:members:{chat}"

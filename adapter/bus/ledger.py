@@ -1,0 +1,97 @@
+"""What was asked, begun and done: the reason why nothing is sent twice and nothing goes unanswered."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgpack
+
+from adapter.bus.keys import GROUP
+from adapter.bus.streams import Bus, Fence
+
+# A repeat of an id is recognised for this long (contract).
+KEPT = 86_400
+# A request that was begun and never settled is forgotten after this: longer than any outage.
+BEGUN_KEPT = 7 * 86_400
+# A result stream of a worker's own lives this long after its last result.
+OWN_RESULTS_KEPT = 7 * 86_400
+
+
+class Begun(NamedTuple):
+    """The request may be sent now: attempt number, parts that have left, and their message ids."""
+
+    attempts: int
+    sent: int
+    messages: tuple[str, ...]
+
+
+class Unfinished(NamedTuple):
+    """An earlier process began it and did not tell how it ended."""
+
+    attempts: int
+    sent: int
+    messages: tuple[str, ...]
+
+
+class Done(NamedTuple):
+    """It has ended before; these are the fields of that result, name after value."""
+
+    result: tuple[str, ...]
+
+
+class Ledger:
+    """Requests by their ids. Every method may be repeated when its answer was lost."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def begin(
+        self, fence: Fence, request: str, entry: str, token: str, messages: Sequence[str], *, again: bool
+    ) -> Begun | Unfinished | Done:
+        """Write down that the first byte is about to leave. `again`: take up what was left unfinished."""
+        names = [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
+        args = [*fence, entry, token, ",".join(messages), len(messages), int(again), BEGUN_KEPT]
+        answer = await self._bus.call("begin", names, args)
+        if answer[0] == b"done":
+            return Done(tuple(_texts(msgpack.unpackb(answer[1], raw=True))))
+        kind = Begun if answer[0] == b"new" else Unfinished
+        left = tuple(answer[3].decode().split(",")) if answer[3] else ()
+        return kind(int(answer[1]), int(answer[2]), left)
+
+    async def step(self, fence: Fence, request: str, sent: int) -> None:
+        """So many parts have left."""
+        names = [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
+        await self._bus.call("step", names, [*fence, sent])
+
+    async def settle(
+        self,
+        fence: Fence,
+        request: str,
+        entry: str,
+        results: str,
+        result: Sequence[str],
+        *,
+        remember: bool,
+        dead: Sequence[str | bytes] = (),
+    ) -> bool:
+        """Publish the one result of an entry and acknowledge it. False where that had happened before.
+
+        `remember`: a repeat of the id within KEPT seconds gets this result. `dead`: the fields of an
+        entry for `qq:dead`.
+        """
+        bus = self._bus
+        lives = 0 if results == bus.keys("results") else OWN_RESULTS_KEPT
+        payload = msgpack.packb(
+            [*fence, GROUP, entry, KEPT if remember else 0, lives, result, dead], use_bin_type=False
+        )
+        names = [
+            bus.keys("ids:epoch"),
+            bus.keys.ledger(request),
+            bus.keys("outbound"),
+            results,
+            bus.keys("dead"),
+        ]
+        return bool(await bus.call("settle", names, [payload]))
+
+
+def _texts(values: Sequence[bytes]) -> list[str]:
+    return [value.decode() for value in values]

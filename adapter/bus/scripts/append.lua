@@ -1,0 +1,39 @@
+-- One batch into qq:inbound: epoch checked, seen ids dropped, `seq` given, entries added. All or nothing.
+-- KEYS  fence, seq hash, seen (newer), seen (older), inbound
+-- ARGV  msgpack [epoch, holder, account, expected seq, window, [[id, type, time, chat, sender, self, text, body] …]]
+-- Gives [added, last seq], or [-1, last seq] with nothing done where the server knows of fewer
+-- entries than it has confirmed before: it came back without its tail.
+local epoch, holder, account, expected, window, entries = unpack(cmsgpack.unpack(ARGV[1]))
+local refused = fence(KEYS[1], epoch, holder)
+if refused then return refused end
+local seq = tonumber(redis.call('HGET', KEYS[2], account) or '0')
+if seq < expected then return { -1, seq } end
+
+local ids, count = {}, #entries
+for i = 1, count do ids[i] = entries[i][1] end
+local newer = redis.call('SMISMEMBER', KEYS[3], unpack(ids))
+local older = redis.call('SMISMEMBER', KEYS[4], unpack(ids))
+local fresh, here = {}, {}
+epoch = string.format('%d', epoch)
+for i = 1, count do
+  local id = ids[i]
+  if newer[i] == 0 and older[i] == 0 and not here[id] then
+    here[id] = true
+    fresh[#fresh + 1] = id
+    seq = seq + 1
+    local e = entries[i]
+    redis.call('XADD', KEYS[5], '*', 'v', '1', 'id', id, 'type', e[2], 'time', e[3], 'account', account,
+      'epoch', epoch, 'seq', string.format('%.0f', seq), 'chat', e[4], 'sender', e[5], 'self', e[6],
+      'text', e[7], 'body', e[8])
+  end
+end
+if #fresh > 0 then
+  redis.call('HSET', KEYS[2], account, string.format('%.0f', seq))
+  redis.call('SADD', KEYS[3], unpack(fresh))
+  -- Two generations of ids bound the memory: when the newer one is full it becomes the older.
+  if redis.call('SCARD', KEYS[3]) >= window then
+    redis.call('UNLINK', KEYS[4])
+    redis.call('RENAME', KEYS[3], KEYS[4])
+  end
+end
+return { #fresh, seq }

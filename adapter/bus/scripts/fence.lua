@@ -1,0 +1,13 @@
+-- Put in front of every script that writes: an older epoch than the newest known is refused.
+-- A server that has lost its memory (flushed, rolled back) learns the epoch again from its holder.
+local function fence(key, epoch, holder)
+  local known = redis.call('HMGET', key, 'epoch', 'holder')
+  local newest = tonumber(known[1] or '0')
+  if newest > epoch or (newest == epoch and known[2] ~= holder) then
+    return redis.error_reply('FENCED epoch ' .. newest .. ' is held by another adapter')
+  end
+  if newest < epoch then
+    redis.call('HSET', key, 'epoch', epoch, 'holder', holder)
+  end
+  return nil
+end

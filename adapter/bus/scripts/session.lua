@@ -1,0 +1,11 @@
+-- A change of the session: one entry for the operator, and the figures that everybody may see.
+-- KEYS  fence, status, session
+-- ARGV  epoch, holder, session's bound, number of status fields and values, status …, session …
+local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
+if refused then return refused end
+local n = tonumber(ARGV[4])
+if n > 0 then redis.call('HSET', KEYS[2], unpack(ARGV, 5, 4 + n)) end
+if #ARGV > 4 + n then
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, 5 + n))
+end
+return 1

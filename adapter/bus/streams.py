@@ -1,0 +1,179 @@
+"""The Bus: one connection for commands, one for waiting, and each promise as one script call."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import msgpack
+import redis.asyncio as redis
+from redis.commands.core import AsyncScript
+from redis.exceptions import ResponseError
+
+from adapter.bus.connect import BLOCK_MS, READ_TIMEOUT, connect, is_no_group, translated
+from adapter.bus.keys import CONSUMER, GROUP, Keys
+from adapter.bus.scripts import source
+from adapter.envelope import Draft
+from adapter.errors import BusRefused
+
+# A script call this large blocks the server for about a millisecond.
+MAX_BATCH = 500
+# Ids remembered twice over: a copy of any of the last 32,768 events is recognised. About 8 MB at most.
+SEEN_WINDOW = 32_768
+SESSION_ENTRIES = 1_000
+MEMBERS_KEPT = 7 * 86_400
+OLDEST_SERVER = (6, 2)
+
+Entry = tuple[str, dict[bytes, bytes]]
+
+
+class Fence(NamedTuple):
+    """Who writes: the epoch of the lease and its holder's name."""
+
+    epoch: int
+    holder: str
+
+
+class Appended(NamedTuple):
+    """`added` entries, the last with number `seq`; `added` is -1 where the server lost its tail."""
+
+    added: int
+    seq: int
+
+
+class Bus:
+    """Redis as the adapter sees it. Everything raises BusUnavailable while Redis is away."""
+
+    def __init__(self, client: "redis.Redis", reader: "redis.Redis", keys: Keys) -> None:
+        self.client = client
+        self.reader = reader
+        self.keys = keys
+        self._scripts: dict[str, AsyncScript] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str | None, prefix: str) -> AsyncIterator["Bus"]:
+        """Make the clients; the first command connects."""
+        client, reader = connect(url), connect(url, timeout=READ_TIMEOUT)
+        try:
+            yield cls(client, reader, Keys(prefix))
+        finally:
+            await client.aclose()
+            await reader.aclose()
+
+    async def call(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        """Run a script of `scripts/`. Raises Fenced where a newer holder exists."""
+        script = self._scripts.get(name)
+        if script is None:
+            script = self._scripts[name] = self.client.register_script(source(name))
+        with translated():
+            return await script(keys=keys, args=args)
+
+    async def check(self) -> str:
+        """Refuse a server that cannot keep the promises; returns its name and version."""
+        with translated():
+            info: dict[str, Any] = await self.client.info("server")
+            memory: dict[str, Any] = await self.client.info("memory")
+        version = str(info.get("redis_version", "0"))
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
+            raise BusRefused(f"Redis {version} is too old: 6.2 or newer is needed")
+        policy = str(memory.get("maxmemory_policy", "noeviction"))
+        if policy.startswith("allkeys-"):
+            raise BusRefused(
+                f"this Redis may delete whole streams when memory is short (maxmemory-policy {policy}): "
+                "set maxmemory-policy to noeviction or volatile-ttl"
+            )
+        name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
+        return f"{name} {info.get('valkey_version', version)}"
+
+    async def append(self, fence: Fence, account: str, drafts: Sequence[Draft], expected: int) -> Appended:
+        """Add at most MAX_BATCH events in one step. Repeating it adds nothing twice."""
+        payload = msgpack.packb(
+            [fence.epoch, fence.holder, account, expected, SEEN_WINDOW, drafts], use_bin_type=False
+        )
+        key = self.keys
+        names = [key("ids:epoch"), key("ids:seq"), key("seen:new"), key("seen:old"), key("inbound")]
+        added, seq = await self.call("append", names, [payload])
+        return Appended(int(added), int(seq))
+
+    async def resume(self, fence: Fence, account: str, seq: int) -> int:
+        """Go on counting from `seq` where the server knows of less; returns what it knew."""
+        names = [self.keys("ids:epoch"), self.keys("ids:seq")]
+        return int(await self.call("resume", names, [*fence, account, seq]))
+
+    async def last_seq(self, account: str) -> int:
+        """The number of the newest event, 0 where there is none."""
+        with translated():
+            return int(await self.client.hget(self.keys("ids:seq"), account) or 0)
+
+    async def make_group(self, stream: str, group: str = GROUP) -> None:
+        """Make a consumer group that starts at the beginning, and its stream; fine if it is there."""
+        with translated():
+            try:
+                await self.client.xgroup_create(self.keys(stream), group, id="0", mkstream=True)
+            except ResponseError as exc:
+                if not str(exc).startswith("BUSYGROUP"):
+                    raise
+
+    async def pending(self, stream: str, after: str, count: int) -> list[Entry]:
+        """What this group had read before and not yet acknowledged, from an id on."""
+        return await self._read(stream, after, count, None)
+
+    async def fresh(self, stream: str, count: int) -> list[Entry]:
+        """New entries for the group; waits for BLOCK_MS at most. Never cancel it: entries would strand."""
+        return await self._read(stream, ">", count, BLOCK_MS)
+
+    async def _read(self, stream: str, after: str, count: int, block: int | None) -> list[Entry]:
+        with translated():
+            try:
+                answer: Any = await self.reader.xreadgroup(
+                    GROUP, CONSUMER, {self.keys(stream): after}, count=count, block=block
+                )
+            except ResponseError as exc:
+                if not is_no_group(exc):
+                    raise
+                answer = None
+                await self.make_group(stream)
+        # An entry that was deleted while pending comes back as an id alone.
+        entries = answer[0][1] if answer else []
+        return [(entry.decode(), fields or {}) for entry, fields in entries]
+
+    async def announce(
+        self, fence: Fence, status: Mapping[str, str], session: Mapping[str, str | bytes] | None = None
+    ) -> None:
+        """Write `qq:status`, and a change of the session to `qq:session`, in one step."""
+        flat: list[object] = [item for pair in status.items() for item in pair]
+        entry: list[object] = [item for pair in (session or {}).items() for item in pair]
+        names = [self.keys("ids:epoch"), self.keys("status"), self.keys("session")]
+        await self.call("session", names, [*fence, SESSION_ENTRIES, len(flat), *flat, *entry])
+
+    async def replace(
+        self, fence: Fence, key: str, rows: Iterable[tuple[str, bytes]], seconds: int = 0
+    ) -> None:
+        """Put a whole hash in place of the former one."""
+        flat = [item for pair in rows for item in pair]
+        await self.call("replace", [self.keys("ids:epoch"), key], [*fence, seconds, *flat])
+
+    async def hash(self, key: str) -> dict[str, bytes]:
+        """All of a hash."""
+        with translated():
+            rows: Any = await self.client.hgetall(key)
+        return {name.decode(): value for name, value in rows.items()}
+
+    async def put(self, key: str, rows: Mapping[str, bytes]) -> None:
+        """Add to a hash."""
+        if rows:
+            with translated():
+                await self.client.hset(key, mapping=dict[Any, Any](rows))
+
+    async def outbound_pending(self) -> int:
+        """How many requests wait or are being sent; -1 where the server cannot tell."""
+        with translated():
+            try:
+                groups: Any = await self.client.xinfo_groups(self.keys("outbound"))
+            except ResponseError:
+                return 0
+        for group in groups:
+            if group.get("name") == GROUP.encode():
+                lag = group.get("lag", 0)
+                return -1 if lag is None else int(lag) + int(group["pending"])
+        return 0

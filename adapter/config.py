@@ -1,0 +1,169 @@
+"""Config: every setting of the adapter in one frozen value, read from a mapping such as os.environ."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from adapter.errors import ConfigError
+
+DEFAULT_PORT = 6379
+PREFIX = re.compile(r"(\w[\w.-]*|\{\w[\w.-]*\})\Z", re.ASCII)
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the adapter runs by. Names of the variables are those of the contract."""
+
+    redis_url: str | None
+    prefix: str
+    state_dir: Path
+    login: str
+    account: str
+    password: str = field(repr=False)
+    smartqq_url: str | None
+    send_interval: float
+    chat_interval: float
+    lease: float
+    http: tuple[str, int] | None
+    raw: bool
+    log: str
+    log_level: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Config":
+        """Read all settings. Raises ConfigError naming the variable that is wrong."""
+        login = _choice(env, "QQBUS_LOGIN", "qr", ("qr", "password"))
+        account = _text(env, "QQBUS_ACCOUNT", "")
+        if account and not re.fullmatch(r"[1-9]\d{4,10}", account, re.ASCII):
+            raise ConfigError("QQBUS_ACCOUNT is not a QQ number: give 5 to 11 digits")
+        password = _password(env)
+        if login == "password" and not (account and password):
+            raise ConfigError(
+                "QQBUS_LOGIN=password needs QQBUS_ACCOUNT, and QQBUS_PASSWORD_FILE or QQBUS_PASSWORD"
+            )
+        return cls(
+            redis_url=_redis_url(env),
+            prefix=_matching(
+                env, "QQBUS_PREFIX", "qq", PREFIX, "letters, digits and . _ -, or {one such tag}"
+            ),
+            state_dir=_state_dir(env),
+            login=login,
+            account=account,
+            password=password,
+            smartqq_url=_http_origin(env, "QQBUS_SMARTQQ_URL"),
+            send_interval=_number(env, "QQBUS_SEND_INTERVAL", 3.0, 0.0, 3600.0),
+            chat_interval=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
+            lease=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
+            http=_http(env),
+            raw=_choice(env, "QQBUS_RAW", "0", ("0", "1")) == "1",
+            log=_choice(env, "QQBUS_LOG", "text", ("text", "json")),
+            log_level=_choice(env, "QQBUS_LOG_LEVEL", "INFO", LOG_LEVELS, fold=str.upper),
+        )
+
+
+def _text(env: Mapping[str, str], name: str, default: str) -> str:
+    return env.get(name, "").strip() or default
+
+
+def _choice(
+    env: Mapping[str, str],
+    name: str,
+    default: str,
+    choices: tuple[str, ...],
+    fold: Callable[[str], str] = str,
+) -> str:
+    value = fold(_text(env, name, default))
+    if value not in choices:
+        raise ConfigError(f"{name}={value!r} is not known: give one of {', '.join(choices)}")
+    return value
+
+
+def _matching(env: Mapping[str, str], name: str, default: str, form: re.Pattern[str], words: str) -> str:
+    value = _text(env, name, default)
+    if not form.match(value):
+        raise ConfigError(f"{name}={value!r} cannot be used: give {words}")
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
+    text = _text(env, name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise ConfigError(f"{name}={text!r} is not a number from {least:g} to {most:g}")
+    return value
+
+
+def _redis_url(env: Mapping[str, str]) -> str | None:
+    url = _text(env, "REDIS_URL", "")
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = "sentinel" in parts.scheme or parts.port  # .port raises ValueError for a bad one
+    except ValueError as exc:
+        # The address may hold a password: it is never repeated.
+        raise ConfigError("REDIS_URL has a port that is not a number from 1 to 65535") from exc
+    if parts.scheme not in REDIS_SCHEMES or not (parts.netloc or parts.path):
+        raise ConfigError(
+            "REDIS_URL is not understood: give redis://host:port, rediss://…, unix:///path "
+            "or redis+sentinel://host:port,host:port/name"
+        )
+    return url
+
+
+def _http_origin(env: Mapping[str, str], name: str) -> str | None:
+    url = _text(env, name, "")
+    if not url:
+        return None
+    parts = urlsplit(url)
+    try:
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.path.strip("/") or parts.query:
+        raise ConfigError(f"{name} is not an origin: give http://host:port without a path")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _state_dir(env: Mapping[str, str]) -> Path:
+    given = _text(env, "QQBUS_STATE_DIR", "")
+    if given:
+        return Path(given).expanduser().absolute()
+    base = _text(env, "XDG_STATE_HOME", "")
+    # An XDG path that is not absolute is to be ignored (XDG base directory specification).
+    root = (
+        Path(base)
+        if base and Path(base).is_absolute()
+        else Path(_text(env, "HOME", "~")).expanduser() / ".local/state"
+    )
+    return root / "qqbus"
+
+
+def _http(env: Mapping[str, str]) -> tuple[str, int] | None:
+    text = _text(env, "QQBUS_HTTP", "127.0.0.1:8710")
+    if text == "off":
+        return None
+    host, colon, port = text.rpartition(":")
+    name, port = ("PORT", env["PORT"].strip()) if env.get("PORT", "").strip() else ("QQBUS_HTTP", port)
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 – the highest port
+        raise ConfigError(
+            f"{name} is not an address: give host:port (PORT: the port alone), or QQBUS_HTTP=off"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _password(env: Mapping[str, str]) -> str:
+    path = _text(env, "QQBUS_PASSWORD_FILE", "")
+    if not path:
+        return env.get("QQBUS_PASSWORD", "")
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"QQBUS_PASSWORD_FILE={path!r} cannot be read: {type(exc).__name__}") from exc

@@ -1,0 +1,224 @@
+"""The contract's `qq:inbound` side: events become entries. Pure; requests are in request.py."""
+
+import re
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgpack
+
+from adapter.address import chat_token
+from adapter.events import (
+    Address,
+    Face,
+    Font,
+    Gap,
+    Image,
+    Markup,
+    Message,
+    Notice,
+    Party,
+    Place,
+    Segment,
+    SessionChange,
+    SessionState,
+    Text,
+    Unknown,
+    render,
+)
+
+# Deeper nesting than this in a raw value is cut: msgpack itself stops at 511.
+MAX_DEPTH = 100
+YEAR_9999 = 253_402_300_799.0
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_INT64, _UINT64 = -(2**63), 2**64
+
+# The states that every worker hears of; the others are the operator's (`qq:session`).
+ANNOUNCED = frozenset({SessionState.ONLINE, SessionState.OFFLINE, SessionState.KICKED})
+
+
+class Draft(NamedTuple):
+    """One entry of `qq:inbound` without what the append gives: `v`, `account`, `epoch`, `seq`."""
+
+    id: str
+    type: str
+    time: str
+    chat: str
+    sender: str
+    own: str
+    text: str
+    body: bytes
+
+
+class Origin(NamedTuple):
+    """What an event does not know about itself. `now` in seconds; `ordinal`: its place in the batch."""
+
+    account: str
+    epoch: int
+    now: float
+    ordinal: int = 0
+
+
+def message_draft(message: Message, place: Place, origin: Origin, *, raw: bool) -> Draft:
+    """The entry of a message. Shapes: contract, "qq:inbound"."""
+    segments = [segment_map(segment) for segment in message.segments]
+    packed = pack(segments)
+    body: dict[str, object] = {"segments": segments, "font": font_map(message.font), **_place_map(place)}
+    body["message_id"] = message.message_id
+    body["upstream"] = message.upstream
+    if raw:
+        body["raw"] = message.raw
+    ident = _event_id(origin, place, message.message_id, str(int(message.time)), packed)
+    kind = "temp" if place.chat is None else place.chat.kind.value
+    return Draft(
+        ident,
+        f"message.{kind}",
+        timestamp(message.time),
+        _chat_text(place.chat),
+        place.sender.id if place.sender else "",
+        "1" if message.own else "0",
+        clean(render(message.segments)),
+        pack(body),
+    )
+
+
+def notice_draft(notice: Notice, place: Place, origin: Origin, *, raw: bool) -> Draft:
+    """The entry of a notice. `body.data` is the notice's own content; unknown ones carry `raw`."""
+    body: dict[str, object] = _place_map(place)
+    body["message_id"] = notice.message_id
+    body["data"] = notice.data
+    body["upstream"] = notice.upstream
+    packed = pack([notice.kind, notice.text, notice.data])
+    if raw or notice.kind == "other":
+        body["raw"] = notice.raw
+    # Without a time of upstream's two equal notices are two events: the adapter's clock tells them apart.
+    told = notice.time is not None
+    time = notice.time if notice.time is not None else origin.now
+    stamp = str(int(time)) if told else f"{int(time * 1000)}-{origin.ordinal}"
+    return Draft(
+        _event_id(origin, place, notice.message_id or "0", stamp, packed),
+        f"notice.{notice.kind}",
+        timestamp(time),
+        _chat_text(place.chat),
+        place.sender.id if place.sender else "",
+        "1" if notice.own else "0",
+        clean(notice.text),
+        pack(body),
+    )
+
+
+def session_draft(event: SessionChange | Gap, origin: Origin) -> Draft:
+    """The entry of a session event that concerns every worker."""
+    match event:
+        case Gap(since, until, reason):
+            kind, text = (
+                "gap",
+                f"messages between {timestamp(since)} and {timestamp(until)} may be lost: {reason}",
+            )
+            body: dict[str, object] = {"since": timestamp(since), "until": timestamp(until), "reason": reason}
+        case SessionChange(state, reason, detail, nick=nick):
+            kind, text = state.value, " – ".join(filter(None, (f"session {state.value}", reason)))
+            body = {"reason": reason, "detail": detail, "nick": nick}
+    ident = f"{origin.account}.-.{kind}.{origin.epoch}.{int(origin.now * 1000)}-{origin.ordinal}"
+    return Draft(ident, f"session.{kind}", timestamp(origin.now), "", "", "0", clean(text), pack(body))
+
+
+def segment_map(segment: Segment) -> dict[str, object]:
+    """A segment under its OneBot name. Absent values are left out."""
+    match segment:
+        case Text(text) | Markup(text):
+            return {"type": "text", "data": {"text": text}}
+        case Face(number, name):
+            return {"type": "face", "data": {"id": number, "name": name}}
+        case Image(kind, name, file_id, key, server, file_path):
+            known = {"name": name, "file_id": file_id, "key": key, "server": server, "file_path": file_path}
+            return {"type": "image", "data": {"kind": kind, **{k: v for k, v in known.items() if v}}}
+        case Unknown(raw):
+            return {"type": "unknown", "data": {"raw": raw}}
+
+
+def font_map(font: Font | None) -> dict[str, object] | None:
+    """A font as the contract writes it."""
+    if font is None:
+        return None
+    return {"name": font.name, "size": font.size, "style": list(font.style), "color": font.color}
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339, UTC, milliseconds. A time no calendar holds becomes 1970: upstream may send anything."""
+    whole, milli = divmod(round(seconds * 1000), 1000) if 0 <= seconds <= YEAR_9999 else (0, 0)
+    return f"{_second(whole)}.{milli:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def clean(text: str) -> str:
+    """Valid UTF-8: a lone surrogate becomes U+FFFD."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def pack(value: object) -> bytes:
+    """The value in msgpack, whatever upstream put into it. Texts become valid UTF-8."""
+    try:
+        return msgpack.packb(value)  # type: ignore[no-any-return]
+    except (UnicodeEncodeError, OverflowError, ValueError, TypeError):
+        return msgpack.packb(_tame(value, MAX_DEPTH))  # type: ignore[no-any-return]
+
+
+def _tame(value: object, depth: int) -> object:  # noqa: PLR0911 – one line a type reads best
+    if depth == 0:
+        return "…"
+    match value:
+        case str():
+            return clean(value)
+        case bool() | float() | bytes() | None:
+            return value
+        case int():
+            return value if _INT64 <= value < _UINT64 else str(value)
+        case Mapping():
+            return {clean(str(key)): _tame(item, depth - 1) for key, item in value.items()}
+        case list() | tuple():
+            return [_tame(item, depth - 1) for item in value]
+        case _:
+            return clean(str(value))
+
+
+def _event_id(origin: Origin, place: Place, message_id: str, stamp: str, content: bytes) -> str:
+    sender = place.sender.id if place.sender else "0"
+    check = zlib.crc32(content)
+    digest = (check ^ check >> 16) & 0xFFFF
+    return f"{origin.account}.{chat_token(place.chat)}.{sender}.{message_id}.{stamp}.{digest:04x}"
+
+
+def _place_map(place: Place) -> dict[str, object]:
+    chat: dict[str, object] | None = None
+    if place.chat is not None:
+        party = place.party or Party(place.chat.id)
+        chat = {
+            "type": place.chat.kind.value,
+            "id": place.chat.id,
+            "name": party.name,
+            "identity": party.identity.value,
+        }
+        if place.chat.via is not None:
+            chat["via"] = {"type": place.chat.via.kind.value, "id": place.chat.via.id}
+    return {"chat": chat, "sender": None if place.sender is None else _party_map(place.sender)}
+
+
+def _party_map(party: Party) -> dict[str, object]:
+    known: dict[str, object] = {"id": party.id, "name": party.name}
+    if party.card:
+        known["card"] = party.card
+    if party.qq:
+        known["qq"] = party.qq
+    known["identity"] = party.identity.value
+    return known
+
+
+def _chat_text(chat: Address | None) -> str:
+    return "" if chat is None else str(chat)

@@ -1,0 +1,72 @@
+"""The errors of qqbus. A leaf exists only where some caller acts on it.
+
+QQBusError
+├── ConfigError            a setting is wrong: name the variable, exit 2
+├── SchemaError            a request cannot be read: `rejected`, and its entry goes to qq:dead
+├── BusError
+│   ├── BusUnavailable     Redis is away, loading, read-only or full: spool, try again
+│   ├── BusRefused         this Redis must not be used (eviction policy, too old): exit 3 in words
+│   └── Fenced             a newer holder of the lease exists: stop touching the bus
+└── UpstreamError
+    ├── ProtocolError      upstream's bytes make no sense
+    ├── TransportError     no answer, or half of one
+    └── LoginRefused       upstream will not let this account in: only a person can help
+"""
+
+
+class QQBusError(Exception):
+    """Whatever qqbus raises on purpose."""
+
+
+class ConfigError(QQBusError):
+    """A setting is wrong; the text names the variable and what it should hold."""
+
+
+class SchemaError(QQBusError):
+    """A request on the bus cannot be read.
+
+    `code` is the result's code: `schema.invalid`, `content.empty` or `content.toolong`.
+    """
+
+    def __init__(self, detail: str, code: str = "schema.invalid") -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class BusError(QQBusError):
+    """Redis did not do what was asked."""
+
+
+class BusUnavailable(BusError):  # noqa: N818 – a state of the bus, not a mistake
+    """Redis is away, loading, read-only or out of memory. Trying again later may help."""
+
+
+class BusRefused(BusError):  # noqa: N818 – likewise
+    """This Redis must not be used; the text says which of its settings to change."""
+
+
+class Fenced(BusError):  # noqa: N818 – likewise
+    """A newer holder of the lease exists. What was asked for has not been done."""
+
+
+class UpstreamError(QQBusError):
+    """The network did not do what was asked."""
+
+
+class ProtocolError(UpstreamError):
+    """Upstream's answer cannot be understood. Never quotes what may be a secret."""
+
+
+class TransportError(UpstreamError):
+    """No answer, or half of one.
+
+    `sent` tells whether the request may have reached upstream: a send that may have is ambiguous.
+    """
+
+    def __init__(self, detail: str, *, sent: bool) -> None:
+        super().__init__(detail)
+        self.sent = sent
+
+
+class LoginRefused(UpstreamError):  # noqa: N818 – the field's word
+    """Upstream will not let this account in; the text is upstream's own."""

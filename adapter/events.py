@@ -1,0 +1,346 @@
+"""The vocabulary of qqbus: what travels between the rooms, as frozen values and nothing else.
+
+Ids are decimal strings. Where an `Address` or `sender` comes from an upstream it holds upstream's
+momentary ids; once the directory has looked at it, stable ids (contract, "Addresses").
+Times are seconds since 1970, UTC.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+CONTRACT_VERSION: Final = "1"
+
+
+class ChatKind(StrEnum):
+    """What an address names."""
+
+    FRIEND = "friend"
+    GROUP = "group"
+    DISCUSS = "discuss"
+    TEMP = "temp"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A conversation: `friend:1`, `group:2`, `discuss:3` or `temp:4@group:2`."""
+
+    kind: ChatKind
+    id: str
+    via: "Address | None" = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}" if self.via is None else f"{self.kind}:{self.id}@{self.via}"
+
+
+# --- content -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text, to be taken literally."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Markup:
+    """Text of a request in which `[名称]` stands for the face of that name. Never received."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A built-in emoticon: upstream's number and its name without brackets."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture and what is needed to fetch it. `kind`: `cface`, `offpic` or `missing`."""
+
+    kind: str
+    name: str = ""
+    file_id: str = ""
+    key: str = ""
+    server: str = ""
+    file_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An element nobody has described yet, as upstream gave it."""
+
+    raw: object
+
+
+Segment = Text | Markup | Face | Image | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Font:
+    """How the sender's client showed the text. `style`: bold, italic, underline as 0 or 1."""
+
+    name: str
+    size: int
+    style: tuple[int, int, int]
+    color: str
+
+
+def render(segments: tuple[Segment, ...]) -> str:
+    """The plain text of some segments: faces as `[名称]`, pictures as `[图片]`."""
+    parts: list[str] = []
+    for segment in segments:
+        match segment:
+            case Text(text) | Markup(text):
+                parts.append(text)
+            case Face(name=name):
+                parts.append(f"[{name}]")
+            case Image():
+                parts.append("[图片]")
+            case Unknown():
+                parts.append("[未识别内容]")
+    return "".join(parts)
+
+
+# --- what an upstream tells --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Somebody said something. `own`: the own account did, here or on another device.
+
+    `qq` is the sender's permanent number where upstream tells it. `upstream` holds the network's
+    own integers; `raw` the value as received.
+    """
+
+    chat: Address
+    sender: str
+    time: float
+    segments: tuple[Segment, ...]
+    message_id: str
+    font: Font | None = None
+    own: bool = False
+    qq: str = ""
+    upstream: Mapping[str, object] = field(default_factory=dict)
+    raw: object | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Anything upstream tells that is not a message. `kind` is the type after `notice.`.
+
+    `time` is None where upstream gives none. `data` is the notice's own content, ready for the bus.
+    """
+
+    kind: str
+    text: str
+    chat: Address | None = None
+    sender: str = ""
+    time: float | None = None
+    message_id: str = ""
+    own: bool = False
+    data: Mapping[str, object] = field(default_factory=dict)
+    upstream: Mapping[str, object] = field(default_factory=dict)
+    raw: object | None = None
+
+
+class SessionState(StrEnum):
+    """Where the session with upstream stands (contract, `qq:session`)."""
+
+    STARTING = "starting"
+    QR = "qr"
+    SCANNED = "scanned"
+    CAPTCHA = "captcha"
+    ONLINE = "online"
+    RELINKING = "relinking"
+    OFFLINE = "offline"
+    KICKED = "kicked"
+    STANDBY = "standby"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What a person has to look at: a QR code or a captcha. A credential: never logged."""
+
+    picture: bytes = field(repr=False)
+    text: str = field(repr=False, default="")
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChange:
+    """The session moved to another state. `renewed`: upstream's momentary ids are all new."""
+
+    state: SessionState
+    reason: str = ""
+    detail: str = ""
+    account: str = ""
+    nick: str = ""
+    renewed: bool = False
+    challenge: Challenge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Upstream may have lost messages between these two times."""
+
+    since: float
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A friend, group, discussion or member. `id` is momentary, `qq` the permanent number if known.
+
+    `name` is what to show: mark before card before nick. `data` holds what else is known, ready
+    for the bus (category, card, online state, …); `code` a second id some networks want.
+    """
+
+    id: str
+    name: str
+    nick: str = ""
+    mark: str = ""
+    qq: str = ""
+    code: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+class ListKind(StrEnum):
+    """Which list of contacts."""
+
+    FRIENDS = "friends"
+    GROUPS = "groups"
+    DISCUSSES = "discusses"
+    MEMBERS = "members"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactList:
+    """A whole list: what is not in it is gone. `of` is the chat whose members these are."""
+
+    kind: ListKind
+    contacts: tuple[Contact, ...]
+    of: Address | None = None
+
+
+UpstreamEvent = Message | Notice | SessionChange | Gap | ContactList
+Batch = tuple[UpstreamEvent, ...]
+
+
+# --- who is who, once the directory has looked -------------------------------------------------
+
+
+class Identity(StrEnum):
+    """How surely a stable id names the same contact as before: by its number, by a name, not at all."""
+
+    EXACT = "exact"
+    MATCHED = "matched"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A contact by its stable id."""
+
+    id: str
+    name: str = ""
+    identity: Identity = Identity.SESSION
+    card: str = ""
+    qq: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was said and by whom, in stable ids. `party` is what `chat` names."""
+
+    chat: Address | None = None
+    party: Party | None = None
+    sender: Party | None = None
+
+
+# --- sending -----------------------------------------------------------------------------------
+
+
+class Delivery(StrEnum):
+    """What to do about an attempt that may or may not have arrived."""
+
+    AT_MOST_ONCE = "at-most-once"
+    AT_LEAST_ONCE = "at-least-once"
+
+
+class Priority(StrEnum):
+    """Who goes first when several wait."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class Status(StrEnum):
+    """How a request ended."""
+
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """One readable entry of `qq:outbound`. `to` holds stable ids; `results` is a whole key."""
+
+    entry: str
+    id: str
+    to: Address
+    segments: tuple[Segment, ...]
+    font: Font | None = None
+    expires: float | None = None
+    cause: str = ""
+    delivery: Delivery = Delivery.AT_MOST_ONCE
+    priority: Priority = Priority.NORMAL
+    results: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One message as upstream will take it. `content` is the network's own form, opaque to others.
+
+    A retry keeps `message_id`; a new message never reuses one.
+    """
+
+    content: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one part: `status` is sent, unknown or failed; `code` as in the contract."""
+
+    status: Status
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """How one entry of `qq:outbound` ended. `to` is the address as far as it could be read."""
+
+    entry: str
+    id: str
+    to: str
+    status: Status
+    code: str
+    detail: str = ""
+    attempts: int = 0
+    sent: int = 0
+    total: int = 0
+    message_id: str = ""
+    replayed: bool = False

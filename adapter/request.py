@@ -1,0 +1,214 @@
+"""The contract's `qq:outbound` and `qq:results`: entries become requests, results become entries. Pure."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import msgpack
+
+from adapter.address import chat_of_event, parse_address
+from adapter.envelope import clean, timestamp
+from adapter.errors import SchemaError
+from adapter.events import (
+    CONTRACT_VERSION,
+    Address,
+    Delivery,
+    Face,
+    Font,
+    Image,
+    Markup,
+    Priority,
+    Segment,
+    SendRequest,
+    SendResult,
+    Text,
+    Unknown,
+)
+
+# About fifty messages of SmartQQ, or two and a half minutes of talking at its pace.
+MAX_CONTENT = 36_000
+MAX_SEGMENTS = 1_000
+MAX_DETAIL = 500
+MAX_BODY = 256 * 1024
+
+_ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_COLOR = re.compile(r"[0-9A-Fa-f]{6}", re.ASCII)
+_MAX_FONT_SIZE = 200
+_CENTURY = 3_200_000_000.0  # seconds; a longer time to live is a mistake
+
+Fields = Mapping[bytes, bytes]
+_Choice = TypeVar("_Choice", Delivery, Priority)
+
+
+def request_id(entry: str, fields: Fields) -> str:
+    """The idempotency key of an entry, also of one that cannot be read otherwise."""
+    given = fields.get(b"id", b"").decode("ascii", "replace")
+    return given if _ID.fullmatch(given) else f"entry:{entry}"
+
+
+def result_stream(fields: Fields, prefix: str) -> str:
+    """Where the result of an entry belongs; the default stream where the entry names none properly."""
+    name = fields.get(b"results", b"").decode("ascii", "replace")
+    head = f"{prefix}:results:"
+    return name if name.startswith(head) and _NAME.fullmatch(name[len(head) :]) else f"{prefix}:results"
+
+
+def decode_request(entry: str, fields: Fields, prefix: str) -> SendRequest:
+    """Read one entry of `qq:outbound` (contract). Raises SchemaError saying what to change."""
+    ident = _text(fields, "id")
+    if ident and not _ID.fullmatch(ident):
+        raise SchemaError("id is not 1 to 128 characters of A-Z a-z 0-9 . _ : / @ -")
+    results = _text(fields, "results")
+    if results and results != result_stream(fields, prefix):
+        raise SchemaError(f"results is not {prefix}:results:<name> with a name of A-Z a-z 0-9 . _ -")
+    segments, font = _content(fields)
+    return SendRequest(
+        entry=entry,
+        id=request_id(entry, fields),
+        to=_target(_text(fields, "to")),
+        segments=segments,
+        font=font,
+        expires=_expires(entry, _text(fields, "expires")),
+        cause=_text(fields, "cause")[:MAX_DETAIL],
+        delivery=_one_of(fields, "delivery", Delivery, Delivery.AT_MOST_ONCE),
+        priority=_one_of(fields, "priority", Priority, Priority.NORMAL),
+        results=result_stream(fields, prefix),
+    )
+
+
+def encode_result(result: SendResult, account: str, epoch: int, now: float) -> list[str]:
+    """The fields of a result, name after value, in the contract's order."""
+    return [
+        *("v", CONTRACT_VERSION),
+        *("id", result.id),
+        *("entry", result.entry),
+        *("time", timestamp(now)),
+        *("account", account),
+        *("epoch", str(epoch)),
+        *("to", clean(result.to)),
+        *("status", result.status.value),
+        *("code", result.code),
+        *("detail", clean(result.detail[:MAX_DETAIL])),
+        *("attempts", str(result.attempts)),
+        *("parts", f"{result.sent}/{result.total}"),
+        *("message_id", result.message_id),
+        *("replayed", "1" if result.replayed else "0"),
+    ]
+
+
+def _text(fields: Fields, name: str) -> str:
+    try:
+        return fields.get(name.encode(), b"").decode()
+    except UnicodeDecodeError as exc:
+        raise SchemaError(f"{name} is not UTF-8") from exc
+
+
+def _target(to: str) -> Address:
+    if not to:
+        raise SchemaError("to is missing: give an address, or reply:<event id>")
+    return chat_of_event(to[6:]) if to.startswith("reply:") else parse_address(to)
+
+
+def _one_of(fields: Fields, name: str, kind: type[_Choice], default: _Choice) -> _Choice:
+    value = _text(fields, name)
+    try:
+        return kind(value) if value else default
+    except ValueError as exc:
+        raise SchemaError(f"{name} is not one of {', '.join(kind)}") from exc
+
+
+def _expires(entry: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        return _moment(text)
+    if not (math.isfinite(seconds) and 0 <= seconds <= _CENTURY):
+        raise SchemaError("expires is not a number of seconds from 0 up")
+    return int(entry.partition("-")[0]) / 1000 + seconds
+
+
+def _moment(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise SchemaError("expires has no time zone: end it in Z")
+        return moment.timestamp()
+    except (ValueError, OverflowError) as exc:
+        raise SchemaError("expires is neither an RFC 3339 time nor a number of seconds") from exc
+
+
+def _content(fields: Fields) -> tuple[tuple[Segment, ...], Font | None]:
+    text, body = _text(fields, "text"), fields.get(b"body", b"")
+    if text and body:
+        raise SchemaError("text and body are both given: give one of them")
+    if not body:
+        segments: tuple[Segment, ...] = (Markup(text),)
+        font = None
+    else:
+        segments, font = _read_body(body)
+    size = 0
+    blank = True
+    for segment in segments:
+        if isinstance(segment, Text | Markup):
+            size += len(segment.text.encode())
+            blank = blank and not segment.text.strip()
+        else:
+            size += 16
+            blank = False
+    if blank:
+        raise SchemaError("there is nothing to say: text or body is missing or blank", "content.empty")
+    if size > MAX_CONTENT:
+        raise SchemaError(f"content of {size} bytes is over the limit of {MAX_CONTENT}", "content.toolong")
+    return segments, font
+
+
+def _read_body(body: bytes) -> tuple[tuple[Segment, ...], Font | None]:
+    if len(body) > MAX_BODY:
+        raise SchemaError(f"body of {len(body)} bytes is over the limit of {MAX_BODY}", "content.toolong")
+    try:
+        value = json.loads(body) if body[:1] == b"{" else msgpack.unpackb(body)
+        # A lone surrogate can be written in JSON but not sent.
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as exc:
+        raise SchemaError("body is neither a msgpack map nor a JSON object of valid UTF-8") from exc
+    if not isinstance(value, dict):
+        raise SchemaError("body is not a map")
+    items = value.get("segments")
+    if not isinstance(items, list) or len(items) > MAX_SEGMENTS:
+        raise SchemaError(f"body.segments is not a list of at most {MAX_SEGMENTS} segments")
+    return tuple(_segment(index, item) for index, item in enumerate(items)), _font(value.get("font"))
+
+
+def _segment(index: int, item: object) -> Segment:
+    where = f"body.segments[{index}]"
+    match item:
+        case {"type": "text", "data": {"text": str(text)}}:
+            return Text(text)
+        case {"type": "face", "data": {"id": int(number)}} if not isinstance(number, bool):
+            return Face(number, "")
+        case {"type": "face", "data": {"id": str(number)}} if number.isascii() and number.isdecimal():
+            return Face(int(number[:9]), "")
+        case {"type": "image", "data": {}}:
+            return Image("outgoing")
+        case {"type": str(kind), "data": {}} if kind not in {"text", "face"}:
+            return Unknown(kind)
+        case _:
+            raise SchemaError(f"{where} is not a segment: give {{type, data}} with the data of its type")
+
+
+def _font(value: object) -> Font | None:
+    match value:
+        case None:
+            return None
+        case {"name": str(name), "size": int(size), "style": [a, b, c], "color": str(color)} if (
+            {a, b, c} <= {0, 1} and 0 < size <= _MAX_FONT_SIZE and _COLOR.fullmatch(color) and len(name) <= 64  # noqa: PLR2004
+        ):
+            return Font(name, size, (int(a), int(b), int(c)), color)
+        case _:
+            raise SchemaError("body.font is not {name, size, style [bold, italic, underline], color RRGGBB}")

@@ -1,0 +1,61 @@
+"""The seam to a network: what the corridors expect of one, and how patiently to try again."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Protocol
+
+from adapter.events import Address, Batch, Font, Outcome, Part, Segment
+
+
+class Upstream(Protocol):
+    """One account on one network."""
+
+    network: str
+
+    def events(self) -> AsyncGenerator[Batch, None]:
+        """Log in and stay in for as long as this is iterated; an empty batch is a sign of life.
+
+        The network is asked for more only when the next batch is asked for: whatever has been
+        yielded is the caller's, and is stored before upstream may forget it. Cancelling waits for an
+        answer that has begun to arrive, and yields it. Raises LoginRefused when only a person can help.
+        """
+        ...
+
+    async def connected(self) -> None:
+        """Wait until messages can be sent."""
+        ...
+
+    def prepare(self, segments: tuple[Segment, ...], font: Font | None) -> tuple[Part, ...]:
+        """Cut content into messages of the size the network takes, each with its message id.
+
+        Raises SchemaError where the network has no way to say it.
+        """
+        ...
+
+    async def send(self, to: Address, part: Part) -> Outcome:
+        """Send one message to an address in momentary ids. Never raises for a refusal."""
+        ...
+
+    async def login(self) -> None:
+        """Ask for a fresh QR code, or try the password again."""
+        ...
+
+    async def logout(self) -> None:
+        """Leave the network, and stay away until `login`."""
+        ...
+
+    async def refresh(self) -> None:
+        """Load all contacts again; they arrive as events."""
+        ...
+
+
+def backoff(
+    jitter: Callable[[], float], *, first: float = 0.5, factor: float = 2.0, most: float = 60.0
+) -> Iterator[float]:
+    """Delays in seconds between tries, growing to `most`, each shortened by up to a half at random.
+
+    `jitter` returns numbers in [0, 1). A fresh iterator is the reset after a success.
+    """
+    delay = first
+    while True:
+        yield delay * (1.0 - jitter() / 2)
+        delay = min(delay * factor, most)

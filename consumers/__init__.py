@@ -1,0 +1,1 @@
+"""Workers that live on the bus, and the runtime they share."""
