@@ -1,0 +1,153 @@
+"""The channel hosts d.web2 and d1.web2: login2, the long poll, who is online; sends are in `sending`."""
+
+from dataclasses import replace
+from typing import Any
+
+from . import gates
+from .call import Call, FormError, Reply, failure, json_reply, ok, text_reply
+from .faults import POLL
+from .identity import Kind
+from .network import Network
+from .world import Person
+
+_STATUSES = frozenset({"online", "hidden", "busy", "away", "callme", "silent", "off", "offline"})
+
+
+def form(net: Network, call: Call) -> dict[str, Any]:
+    """Return `r`, or refuse a body that has none."""
+    try:
+        return call.r()
+    except FormError as exc:
+        raise gates.refuse(gates.BAD_FORM, net) from exc
+
+
+def login2(net: Network, call: Call) -> Reply:
+    """Open the channel. With the former psessionid it is a relink, which keeps the momentary ids."""
+    gates.channel_host(net, call)
+    gates.headers(net, call)
+    r = form(net, call)
+    gates.client_id(net, r)
+    grant = gates.cookies(net, call, 103)
+    if r.get("ptwebqq", "") != grant.ptwebqq:
+        raise gates.refuse(gates.BAD_COOKIES, net)
+    former, status = r.get("psessionid"), r.get("status", "online")
+    session = net.open_session(grant, former if isinstance(former, str) else "", str(status))
+    net.journal.changed.beat()
+    result = {
+        "uin": net.account,
+        "cip": 1962939402,
+        "index": 1075,
+        "port": 47450,
+        "status": session.status,
+        "vfwebqq": grant.decoy,
+        "psessionid": session.psessionid,
+        "user_state": 0,
+        "f": 0,
+    }
+    return ok(result if net.options.profile == "e1" else dict(sorted(result.items())), net.options)
+
+
+async def poll2(net: Network, call: Call) -> Reply:
+    """Answer with what waits, as soon as something does, or with nothing after `poll_seconds`."""
+    r = form(net, call)
+    gates.client_id(net, r)
+    remaining = True
+    while True:
+        refused = _poll_refusal(net, call, r)
+        if refused is not None:
+            return refused
+        if len(net.mailbox):
+            return _batch(net)
+        if not remaining:
+            return text_reply(net.options.empty_poll, net.options, None)
+        remaining = await net.mailbox.park(net.options.poll_seconds)
+        if remaining and (planned := net.faults.next(POLL)):
+            return Reply(planned=planned)
+
+
+def _poll_refusal(net: Network, call: Call, r: dict[str, Any]) -> Reply | None:
+    farewell = net.sessions.farewells.pop(str(r.get("psessionid")), None)
+    if farewell is not None:
+        return _messages(net, [farewell])
+    gates.channel(net, call, r.get("psessionid"))
+    session = net.sessions.current
+    if session is not None and not session.ready and net.options.need_online:
+        return failure(103, net.options)
+    return None
+
+
+def _batch(net: Network) -> Reply:
+    letters = net.mailbox.take(net.options.max_batch)
+    texts = [letter.text for letter in letters]
+    if net.options.newest_first:
+        texts.reverse()
+    return replace(_messages(net, texts), letters=letters)
+
+
+def _messages(net: Network, texts: list[str]) -> Reply:
+    joined = ",".join(texts)
+    if net.options.profile == "e1":
+        return text_reply(f'{{"retcode":0,"result":[{joined}]}}', net.options, 0)
+    return text_reply(f'{{"result":[{joined}],"retcode":0}}', net.options, 0)
+
+
+def online_buddies(net: Network, call: Call) -> Reply:
+    """Tell which friends are online. It is also the probe that makes a new session usable."""
+    gates.channel(net, call, call.query.get("psessionid"))
+    if net.sessions.current is not None:
+        net.sessions.current.ready = True
+    friends = [friend.person for friend in net.world.friends.values()]
+    return ok([presence(net, person) for person in friends if person.status != "offline"], net.options)
+
+
+def presence(net: Network, person: Person) -> dict[str, Any]:
+    """Return how somebody is online."""
+    uin = net.ids.of(Kind.PERSON, person.qq)
+    return {"client_type": person.client_type, "status": person.status, "uin": uin}
+
+
+def recent_list(net: Network, call: Call) -> Reply:
+    """Tell with whom there was talk lately. An empty psessionid is accepted here."""
+    r = form(net, call)
+    if r.get("psessionid"):
+        gates.channel(net, call, r.get("psessionid"))
+    else:
+        gates.channel_host(net, call)
+        gates.headers(net, call)
+        gates.cookies(net, call)
+    world, ids = net.world, net.ids
+    recent = [{"type": 0, "uin": ids.of(Kind.PERSON, qq)} for qq in list(world.friends)[:3]]
+    recent += [{"type": 1, "uin": ids.of(Kind.GROUP, number)} for number in world.groups]
+    recent += [{"type": 2, "uin": ids.of(Kind.DISCUSSION, number)} for number in world.discussions]
+    recent.append({"type": 3, "uin": ids.stray()})
+    return ok(recent, net.options)
+
+
+def change_status(net: Network, call: Call) -> Reply:
+    """Change the account's own status."""
+    gates.channel(net, call, call.query.get("psessionid"))
+    status = call.query.get("newstatus", "")
+    if status not in _STATUSES or net.sessions.current is None:
+        raise gates.refuse(gates.BAD_HEADERS, net)
+    net.sessions.current.status = status
+    net.world.change_person(net.account, status=status)
+    return ok("ok", net.options)
+
+
+def logout(net: Network, call: Call) -> Reply:
+    """End the session and its cookies."""
+    gates.channel(net, call, call.query.get("psessionid"))
+    if net.sessions.current is not None:
+        net.sessions.current.grant.alive = False
+    net.sessions.end(103)
+    net.mailbox.wake()
+    net.journal.changed.beat()
+    return json_reply({"retcode": 0, "result": "ok"}, net.options)
+
+
+def acknowledged(net: Network, call: Call) -> Reply:
+    """Answer calls that only have an effect on somebody else's screen: typing, shaking."""
+    gates.channel(net, call, call.query.get("psessionid"))
+    if not call.query.get("to_uin", "").isdecimal():
+        raise gates.refuse(gates.BAD_HEADERS, net)
+    return ok("ok", net.options)

@@ -1,0 +1,152 @@
+"""The simulator by HTTP, for tests and people in other processes: JSON below `/sim/`."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any, Protocol
+
+from . import wire
+from .call import Call, Reply
+from .chats import ChatError
+from .faults import Answer, FaultError, answer_from
+from .journal import Received, RequestLog
+from .options import OptionError, Options
+from .pulse import WaitTimeoutError
+from .world import NotInWorldError
+
+_MOST_SECONDS = 120.0  # a control request never waits longer than this
+
+
+class Operated(Protocol):
+    """What the control API needs of a simulator."""
+
+    url: str
+
+    @property
+    def account(self) -> int: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+    @property
+    def options(self) -> Options: ...  # noqa: D102
+    @property
+    def received(self) -> list[Received]: ...  # noqa: D102
+    @property
+    def requests(self) -> list[RequestLog]: ...  # noqa: D102
+    @property
+    def queued(self) -> int: ...  # noqa: D102
+
+    def set(self, **changes: Any) -> None: ...  # noqa: D102
+    def scan(self, link: str = "") -> None: ...  # noqa: D102
+    def confirm(self) -> None: ...  # noqa: D102
+    def refuse(self) -> None: ...  # noqa: D102
+    def expire(self) -> None: ...  # noqa: D102
+    def say_all(self, messages: list[Mapping[str, Any]]) -> int: ...  # noqa: D102
+    def push_raw(self, item: Any) -> None: ...  # noqa: D102
+    def kick(self, reason: str | None = ...) -> None: ...  # noqa: D102
+    def drop_session(self, code: int = ..., *, cookies: bool = ...) -> None: ...  # noqa: D102
+    def next_answer(self, path: str, *answers: Answer) -> None: ...  # noqa: D102
+    async def wait_received(self, count: int, timeout: float = ...) -> list[Received]: ...  # noqa: D102, ASYNC109
+
+
+class ControlError(ValueError):
+    """A control request cannot be understood."""
+
+
+_MISTAKES = (ControlError, ChatError, FaultError, OptionError, NotInWorldError, TypeError, ValueError)
+
+
+class ControlApi:
+    """Answers control requests: 200 with JSON, 400 with {"error": …} for a mistake, 409 out of turn."""
+
+    def __init__(self, simulator: Operated) -> None:
+        self._sim = simulator
+        self._posts: dict[str, Callable[[Any], Any]] = {
+            "say": self._say,
+            "scan": lambda body: self._sim.scan(str(_object(body).get("link", ""))),
+            "confirm": lambda _: self._sim.confirm(),
+            "refuse": lambda _: self._sim.refuse(),
+            "expire": lambda _: self._sim.expire(),
+            "kick": lambda body: self._sim.kick(**_object(body)),
+            "drop": lambda body: self._sim.drop_session(**_object(body)),
+            "push": self._push,
+            "answer": self._plan,
+            "options": lambda body: self._sim.set(**_object(body)),
+        }
+        self._gets: dict[str, Callable[[Mapping[str, str]], Awaitable[Any]]] = {
+            "received": self._received,
+            "requests": self._requests,
+            "state": self._state,
+        }
+
+    async def __call__(self, call: Call) -> Reply:
+        """Answer one request."""
+        name = call.path.removeprefix("/sim/")
+        try:
+            if call.method == "POST" and name in self._posts:
+                return _json(self._posts[name](_parsed(call.body)) or {"ok": True})
+            if call.method == "GET" and name in self._gets:
+                return _json(await self._gets[name](call.query))
+        except _MISTAKES as exc:
+            return _json({"error": str(exc)}, 400)
+        except RuntimeError as exc:
+            return _json({"error": str(exc)}, 409)
+        known = [f"POST /sim/{each}" for each in self._posts] + [f"GET /sim/{each}" for each in self._gets]
+        return _json({"error": f"no {call.method} {call.path}", "known": known}, 404)
+
+    def _say(self, body: Any) -> Any:
+        messages = body if isinstance(body, list) else [body]
+        return {"ok": True, "said": self._sim.say_all([_object(message) for message in messages])}
+
+    def _push(self, body: Any) -> None:
+        for item in body if isinstance(body, list) else [body]:
+            self._sim.push_raw(item)
+
+    def _plan(self, body: Any) -> None:
+        plan = _object(body)
+        path, answers = plan.get("path", "/channel/poll2"), plan.get("answers", [])
+        if not isinstance(path, str) or not isinstance(answers, list):
+            raise ControlError("path is a string, answers is an array")
+        self._sim.next_answer(path, *[answer_from(_object(answer)) for answer in answers])
+
+    async def _received(self, query: Mapping[str, str]) -> Any:
+        after = int(query.get("after", "0"))
+        seconds = min(float(query.get("wait", "0")), _MOST_SECONDS)
+        if seconds > 0:
+            try:
+                await self._sim.wait_received(after + 1, seconds)
+            except WaitTimeoutError:
+                return []
+        return [_fields(entry) for entry in self._sim.received if entry.n > after]
+
+    async def _requests(self, query: Mapping[str, str]) -> Any:
+        after, path = int(query.get("after", "0")), query.get("path")
+        found = [entry for entry in self._sim.requests if entry.n > after and path in {None, entry.path}]
+        return [_fields(entry) for entry in found]
+
+    async def _state(self, _: Mapping[str, str]) -> Any:
+        sim = self._sim
+        summary = {"state": sim.state, "account": sim.account, "url": sim.url, "queued": sim.queued}
+        return summary | {"received": len(sim.received), "options": asdict(sim.options)}
+
+
+def _fields(entry: Received | RequestLog) -> dict[str, Any]:
+    values = {one.name: getattr(entry, one.name) for one in fields(entry)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body.strip() else {}
+    except ValueError as exc:
+        raise ControlError(f"the body is not JSON: {exc}") from exc
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ControlError(f"an object is wanted, not {value!r:.60}")
+    return value
+
+
+def _json(value: Any, status: int = 200) -> Reply:
+    text = json.dumps(value, ensure_ascii=False)
+    return Reply(wire.encode(text + "\n"), status, "application/json; charset=utf-8")

@@ -1,0 +1,56 @@
+"""The momentary ids that stand for permanent numbers from one login to the next; keeps them unique."""
+
+import random
+from enum import Enum
+
+_LOWEST = 1_000_000_000
+_BEYOND = 2**32  # many are above 2^31: clients that store them signed shall notice
+
+
+class Kind(Enum):
+    """What an id stands for. A group has two of them."""
+
+    PERSON = "uin"
+    GROUP = "gid"
+    CODE = "code"
+    DISCUSSION = "did"
+
+
+class Identity:
+    """Today's ids. One is invented when it is first asked for; `renew` forgets them all."""
+
+    def __init__(self, account: int, rng: random.Random) -> None:
+        self._account = account
+        self._rng = rng
+        self._momentary: dict[tuple[Kind, int], int] = {}
+        self._permanent: dict[tuple[Kind, int], int] = {}
+        self._used: set[int] = set()
+        self.renew()
+
+    def renew(self) -> None:
+        """Give everybody new ids. The account itself always goes by its own number."""
+        self._momentary = {(Kind.PERSON, self._account): self._account}
+        self._permanent = {(Kind.PERSON, self._account): self._account}
+        self._used = {self._account}
+
+    def of(self, kind: Kind, number: int) -> int:
+        """Return the momentary id of a permanent number."""
+        known = self._momentary.get((kind, number))
+        if known is not None:
+            return known
+        fresh = self.stray()
+        self._momentary[kind, number] = fresh
+        self._permanent[kind, fresh] = number
+        return fresh
+
+    def number(self, kind: Kind, momentary: int) -> int | None:
+        """Return the permanent number behind an id, None if nobody has been shown it since the login."""
+        return self._permanent.get((kind, momentary))
+
+    def stray(self) -> int:
+        """Return an id that stands for nobody and never will."""
+        while True:
+            fresh = self._rng.randrange(_LOWEST, _BEYOND)
+            if fresh not in self._used:
+                self._used.add(fresh)
+                return fresh

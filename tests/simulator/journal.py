@@ -1,0 +1,86 @@
+"""What clients asked and sent, kept for tests to look at and to wait for."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .pulse import Pulse
+
+# Enough for any test; a long run loses the oldest quarter.
+REQUESTS_KEPT = 100_000
+RECEIVED_KEPT = 400_000
+
+
+@dataclass(frozen=True)
+class RequestLog:
+    """One answered request. `code` is the answer's return code, the HTTP status if it carried none.
+
+    `n` counts from 1 in the order of answers, `params` joins query and form. Secrets are not hidden.
+    """
+
+    n: int
+    time: float
+    method: str
+    host: str
+    path: str
+    params: Mapping[str, str]
+    code: int
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Received:
+    """One message a client sent, in real numbers: `chat` is as in `say`, `text` as a phone shows it.
+
+    `content` holds the parts without the font, `raw` the whole `r`, `n` counts from 1.
+    """
+
+    n: int
+    chat: str
+    text: str
+    content: list[Any]
+    msg_id: int
+    time: float
+    raw: Mapping[str, Any]
+
+
+class Journal:
+    """The two lists and the counters that outlive their trimming."""
+
+    def __init__(self) -> None:
+        self.requests: list[RequestLog] = []
+        self.received: list[Received] = []
+        self.dropped: list[Received] = []
+        self.request_count = 0
+        self.received_count = 0
+        self.by_path: Counter[str] = Counter()
+        self.changed = Pulse()
+
+    def log(self, entry: Callable[[int], RequestLog]) -> None:
+        """Note an answered request."""
+        self.request_count += 1
+        made = entry(self.request_count)
+        self.by_path[made.path] += 1
+        _bounded(self.requests, REQUESTS_KEPT).append(made)
+        self.changed.beat()
+
+    def deliver(self, entry: Callable[[int], Received]) -> Received:
+        """Note a message that reached its addressee."""
+        self.received_count += 1
+        made = entry(self.received_count)
+        _bounded(self.received, RECEIVED_KEPT).append(made)
+        self.changed.beat()
+        return made
+
+    def drop(self, entry: Callable[[int], Received]) -> None:
+        """Note a message that was accepted and reached nobody."""
+        _bounded(self.dropped, RECEIVED_KEPT).append(entry(0))
+        self.changed.beat()
+
+
+def _bounded(entries: list[Any], limit: int) -> list[Any]:
+    if len(entries) >= limit:
+        del entries[: limit // 4]
+    return entries
