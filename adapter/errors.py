@@ -33,6 +33,10 @@ class SchemaError(QQBusError):
         self.code = code
 
 
+class SpoolError(QQBusError):
+    """A batch could not be put on disk. Upstream must not be asked for more until it is safe."""
+
+
 class BusError(QQBusError):
     """Redis did not do what was asked."""
 

@@ -59,6 +59,8 @@ def result_stream(fields: Fields, prefix: str) -> str:
 
 def decode_request(entry: str, fields: Fields, prefix: str) -> SendRequest:
     """Read one entry of `qq:outbound` (contract). Raises SchemaError saying what to change."""
+    if not fields:
+        raise SchemaError("the entry was deleted before it could be read")
     ident = _text(fields, "id")
     if ident and not _ID.fullmatch(ident):
         raise SchemaError("id is not 1 to 128 characters of A-Z a-z 0-9 . _ : / @ -")

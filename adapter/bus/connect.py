@@ -27,7 +27,7 @@ from adapter.errors import BusError, BusRefused, BusUnavailable, ConfigError, Fe
 COMMAND_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 3.0
 # Block this long when waiting for entries: the longest that a stop has to wait for the reader.
-BLOCK_MS = 1000
+BLOCK_MS = 500
 READ_TIMEOUT = BLOCK_MS / 1000 + 5.0
 
 # Answers that pass: the server is loading, read-only, full, failing over, or cannot write its files.

@@ -57,10 +57,10 @@ class Ledger:
         left = tuple(answer[3].decode().split(",")) if answer[3] else ()
         return kind(int(answer[1]), int(answer[2]), left)
 
-    async def step(self, fence: Fence, request: str, sent: int) -> None:
-        """So many parts have left."""
+    async def step(self, fence: Fence, request: str, sent: int, *, suspend: bool = False) -> None:
+        """So many parts have left. `suspend`: nothing is under way, whoever comes next may go on."""
         names = [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
-        await self._bus.call("step", names, [*fence, sent])
+        await self._bus.call("step", names, [*fence, sent, int(suspend)])
 
     async def settle(
         self,

@@ -40,6 +40,11 @@ class Appended(NamedTuple):
     seq: int
 
 
+def pack_batch(drafts: Sequence[Draft]) -> bytes:
+    """At most MAX_BATCH events as the append script reads them. Lua's msgpack knows no `bin` type."""
+    return msgpack.packb(drafts, use_bin_type=False)  # type: ignore[no-any-return]
+
+
 class Bus:
     """Redis as the adapter sees it. Everything raises BusUnavailable while Redis is away."""
 
@@ -85,14 +90,11 @@ class Bus:
         name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
         return f"{name} {info.get('valkey_version', version)}"
 
-    async def append(self, fence: Fence, account: str, drafts: Sequence[Draft], expected: int) -> Appended:
-        """Add at most MAX_BATCH events in one step. Repeating it adds nothing twice."""
-        payload = msgpack.packb(
-            [fence.epoch, fence.holder, account, expected, SEEN_WINDOW, drafts], use_bin_type=False
-        )
+    async def append(self, fence: Fence, account: str, packed: bytes, expected: int) -> Appended:
+        """Add the events of `pack_batch` in one step. Repeating it adds nothing twice."""
         key = self.keys
         names = [key("ids:epoch"), key("ids:seq"), key("seen:new"), key("seen:old"), key("inbound")]
-        added, seq = await self.call("append", names, [payload])
+        added, seq = await self.call("append", names, [*fence, account, expected, SEEN_WINDOW, packed])
         return Appended(int(added), int(seq))
 
     async def resume(self, fence: Fence, account: str, seq: int) -> int:
@@ -164,6 +166,17 @@ class Bus:
         if rows:
             with translated():
                 await self.client.hset(key, mapping=dict[Any, Any](rows))
+
+    async def drop(self, key: str, fields: Sequence[str]) -> None:
+        """Take fields out of a hash."""
+        if fields:
+            with translated():
+                await self.client.hdel(key, *fields)
+
+    async def ack(self, stream: str, *entries: str) -> None:
+        """These are done with."""
+        with translated():
+            await self.client.xack(self.keys(stream), GROUP, *entries)
 
     async def outbound_pending(self) -> int:
         """How many requests wait or are being sent; -1 where the server cannot tell."""

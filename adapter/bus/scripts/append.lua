@@ -1,20 +1,21 @@
 -- One batch into qq:inbound: epoch checked, seen ids dropped, `seq` given, entries added. All or nothing.
 -- KEYS  fence, seq hash, seen (newer), seen (older), inbound
--- ARGV  msgpack [epoch, holder, account, expected seq, window, [[id, type, time, chat, sender, self, text, body] …]]
+-- ARGV  epoch, holder, account, expected seq, window,
+--       msgpack [[id, type, time, chat, sender, self, text, body] …]
 -- Gives [added, last seq], or [-1, last seq] with nothing done where the server knows of fewer
 -- entries than it has confirmed before: it came back without its tail.
-local epoch, holder, account, expected, window, entries = unpack(cmsgpack.unpack(ARGV[1]))
-local refused = fence(KEYS[1], epoch, holder)
+local epoch, account = ARGV[1], ARGV[3]
+local refused = fence(KEYS[1], tonumber(epoch), ARGV[2])
 if refused then return refused end
 local seq = tonumber(redis.call('HGET', KEYS[2], account) or '0')
-if seq < expected then return { -1, seq } end
+if seq < tonumber(ARGV[4]) then return { -1, seq } end
 
+local entries = cmsgpack.unpack(ARGV[6])
 local ids, count = {}, #entries
 for i = 1, count do ids[i] = entries[i][1] end
 local newer = redis.call('SMISMEMBER', KEYS[3], unpack(ids))
 local older = redis.call('SMISMEMBER', KEYS[4], unpack(ids))
 local fresh, here = {}, {}
-epoch = string.format('%d', epoch)
 for i = 1, count do
   local id = ids[i]
   if newer[i] == 0 and older[i] == 0 and not here[id] then
@@ -31,7 +32,7 @@ if #fresh > 0 then
   redis.call('HSET', KEYS[2], account, string.format('%.0f', seq))
   redis.call('SADD', KEYS[3], unpack(fresh))
   -- Two generations of ids bound the memory: when the newer one is full it becomes the older.
-  if redis.call('SCARD', KEYS[3]) >= window then
+  if redis.call('SCARD', KEYS[3]) >= tonumber(ARGV[5]) then
     redis.call('UNLINK', KEYS[4])
     redis.call('RENAME', KEYS[3], KEYS[4])
   end

@@ -12,9 +12,10 @@ if not had[1] then
   redis.call('HSET', KEYS[2], 'state', 'begun', 'entry', ARGV[3], 'token', ARGV[4], 'attempts', 1,
     'sent', 0, 'messages', ARGV[5], 'total', ARGV[6])
 elseif had[2] ~= ARGV[4] then
-  if ARGV[7] ~= '1' then return { 'begun', had[3], had[4], had[5] } end
+  -- Without a token it was left between two parts, on purpose.
+  if had[2] and ARGV[7] ~= '1' then return { 'begun', had[3], had[4], had[5] } end
   redis.call('HSET', KEYS[2], 'token', ARGV[4], 'entry', ARGV[3])
-  redis.call('HINCRBY', KEYS[2], 'attempts', 1)
+  if had[2] then redis.call('HINCRBY', KEYS[2], 'attempts', 1) end
 end
 redis.call('EXPIRE', KEYS[2], ARGV[8])
 local now = redis.call('HMGET', KEYS[2], 'attempts', 'sent', 'messages')

@@ -1,0 +1,112 @@
+"""Who speaks next: in order within a chat, by class across chats, in turns between producers. Pure."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+
+from adapter.events import Priority, SendRequest
+
+CLASSES = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
+
+
+def producer(request: SendRequest) -> str:
+    """Who asked: the advised form of an id is `<application>/<event id>`."""
+    name, slash, _ = request.id.partition("/")
+    return name if slash else ""
+
+
+class Backlog:
+    """Requests that were read and have not been begun. A chat that is busy waits without holding others.
+
+    A chat's class is the highest among its requests: nobody overtakes within a chat, so what stands
+    before an urgent request is urgent as well.
+    """
+
+    def __init__(self) -> None:
+        self._chats: dict[str, deque[SendRequest]] = {}
+        self._turns: dict[Priority, OrderedDict[str, OrderedDict[str, None]]] = {
+            kind: OrderedDict() for kind in CLASSES
+        }
+        self._places: dict[str, tuple[Priority, str]] = {}
+        self._busy: set[str] = set()
+        self._expiring: dict[str, SendRequest] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, request: SendRequest) -> None:
+        """Put a request behind all others of its chat."""
+        chat = str(request.to)
+        self._chats.setdefault(chat, deque()).append(request)
+        self._size += 1
+        if request.expires is not None:
+            self._expiring[request.entry] = request
+        self._enqueue(chat)
+
+    def take(self, ready: Callable[[str], bool]) -> SendRequest | None:
+        """The next request whose chat is neither busy nor `ready(chat)` False; its chat is busy then."""
+        for kind in CLASSES:
+            for name, chats in self._turns[kind].items():
+                for chat in chats:
+                    if not ready(chat):
+                        continue
+                    self._turns[kind].move_to_end(name)
+                    return self._pop(chat)
+        return None
+
+    def give_back(self, request: SendRequest) -> None:
+        """A request has more to say: it is the first of its chat again, and the chat is free."""
+        chat = str(request.to)
+        self._chats.setdefault(chat, deque()).appendleft(request)
+        self._size += 1
+        self.free(chat)
+
+    def free(self, chat: str) -> None:
+        """The chat's request in hand has ended."""
+        self._busy.discard(chat)
+        self._enqueue(chat)
+
+    def expired(self, now: float) -> Iterator[SendRequest]:
+        """Take out what was not begun in time. `now` in seconds since 1970."""
+        late = [one for one in self._expiring.values() if one.expires is not None and one.expires <= now]
+        for request in late:
+            chat = str(request.to)
+            self._chats[chat].remove(request)
+            self._forget(request)
+            self._leave(chat)
+            self._enqueue(chat)
+            yield request
+
+    def _pop(self, chat: str) -> SendRequest:
+        request = self._chats[chat].popleft()
+        self._forget(request)
+        self._leave(chat)
+        self._busy.add(chat)
+        return request
+
+    def _forget(self, request: SendRequest) -> None:
+        self._size -= 1
+        self._expiring.pop(request.entry, None)
+
+    def _enqueue(self, chat: str) -> None:
+        queue = self._chats.get(chat)
+        if not queue:
+            self._chats.pop(chat, None)
+            return
+        if chat in self._busy:
+            return
+        kind = min((request.priority for request in queue), key=CLASSES.index)
+        place = (kind, producer(queue[0]))
+        if self._places.get(chat) != place:
+            self._leave(chat)
+            self._places[chat] = place
+            self._turns[kind].setdefault(place[1], OrderedDict())[chat] = None
+
+    def _leave(self, chat: str) -> None:
+        place = self._places.pop(chat, None)
+        if place is not None:
+            kind, name = place
+            chats = self._turns[kind][name]
+            del chats[chat]
+            if not chats:
+                del self._turns[kind][name]

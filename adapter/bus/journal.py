@@ -1,0 +1,128 @@
+"""The journal: a batch goes to disk, then to `qq:inbound`, in order, once; whatever Redis does meanwhile."""
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from adapter.bus.lease import Lease
+from adapter.bus.spool import Spool
+from adapter.bus.streams import MAX_BATCH, Bus, pack_batch
+from adapter.envelope import Draft
+from adapter.errors import BusUnavailable
+from adapter.upstream import backoff
+from adapter.wakeup import Wakeup
+
+log = logging.getLogger(__name__)
+
+# How often an idle adapter asks whether Redis still has what it confirmed.
+LOOK_EVERY = 5.0
+RETRY_MOST = 2.0
+
+
+class Journal:
+    """Events on their way to the bus. `seq` is the number of the newest one published."""
+
+    def __init__(self, bus: Bus, lease: Lease, spool: Spool, lost: Callable[[str, int], None]) -> None:
+        self._bus = bus
+        self._lease = lease
+        self._spool = spool
+        self._lost = lost
+        self._lock = anyio.Lock()
+        self._wakeup = Wakeup()
+        self._floors: dict[str, int] = {}
+        self._expected: dict[str, int] = {}
+        account, _, seq = spool.note.partition(":")
+        if seq.isdecimal():
+            self._expected[account] = int(seq)
+        self.away = False
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest event of the account."""
+        return max(self._expected.values(), default=0)
+
+    async def add(self, account: str, drafts: Sequence[Draft]) -> None:
+        """Store a batch: it is on disk when this returns, and on the bus unless Redis is away.
+
+        Raises SpoolError when it could not be put on disk, and Fenced. May be repeated.
+        """
+        for start in range(0, len(drafts), MAX_BATCH):
+            packed = pack_batch(drafts[start : start + MAX_BATCH])
+            self._spool.write(account.encode() + b"\n" + packed)
+        if not self.away:
+            try:
+                await self.publish()
+            except BusUnavailable as exc:
+                self._gone(exc)
+
+    async def publish(self) -> None:
+        """Publish all that waits. Raises BusUnavailable with the rest still waiting, and Fenced."""
+        async with self._lock:
+            while (payload := self._spool.peek()) is not None:
+                head, _, packed = payload.partition(b"\n")
+                account = head.decode()
+                expected = self._expected.get(account, 0)
+                done = await self._bus.append(self._lease.fence, account, packed, expected)
+                if done.added < 0:
+                    self._rewind(account, expected, done.seq)
+                    continue
+                self._expected[account] = done.seq
+                self._spool.advance(f"{account}:{done.seq}")
+            await self._catch_up()
+
+    async def keep(self, stop: anyio.Event) -> None:
+        """Publish what waited for Redis, and look whether it still has what it confirmed."""
+        while not stop.is_set():
+            try:
+                await self._look()
+                await self.publish()
+            except BusUnavailable as exc:
+                self._gone(exc)
+                await self._return(stop)
+            await self._wakeup.wait(LOOK_EVERY)
+
+    def wake(self) -> None:
+        """Let `keep` notice that it was stopped."""
+        self._wakeup.ring()
+
+    async def _return(self, stop: anyio.Event) -> None:
+        for delay in backoff(random.random, first=0.05, most=RETRY_MOST):
+            if stop.is_set():
+                return
+            await self._wakeup.wait(delay)
+            try:
+                await self.publish()
+            except BusUnavailable:
+                continue
+            self.away = False
+            log.info("Redis is back; everything that waited is published")
+            return
+
+    async def _look(self) -> None:
+        for account, expected in list(self._expected.items()):
+            async with self._lock:
+                seq = await self._bus.last_seq(account)
+                if seq < self._expected[account]:
+                    self._rewind(account, expected, seq)
+
+    def _rewind(self, account: str, expected: int, seq: int) -> None:
+        log.warning("Redis came back with %d of %d events; giving it again what is kept", seq, expected)
+        self._floors[account] = max(expected, self._floors.get(account, 0))
+        self._expected[account] = 0
+        self._spool.rewind()
+
+    async def _catch_up(self) -> None:
+        for account, floor in list(self._floors.items()):
+            seq = await self._bus.resume(self._lease.fence, account, floor)
+            self._expected[account] = max(seq, floor)
+            del self._floors[account]
+            if seq < floor:
+                self._lost(account, floor - seq)
+
+    def _gone(self, exc: BusUnavailable) -> None:
+        if not self.away:
+            log.warning("%s; events wait on disk", exc)
+        self.away = True
+        self._wakeup.ring()

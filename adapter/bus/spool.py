@@ -1,0 +1,235 @@
+"""Batches on disk, in order: written and fsynced before upstream may forget them, kept until published.
+
+What has been published stays for a while, so that a server which comes back without its tail can be
+given it again. Append-only segments of frames, each `magic, length, CRC-32, payload`.
+"""
+
+import fcntl
+import os
+import struct
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Self
+
+from adapter.errors import ConfigError, SpoolError
+
+MAGIC = b"QQ\x01\xb5"
+HEADER = struct.Struct(">4sII")
+# Two segments are kept behind the cursor: with the smallest events that is less than the window of
+# ids that the append script recognises, so giving them again doubles nothing.
+SEGMENT = 4 * 1024 * 1024
+KEPT_SEGMENTS = 1
+LIMIT = 256 * 1024 * 1024
+# Frames that were just written are handed on from memory; more than this come from the disk.
+MEMORY = 64
+MARK = 128  # bytes of the file that holds the cursor: one write is one sector
+
+
+_sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+class Position(NamedTuple):
+    """Where a frame begins."""
+
+    segment: int
+    offset: int
+
+
+class Spool:
+    """One writer, one reader, in one folder. Not for threads."""
+
+    def __init__(self, folder: Path, limit: int = LIMIT) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._recent: deque[tuple[Position, Position, bytes]] = deque(maxlen=MEMORY)
+        self._file: BinaryIO | None = None
+        self._lock: BinaryIO | None = None
+        self._mark = -1
+        self._end = Position(1, 0)
+        self._cursor = Position(1, 0)
+        self.note = ""
+        self.damaged = 0
+        self.waiting = 0
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = (self._folder / "lock").open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            self._lock.close()
+            raise ConfigError(
+                f"another adapter uses {self._folder.parent}: give each its own QQBUS_STATE_DIR"
+            ) from exc
+        self._read_cursor()
+        segments = self._segments()
+        last = max(segments, default=1)
+        self._end = Position(last, self._sound_length(last) if segments else 0)
+        self._cursor = min(self._cursor, self._end)
+        self._file = self._open(last)
+        self._file.truncate(self._end.offset)
+        self._mark = os.open(self._folder / "cursor", os.O_WRONLY | os.O_CREAT, 0o600)
+        self.waiting = sum(1 for _ in self._frames(self._cursor))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            os.close(self._mark)
+        if self._lock is not None:
+            self._lock.close()
+
+    def write(self, payload: bytes) -> None:
+        """Put a batch behind all others; it is on disk when this returns. Raises SpoolError."""
+        if self.unsent_bytes() + len(payload) > self._limit:
+            raise SpoolError(f"the spool holds its {self._limit} bytes: Redis has been away for too long")
+        if self._end.offset >= SEGMENT:
+            self._rotate()
+        assert self._file is not None  # noqa: S101 – entered
+        start = self._end
+        frame = HEADER.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
+        try:
+            self._file.write(frame)
+            _sync(self._file.fileno())
+        except OSError as exc:
+            self._undo()
+            raise SpoolError(f"the spool cannot be written: {exc.strerror}") from exc
+        self._end = Position(start.segment, start.offset + len(frame))
+        self._recent.append((start, self._end, payload))
+        self.waiting += 1
+
+    def peek(self) -> bytes | None:
+        """The oldest batch that has not been published."""
+        if self._cursor == self._end:
+            return None
+        for start, _, recent in self._recent:
+            if start == self._cursor:
+                return recent
+        if (payload := self._read(self._cursor)) is not None:
+            return payload
+        for start, payload in self._frames(self._cursor):
+            self._cursor = start  # damaged frames before it are passed over
+            return payload
+        self._cursor, self.waiting = self._end, 0
+        return None
+
+    def advance(self, note: str = "") -> None:
+        """The batch that `peek` gave is published. `note` is kept beside the position, for the next start.
+
+        Not fsynced: should this be forgotten, the batch is offered again and recognised.
+        """
+        after = next((end for start, end, _ in self._recent if start == self._cursor), None)
+        if after is None:
+            payload = self.peek()
+            after = self._cursor if payload is None else self._behind(self._cursor, payload)
+        if after.offset >= SEGMENT and after.segment < self._end.segment:
+            after = Position(after.segment + 1, 0)
+        self._cursor = after
+        self.waiting = max(0, self.waiting - 1)
+        self.note = note or self.note
+        line = f"{after.segment} {after.offset} {self.note}"
+        with suppress(OSError):  # a full disk: an older position is as good, see above
+            os.pwrite(self._mark, line.ljust(MARK).encode("ascii"), 0)
+
+    def rewind(self) -> None:
+        """Offer again all that is still kept."""
+        self._cursor = Position(min(self._segments(), default=self._end.segment), 0)
+        self.waiting = sum(1 for _ in self._frames(self._cursor))
+
+    def unsent_bytes(self) -> int:
+        """How much is waiting to be published."""
+        behind = self._end.segment - self._cursor.segment
+        return behind * SEGMENT + self._end.offset - self._cursor.offset
+
+    def _rotate(self) -> None:
+        assert self._file is not None  # noqa: S101 – entered
+        segment = self._end.segment + 1
+        try:
+            fresh = self._open(segment)
+        except OSError as exc:
+            raise SpoolError(f"the spool cannot be written: {exc.strerror}") from exc
+        self._file.close()
+        self._file = fresh
+        if self._cursor == self._end:
+            self._cursor = Position(segment, 0)
+        self._end = Position(segment, 0)
+        for old in self._segments():
+            if old < self._cursor.segment - KEPT_SEGMENTS:
+                self._path(old).unlink(missing_ok=True)
+
+    def _undo(self) -> None:
+        assert self._file is not None  # noqa: S101 – entered
+        with suppress(OSError):  # a torn frame fails its check and is passed over
+            self._file.truncate(self._end.offset)
+
+    def _open(self, segment: int) -> BinaryIO:
+        file = self._path(segment).open("ab", buffering=0)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # so that the new name survives a power cut
+        finally:
+            os.close(folder)
+        return file
+
+    def _path(self, segment: int) -> Path:
+        return self._folder / f"{segment:010d}.spool"
+
+    def _segments(self) -> list[int]:
+        return sorted(int(path.stem) for path in self._folder.glob("*.spool"))
+
+    def _frames(self, start: Position) -> Iterator[tuple[Position, bytes]]:
+        for segment in self._segments():
+            if segment >= start.segment:
+                data = self._path(segment).read_bytes()
+                offset = start.offset if segment == start.segment else 0
+                for at, payload in self._parse(data, offset):
+                    yield Position(segment, at), payload
+
+    def _read(self, at: Position) -> bytes | None:
+        with suppress(OSError), self._path(at.segment).open("rb") as file:
+            file.seek(at.offset)
+            head = file.read(HEADER.size)
+            if len(head) == HEADER.size:
+                magic, length, check = HEADER.unpack(head)
+                payload = file.read(length) if magic == MAGIC and length <= self._limit else b""
+                if len(payload) == length and magic == MAGIC and zlib.crc32(payload) == check:
+                    return payload
+        return None
+
+    def _parse(self, data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+        while (offset := data.find(MAGIC, offset)) >= 0:
+            body = offset + HEADER.size
+            if body > len(data):
+                return
+            _, length, check = HEADER.unpack_from(data, offset)
+            payload = data[body : body + length]
+            if len(payload) == length and zlib.crc32(payload) == check:
+                yield offset, payload
+                offset = body + length
+            else:
+                # Damaged, or the torn end: look for the next frame.
+                self.damaged += 1
+                offset += 1
+
+    def _sound_length(self, segment: int) -> int:
+        data, end = self._path(segment).read_bytes(), 0
+        for offset, payload in self._parse(data, 0):
+            end = offset + HEADER.size + len(payload)
+        return end
+
+    def _behind(self, start: Position, payload: bytes) -> Position:
+        return Position(start.segment, start.offset + HEADER.size + len(payload))
+
+    def _read_cursor(self) -> None:
+        try:
+            segment, offset, *note = (
+                (self._folder / "cursor").read_text(encoding="ascii").rstrip().split(" ", 2)
+            )
+            self._cursor = Position(int(segment), int(offset))
+            self.note = note[0] if note else ""
+        except (OSError, ValueError):
+            # Never written, or torn: from the oldest on.
+            self._cursor = Position(min(self._segments(), default=1), 0)

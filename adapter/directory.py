@@ -1,0 +1,240 @@
+"""The directory: who is who. Upstream's ids change at every login; the ids on the bus do not have to.
+
+The first momentary id under which a contact is seen becomes its stable id. After a login with new ids
+a contact is matched again by its number where that is known, else by a name that is unique among the old
+and among the new ones. What cannot be matched gets a new stable id: a wrong match would send a private
+message to the wrong person, a missed one only makes a new acquaintance.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from adapter.events import (
+    Address,
+    ChatKind,
+    Contact,
+    ContactList,
+    Identity,
+    ListKind,
+    Message,
+    Notice,
+    Party,
+    Place,
+)
+
+
+class Space(StrEnum):
+    """Where an id is unique: people share one space, whatever chat they are met in."""
+
+    PERSON = "person"
+    GROUP = "group"
+    DISCUSS = "discuss"
+
+
+_SPACES = {ListKind.FRIENDS: Space.PERSON, ListKind.GROUPS: Space.GROUP, ListKind.DISCUSSES: Space.DISCUSS}
+_CHATS = {
+    ChatKind.FRIEND: Space.PERSON,
+    ChatKind.TEMP: Space.PERSON,
+    ChatKind.GROUP: Space.GROUP,
+    ChatKind.DISCUSS: Space.DISCUSS,
+}
+_Key = Callable[["Record | Contact"], str]
+FRIENDS = "friends"  # the scope of friends; members have their chat's stable address as theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of a contact across restarts and logins.
+
+    `scope`: where its names are compared. `seen`: when a list last had it, in seconds. `momentary` was
+    its id in the login of number `session`.
+    """
+
+    space: Space
+    stable: str
+    scope: str = ""
+    qq: str = ""
+    mark: str = ""
+    nick: str = ""
+    seen: int = 0
+    momentary: str = ""
+    session: int = 0
+    identity: Identity = Identity.SESSION
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    stable: str
+    identity: Identity
+    contact: Contact
+
+
+class Directory:
+    """Both directions between stable and momentary ids. No I/O: what is `changed` is to be stored."""
+
+    def __init__(self, records: Iterable[Record] = (), session: int = 0) -> None:
+        self._records: dict[tuple[Space, str], Record] = {}
+        self._now: dict[tuple[Space, str], _Known] = {}
+        self._back: dict[tuple[Space, str], str] = {}
+        self._cards: dict[tuple[str, str], str] = {}
+        self._changed: dict[tuple[Space, str], Record] = {}
+        self.session = session
+        for record in records:
+            self._records[record.space, record.stable] = record
+            if record.session == session and record.momentary:
+                name = record.mark or record.nick
+                contact = Contact(record.momentary, name, nick=record.nick, mark=record.mark, qq=record.qq)
+                self._bind(record.space, contact, record, record.identity)
+
+    def renew(self) -> None:
+        """A login with new momentary ids: nobody is reachable until met again."""
+        self.session += 1
+        self._now.clear()
+        self._back.clear()
+        self._cards.clear()
+
+    def changed(self) -> tuple[Record, ...]:
+        """The records that are new or different since this was asked last."""
+        records = tuple(self._changed.values())
+        self._changed.clear()
+        return records
+
+    # --- lists ---------------------------------------------------------------------------------
+
+    def learn(self, listed: ContactList, now: float) -> tuple[tuple[str, Contact, Identity], ...]:
+        """Take in a whole list; returns its contacts with their stable ids."""
+        space = _SPACES.get(listed.kind, Space.PERSON)
+        scope = self._scope(listed)
+        self._match(space, scope, listed.contacts)
+        rows = []
+        for contact in listed.contacts:
+            known = self._meet(space, contact.id, contact)
+            self._remember(space, known, scope, int(now))
+            if listed.of is not None and contact.data.get("card"):
+                self._cards[scope, contact.id] = str(contact.data["card"])
+            rows.append((known.stable, contact, known.identity))
+        return tuple(rows)
+
+    def _scope(self, listed: ContactList) -> str:
+        if listed.of is None:
+            return FRIENDS if listed.kind is ListKind.FRIENDS else listed.kind.value
+        return str(self.address(listed.of))
+
+    def _match(self, space: Space, scope: str, contacts: tuple[Contact, ...]) -> None:
+        """Give momentary ids back the stable ids of those they surely are."""
+        strangers = [contact for contact in contacts if (space, contact.id) not in self._now]
+        if not strangers:
+            return
+        mine = [record for record in self._records.values() if record.space is space]
+        numbers = {record.qq: record for record in mine if record.qq}
+        for contact in strangers:
+            record = numbers.get(contact.qq) if contact.qq else None
+            if record is not None and self._is_free(record):
+                self._bind(space, contact, record, Identity.EXACT)
+        # Names are compared with the last list alone: those who had left before may share them.
+        latest = max((record.seen for record in mine if record.scope == scope), default=0)
+        last = [record for record in mine if record.scope == scope and record.seen == latest]
+        for key in (_mark, _nick):
+            self._match_names(space, key, last, contacts)
+
+    def _match_names(
+        self, space: Space, key: "_Key", last: list[Record], contacts: tuple[Contact, ...]
+    ) -> None:
+        before = Counter(key(record) for record in last)
+        after = Counter(key(contact) for contact in contacts)
+        by_name = {key(record): record for record in last}
+        for contact in contacts:
+            name = key(contact)
+            if not name or (space, contact.id) in self._now or not before[name] == after[name] == 1:
+                continue
+            record = by_name[name]
+            # Two numbers that are known and differ are proof of two people.
+            if self._is_free(record) and not (record.qq and contact.qq and record.qq != contact.qq):
+                self._bind(space, contact, record, Identity.MATCHED)
+
+    def _is_free(self, record: Record) -> bool:
+        return (record.space, record.stable) not in self._back
+
+    def _bind(self, space: Space, contact: Contact, record: Record, identity: Identity) -> None:
+        self._now[space, contact.id] = _Known(record.stable, identity, contact)
+        self._back[space, record.stable] = contact.id
+
+    def _meet(self, space: Space, momentary: str, contact: Contact | None = None) -> _Known:
+        known = self._now.get((space, momentary))
+        if known is None:
+            stable = self._fresh(space, momentary)
+            known = _Known(stable, Identity.SESSION, contact or Contact(momentary, ""))
+            self._back[space, stable] = momentary
+        if contact is not None:
+            identity = Identity.EXACT if contact.qq else known.identity
+            known = replace(known, contact=contact, identity=identity)
+        self._now[space, momentary] = known
+        return known
+
+    def _remember(self, space: Space, known: _Known, scope: str, now: int) -> None:
+        key, contact = (space, known.stable), known.contact
+        former = self._records.get(key)
+        mark, nick = contact.mark, contact.nick or contact.name
+        # A friend met in a group stays a friend: it is among friends that its names are compared.
+        if former is not None and former.scope == FRIENDS != scope:
+            scope, mark, nick, now = FRIENDS, former.mark, former.nick, former.seen
+        qq = contact.qq or (former.qq if former is not None else "")
+        record = Record(
+            space, known.stable, scope, qq, mark, nick, now, contact.id, self.session, known.identity
+        )
+        if record != former:
+            self._records[key] = self._changed[key] = record
+
+    def _fresh(self, space: Space, momentary: str) -> str:
+        stable, turn = momentary, 0
+        # Momentary ids are random: one may equal the stable id that somebody else keeps.
+        while (space, stable) in self._records or (space, stable) in self._back:
+            stable, turn = f"{momentary}{turn}", turn + 1
+        return stable
+
+    # --- events --------------------------------------------------------------------------------
+
+    def place(self, event: Message | Notice) -> Place:
+        """Where an event happened and who caused it, in stable ids. Strangers are met here."""
+        chat = None if event.chat is None else self.address(event.chat)
+        party = sender = None
+        if event.chat is not None and chat is not None:
+            known = self._meet(_CHATS[event.chat.kind], event.chat.id)
+            party = Party(chat.id, known.contact.name, known.identity, qq=known.contact.qq)
+        if event.sender:
+            known = self._meet(Space.PERSON, event.sender)
+            qq = (event.qq if isinstance(event, Message) else "") or known.contact.qq
+            card = self._cards.get((str(chat), event.sender), "")
+            identity = Identity.EXACT if qq else known.identity
+            sender = Party(known.stable, known.contact.name, identity, card, qq)
+        return Place(chat, party, sender)
+
+    def address(self, address: Address) -> Address:
+        """The same conversation in stable ids."""
+        known = self._meet(_CHATS[address.kind], address.id)
+        via = None if address.via is None else self.address(address.via)
+        return Address(address.kind, known.stable, via)
+
+    def resolve(self, address: Address) -> Address | None:
+        """Where to send, in momentary ids; None where the contact cannot be reached in this session."""
+        momentary = self._back.get((_CHATS[address.kind], address.id))
+        if momentary is None:
+            return None
+        if address.via is None:
+            return Address(address.kind, momentary)
+        via = self.resolve(address.via)
+        return None if via is None else Address(address.kind, momentary, via)
+
+    def names(self) -> Mapping[str, int]:
+        """How many contacts are reachable now, by space."""
+        return Counter(space.value for space, _ in self._now)
+
+
+def _mark(who: Record | Contact) -> str:
+    return who.mark
+
+
+def _nick(who: Record | Contact) -> str:
+    return who.nick or (who.name if isinstance(who, Contact) else "")

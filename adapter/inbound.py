@@ -1,0 +1,121 @@
+"""Corridor 1: upstream.events() -> directory -> journal, and only then upstream is asked for more."""
+
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+
+import anyio
+
+from adapter.bus.journal import Journal
+from adapter.bus.lease import Lease
+from adapter.directory import Directory
+from adapter.envelope import ANNOUNCED, Draft, Origin, message_draft, notice_draft, session_draft
+from adapter.errors import SpoolError
+from adapter.events import Batch, ContactList, Gap, Message, Notice, SessionChange, SessionState
+from adapter.ops.status import Watch
+from adapter.pacing import Pacer
+from adapter.registry import Registry
+from adapter.upstream import Upstream
+
+log = logging.getLogger(__name__)
+
+# A full disk is looked at again this often; upstream is not asked for more meanwhile.
+DISK_RETRY = 1.0
+
+
+class Inbound:
+    """Publishes what upstream tells."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        directory: Directory,
+        journal: Journal,
+        registry: Registry,
+        lease: Lease,
+        watch: Watch,
+        pacer: Pacer,
+        *,
+        wall: Callable[[], float],
+        raw: bool,
+    ) -> None:
+        self._upstream = upstream
+        self._directory = directory
+        self._journal = journal
+        self._registry = registry
+        self._lease = lease
+        self._watch = watch
+        self._pacer = pacer
+        self._wall = wall
+        self._raw = raw
+        self._stopped = False
+        self._owes_epoch = False
+
+    async def run(self) -> None:
+        """Until cancelled. A batch that has been handed over is stored even then."""
+        async with aclosing(self._upstream.events()) as batches:
+            async for batch in batches:
+                with anyio.CancelScope(shield=True):
+                    await self._take(batch)
+
+    def stop(self) -> None:
+        """A full disk is waited for no longer."""
+        self._stopped = True
+
+    async def _take(self, batch: Batch) -> None:
+        now = self._wall()
+        drafts: list[Draft] = []
+        for ordinal, event in enumerate(batch):
+            origin = Origin(self._watch.account, self._lease.fence.epoch, now, ordinal)
+            match event:
+                case Message():
+                    place = self._directory.place(event)
+                    drafts.append(message_draft(event, place, origin, raw=self._raw))
+                case Notice():
+                    place = self._directory.place(event)
+                    drafts.append(notice_draft(event, place, origin, raw=self._raw))
+                case Gap():
+                    drafts.append(session_draft(event, origin))
+                case ContactList():
+                    await self._registry.learn(event, now)
+                case SessionChange():
+                    drafts += await self._session(event, origin)
+        self._watch.polled(now, len(drafts))
+        if drafts:
+            await self._store(drafts)
+
+    async def _session(self, change: SessionChange, origin: Origin) -> list[Draft]:
+        was = self._watch.state
+        if change.renewed:
+            await self._registry.renew()
+            self._owes_epoch = True
+        await self._advance()
+        if change.state is SessionState.ONLINE and self._watch.was_online:
+            self._pacer.reconnected()
+        await self._watch.session(change, origin.now)
+        if change.state not in ANNOUNCED or (
+            change.state is SessionState.OFFLINE and was is SessionState.OFFLINE
+        ):
+            return []
+        if not self._watch.account:
+            return []
+        return [
+            session_draft(change, origin._replace(account=self._watch.account, epoch=self._lease.fence.epoch))
+        ]
+
+    async def _store(self, drafts: list[Draft]) -> None:
+        alarmed = False
+        while True:
+            try:
+                await self._journal.add(self._watch.account, drafts)
+            except SpoolError as exc:
+                # Not polling is better than polling and dropping.
+                if not alarmed:
+                    log.error("%s; upstream is not asked for more until there is room", exc)  # noqa: TRY400
+                    alarmed = True
+                if self._stopped:
+                    log.critical("stopped with %d events that could not be put on disk", len(drafts))
+                    return
+                await anyio.sleep(DISK_RETRY)
+            else:
+                return

@@ -1,0 +1,124 @@
+"""What is going on: folds events into `qq:status`, and tells each change of the session on `qq:session`."""
+
+import logging
+from collections.abc import Callable
+
+import anyio
+
+from adapter.bus.journal import Journal
+from adapter.bus.lease import Lease
+from adapter.bus.streams import Bus
+from adapter.envelope import clean, timestamp
+from adapter.errors import BusUnavailable
+from adapter.events import CONTRACT_VERSION, SessionChange, SessionState
+from adapter.wakeup import Wakeup
+
+log = logging.getLogger(__name__)
+
+# Figures are written this often, and only when they changed.
+EVERY = 1.0
+COUNT_EVERY = 5.0
+
+
+class Watch:
+    """The state of the session, in words; without secrets but for the QR code on `qq:session`."""
+
+    def __init__(
+        self, bus: Bus, lease: Lease, journal: Journal, version: str, wall: Callable[[], float]
+    ) -> None:
+        self._bus = bus
+        self._lease = lease
+        self._journal = journal
+        self._wall = wall
+        self._wakeup = Wakeup()
+        self._written: dict[str, str] = {}
+        self._entries: list[dict[str, str | bytes]] = []
+        self._figures: dict[str, str] = {"paused": "0", "version": version, "last_event": "", "last_poll": ""}
+        self.state = SessionState.STOPPED
+        self.was_online = False
+        self.account = ""
+
+    async def session(self, change: SessionChange, now: float) -> None:
+        """The session moved."""
+        if change.account:
+            self.account = change.account
+        if change.nick:
+            self._figures["nick"] = clean(change.nick)
+        if change.state is not self.state:
+            self._figures["since"] = timestamp(now)
+            log.info("session %s%s", change.state.value, f": {change.reason}" if change.reason else "")
+        self.state = change.state
+        self.was_online = self.was_online or change.state is SessionState.ONLINE
+        self._figures |= {
+            "state": change.state.value,
+            "reason": clean(change.reason),
+            "account": self.account,
+        }
+        self._entries.append(self._entry(change, now))
+        await self._write()
+
+    def _entry(self, change: SessionChange, now: float) -> dict[str, str | bytes]:
+        entry: dict[str, str | bytes] = {
+            "v": CONTRACT_VERSION,
+            "time": timestamp(now),
+            "account": self.account,
+            "epoch": str(self._lease.fence.epoch),
+            "state": change.state.value,
+            "reason": clean(change.reason),
+            "detail": clean(change.detail),
+        }
+        if change.challenge is not None:
+            entry["png"] = change.challenge.picture
+            entry["text"] = clean(change.challenge.text)
+            if change.challenge.expires is not None:
+                entry["expires"] = timestamp(change.challenge.expires)
+        return entry
+
+    def polled(self, now: float, events: int) -> None:
+        """Upstream answered, with so many events."""
+        self._figures["last_poll"] = timestamp(now)
+        if events:
+            self._figures["last_event"] = self._figures["last_poll"]
+
+    def pause(self, *, paused: bool) -> None:
+        """Sends are held, or released."""
+        self._figures["paused"] = "1" if paused else "0"
+        self._wakeup.ring()
+
+    async def keep(self, stop: anyio.Event) -> None:
+        """Keep the figures fresh until stopped."""
+        counted = 0.0
+        while not stop.is_set():
+            try:
+                if self._wall() - counted >= COUNT_EVERY:
+                    counted = self._wall()
+                    pending = await self._bus.outbound_pending()
+                    self._figures["outbound_pending"] = "" if pending < 0 else str(pending)
+            except BusUnavailable as exc:
+                log.debug("status: %s", exc)
+            await self._write()
+            await self._wakeup.wait(EVERY)
+
+    def wake(self) -> None:
+        """Let `keep` notice that it was stopped."""
+        self._wakeup.ring()
+
+    async def _write(self) -> None:
+        fence = self._lease.fence
+        self._figures |= {
+            "epoch": str(fence.epoch),
+            "holder": fence.holder,
+            "inbound_seq": str(self._journal.seq),
+        }
+        news = {name: value for name, value in self._figures.items() if self._written.get(name) != value}
+        try:
+            while self._entries:
+                await self._bus.announce(fence, news, self._entries[0])
+                self._entries.pop(0)
+                self._written |= news
+                news = {}
+            if news:
+                await self._bus.announce(fence, news)
+                self._written |= news
+        except BusUnavailable as exc:
+            log.debug("status: %s", exc)

@@ -1,0 +1,266 @@
+"""Corridor 2: `qq:outbound` -> decode -> wait for the session and a turn -> ledger -> send -> settle.
+
+A request is in one of three places: unread in Redis, in the backlog, or in hand. What is in hand is
+shielded: a stop waits for it, and its result is written.
+"""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+
+from adapter.backlog import Backlog
+from adapter.bus.lease import Lease
+from adapter.bus.ledger import Begun, Done, Ledger
+from adapter.bus.streams import Bus
+from adapter.directory import Directory
+from adapter.errors import BusUnavailable, SchemaError
+from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
+from adapter.pacing import Pacer
+from adapter.request import decode_request
+from adapter.settling import Settling
+from adapter.upstream import Upstream, backoff
+from adapter.wakeup import Wakeup
+
+log = logging.getLogger(__name__)
+
+STREAM = "outbound"
+READ = 100
+# Read ahead no further than this: what waits in Redis can be inspected, and costs nothing here.
+MAX_BACKLOG = 1_000
+# Chats that may be spoken to at the same time: one that hangs holds only itself.
+IN_HAND = 4
+# How often waiting requests are looked through for those whose time has run out.
+TICK = 0.5
+MAX_ATTEMPTS = 3
+
+
+@dataclass(slots=True)
+class _Job:
+    """A request that has been begun: its parts, how many have left, and how often it was tried."""
+
+    request: SendRequest
+    to: Address
+    parts: tuple[Part, ...]
+    sent: int
+    attempts: int
+
+
+class Outbound:
+    """Sends what is asked for. `paused` holds everything that has not begun."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        lease: Lease,
+        upstream: Upstream,
+        directory: Directory,
+        settling: Settling,
+        pacer: Pacer,
+        *,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._bus = bus
+        self._lease = lease
+        self._ledger = Ledger(bus)
+        self._upstream = upstream
+        self._directory = directory
+        self._settling = settling
+        self.pacer = pacer
+        self._wall = wall
+        self._clock = clock
+        self._backlog = Backlog()
+        self._known: set[str] = set()
+        self._jobs: dict[str, _Job] = {}
+        self._in_hand: set[str] = set()
+        self._wakeup = Wakeup()
+        self._room = Wakeup()
+        self._turn = 0
+        self.paused = False
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Read and send until stopped; returns when nothing is in hand any more."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._read, stop)
+            await self._serve(stop, tasks)
+        # Between two parts nothing is ambiguous: the next process goes on where this one stops.
+        for job in self._jobs.values():
+            await self._settling.step(job.request.id, job.sent, suspend=True)
+
+    def wake(self) -> None:
+        """Look again: stopped, resumed or reconnected."""
+        self._wakeup.ring()
+        self._room.ring()
+
+    # --- reading -------------------------------------------------------------------------------
+
+    async def _read(self, stop: anyio.Event) -> None:
+        delays = backoff(random.random, first=0.05, most=2.0)
+        recovered = False
+        while not stop.is_set():
+            try:
+                if not recovered:
+                    await self._recover(stop)
+                    recovered = True
+                elif len(self._known) >= MAX_BACKLOG:
+                    await self._room.wait(TICK)
+                else:
+                    for entry, fields in await self._bus.fresh(STREAM, READ):
+                        await self._take(entry, fields)
+                delays = backoff(random.random, first=0.05, most=2.0)
+            except BusUnavailable as exc:
+                # An answer may have been lost on the way: what it held is in the own pending list.
+                recovered = False
+                log.debug("outbound: %s", exc)
+                await self._room.wait(next(delays))
+
+    async def _recover(self, stop: anyio.Event) -> None:
+        """Read again what was read before and never settled, by this process or one before it."""
+        await self._bus.make_group(STREAM)
+        after = "0"
+        while not stop.is_set():
+            entries = await self._bus.pending(STREAM, after, READ)
+            if not entries:
+                return
+            for entry, fields in entries:
+                if entry not in self._known:
+                    await self._take(entry, fields)
+            after = entries[-1][0]
+
+    async def _take(self, entry: str, fields: dict[bytes, bytes]) -> None:
+        try:
+            request = decode_request(entry, fields, self._bus.keys.prefix)
+        except SchemaError as exc:
+            await self._settling.reject(entry, fields, exc)
+            return
+        self._known.add(entry)
+        self._backlog.add(request)
+        self._wakeup.ring()
+
+    # --- sending -------------------------------------------------------------------------------
+
+    async def _serve(self, stop: anyio.Event, tasks: TaskGroup) -> None:
+        swept = 0.0
+        while not stop.is_set():
+            if self._clock() - swept >= TICK:
+                swept = self._clock()
+                for request in self._backlog.expired(self._wall()):
+                    await self._end(request, Outcome(Status.EXPIRED, "expired"))
+            pause = await self._next(tasks)
+            if pause:
+                await self._wakeup.wait(pause)
+
+    async def _next(self, tasks: TaskGroup) -> float:
+        """Start what may start; returns how long nothing more can."""
+        if self.paused or not len(self._backlog) or len(self._in_hand) >= IN_HAND:
+            return TICK
+        with anyio.move_on_after(TICK) as waited:
+            await self._upstream.connected()
+        if waited.cancelled_caught or self.paused or not self._lease.valid():
+            return 0.0 if waited.cancelled_caught else TICK
+        now = self._clock()
+        if pause := self.pacer.wait(now):
+            return min(pause, TICK)
+        request = self._backlog.take(lambda chat: self.pacer.chat_wait(chat, now) == 0)
+        if request is None:
+            return TICK
+        if request.id in self._in_hand:
+            # The same id is being sent to another chat: its result will answer this one.
+            self._backlog.give_back(request)
+            return TICK
+        self.pacer.spoke(str(request.to), now)
+        self._in_hand.add(request.id)
+        tasks.start_soon(self._handle, request)
+        return 0.0
+
+    async def _handle(self, request: SendRequest) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                more = await self._speak(request)
+            finally:
+                self._in_hand.discard(request.id)
+            if more:
+                self._backlog.give_back(request)
+            else:
+                self._backlog.free(str(request.to))
+            self._wakeup.ring()
+
+    async def _speak(self, request: SendRequest) -> bool:
+        """Send the next part of a request; whether more of it is to be sent."""
+        job = self._jobs.get(request.entry) or await self._begin(request)
+        if job is None:
+            return False
+        outcome = await self._upstream.send(job.to, job.parts[job.sent])
+        if outcome.status is Status.SENT:
+            job.sent += 1
+            if job.sent < len(job.parts):
+                await self._settling.step(request.id, job.sent)
+                return True
+        elif self._may_repeat(job, outcome):
+            job.attempts += 1
+            return True
+        del self._jobs[request.entry]
+        await self._end(request, outcome, job)
+        return False
+
+    def _may_repeat(self, job: _Job, outcome: Outcome) -> bool:
+        ambiguous = outcome.status is Status.UNKNOWN
+        return ambiguous and job.request.delivery is Delivery.AT_LEAST_ONCE and job.attempts < MAX_ATTEMPTS
+
+    async def _begin(self, request: SendRequest) -> _Job | None:
+        """Everything before the first byte; None where the request ends here."""
+        to = self._directory.resolve(request.to)
+        try:
+            parts = self._upstream.prepare(request.segments, request.font)
+        except SchemaError as exc:
+            await self._end(request, Outcome(Status.FAILED, "content.unsupported", str(exc)))
+            return None
+        self._turn += 1
+        token = f"{self._lease.fence.holder}/{self._turn}"
+        again = request.delivery is Delivery.AT_LEAST_ONCE
+        ids = [part.message_id for part in parts]
+        state = await self._settling.patiently(
+            lambda fence: self._ledger.begin(fence, request.id, request.entry, token, ids, again=again)
+        )
+        match state:
+            case Done(result):
+                await self._settling.replay(request, result)
+            case Begun(attempts) if attempts == 1 and (former := self._settling.ended(request.id)):
+                # Redis came back without its tail and has forgotten it; this process has not.
+                await self._settling.restore(request, former)
+            case Begun(attempts, sent, messages) if to is not None:
+                # A retry keeps the message ids it had: upstream knows a copy by them.
+                kept = messages if len(messages) == len(parts) else ids
+                parts = tuple(Part(part.content, kept[i]) for i, part in enumerate(parts))
+                job = self._jobs[request.entry] = _Job(request, to, parts, sent, attempts)
+                return job
+            case Begun():
+                detail = f"{request.to} cannot be reached in this session"
+                await self._end(request, Outcome(Status.FAILED, "target.unknown", detail))
+            case unfinished:
+                detail = "an earlier process ended while it was being sent"
+                lost = _Job(request, request.to, parts, unfinished.sent, unfinished.attempts)
+                await self._end(request, Outcome(Status.UNKNOWN, "crash", detail), lost)
+        self._known.discard(request.entry)
+        return None
+
+    async def _end(self, request: SendRequest, outcome: Outcome, job: _Job | None = None) -> None:
+        result = SendResult(
+            entry=request.entry,
+            id=request.id,
+            to=str(request.to),
+            status=outcome.status,
+            code=outcome.code,
+            detail=outcome.detail,
+            attempts=job.attempts if job else 0,
+            sent=job.sent if job else 0,
+            total=len(job.parts) if job else 0,
+            message_id=job.parts[0].message_id if job else "",
+        )
+        await self._settling.settle(request, result)
+        self._known.discard(request.entry)
+        self._room.ring()

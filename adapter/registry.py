@@ -1,0 +1,95 @@
+"""The directory kept in Redis: contacts for the workers to look up, and who was who for the next process."""
+
+import logging
+from dataclasses import asdict
+
+import msgpack
+
+from adapter.bus.lease import Lease
+from adapter.bus.streams import MEMBERS_KEPT, Bus
+from adapter.directory import Directory, Record, Space
+from adapter.envelope import pack, timestamp
+from adapter.errors import BusUnavailable
+from adapter.events import Contact, ContactList, Identity
+
+log = logging.getLogger(__name__)
+
+# Somebody who was in no list for so long is forgotten.
+FORGET_AFTER = 90 * 86_400
+_SESSION = "session"
+
+
+class Registry:
+    """What the directory learns, written down. While Redis is away only the directory knows."""
+
+    def __init__(self, bus: Bus, lease: Lease, directory: Directory) -> None:
+        self._bus = bus
+        self._lease = lease
+        self._directory = directory
+        self._owed: dict[str, tuple[list[tuple[str, bytes]], int]] = {}
+        self._records: dict[str, bytes] = {}
+
+    async def renew(self) -> None:
+        """A login with new momentary ids."""
+        self._directory.renew()
+        self._records[_SESSION] = str(self._directory.session).encode()
+        await self.settle()
+
+    async def learn(self, listed: ContactList, now: float) -> None:
+        """Take in a list and publish it with stable ids."""
+        rows = self._directory.learn(listed, now)
+        asof = timestamp(now)
+        packed = [(stable, _contact(stable, contact, identity, asof)) for stable, contact, identity in rows]
+        if listed.of is None:
+            key, kept = self._bus.keys(listed.kind.value), 0
+        else:
+            chat = self._directory.address(listed.of)
+            key, kept = self._bus.keys.members(str(chat)), MEMBERS_KEPT
+        self._owed[key] = (packed, kept)
+        for record in self._directory.changed():
+            self._records[f"{record.space}:{record.stable}"] = pack(asdict(record))
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Write what is owed; what Redis cannot take now is owed until the next time."""
+        try:
+            for key, (rows, kept) in list(self._owed.items()):
+                await self._bus.replace(self._lease.fence, key, rows, kept)
+                del self._owed[key]
+            await self._bus.put(self._bus.keys("ids:contacts"), self._records)
+            self._records.clear()
+        except BusUnavailable as exc:
+            log.debug("contacts: %s", exc)
+
+
+async def load(bus: Bus, now: float) -> Directory:
+    """The directory as the last process left it."""
+    key = bus.keys("ids:contacts")
+    rows = await bus.hash(key)
+    session = int(rows.pop(_SESSION, b"0"))
+    records, stale = [], []
+    for name, value in rows.items():
+        record = _record(value)
+        if record is None or record.seen < now - FORGET_AFTER:
+            stale.append(name)
+        else:
+            records.append(record)
+    await bus.drop(key, stale)
+    return Directory(records, session)
+
+
+def _record(value: bytes) -> Record | None:
+    try:
+        known = msgpack.unpackb(value)
+        known["space"], known["identity"] = Space(known["space"]), Identity(known["identity"])
+        return Record(**known)
+    except (ValueError, TypeError, KeyError, msgpack.UnpackException):
+        return None  # written by another version: met anew
+
+
+def _contact(stable: str, contact: Contact, identity: Identity, asof: str) -> bytes:
+    row: dict[str, object] = {"id": stable, "name": contact.name, "identity": identity.value, "asof": asof}
+    for name in ("nick", "mark", "qq"):
+        if value := getattr(contact, name):
+            row[name] = value
+    return pack(row | dict(contact.data))

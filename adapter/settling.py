@@ -1,0 +1,137 @@
+"""The last step of every request: its one result, kept up until Redis has taken it."""
+
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import anyio
+import msgpack
+
+from adapter.bus.keys import GROUP
+from adapter.bus.lease import Lease
+from adapter.bus.ledger import Ledger
+from adapter.bus.streams import Bus, Fence
+from adapter.envelope import timestamp
+from adapter.errors import BusUnavailable, SchemaError
+from adapter.events import CONTRACT_VERSION, SendRequest, SendResult, Status
+from adapter.request import encode_result, request_id, result_stream
+from adapter.upstream import backoff
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+MAX_SHOWN_TO = 128
+# A server that loses its tail forgets that these were sent; this process does not.
+REMEMBERED = 10_000
+
+
+class Settling:
+    """Writes results. `told` is called with each result that was published."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        lease: Lease,
+        account: Callable[[], str],
+        wall: Callable[[], float],
+        told: Callable[[SendResult], None],
+    ) -> None:
+        self._bus = bus
+        self._lease = lease
+        self._ledger = Ledger(bus)
+        self._account = account
+        self._wall = wall
+        self._told = told
+        self._ended: OrderedDict[str, list[str]] = OrderedDict()
+        self.hurry = False
+
+    async def patiently(self, step: Callable[[Fence], Awaitable[T]]) -> T:
+        """Repeat a step that may be repeated until Redis serves. Raises Fenced.
+
+        In a `hurry`, when the process is about to end, it is tried once more and no longer.
+        """
+        delays = backoff(random.random, first=0.05, most=2.0)
+        while True:
+            try:
+                return await step(self._lease.fence)
+            except BusUnavailable as exc:
+                if self.hurry:
+                    raise
+                log.debug("settling: %s", exc)
+                await anyio.sleep(next(delays))
+
+    def ended(self, request: str) -> list[str] | None:
+        """The result that this process gave a request before, name after value."""
+        return self._ended.get(request)
+
+    async def step(self, request: str, sent: int, *, suspend: bool = False) -> None:
+        """So many parts have left; `suspend`: the rest is for whoever comes next."""
+        await self.patiently(lambda fence: self._ledger.step(fence, request, sent, suspend=suspend))
+
+    async def settle(self, request: SendRequest, result: SendResult) -> None:
+        """Publish the result of a request that could be read."""
+        fields = encode_result(result, self._account(), self._lease.fence.epoch, self._wall())
+        self._ended[request.id] = fields
+        if len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+        await self.patiently(
+            lambda fence: self._ledger.settle(
+                fence, request.id, request.entry, request.results, fields, remember=True
+            )
+        )
+        self._told(result)
+
+    async def replay(self, request: SendRequest, former: Sequence[str]) -> None:
+        """Publish the stored result of an earlier request of this id once more."""
+        await self._again(request, former, remember=False)
+
+    async def restore(self, request: SendRequest, former: Sequence[str]) -> None:
+        """Write down again what Redis has forgotten."""
+        await self._again(request, former, remember=True)
+
+    async def _again(self, request: SendRequest, former: Sequence[str], *, remember: bool) -> None:
+        values = dict(zip(former[::2], former[1::2], strict=True))
+        values["replayed"] = "0" if values["entry"] == request.entry else "1"
+        values |= {"entry": request.entry, "time": timestamp(self._wall())}
+        fields = [item for pair in values.items() for item in pair]
+        await self.patiently(
+            lambda fence: self._ledger.settle(
+                fence, request.id, request.entry, request.results, fields, remember=remember
+            )
+        )
+
+    async def reject(self, entry: str, fields: Mapping[bytes, bytes], why: SchemaError) -> None:
+        """Answer an entry that makes no sense, and keep it in `qq:dead`."""
+        to = fields.get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
+        result = SendResult(entry, request_id(entry, fields), to, Status.REJECTED, why.code, str(why))
+        now = self._wall()
+        told = encode_result(result, self._account(), self._lease.fence.epoch, now)
+        dead = dead_fields(self._bus.keys("outbound"), entry, why.code, str(why), fields, now)
+        results = result_stream(fields, self._bus.keys.prefix)
+        await self.patiently(
+            lambda fence: self._ledger.settle(
+                fence, result.id, entry, results, told, remember=False, dead=dead
+            )
+        )
+        self._told(result)
+
+
+def dead_fields(
+    stream: str, entry: str, reason: str, detail: str, fields: Mapping[bytes, bytes], now: float
+) -> list[str | bytes]:
+    """An entry of `qq:dead`, name after value (contract). The original values keep their bytes."""
+    original = {name.decode("utf-8", "replace"): value for name, value in fields.items()}
+    return [
+        *("v", CONTRACT_VERSION),
+        *("time", timestamp(now)),
+        *("stream", stream),
+        *("entry", entry),
+        *("group", GROUP),
+        *("consumer", GROUP),
+        *("reason", reason),
+        *("detail", detail),
+        *("attempts", "1"),
+        *("fields", msgpack.packb(original)),
+    ]
