@@ -3,8 +3,6 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -13,7 +11,7 @@ import zxingcpp
 from PIL import Image
 
 from tests.simulator import PICTURE, Answer, Simulator, SimulatorError, WaitTimeoutError
-from tests.simulator.visitor import CHANNEL, DATA, OLD_CHANNEL, Visitor
+from tests.simulator.visitor import CHANNEL, DATA, OLD_CHANNEL, Visitor, logged_in
 
 pytestmark = pytest.mark.anyio
 
@@ -26,14 +24,6 @@ def anyio_backend() -> str:
 @pytest.fixture(params=["e1", "e3"])
 def profile(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@asynccontextmanager
-async def logged_in(profile: str = "e3", **options: Any) -> AsyncIterator[tuple[Simulator, Visitor]]:
-    channel = OLD_CHANNEL if profile == "e1" else CHANNEL
-    async with Simulator(profile, **options) as sim, Visitor(sim.url, channel=channel) as visitor:
-        await visitor.log_in()
-        yield sim, visitor
 
 
 async def test_a_code_that_scans_itself_answers_waiting_scanned_and_success(profile: str) -> None:

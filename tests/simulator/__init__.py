@@ -1,7 +1,7 @@
 """A SmartQQ to talk to, the network having closed in 2019; it shares no code with the adapter."""
 
 from .content import PICTURE
-from .faults import Answer
+from .faults import Answer, FaultError, Rule
 from .journal import Received, RequestLog
 from .options import OptionError, Options
 from .pulse import WaitTimeoutError
@@ -14,6 +14,7 @@ __all__ = [
     "PICTURE",
     "Answer",
     "Discussion",
+    "FaultError",
     "Friend",
     "Group",
     "Member",
@@ -22,6 +23,7 @@ __all__ = [
     "Person",
     "Received",
     "RequestLog",
+    "Rule",
     "Simulator",
     "SimulatorError",
     "WaitTimeoutError",

@@ -2,44 +2,95 @@
 
 import argparse
 import asyncio
+import json
 import signal
+import sys
+from pathlib import Path
+from typing import Any
 
+from . import scripts
+from .faults import FaultError
+from .options import OptionError
+from .sample import ACCOUNT
 from .simulator import Simulator
+
+_USAGE = 2
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 lets the system choose (default)")
-    parser.add_argument(
-        "--profile", choices=("e1", "e3"), default="e3", help="the service of 2015 or of 2017"
-    )
-    parser.add_argument(
-        "--auto-scan", action="store_true", help="codes are scanned and confirmed by themselves"
-    )
-    parser.add_argument("--poll-seconds", type=float, default=60.0, help="when an idle poll is answered")
-    parser.add_argument("--strict", action="store_true", help="want the exact headers of a browser")
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="0 lets the system choose (default)")
+    add("--profile", choices=("e1", "e3"), default="e3", help="the service of 2015 or of 2017 (default)")
+    add("--account", type=int, default=ACCOUNT, help="the QQ number of the account")
+    add("--auto-scan", action="store_true", help="codes are scanned and confirmed by themselves")
+    add("--poll-seconds", type=float, default=60.0, help="when an idle poll is answered")
+    add("--strict", action="store_true", help="want the exact headers of a browser")
+    add("--faults", type=Path, metavar="FILE", help="a fault script (JSON)")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any option, the value as JSON")
     return parser.parse_args()
 
 
-async def _serve(arguments: argparse.Namespace) -> None:
+def _options(settings: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            found[name] = json.loads(text)
+        except ValueError:
+            found[name] = text
+    return found
+
+
+def _script(path: Path | None) -> scripts.Script:
+    if path is None:
+        return scripts.Script()
+    try:
+        return scripts.parse(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as exc:
+        raise FaultError(f"{path}: {exc}") from exc
+
+
+async def _serve(sim: Simulator, script: scripts.Script) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Simulator(
-        arguments.profile,
-        auto_scan=arguments.auto_scan,
-        port=arguments.port,
-        poll_seconds=arguments.poll_seconds,
-        strict=arguments.strict,
-    ) as sim:
+    async with sim:
         print(sim.url, flush=True)
+        playing = asyncio.ensure_future(sim.play(script))
+        playing.add_done_callback(lambda played: _stop_if_failed(played, stop))
         await stop.wait()
+    playing.cancel()
+    await asyncio.wait([playing])
+    return 0 if playing.cancelled() or playing.exception() is None else _explain(playing.exception())
 
 
-def main() -> None:
-    """Run until told to stop."""
-    asyncio.run(_serve(_arguments()))
+def _stop_if_failed(played: asyncio.Future[None], stop: asyncio.Event) -> None:
+    if not played.cancelled() and played.exception() is not None:
+        stop.set()
+
+
+def _explain(error: BaseException | None) -> int:
+    print(f"simulator: {error}", file=sys.stderr)
+    return _USAGE
+
+
+def main() -> int:
+    """Run until told to stop; 2 for a mistake in the arguments or in a script."""
+    arguments = _arguments()
+    try:
+        sim = Simulator(
+            arguments.profile,
+            auto_scan=arguments.auto_scan,
+            port=arguments.port,
+            poll_seconds=arguments.poll_seconds,
+            account=arguments.account,
+            **{"strict": arguments.strict} | _options(arguments.set),
+        )
+        return asyncio.run(_serve(sim, _script(arguments.faults)))
+    except (OptionError, FaultError, OSError) as exc:
+        return _explain(exc)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -61,7 +61,7 @@ async def poll2(net: Network, call: Call) -> Reply:
         if not remaining:
             return text_reply(net.options.empty_poll, net.options, None)
         remaining = await net.mailbox.park(net.options.poll_seconds)
-        if remaining and (planned := net.faults.next(POLL)):
+        if remaining and (planned := net.faults.planned(POLL)):
             return Reply(planned=planned)
 
 

@@ -71,6 +71,9 @@ def say(
         raise ChatError(str(exc)) from exc
     said = Said(parsed, text, elements, speaker, _head(net, f"{parsed.kind}:{speaker}"), _seq(net, parsed))
     item = _item(net, said)
+    for element in elements or ():
+        if isinstance(element, list) and element[:1] == [content.PICTURE]:
+            net.pictures.setdefault(content.picture_name(element), net.mint.hexadecimal(32))
     post(net, item, said)
     return item
 

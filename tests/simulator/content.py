@@ -11,6 +11,7 @@ from typing import Any
 from . import faces
 from .options import Options
 
+PICTURE_NAME = "A47CB3D7E2F10948A47CB3D7E2F10948.jpg"  # of a picture that is given none
 PICTURE = "picture"  # the kind of a content element that becomes what the era made of a picture
 
 _FACE = re.compile(r"\[([A-Za-z\u4e00-\u9fa5]{1,20})\]")
@@ -106,13 +107,18 @@ def given(elements: list[Any], options: Options, *, private: bool) -> list[Any]:
 
 
 def _picture(element: list[Any], options: Options, *, private: bool) -> list[Any]:
-    label = str(element[1]) if len(element) > 1 else "A47CB3D7E2F10948A47CB3D7E2F10948.jpg"
+    label = picture_name(element)
     if not options.pictures:
         return []
     if private:
         return [["offpic", {"success": 1, "file_path": f"/{label}"}], " "]
     detail = {"name": label, "file_id": 2912345678, "key": "9USwBrADTpiscH66", "server": "10.20.30.40:80"}
     return [["cface", detail], " "]
+
+
+def picture_name(element: list[Any]) -> str:
+    """Return the name of a picture element."""
+    return str(element[1]) if len(element) > 1 else PICTURE_NAME
 
 
 def parse_sent(inner: Any) -> tuple[list[Any], str]:

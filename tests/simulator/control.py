@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from . import wire
 from .call import Call, Reply
 from .chats import ChatError
-from .faults import Answer, FaultError, answer_from
+from .faults import Answer, FaultError, Rule, answer_from, rule_from
 from .journal import Received, RequestLog
+from .notices import Notices
 from .options import OptionError, Options
 from .pulse import WaitTimeoutError
 from .world import NotInWorldError
@@ -21,6 +22,7 @@ class Operated(Protocol):
     """What the control API needs of a simulator."""
 
     url: str
+    notices: Notices
 
     @property
     def account(self) -> int: ...  # noqa: D102
@@ -45,6 +47,9 @@ class Operated(Protocol):
     def kick(self, reason: str | None = ...) -> None: ...  # noqa: D102
     def drop_session(self, code: int = ..., *, cookies: bool = ...) -> None: ...  # noqa: D102
     def next_answer(self, path: str, *answers: Answer) -> None: ...  # noqa: D102
+    def add_rule(self, rule: Rule) -> None: ...  # noqa: D102
+    def clear_faults(self) -> None: ...  # noqa: D102
+    def renew_ptwebqq(self) -> str: ...  # noqa: D102
     async def wait_received(self, count: int, timeout: float = ...) -> list[Received]: ...  # noqa: D102, ASYNC109
 
 
@@ -71,6 +76,10 @@ class ControlApi:
             "push": self._push,
             "answer": self._plan,
             "options": lambda body: self._sim.set(**_object(body)),
+            "notice": self._notice,
+            "renew": lambda _: {"ok": True, "ptwebqq": self._sim.renew_ptwebqq()},
+            "rule": self._rule,
+            "clear": lambda _: self._sim.clear_faults(),
         }
         self._gets: dict[str, Callable[[Mapping[str, str]], Awaitable[Any]]] = {
             "received": self._received,
@@ -78,12 +87,21 @@ class ControlApi:
             "state": self._state,
         }
 
+    @property
+    def actions(self) -> frozenset[str]:
+        """The names `perform` knows."""
+        return frozenset(self._posts)
+
+    def perform(self, name: str, body: Any) -> Any:
+        """Do what a POST of that name does."""
+        return self._posts[name](body)
+
     async def __call__(self, call: Call) -> Reply:
         """Answer one request."""
         name = call.path.removeprefix("/sim/")
         try:
             if call.method == "POST" and name in self._posts:
-                return _json(self._posts[name](_parsed(call.body)) or {"ok": True})
+                return _json(self.perform(name, _parsed(call.body)) or {"ok": True})
             if call.method == "GET" and name in self._gets:
                 return _json(await self._gets[name](call.query))
         except _MISTAKES as exc:
@@ -107,6 +125,17 @@ class ControlApi:
         if not isinstance(path, str) or not isinstance(answers, list):
             raise ControlError("path is a string, answers is an array")
         self._sim.next_answer(path, *[answer_from(_object(answer)) for answer in answers])
+
+    def _notice(self, body: Any) -> Any:
+        described = dict(_object(body))
+        kind = described.pop("kind", None)
+        known = {name for name in dir(self._sim.notices) if not name.startswith("_")}
+        if kind not in known:
+            raise ControlError(f"kind must be one of {', '.join(sorted(known))}")
+        return {"ok": True, "item": getattr(self._sim.notices, kind)(**described)}
+
+    def _rule(self, body: Any) -> None:
+        self._sim.add_rule(rule_from(_object(body)))
 
     async def _received(self, query: Mapping[str, str]) -> Any:
         after = int(query.get("after", "0"))

@@ -1,6 +1,7 @@
 """Answers a test puts in the place of the service's own, path by path."""
 
 import base64
+import random
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -42,11 +43,31 @@ class Answer:
         return self.status == 200 and self.body is None and self.json is None and self.cut != "before"
 
 
-class Faults:
-    """The answers still to be given."""
+@dataclass
+class Rule:
+    """An answer that comes again: to `every` so-manieth request to a path, or to one by `chance` (0 … 1)."""
 
-    def __init__(self) -> None:
+    path: str
+    answer: Answer
+    every: int = 0
+    chance: float = 0.0
+    seen: int = 0
+
+    def applies(self, path: str, rng: random.Random) -> bool:
+        """Count a request and tell whether it is one of those."""
+        if path != self.path:
+            return False
+        self.seen += 1
+        return (self.every > 0 and self.seen % self.every == 0) or rng.random() < self.chance
+
+
+class Faults:
+    """The answers still to be given, and the rules for all times."""
+
+    def __init__(self, rng: random.Random) -> None:
         self._planned: dict[str, deque[Answer]] = {}
+        self._rng = rng
+        self.rules: list[Rule] = []
 
     def plan(self, path: str, *answers: Answer) -> None:
         """Add answers for the next requests to a path."""
@@ -55,6 +76,16 @@ class Faults:
     def next(self, path: str) -> Answer | None:
         """Return the next answer planned for the path and forget it."""
         planned = self._planned.get(path)
+        if planned:
+            return planned.popleft()
+        for rule in self.rules:
+            if rule.applies(path, self._rng):
+                return rule.answer
+        return None
+
+    def planned(self, path: str) -> Answer | None:
+        """Return the next answer planned for the path, rules apart, and forget it."""
+        planned = self._planned.get(path)
         return planned.popleft() if planned else None
 
     def pending(self, path: str) -> int:
@@ -62,8 +93,9 @@ class Faults:
         return len(self._planned.get(path, ()))
 
     def clear(self) -> None:
-        """Forget all plans."""
+        """Forget all plans and rules."""
         self._planned.clear()
+        self.rules.clear()
 
 
 _FIELDS = {one.name for one in fields(Answer)}
@@ -86,3 +118,11 @@ def answer_from(value: Mapping[str, Any]) -> Answer:
     if not isinstance(given.get("status", 200), int):
         raise FaultError(f"status must be a number, not {given['status']!r}")
     return Answer(**given)
+
+
+def rule_from(value: Mapping[str, Any]) -> Rule:
+    """Return the Rule a JSON object describes."""
+    if unknown := value.keys() - {"path", "every", "chance", "answer"}:
+        raise FaultError(f"a rule has no {', '.join(sorted(unknown))}")
+    answer = answer_from(value.get("answer", {}))
+    return Rule(value.get("path", ""), answer, int(value.get("every", 0)), float(value.get("chance", 0)))

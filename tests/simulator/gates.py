@@ -75,6 +75,17 @@ def cookies(net: Network, call: Call, code: int = BAD_COOKIES) -> Grant:
     return grant
 
 
+def login_headers(net: Network, call: Call) -> None:
+    """In strict mode the hosts of the login want a browser coming from the login page."""
+    if not net.options.strict:
+        return
+    host = urlsplit(call.headers.get("Referer", "")).hostname or ""
+    if not host.endswith("ptlogin2.qq.com") or not call.headers.get("User-Agent", "").startswith(
+        "Mozilla/5.0"
+    ):
+        raise Refused(error_page(403, "Tencent Login Server"))
+
+
 def data(net: Network, call: Call, token: Any) -> Grant:
     """Check a request for contacts: headers, cookies, vfwebqq."""
     headers(net, call)

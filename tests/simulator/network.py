@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import polls, wire
+from .challenges import Challenges
 from .faults import Faults
 from .identity import Identity
 from .journal import Journal
@@ -46,7 +47,9 @@ class Network:
         self.codes = QrCodes(self.mint)
         self.sessions = Sessions(self.mint)
         self.mailbox = Mailbox()
-        self.faults = Faults()
+        self.faults = Faults(self.rng)
+        self.challenges = Challenges()
+        self.pictures: dict[str, str] = {}  # name in a message -> name at the storage host
         self.journal = Journal()
         self.signatures: dict[str, Signature] = {}
         self.counters: dict[str, int] = {}

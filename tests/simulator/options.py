@@ -60,8 +60,11 @@ class Options:
     missing_ptwebqq: bool = False  # … or not set at all
     new_uins: str = "login"  # momentary ids change at each "login", "always" (relinks too) or "never"
     password: str = "secret"  # of the invented account
-    password_login: bool = False  # by name and password, as until September 2015
+    password_login: bool = False  # by number and password, as until September 2015; if not, code 10005
     captcha: bool = False  # the password login asks for the picture
+    old_check: bool = False  # `check` answers with three fields and a cookie
+    login_code: int = 0  # every password login is answered this code
+    frozen: bool = False  # a right password leads to aq.qq.com
     random_salt: bool = False  # `check` gives a random salt instead of the number
     mibao_page: bool = False  # check_sig answers with the two pages of before 2014
 

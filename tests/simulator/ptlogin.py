@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from . import qr, wire
+from . import gates, qr, wire
 from .call import Call, Reply, error_page
 from .network import Network
 from .qr import QrCode, QrState
@@ -67,6 +67,7 @@ def show(net: Network, call: Call) -> Reply:
 
 def poll(net: Network, call: Call) -> Reply:
     """Answer `ptqrlogin`: where the code of the cookie stands."""
+    gates.login_headers(net, call)
     qrsig = call.cookies.get("qrsig", "")
     token = call.query.get("ptqrtoken", "")
     if net.options.need_ptqrtoken and (not qrsig or token != str(hash33(qrsig))):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from . import channel, contacts, ptlogin, rooms, sending
+from . import channel, contacts, media, password, ptlogin, quick, qun, rooms, sending
 from .call import Call, Reply, error_page
 from .network import Network
 
@@ -34,6 +34,25 @@ _LOGIN = {
     "/ptqrlogin": Route(_SSL, ptlogin.poll),
     "/check_sig": Route(_SIGNING, ptlogin.check_sig),
     "/js/10152/mibao_res.html": Route(_UI, ptlogin.mibao_frame),
+    "/pt4_auth": Route(_SSL, quick.auth),
+    "/logout": Route(_SSL, quick.logout),
+    "/check": Route(_SSL, password.check),
+    "/login": Route(_SSL, password.login),
+    "/getimage": Route(("ssl.captcha.qq.com", "captcha.qq.com"), password.picture),
+}
+_QUN = {
+    "/cgi-bin/qun_mgr/get_friend_list": Route(("qun.qq.com",), qun.friend_list),
+    "/cgi-bin/qun_mgr/get_group_list": Route(("qun.qq.com",), qun.group_list),
+    "/cgi-bin/qun_mgr/search_group_members": Route(("qun.qq.com",), qun.searched_members),
+    "/cgi-bin/qun_info/get_group_members_new": Route(("qinfo.clt.qq.com",), qun.members),
+    "/member.html": Route(("qun.qq.com", "qinfo.clt.qq.com"), ptlogin.static_page),
+}
+_FACES = tuple(f"face{digit}.{domain}" for digit in range(10) for domain in ("web.qq.com", "qun.qq.com"))
+_MEDIA = {
+    "/cgi/svr/face/getface": Route(_FACES, media.avatar),
+    "/g": Route(("q.qlogo.cn",), media.public_avatar),
+    "/cgi-bin/get_group_pic": Route(("web2.qq.com",), media.group_picture),
+    "/d/channel/get_offpic2": Route(("w.qq.com",), media.private_picture),
 }
 _STATIC = {
     path: Route(_PAGES, ptlogin.static_page)
@@ -74,10 +93,17 @@ _CALLS: dict[str, Handler] = {
     "/channel/send_discu_msg2": sending.to_discussion,
     "/channel/send_sess_msg2": sending.to_stranger,
     "/channel/get_c2cmsg_sig2": sending.signature,
+    "/channel/get_offpic2": media.private_picture,
+    "/channel/get_cface2": media.custom_face,
+    "/channel/get_file2": media.file,
+    "/channel/refuse_file2": media.done,
+    "/channel/notify_offfile2": media.done,
 }
 ROUTES: dict[str, Route] = {
     **_LOGIN,
     **_STATIC,
+    **_QUN,
+    **_MEDIA,
     **{path: Route(_DATA, handler) for path, handler in _API.items()},
     **{path: Route(_CHANNEL, handler) for path, handler in _CALLS.items()},
 }
@@ -88,6 +114,8 @@ def find(call: Call) -> Handler:
 
     A client that does not send the true Host header is told apart by the path alone.
     """
+    if call.path.startswith("/offpic/"):
+        return media.stored_picture
     route = ROUTES.get(call.path)
     if route is None or (call.host not in route.hosts and call.host.endswith(_DOMAINS)):
         return _nothing

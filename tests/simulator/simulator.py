@@ -1,21 +1,24 @@
 """The simulator as tests use it: the running service, the person with the phone, and everybody else."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from . import chats, faults, polls
+from . import chats, faults, polls, scripts
 from .control import ControlApi
-from .faults import Answer
+from .faults import Answer, FaultError, Rule
 from .gateway import Gateway
 from .identity import Kind
 from .journal import Received, RequestLog
 from .network import Network, wall_clock
+from .notices import Notices
 from .options import Options
 from .polls import Item
 from .pulse import within
 from .qr import QrCode, QrState
 from .sample import ACCOUNT, sample_world
+from .scripts import Script
 from .sessions import KICKED, WRONG_SESSION
 from .world import World
 
@@ -52,7 +55,9 @@ class Simulator:
         self.network = Network(chosen, world or sample_world(account), seed=seed, clock=clock)
         self.url = ""
         self._port = port
-        self._gateway = Gateway(self.network, ControlApi(self))
+        self.notices = Notices(self.network)
+        self._control = ControlApi(self)
+        self._gateway = Gateway(self.network, self._control)
 
     async def __aenter__(self) -> Self:
         port = await self._gateway.start(HOST, self._port)
@@ -105,6 +110,12 @@ class Simulator:
     def queued(self) -> int:
         """How many messages wait to be polled."""
         return len(self.network.mailbox)
+
+    @property
+    def captcha(self) -> str:
+        """The verify code the newest password login has to give, as a person reads it off the picture."""
+        newest = self.network.challenges.newest
+        return "" if newest is None else newest.code
 
     def uin_of(self, qq: int) -> int:
         """Return the momentary id of a QQ number."""
@@ -213,6 +224,41 @@ class Simulator:
         self.network.faults.plan(path, *answers)
         if path == faults.POLL:
             self.network.mailbox.wake()
+
+    def add_rule(self, rule: Rule) -> None:
+        """Answer certain requests to a path for all times to come."""
+        self.network.faults.rules.append(rule)
+
+    def clear_faults(self) -> None:
+        """Forget all answers and rules."""
+        self.network.faults.clear()
+
+    def renew_ptwebqq(self) -> str:
+        """Give the session a new ptwebqq, told by the next poll as 116; from now on only this one is good."""
+        session = self.network.sessions.current
+        if session is None:
+            raise SimulatorError("nobody is online")
+        session.grant.ptwebqq = self.network.mint.hexadecimal(48)
+        self.next_poll(Answer(json={"retcode": 116, "p": session.grant.ptwebqq}))
+        return session.grant.ptwebqq
+
+    async def play(self, script: Mapping[str, Any] | Script) -> None:
+        """Play a fault script (see `scripts`) to its end, which one that repeats does not have.
+
+        A step that makes no sense at its moment, like a kick when nobody is online, is skipped.
+        """
+        parsed = script if isinstance(script, Script) else scripts.parse(script)
+        if unknown := {step.do for step in parsed.steps} - self._control.actions:
+            raise FaultError(f"a step cannot do {', '.join(sorted(unknown))}")
+        self.set(**parsed.options)
+        for path, answers in parsed.answers.items():
+            self.next_answer(path, *answers)
+        self.network.faults.rules.extend(parsed.rules)
+        await scripts.play(parsed, self.network.journal, lambda: self.state, self._perform)
+
+    def _perform(self, name: str, body: Any) -> None:
+        with contextlib.suppress(SimulatorError):
+            self._control.perform(name, body)
 
     def _changed(self) -> None:
         self.network.mailbox.wake()

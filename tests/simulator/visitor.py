@@ -6,14 +6,18 @@ ones. It is no model of how a client should heal itself.
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http.cookies import SimpleCookie
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
+from .simulator import Simulator
 from .tokens import contact_hash, hash33
 
 DATA, CHANNEL, OLD_CHANNEL = "s.web2.qq.com", "d1.web2.qq.com", "d.web2.qq.com"
@@ -48,7 +52,9 @@ class Visitor:
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(resolver=_Here())
-        self._http = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=20))
+        jar = aiohttp.CookieJar(quote_cookie=False)  # as browsers: `skey=@…` goes without quotation marks
+        timeout = aiohttp.ClientTimeout(total=20)
+        self._http = aiohttp.ClientSession(connector=connector, cookie_jar=jar, timeout=timeout)
         return self
 
     async def __aexit__(
@@ -58,12 +64,14 @@ class Visitor:
 
     def cookie(self, name: str, host: str) -> str | None:
         """Return the cookie a request to `host` would carry."""
-        found = self._http.cookie_jar.filter_cookies(self._http._build_url(f"http://{host}/"))  # noqa: SLF001
+        found = self._http.cookie_jar.filter_cookies(URL(f"http://{host}/"))
         return found[name].value if name in found else None
 
     def set_cookie(self, name: str, value: str) -> None:
         """Put a cookie of qq.com into the jar."""
-        self._http.cookie_jar.update_cookies({name: value}, self._http._build_url("http://qq.com/"))  # noqa: SLF001
+        cookies = SimpleCookie({name: value})
+        cookies[name]["domain"] = "qq.com"
+        self._http.cookie_jar.update_cookies(cookies, URL("http://qq.com/"))
 
     async def fetch(
         self,
@@ -169,3 +177,12 @@ class Visitor:
             **more,
         }
         return await self.post(self.channel, f"/channel/{call}", r)
+
+
+@asynccontextmanager
+async def logged_in(profile: str = "e3", **options: Any) -> AsyncIterator[tuple[Simulator, Visitor]]:
+    """Run a simulator with a visitor who is online."""
+    channel = OLD_CHANNEL if profile == "e1" else CHANNEL
+    async with Simulator(profile, **options) as sim, Visitor(sim.url, channel=channel) as visitor:
+        await visitor.log_in()
+        yield sim, visitor
