@@ -16,11 +16,6 @@ pytestmark = pytest.mark.anyio
 READERS, NEIGHBOURS, TALK = 123456789, 223344556, 1664012345
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture
 async def online() -> AsyncIterator[tuple[Simulator, Visitor]]:
     async with logged_in() as both:

@@ -1,22 +1,19 @@
 """The simulator from another process: its control API and its command line."""
 
 import asyncio
+import json
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.simulator import Simulator
-from tests.simulator.visitor import Visitor
+from tests.simulator.visitor import Visitor, logged_in
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Remote:
@@ -83,6 +80,50 @@ async def test_mistakes_are_answered_400_in_words(name: str, body: Any, words: s
     async with Simulator() as sim, aiohttp.ClientSession() as http:
         status, answer = await Remote(http, sim.url).post(name, body)
         assert (status, words in answer["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--set", "nonsense=1"), "no such option: nonsense"),
+        (("--faults", "no-such-file.json"), "no-such-file.json"),
+        (("--faults", "{script}"), "not a chat"),
+    ],
+)
+async def test_a_mistake_on_the_command_line_ends_it_with_2(
+    arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"steps": [{"do": "say", "with": {"chat": "moon", "text": "x"}}]}), "utf-8")
+    given = [argument.format(script=script) for argument in arguments]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.simulator", *given),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, errors = await process.communicate()
+    assert (process.returncode, words in errors.decode()) == (2, True), errors
+
+
+async def test_notices_renewals_and_rules_by_http() -> None:
+    async with logged_in() as (sim, visitor), aiohttp.ClientSession() as http:
+        remote = Remote(http, sim.url)
+        assert (await remote.post("notice", {"kind": "typing", "qq": 10001}))[1]["item"][
+            "poll_type"
+        ] == "input_notify"
+        assert (await remote.post("notice", {"kind": "dance"}))[0] == 400
+        assert (await visitor.poll())["result"][0]["poll_type"] == "input_notify"
+        renewed = (await remote.post("renew"))[1]["ptwebqq"]
+        assert (await visitor.poll())["p"] == renewed
+        await remote.post(
+            "rule", {"path": "/channel/poll2", "every": 1, "answer": {"json": {"retcode": 110}}}
+        )
+        assert (await visitor.poll())["retcode"] == 110
+        await remote.post("clear")
+        await remote.post("drop", {"code": 100012, "cookies": True})
+        assert (await visitor.poll())["retcode"] == 100000
+        assert (await remote.get("nothing"))["error"] == "no GET /sim/nothing"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

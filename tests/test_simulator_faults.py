@@ -11,11 +11,6 @@ from tests.simulator.visitor import CHANNEL, DATA, Visitor, logged_in
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_a_script_runs_step_by_step() -> None:
     script = {
         "options": {"poll_seconds": 0.01},

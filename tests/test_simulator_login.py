@@ -16,11 +16,6 @@ pytestmark = pytest.mark.anyio
 SSL = "ssl.ptlogin2.qq.com"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def ask(visitor: Visitor, path: str, **query: Any) -> list[str]:
     """Return the quoted fields of a script call."""
     text = await (await visitor.fetch(SSL, path, query=query)).text()

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from . import gates
-from .call import Call, FormError, Reply, failure, json_reply, ok, text_reply
+from .call import Call, FormError, Reply, error_page, failure, json_reply, ok, text_reply
 from .faults import POLL
 from .identity import Kind
 from .network import Network
+from .wire import integer
 from .world import Person
 
 _STATUSES = frozenset({"online", "hidden", "busy", "away", "callme", "silent", "off", "offline"})
@@ -24,11 +25,13 @@ def form(net: Network, call: Call) -> dict[str, Any]:
 def login2(net: Network, call: Call) -> Reply:
     """Open the channel. With the former psessionid it is a relink, which keeps the momentary ids."""
     gates.channel_host(net, call)
+    if call.host == "d.web2.qq.com" and not call.headers.get("Referer"):
+        return error_page(403)
     gates.headers(net, call)
     r = form(net, call)
     gates.client_id(net, r)
     grant = gates.cookies(net, call, 103)
-    if r.get("ptwebqq", "") != grant.ptwebqq:
+    if (r.get("ptwebqq") or "") != grant.ptwebqq:
         raise gates.refuse(gates.BAD_COOKIES, net)
     former, status = r.get("psessionid"), r.get("status", "online")
     session = net.open_session(grant, former if isinstance(former, str) else "", str(status))
@@ -148,6 +151,6 @@ def logout(net: Network, call: Call) -> Reply:
 def acknowledged(net: Network, call: Call) -> Reply:
     """Answer calls that only have an effect on somebody else's screen: typing, shaking."""
     gates.channel(net, call, call.query.get("psessionid"))
-    if not call.query.get("to_uin", "").isdecimal():
+    if integer(call.query.get("to_uin")) is None:
         raise gates.refuse(gates.BAD_HEADERS, net)
     return ok("ok", net.options)

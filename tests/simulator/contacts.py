@@ -153,8 +153,7 @@ def discussions(net: Network, call: Call) -> Reply:
 
 
 def _person_asked(net: Network, call: Call) -> Person:
-    tuin = call.query.get("tuin", "")
-    qq = net.ids.number(Kind.PERSON, int(tuin)) if tuin.isdecimal() else None
+    qq = net.ids.number(Kind.PERSON, call.query.get("tuin"))
     if qq is None or not net.world.knows(qq):
         raise gates.refuse(gates.BAD_COOKIES, net)
     return net.world.person(qq)
@@ -167,7 +166,7 @@ def number(net: Network, call: Call) -> Reply:
         return ok({}, net.options)
     tuin = call.query.get("tuin", "")
     kind = Kind.CODE if call.query.get("type") == "4" else Kind.PERSON
-    account = net.ids.number(kind, int(tuin)) if tuin.isdecimal() else None
+    account = net.ids.number(kind, tuin)
     if account is None:
         return failure(gates.BAD_COOKIES, net.options)
     return ok({"uiuin": "", "account": account, "uin": int(tuin)}, net.options)

@@ -1,5 +1,7 @@
 """The faces of the web client: wire id to name and back; leaves their place in a message to `content`."""
 
+from .wire import integer
+
 UNKNOWN = "表情"
 
 # The table of the official web client (December 2016). Ids the web never had are absent.
@@ -39,6 +41,5 @@ NEW_IDS = {name: number for number, name in NEW_NAMES.items()}
 
 def name_of(number: object) -> str:
     """Return what a phone shows for a face id (a number or its digits), `表情` if it knows none."""
-    if isinstance(number, str) and number.isdecimal():
-        number = int(number)
-    return OLD_NAMES.get(number, UNKNOWN) if isinstance(number, int) else UNKNOWN
+    known = integer(number)
+    return UNKNOWN if known is None else OLD_NAMES.get(known, UNKNOWN)

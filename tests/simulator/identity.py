@@ -2,6 +2,9 @@
 
 import random
 from enum import Enum
+from typing import Any
+
+from .wire import integer
 
 _LOWEST = 1_000_000_000
 _BEYOND = 2**32  # many are above 2^31: clients that store them signed shall notice
@@ -43,9 +46,10 @@ class Identity:
         self._permanent[kind, fresh] = number
         return fresh
 
-    def number(self, kind: Kind, momentary: int) -> int | None:
-        """Return the permanent number behind an id, None if nobody has been shown it since the login."""
-        return self._permanent.get((kind, momentary))
+    def number(self, kind: Kind, momentary: Any) -> int | None:
+        """Return the permanent number behind an id (or its digits), None if nobody has been shown it."""
+        known = integer(momentary)
+        return None if known is None else self._permanent.get((kind, known))
 
     def stray(self) -> int:
         """Return an id that stands for nobody and never will."""

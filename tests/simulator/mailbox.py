@@ -28,14 +28,15 @@ class Mailbox:
         self._letters: deque[Letter] = deque()
         self._parked: asyncio.Future[None] | None = None
         self.changed = Pulse()
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def __len__(self) -> int:
         return len(self._letters)
 
     @property
-    def parked(self) -> bool:
-        """Whether a poll is waiting."""
-        return self._parked is not None
+    def polls(self) -> int:
+        """How many polls are waiting, those included to which nothing will come."""
+        return len(self._waiting)
 
     def put(self, letter: Letter, limit: int) -> None:
         """Queue a letter and wake the waiting poll; beyond `limit` the oldest letter is lost."""
@@ -66,14 +67,17 @@ class Mailbox:
         self._letters.clear()
 
     def wake(self) -> None:
-        """Make the waiting poll look again at what there is to answer."""
+        """Make the waiting poll look again at what there is to answer. From now on it does not wait."""
         if self._parked is not None and not self._parked.done():
             self._parked.set_result(None)
+            self._waiting.discard(self._parked)
+            self._parked = None
 
     async def park(self, seconds: float) -> bool:
         """Wait until woken (True) or for `seconds` (False)."""
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._parked = mine
+        self._waiting.add(mine)
         self.changed.beat()
         try:
             async with asyncio.timeout(seconds):
@@ -81,7 +85,8 @@ class Mailbox:
         except TimeoutError:
             return False
         finally:
+            self._waiting.discard(mine)
             if self._parked is mine:
                 self._parked = None
-                self.changed.beat()
+            self.changed.beat()
         return True

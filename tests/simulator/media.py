@@ -12,10 +12,9 @@ _MOST_PIXELS = 640
 
 def avatar(net: Network, call: Call) -> Reply:
     """Answer `getface`: by momentary id; whoever is unknown or comes without the token sees the default."""
-    uin = call.query.get("uin", "")
     grouped = call.query.get("type") == _GROUP_AVATAR
     kind = Kind.CODE if grouped else Kind.PERSON
-    number = net.ids.number(kind, int(uin)) if uin.isdecimal() else None
+    number = net.ids.number(kind, call.query.get("uin"))
     session = net.sessions.find(p_skey=call.cookies.get("p_skey", ""), skey=call.cookies.get("skey", ""))
     known = session is not None and call.query.get("vfwebqq") == session.vfwebqq
     return _jpeg(pictures.avatar("group" if grouped else "person", number if known and number else 0))
@@ -23,9 +22,8 @@ def avatar(net: Network, call: Call) -> Reply:
 
 def public_avatar(_net: Network, call: Call) -> Reply:
     """Answer `q.qlogo.cn/g`: by QQ number, for everybody."""
-    number, side = call.query.get("nk", ""), call.query.get("s", "100")
-    pixels = min(int(side), _MOST_PIXELS) if side.isdecimal() and int(side) else 100
-    return _jpeg(pictures.avatar("person", int(number) if number.isdecimal() else 0, pixels))
+    pixels = min(wire.integer(call.query.get("s")) or 100, _MOST_PIXELS)
+    return _jpeg(pictures.avatar("person", wire.integer(call.query.get("nk")) or 0, pixels))
 
 
 def _jpeg(image: bytes) -> Reply:
@@ -41,8 +39,7 @@ def private_picture(net: Network, call: Call) -> Reply:
     q = call.query
     if net.sessions.verdict(q.get("psessionid", "")):
         return failure(103, net.options)
-    sender = q.get("f_uin", "")
-    known = sender.isdecimal() and net.ids.number(Kind.PERSON, int(sender)) is not None
+    known = net.ids.number(Kind.PERSON, q.get("f_uin")) is not None
     name = q.get("file_path", "").removeprefix("/")
     if not known or name not in net.pictures:
         return failure(gates.BAD_COOKIES, net.options)
@@ -62,7 +59,7 @@ def group_picture(net: Network, call: Call) -> Reply:
     q = call.query
     gates.data(net, call, q.get("vfwebqq"))
     room, kind = (q["did"], Kind.DISCUSSION) if "did" in q else (q.get("gid", ""), Kind.CODE)
-    known = room.isdecimal() and net.ids.number(kind, int(room)) is not None
+    known = net.ids.number(kind, room) is not None
     if not known or q.get("pic") not in net.pictures or not (q.get("rip") and q.get("rport")):
         return failure(gates.BAD_HEADERS, net.options)
     return _image(q["pic"])
@@ -72,12 +69,7 @@ def custom_face(net: Network, call: Call) -> Reply:
     """Answer `get_cface2`, for pictures in the old list form."""
     q = call.query
     gates.channel(net, call, q.get("psessionid"))
-    sender = q.get("to", "")
-    if (
-        not sender.isdecimal()
-        or net.ids.number(Kind.PERSON, int(sender)) is None
-        or q.get("guid") not in net.pictures
-    ):
+    if net.ids.number(Kind.PERSON, q.get("to")) is None or q.get("guid") not in net.pictures:
         return failure(gates.BAD_HEADERS, net.options)
     return _image(q["guid"])
 
@@ -86,7 +78,7 @@ def file(net: Network, call: Call) -> Reply:
     """Answer `get_file2`: the file announced by a file_message, invented from its name."""
     gates.channel(net, call, call.query.get("psessionid"))
     name = call.query.get("guid", "")
-    if not name or not call.query.get("lcid", "").isdecimal():
+    if not name or wire.integer(call.query.get("lcid")) is None:
         return failure(gates.BAD_HEADERS, net.options)
     body = f"the content of {name}\n".encode()
     return Reply(body, content_type="application/octet-stream")

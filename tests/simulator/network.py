@@ -99,10 +99,10 @@ class Network:
         head = Head(self.count("system"), self.account, int(self.clock()), self.rng.randrange(1, 1_000_000))
         return wire.dumps(polls.kick(head, reason), ascii_only=self.options.ascii_json)
 
-    def count(self, what: str, start: int | None = None) -> int:
+    def count(self, what: str) -> int:
         """Return the next number of a 16-bit counter that begins somewhere and wraps to 1."""
         if what not in self.counters:
-            self.counters[what] = self.rng.randrange(1, 60_000) if start is None else start
+            self.counters[what] = self.rng.randrange(1, 60_000)
         number = self.counters[what] % 65535 + 1
         self.counters[what] = number
         return number

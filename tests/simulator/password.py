@@ -37,10 +37,10 @@ TEXTS = {
 
 def check(net: Network, call: Call) -> Reply:
     """Answer `check`: whether a picture is needed, and the salt."""
-    uin = call.query.get("uin", "")
-    if not uin.isdecimal():
+    uin = wire.integer(call.query.get("uin"))
+    if uin is None:
         return Reply(wire.script_call("ptui_checkVC", ("-1", "", "", "", "0"), last_apart=False))
-    salt = secrets.token_bytes(8) if net.options.random_salt else struct.pack(">Q", int(uin) % 2**64)
+    salt = secrets.token_bytes(8) if net.options.random_salt else struct.pack(">Q", uin % 2**64)
     if net.options.captcha:
         challenge = Challenge(salt, net.mint.captcha(), picture=True)
         name = net.mint.p_skey()

@@ -40,8 +40,7 @@ var g_mibao_css=encodeURIComponent("m_webqq");var g_appid=encodeURIComponent("{a
 
 def login_page(net: Network, call: Call) -> Reply:
     """Answer `/cgi-bin/login` and `/cgi-bin/xlogin`; the old page's login_sig is empty since 2015."""
-    aid = call.query.get("appid", "501004106")
-    aid = aid if aid.isdecimal() else "501004106"
+    aid = wire.integer(call.query.get("appid")) or 501004106
     sig = net.mint.p_skey() if call.path.endswith("xlogin") else ""
     names = ("pt_clientip", "pt_serverip", "pt_local_token", "uikey", "ptui_identifier")
     cookies = [wire.cookie(name, net.mint.hexadecimal(16), "ptlogin2.qq.com") for name in names]
@@ -59,8 +58,7 @@ def show(net: Network, call: Call) -> Reply:
     """Answer `ptqrshow`: a new code, its name as a cookie."""
     code = net.codes.new(net.clock())
     net.journal.changed.beat()
-    scale = call.query.get("s", "5")
-    image = qr.picture(code, int(scale) if scale.isdecimal() else 5)
+    image = qr.picture(code, wire.integer(call.query.get("s")) or 5)
     cookies = set_cookies(wire.cookie("qrsig", code.qrsig, "ptlogin2.qq.com"))
     return Reply(image, content_type="image/png", headers=cookies)
 

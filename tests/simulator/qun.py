@@ -6,6 +6,7 @@ from typing import Any
 from .call import Call, Reply, json_reply
 from .network import Network
 from .tokens import bkn
+from .wire import integer
 from .world import Group
 
 NOT_LOGGED_IN, NO_SUCH_GROUP, CLOSED = 4, 7, 99999
@@ -53,8 +54,8 @@ def _group_list(net: Network, _call: Call) -> dict[str, Any]:
 
 
 def _asked_group(net: Network, call: Call) -> Group | None:
-    number = call.params().get("gc", "")
-    return net.world.groups.get(int(number)) if number.isdecimal() else None
+    number = integer(call.params().get("gc"))
+    return None if number is None else net.world.groups.get(number)
 
 
 def _members(net: Network, call: Call) -> dict[str, Any]:
@@ -80,9 +81,8 @@ def _searched_members(net: Network, call: Call) -> dict[str, Any]:
     group = _asked_group(net, call)
     if group is None:
         return {"ec": NO_SUCH_GROUP, "em": "no such group"}
-    first, last = (call.params().get(name, "") for name in ("st", "end"))
-    start = int(first) if first.isdecimal() else 0
-    end = int(last) + 1 if last.isdecimal() else len(group.members)
+    start, last = (integer(call.params().get(name)) for name in ("st", "end"))
+    end = len(group.members) if last is None else last + 1
     entries = [
         {
             "uin": one.qq,

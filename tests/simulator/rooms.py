@@ -16,8 +16,7 @@ WRONG_GROUP = 6
 def group(net: Network, call: Call) -> Reply:
     """Answer `get_group_info_ext2`; the group goes by its code, its gid gets code 6."""
     gates.data(net, call, call.query.get("vfwebqq"))
-    gcode = call.query.get("gcode", "")
-    number = net.ids.number(Kind.CODE, int(gcode)) if gcode.isdecimal() else None
+    number = net.ids.number(Kind.CODE, call.query.get("gcode"))
     if number not in net.world.groups:
         return failure(WRONG_GROUP, net.options)
     return ok(without_omitted(net, _group(net, net.world.group(number))), net.options)
@@ -81,7 +80,7 @@ def discussion(net: Network, call: Call) -> Reply:
     if call.query.get("vfwebqq") != gates.cookies(net, call).vfwebqq:
         raise gates.refuse(gates.BAD_COOKIES, net)
     did = call.query.get("did", "")
-    number = net.ids.number(Kind.DISCUSSION, int(did)) if did.isdecimal() else None
+    number = net.ids.number(Kind.DISCUSSION, did)
     if number not in net.world.discussions:
         return failure(WRONG_GROUP, net.options)
     asked = net.world.discussion(number)

@@ -8,6 +8,7 @@ from .content import ContentError
 from .identity import Kind
 from .journal import Received
 from .network import Network, Signature
+from .wire import integer
 
 SPAM = 1202
 NOT_SENT = -3
@@ -16,21 +17,21 @@ NOT_SENT = -3
 def to_friend(net: Network, call: Call) -> Reply:
     """Answer `send_buddy_msg2`."""
     r = _r(net, call)
-    qq = _number(net, Kind.PERSON, r.get("to"))
+    qq = net.ids.number(Kind.PERSON, r.get("to"))
     return _send(net, r, f"friend:{qq}" if qq in net.world.friends else None)
 
 
 def to_group(net: Network, call: Call) -> Reply:
     """Answer `send_qun_msg2`; the group goes by its gid, its code does not do."""
     r = _r(net, call)
-    number = _number(net, Kind.GROUP, r.get("group_uin"))
+    number = net.ids.number(Kind.GROUP, r.get("group_uin"))
     return _send(net, r, f"group:{number}" if number in net.world.groups else None)
 
 
 def to_discussion(net: Network, call: Call) -> Reply:
     """Answer `send_discu_msg2`."""
     r = _r(net, call)
-    number = _number(net, Kind.DISCUSSION, r.get("did"))
+    number = net.ids.number(Kind.DISCUSSION, r.get("did"))
     return _send(net, r, f"discuss:{number}" if number in net.world.discussions else None)
 
 
@@ -38,7 +39,7 @@ def to_stranger(net: Network, call: Call) -> Reply:
     """Answer `send_sess_msg2`; without the signature of get_c2cmsg_sig2 nothing is sent."""
     r = _r(net, call)
     signature = net.signatures.get(str(r.get("group_sig", "")))
-    qq = _number(net, Kind.PERSON, r.get("to"))
+    qq = net.ids.number(Kind.PERSON, r.get("to"))
     allowed = signature is not None and signature.qq == qq
     return _send(
         net, r, signature.chat if signature and allowed else None, reaches=net.options.sess_delivered
@@ -49,8 +50,8 @@ def signature(net: Network, call: Call) -> Reply:
     """Answer `get_c2cmsg_sig2`: leave to write to a member of a group or discussion."""
     gates.channel(net, call, call.query.get("psessionid"))
     grouped = call.query.get("service_type", "0") == "0"
-    room = _number(net, Kind.GROUP if grouped else Kind.DISCUSSION, call.query.get("id"))
-    qq = _number(net, Kind.PERSON, call.query.get("to_uin"))
+    room = net.ids.number(Kind.GROUP if grouped else Kind.DISCUSSION, call.query.get("id"))
+    qq = net.ids.number(Kind.PERSON, call.query.get("to_uin"))
     rooms: dict[int, Any] = dict(net.world.groups) if grouped else dict(net.world.discussions)
     value = ""
     if room in rooms and qq is not None and rooms[room].member(qq):
@@ -72,19 +73,13 @@ def _r(net: Network, call: Call) -> dict[str, Any]:
     return r
 
 
-def _number(net: Network, kind: Kind, momentary: Any) -> int | None:
-    if isinstance(momentary, str) and momentary.isdecimal():
-        momentary = int(momentary)
-    return net.ids.number(kind, momentary) if isinstance(momentary, int) else None
-
-
 def _send(net: Network, r: dict[str, Any], chat: str | None, *, reaches: bool = True) -> Reply:
     try:
         parts, text = content.parse_sent(r.get("content"))
     except ContentError:
         return failure(gates.BAD_HEADERS, net.options)
-    msg_id = r.get("msg_id")
-    if chat is None or not isinstance(msg_id, int) or not parts:
+    msg_id = integer(r.get("msg_id"))
+    if chat is None or msg_id is None or not parts:
         return json_reply({"errCode": NOT_SENT, "errMsg": "ERROR"}, net.options)
     spam = net.too_fast()
     repeated = net.options.drop_repeats and net.repeated(chat, msg_id)

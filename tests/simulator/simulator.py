@@ -286,14 +286,13 @@ class Simulator:
         )
         return [entry for entry in journal.requests if entry.path == path]
 
-    async def wait_poll(self, timeout: float = 10.0, *, parked: bool = True) -> None:  # noqa: ASYNC109
-        """Wait until a poll is parked, or until none is."""
+    async def wait_poll(self, timeout: float = 10.0, *, polls: int = 1) -> None:  # noqa: ASYNC109
+        """Wait until a poll is parked, or `polls` of them (only the last gets messages), or with 0 none."""
         mailbox = self.network.mailbox
-        words = "nobody polled" if parked else "somebody still polled"
         await within(
             timeout,
-            mailbox.changed.until(lambda: mailbox.parked is parked),
-            lambda: f"{words} after {timeout} s",
+            mailbox.changed.until(lambda: mailbox.polls >= polls if polls else not mailbox.polls),
+            lambda: f"{mailbox.polls} polls were waiting after {timeout} s, not {polls}",
         )
 
     async def wait_state(self, state: str, timeout: float = 10.0) -> None:  # noqa: ASYNC109

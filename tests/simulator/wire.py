@@ -11,6 +11,7 @@ _RAW = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|.)")
 
 PAST = "Fri, 02-Jan-1970 00:00:00 GMT"
+_MOST_DIGITS = 20  # no id ever had more
 YEARS = 5 * 365 * 86400  # how long a lasting cookie lasted
 
 _PAGE = (
@@ -47,6 +48,13 @@ def _capitals(match: re.Match[str]) -> str:
 def encode(text: str) -> bytes:
     """Return JSON text as bytes; a lone surrogate, which UTF-8 has no form for, becomes its escape."""
     return text.encode("utf-8", "backslashreplace")
+
+
+def integer(value: Any) -> int | None:
+    """Return a number given as such or by its digits, None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MOST_DIGITS:
+        return int(value)
+    return value if isinstance(value, int) else None
 
 
 def script_call(function: str, fields: Iterable[str], *, last_apart: bool) -> bytes:
