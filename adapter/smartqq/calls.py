@@ -1,0 +1,318 @@
+"""Every call of SmartQQ's web client but the logins: host, parameters, Referer (0.4, 3.1, 4, 5)."""
+
+from typing import Final, Literal
+
+from adapter.events import Address, ChatKind
+from adapter.smartqq.protocol import CLIENTID, Pairs, Request, bkn, compact
+from adapter.smartqq.tokens import HOME, Tokens
+
+DATA: Final = "https://s.web2.qq.com"
+CHANNEL: Final = "https://d1.web2.qq.com"
+OLD_CHANNEL: Final = "http://d.web2.qq.com"
+"""Where pictures stayed when everything else moved to d1 in December 2015."""
+
+_DATA_REFERER: Final = "http://s.web2.qq.com/proxy.html?v=20130916001&callback=1&id=1"
+_CHANNEL_REFERER: Final = "http://d1.web2.qq.com/proxy.html?v=20151105001&callback=1&id=2"
+_SECURE_REFERER: Final = "https://d1.web2.qq.com/cfproxy.html?v=20151105001&callback=1"
+HOME_REFERER: Final = "http://w.qq.com/"
+
+# The calls that the official client sends through its https frame.
+_SECURE: Final = frozenset({"poll2", "send_buddy_msg2", "send_qun_msg2", "send_discu_msg2"})
+
+
+def _t(now: float) -> str:
+    """Milliseconds: 13 digits."""
+    return str(int(now * 1000))
+
+
+def _data(name: str, params: Pairs = (), form: Pairs | None = None) -> Request:
+    return Request(
+        "GET" if form is None else "POST",
+        f"{DATA}/api/{name}",
+        params,
+        form,
+        referer=_DATA_REFERER,
+        origin="http://s.web2.qq.com",
+    )
+
+
+def _channel(name: str, params: Pairs = (), form: Pairs | None = None, *, parked: bool = False) -> Request:
+    secure = name in _SECURE
+    return Request(
+        "GET" if form is None else "POST",
+        f"{CHANNEL}/channel/{name}",
+        params,
+        form,
+        referer=_SECURE_REFERER if secure else _CHANNEL_REFERER,
+        origin=CHANNEL if secure else "http://d1.web2.qq.com",
+        parked=parked,
+    )
+
+
+def _r(**values: object) -> Pairs:
+    """The one form field: a JSON object."""
+    return (("r", compact(values)),)
+
+
+def _session(tokens: Tokens) -> Pairs:
+    return (("clientid", str(CLIENTID)), ("psessionid", tokens.psessionid))
+
+
+# --- session -----------------------------------------------------------------------------------
+
+
+def vfwebqq(tokens: Tokens, now: float) -> Request:
+    """The data token. The only place to get the right one (1.6)."""
+    return _data(
+        "getvfwebqq",
+        (
+            ("ptwebqq", tokens.ptwebqq),
+            ("clientid", str(CLIENTID)),
+            ("psessionid", tokens.psessionid),
+            ("t", _t(now)),
+        ),
+    )
+
+
+def login2(tokens: Tokens, *, relink: bool) -> Request:
+    """Open the channel, or with the former session open it again (1.7, 1.10)."""
+    values: dict[str, object] = {
+        "ptwebqq": tokens.ptwebqq,
+        "clientid": CLIENTID,
+        "psessionid": tokens.psessionid if relink else "",
+        "status": "online",
+    }
+    return _channel("login2", form=_r(**values, **({"key": ""} if relink else {})))
+
+
+def online_friends(tokens: Tokens, now: float) -> Request:
+    """Who is online; at the same time the probe whether a session lives (1.8, 5.10)."""
+    return _channel("get_online_buddies2", (("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))))
+
+
+def recent(tokens: Tokens) -> Request:
+    """The latest conversations. Asking for them lowers the number of 1202 on sending (1.8)."""
+    return _channel(
+        "get_recent_list2",
+        form=_r(vfwebqq=tokens.vfwebqq, clientid=CLIENTID, psessionid=tokens.psessionid),
+    )
+
+
+def change_status(tokens: Tokens, status: str, now: float) -> Request:
+    """Be seen as online, away, busy, hidden, callme or silent."""
+    return _channel("change_status2", (("newstatus", status), *_session(tokens), ("t", _t(now))))
+
+
+def logout(tokens: Tokens, now: float) -> Request:
+    """Leave (1.11)."""
+    return _channel("logout2", (("ids", ""), *_session(tokens), ("t", _t(now))))
+
+
+def poll(tokens: Tokens) -> Request:
+    """Wait for what others say (3.1)."""
+    form = _r(ptwebqq=tokens.ptwebqq, clientid=CLIENTID, psessionid=tokens.psessionid, key="")
+    return _channel("poll2", form=form, parked=True)
+
+
+# --- sending -----------------------------------------------------------------------------------
+
+_SERVICE: Final = {ChatKind.GROUP: 0, ChatKind.DISCUSS: 1}
+
+
+def send(tokens: Tokens, to: Address, content: str, message_id: int, signature: str = "") -> Request:
+    """One message to an address in momentary ids. `signature`: of a temporary conversation (4.1)."""
+    number = int(to.id)
+    common = {
+        "content": content,
+        "face": tokens.face,
+        "clientid": CLIENTID,
+        "msg_id": message_id,
+        "psessionid": tokens.psessionid,
+    }
+    match to.kind:
+        case ChatKind.FRIEND:
+            return _channel("send_buddy_msg2", form=_r(to=number, **common))
+        case ChatKind.GROUP:
+            return _channel("send_qun_msg2", form=_r(group_uin=number, **common))
+        case ChatKind.DISCUSS:
+            return _channel("send_discu_msg2", form=_r(did=number, **common))
+        case ChatKind.TEMP:
+            form = _r(to=number, **common, group_sig=signature, service_type=service_type(to))
+            return _channel("send_sess_msg2", form=form)
+
+
+def service_type(to: Address) -> int:
+    """0 for a temporary conversation through a group, 1 through a discussion."""
+    return _SERVICE.get(to.via.kind, 0) if to.via else 0
+
+
+def signature(tokens: Tokens, to: Address, now: float) -> Request:
+    """What allows to speak to a stranger met in a group or discussion (4.5)."""
+    return _channel(
+        "get_c2cmsg_sig2",
+        (
+            ("id", to.via.id if to.via else ""),
+            ("to_uin", to.id),
+            *_session(tokens),
+            ("service_type", str(service_type(to))),
+            ("t", _t(now)),
+        ),
+    )
+
+
+# --- contacts ----------------------------------------------------------------------------------
+
+
+def self_info(now: float) -> Request:
+    """Who we are (5.1)."""
+    return _data("get_self_info2", (("t", _t(now)),))
+
+
+def friends(tokens: Tokens) -> Request:
+    """All friends (5.4)."""
+    return _data("get_user_friends2", form=_r(vfwebqq=tokens.vfwebqq, hash=tokens.hash))
+
+
+def groups(tokens: Tokens) -> Request:
+    """All groups (5.5)."""
+    return _data("get_group_name_list_mask2", form=_r(vfwebqq=tokens.vfwebqq, hash=tokens.hash))
+
+
+def discussions(tokens: Tokens, now: float) -> Request:
+    """All discussions (5.6)."""
+    return _data("get_discus_list", (*_session(tokens), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))))
+
+
+def group_members(tokens: Tokens, code: str, now: float) -> Request:
+    """Detail and members of a group, by its `code`: its gid is refused with 6 (5.7)."""
+    return _data("get_group_info_ext2", (("gcode", code), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))))
+
+
+def discussion_members(tokens: Tokens, did: str, now: float) -> Request:
+    """Detail and members of a discussion (5.8)."""
+    return _channel(
+        "get_discu_info",
+        (("did", did), ("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))),
+    )
+
+
+PERSON: Final = 1
+GROUP: Final = 4
+
+
+def qq_number(tokens: Tokens, uin: str, kind: Literal[1, 4], now: float) -> Request:
+    """The permanent number behind a momentary id: a person's uin, a group's code. Closed in 2017 (5.9)."""
+    return _data(
+        "get_friend_uin2",
+        (("tuin", uin), ("type", str(kind)), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))),
+    )
+
+
+def _about(tokens: Tokens, uin: str, now: float) -> Pairs:
+    return (("tuin", uin), ("vfwebqq", tokens.vfwebqq), ("t", _t(now)))
+
+
+def friend_info(tokens: Tokens, uin: str, now: float) -> Request:
+    """A friend's profile (5.10)."""
+    return _data(
+        "get_friend_info2",
+        (("tuin", uin), ("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))),
+    )
+
+
+def long_nick(tokens: Tokens, uin: str, now: float) -> Request:
+    """The line a friend signs with."""
+    return _data("get_single_long_nick2", _about(tokens, uin, now))
+
+
+def level(tokens: Tokens, uin: str, now: float) -> Request:
+    """How long a friend has been around."""
+    return _data("get_qq_level2", _about(tokens, uin, now))
+
+
+def avatar(tokens: Tokens, uin: str, kind: Literal[1, 4], now: float) -> Request:
+    """The picture of a person (by uin) or a group (by code) (5.11)."""
+    return Request(
+        "GET",
+        f"http://face{int(uin) % 10}.web.qq.com/cgi/svr/face/getface",
+        (
+            ("cache", "1"),
+            ("type", str(kind)),
+            ("f", "40"),
+            ("uin", uin),
+            ("t", str(int(now))),
+            ("vfwebqq", tokens.vfwebqq),
+        ),
+        referer=HOME_REFERER,
+    )
+
+
+def _qun(name: str, tokens: Tokens, *more: tuple[str, str]) -> Request:
+    form = (*more, ("bkn", str(bkn(tokens.jar.get("skey", HOME)))))
+    host = "https://qun.qq.com"
+    referer = "http://qun.qq.com/member.html"
+    return Request("POST", f"{host}/cgi-bin/qun_mgr/{name}", form=form, referer=referer)
+
+
+def qun_friends(tokens: Tokens) -> Request:
+    """Friends with their permanent numbers, while qun.qq.com lets us (5.9)."""
+    return _qun("get_friend_list", tokens)
+
+
+def qun_groups(tokens: Tokens) -> Request:
+    """Groups with their permanent numbers, while qun.qq.com lets us (5.9)."""
+    return _qun("get_group_list", tokens)
+
+
+# --- pictures in messages ----------------------------------------------------------------------
+
+
+def offline_picture(tokens: Tokens, path: str, sender: str) -> Request:
+    """A picture from a friend (5.12)."""
+    return Request(
+        "GET",
+        f"{OLD_CHANNEL}/channel/get_offpic2",
+        (("file_path", path), ("f_uin", sender), *_session(tokens)),
+        referer=HOME_REFERER,
+    )
+
+
+def group_picture(
+    tokens: Tokens, *, name: str, file_id: str, server: str, group: str, did: str, sender: str, now: float
+) -> Request:
+    """A picture from a group (by its `code`) or, if `did` is given, from a discussion (5.12)."""
+    host, _, port = server.partition(":")
+    place = ("did", did) if did else ("gid", group)
+    return Request(
+        "GET",
+        "http://web2.qq.com/cgi-bin/get_group_pic",
+        (
+            ("type", "0"),
+            ("fid", file_id),
+            place,
+            ("pic", name),
+            ("rip", host),
+            ("rport", port or "80"),
+            ("uin", sender),
+            ("vfwebqq", tokens.vfwebqq),
+            ("t", _t(now)),
+        ),
+        referer=HOME_REFERER,
+    )
+
+
+def custom_picture(tokens: Tokens, name: str, message_id: str, sender: str) -> Request:
+    """A picture in the older, listed form, from a friend (5.12)."""
+    return Request(
+        "GET",
+        f"{OLD_CHANNEL}/channel/get_cface2",
+        (
+            ("lcid", message_id),
+            ("guid", name),
+            ("to", sender),
+            ("count", "5"),
+            ("time", "1"),
+            *_session(tokens),
+        ),
+        referer=HOME_REFERER,
+    )

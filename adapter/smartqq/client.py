@@ -1,0 +1,188 @@
+"""The door to the network: carries requests out and answers in. The only file that knows httpx.
+
+Foreign exceptions stop here: what comes out is an `Answer` or a `TransportError`, whose text holds
+host and path and nothing that could be a token.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+import httpx
+
+from adapter.errors import TransportError
+from adapter.smartqq.cookies import Jar
+from adapter.smartqq.limits import BODY_BYTES, Limits
+from adapter.smartqq.protocol import Answer, Request, TransportTimeoutError
+
+# httpx logs every address at INFO, tokens included; httpcore does at DEBUG.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+HEADERS: Final = {
+    # Upstream refused browsers it did not like; this one was the newest when it closed.
+    "User-Agent": (
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/71.0.3578.98 Safari/537.36"
+    ),
+    "Accept": "*/*",
+    "Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8",
+}
+FORM: Final = "application/x-www-form-urlencoded; charset=UTF-8"
+
+POOL: Final = httpx.Limits(
+    max_connections=20,  # the poll, a send, and the few look-ups `Limits.together` allows, many times over
+    max_keepalive_connections=8,
+    keepalive_expiry=10.0,  # less than any server's: a connection about to be closed is not used again
+)
+
+
+class Client:
+    """One account's connections. `origin`: reach all hosts there, with their true names inside."""
+
+    def __init__(self, jar: Jar, limits: Limits, clock: Callable[[], float], origin: str | None) -> None:
+        self.jar = jar
+        self._limits = limits
+        self._clock = clock
+        self._origin = origin
+        self._http: httpx.AsyncClient | None = None
+        self._parked: anyio.CancelScope | None = None
+
+    async def __aenter__(self) -> Self:
+        transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+            verify=True, http2=False, limits=POOL, trust_env=False
+        )
+        if self._origin:
+            transport = _OneOrigin(transport, self._origin)
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            headers=HEADERS,
+            # Cookies are our own jar's business: this one takes none.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http is not None:
+            with anyio.CancelScope(shield=True):
+                await self._http.aclose()
+            self._http = None
+
+    async def perform(self, request: Request) -> Answer:
+        """Ask and wait for the whole answer. Raises TransportError."""
+        with _mapped(request), anyio.fail_after(self._limits.call + self._limits.body):
+            response = await self._send(request)
+            return await self._read(request, response)
+
+    async def park(self, request: Request) -> Answer | None:
+        """A long poll. Until the answer begins, `cut` or a cancellation ends it at once.
+
+        An answer that has begun is read to its end whatever happens: what it brings is gone from
+        upstream. None means that it was cut.
+        """
+        with _mapped(request):
+            with anyio.CancelScope() as waiting:
+                self._parked = waiting
+                try:
+                    response = await self._send(request)
+                finally:
+                    self._parked = None
+            if waiting.cancelled_caught:
+                return None
+            with anyio.fail_after(self._limits.body, shield=True):
+                return await self._read(request, response)
+
+    def cut(self) -> None:
+        """End the parked poll, if its answer has not begun."""
+        if self._parked is not None:
+            self._parked.cancel()
+
+    async def _send(self, request: Request) -> httpx.Response:
+        if self._http is None:
+            raise RuntimeError("the client is used outside of its `async with`")
+        limits = self._limits
+        timeout = httpx.Timeout(
+            connect=limits.connect,
+            read=limits.poll if request.parked else limits.call,
+            write=limits.call,
+            pool=limits.call,
+        )
+        built = self._http.build_request(
+            request.method,
+            request.target,
+            content=request.body,
+            headers=self._headers(request),
+            timeout=timeout,
+        )
+        return await self._http.send(built, stream=True)
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        cookies = self.jar.header(request.url, self._clock())
+        given = {"Referer": request.referer, "Origin": request.origin, "Cookie": cookies}
+        if request.form is not None:
+            given["Content-Type"] = FORM
+        return {name: value for name, value in given.items() if value}
+
+    async def _read(self, request: Request, response: httpx.Response) -> Answer:
+        body = b""
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    raise TransportError(f"{request.name}: the answer has no end", sent=True)
+        finally:
+            await response.aclose()
+        self.jar.take(request.url, response.headers.get_list("set-cookie"), self._clock())
+        return Answer(
+            response.status_code,
+            body,
+            content_type=response.headers.get("content-type", ""),
+            location=response.headers.get("location", ""),
+        )
+
+
+@contextmanager
+def _mapped(request: Request) -> Iterator[None]:
+    """Turn what httpx raises into what we say, without its addresses."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError) as exc:
+        raise TransportError(f"{request.name}: cannot connect ({type(exc).__name__})", sent=False) from exc
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+        raise TransportError(f"{request.name}: not an address", sent=False) from None
+    except (httpx.TimeoutException, TimeoutError) as exc:
+        raise TransportTimeoutError(f"{request.name}: no answer in time", sent=True) from exc
+    except httpx.HTTPError as exc:
+        raise TransportError(f"{request.name}: {type(exc).__name__}", sent=True) from exc
+
+
+class _OneOrigin(httpx.AsyncBaseTransport):
+    """Connects to one origin instead of the host in the address; Host, path and cookies stay true."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, origin: str) -> None:
+        self._inner = inner
+        self._origin = httpx.URL(origin)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url.copy_with(
+            scheme=self._origin.scheme, host=self._origin.host, port=self._origin.port
+        )
+        moved = httpx.Request(
+            request.method,
+            url,
+            headers=request.headers,
+            stream=request.stream,
+            extensions=request.extensions,
+        )
+        return await self._inner.handle_async_request(moved)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

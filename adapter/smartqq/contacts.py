@@ -1,0 +1,231 @@
+"""The lists of contacts and what they join to (5). Pure: answers in, contacts out.
+
+Joined by uin throughout: the official client joins some of them by position, which holds until
+one list lacks a line.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from adapter.events import Address, ChatKind, Contact, ListKind, Message
+from adapter.smartqq.protocol import ident, integer, mapping, rows, words
+
+MY_FRIENDS: Final = "我的好友"
+"""The name of category 0, which upstream leaves out unless it was renamed."""
+
+Statuses = Mapping[str, Mapping[str, object]]
+
+
+def _by(key: str, value: object) -> dict[str, Mapping[str, object]]:
+    """The objects of a list by the id under this key."""
+    return {uin: row for row in rows(value) if (uin := ident(row.get(key)))}
+
+
+def _known(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def statuses(reply: Mapping[str, object]) -> Statuses:
+    """Who is online and how (get_online_buddies2); whoever is missing is offline."""
+    return {
+        uin: _known(status=words(row.get("status")), client_type=integer(row.get("client_type")))
+        for uin, row in _by("uin", reply.get("result")).items()
+    }
+
+
+def friends(reply: Mapping[str, object], online: Statuses) -> tuple[Contact, ...]:
+    """All friends with nick, mark, category and state (get_user_friends2)."""
+    result = mapping(reply.get("result"))
+    infos = _by("uin", result.get("info"))
+    marks = _by("uin", result.get("marknames"))
+    vips = _by("u", result.get("vipinfo"))
+    categories = {0: MY_FRIENDS} | {
+        index: words(row.get("name"))
+        for row in rows(result.get("categories"))
+        if (index := integer(row.get("index"))) is not None
+    }
+    found = []
+    for uin, row in (infos | _by("uin", result.get("friends"))).items():
+        info, category = infos.get(uin, {}), integer(row.get("categories")) or 0
+        nick, mark = words(info.get("nick")), words(marks.get(uin, {}).get("markname"))
+        data = _known(
+            category=categories.get(category, ""),
+            category_id=category,
+            face=integer(info.get("face")),
+            vip=integer(vips.get(uin, {}).get("vip_level")),
+            **{"status": "offline", **online.get(uin, {})},
+        )
+        found.append(Contact(uin, mark or nick, nick=nick, mark=mark, data=data))
+    return tuple(found)
+
+
+def groups(reply: Mapping[str, object]) -> tuple[Contact, ...]:
+    """All groups with mark, mask and code (get_group_name_list_mask2)."""
+    result = mapping(reply.get("result"))
+    marks = _by("uin", result.get("gmarklist"))
+    masks = _by("gid", result.get("gmasklist"))
+    found = []
+    for gid, row in _by("gid", result.get("gnamelist")).items():
+        nick, mark = words(row.get("name")), words(marks.get(gid, {}).get("markname"))
+        mask = integer(masks.get(gid, {}).get("mask"))
+        found.append(
+            Contact(
+                gid,
+                mark or nick,
+                nick=nick,
+                mark=mark,
+                code=ident(row.get("code")),
+                data=_known(mask=mask),
+            )
+        )
+    return tuple(found)
+
+
+def discussions(reply: Mapping[str, object]) -> tuple[Contact, ...]:
+    """All discussions (get_discus_list). Their names may be empty."""
+    result = mapping(reply.get("result"))
+    return tuple(
+        Contact(did, words(row.get("name")), nick=words(row.get("name")))
+        for did, row in _by("did", result.get("dnamelist")).items()
+    )
+
+
+def group_members(reply: Mapping[str, object], marks: Mapping[str, str]) -> tuple[Contact, ...]:
+    """The members of a group (get_group_info_ext2). `marks`: what we call those who are friends too.
+
+    Cards stand only for members who have one; `minfo` may be missing altogether.
+    """
+    result = mapping(reply.get("result"))
+    group = mapping(result.get("ginfo"))
+    infos = _by("uin", result.get("minfo"))
+    cards = _by("muin", result.get("cards"))
+    states = _by("uin", result.get("stats"))
+    owner = ident(group.get("owner"))
+    found = []
+    for uin, row in (infos | _by("muin", group.get("members"))).items():
+        info = infos.get(uin, {})
+        nick, card = words(info.get("nick")), words(cards.get(uin, {}).get("card"))
+        mark = marks.get(uin, "")
+        data = _known(
+            card=card,
+            gender=words(info.get("gender")),
+            country=words(info.get("country")),
+            province=words(info.get("province")),
+            city=words(info.get("city")),
+            flag=integer(row.get("mflag")),
+            owner=uin == owner or None,
+            status=STATES.get(integer(states.get(uin, {}).get("stat")) or 0),
+        )
+        found.append(Contact(uin, mark or card or nick, nick=nick, mark=mark, data=data))
+    return tuple(found)
+
+
+STATES: Final = {
+    10: "online",
+    20: "offline",
+    30: "away",
+    40: "hidden",
+    50: "busy",
+    60: "callme",
+    70: "silent",
+}
+
+
+def discussion_members(reply: Mapping[str, object], marks: Mapping[str, str]) -> tuple[Contact, ...]:
+    """The members of a discussion (get_discu_info): the last list that gives permanent numbers away."""
+    result = mapping(reply.get("result"))
+    infos = _by("uin", result.get("mem_info"))
+    states = _by("uin", result.get("mem_status"))
+    info = mapping(result.get("info"))
+    owner = ident(info.get("discu_owner"))
+    found = []
+    for uin, row in (infos | _by("mem_uin", info.get("mem_list"))).items():
+        nick, mark = words(infos.get(uin, {}).get("nick")), marks.get(uin, "")
+        data = _known(owner=uin == owner or None, status=words(states.get(uin, {}).get("status")))
+        qq = ident(row.get("ruin"))
+        found.append(Contact(uin, mark or nick, nick=nick, mark=mark, qq="" if qq == "0" else qq, data=data))
+    return tuple(found)
+
+
+# --- permanent numbers by name -----------------------------------------------------------------
+
+
+def qun_friends(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    """Name and number of each friend, as qun.qq.com lists them (5.9)."""
+    for category in mapping(reply.get("result")).values():
+        for row in rows(mapping(category).get("mems")):
+            yield words(row.get("name")), ident(row.get("uin"))
+
+
+def qun_groups(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    """Name and number of each group, as qun.qq.com lists them (5.9)."""
+    for key in ("join", "manage", "create"):
+        for row in rows(reply.get(key)):
+            yield words(row.get("gn")), ident(row.get("gc"))
+
+
+def numbered(contacts: Iterable[Contact], listed: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Momentary id to number, where a name stands exactly once on both sides. Never a guess."""
+    mine, theirs = list(contacts), [(name, qq) for name, qq in listed if name and qq]
+    here, there = Counter(contact.nick for contact in mine), Counter(name for name, _ in theirs)
+    known = {name: qq for name, qq in theirs if there[name] == 1}
+    return {c.id: known[c.nick] for c in mine if here[c.nick] == 1 and c.nick in known}
+
+
+# --- all that is known -------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Book:
+    """The contacts of the present session. A list that was never loaded is None, not empty."""
+
+    friends: Mapping[str, Contact] | None = None
+    groups: Mapping[str, Contact] | None = None
+    discusses: Mapping[str, Contact] | None = None
+    members: dict[str, Mapping[str, Contact]] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
+
+    def put(self, kind: ListKind, contacts: Iterable[Contact], of: Address | None = None) -> None:
+        """Keep a whole list."""
+        listed = {contact.id: contact for contact in contacts}
+        match kind:
+            case ListKind.FRIENDS:
+                self.friends = listed
+            case ListKind.GROUPS:
+                self.groups = listed
+            case ListKind.DISCUSSES:
+                self.discusses = listed
+            case ListKind.MEMBERS:
+                self.members[str(of)] = listed
+
+    def with_numbers(self, contacts: Iterable[Contact]) -> tuple[Contact, ...]:
+        """The same contacts with the permanent numbers learnt so far."""
+        return tuple(replace(c, qq=c.qq or self.numbers.get(c.id, "")) for c in contacts)
+
+    def marks(self) -> Mapping[str, str]:
+        """What we call our friends."""
+        return {uin: friend.mark for uin, friend in (self.friends or {}).items() if friend.mark}
+
+    def find(self, to: Address) -> Contact | None:
+        """The contact behind an address; of a temporary conversation the member."""
+        match to.kind:
+            case ChatKind.FRIEND:
+                return (self.friends or {}).get(to.id)
+            case ChatKind.GROUP:
+                return (self.groups or {}).get(to.id)
+            case ChatKind.DISCUSS:
+                return (self.discusses or {}).get(to.id)
+            case ChatKind.TEMP:
+                return self.members.get(str(to.via), {}).get(to.id)
+
+    def knows(self, message: Message) -> bool:
+        """Whether the speaker is somebody we can name."""
+        match message.chat.kind:
+            case ChatKind.FRIEND:
+                return message.sender in (self.friends or {})
+            case ChatKind.TEMP:
+                return True  # a stranger by nature
+            case _:
+                return message.sender in self.members.get(str(message.chat), {})

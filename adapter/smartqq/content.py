@@ -1,0 +1,232 @@
+"""Content arrays, both ways: what a message says, as upstream writes it (3.4, 4.2, 4.3, 4.7)."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from adapter.errors import ProtocolError, SchemaError
+from adapter.events import Face, Font, Image, Markup, Segment, Text, Unknown
+from adapter.smartqq.faces import name_of, number_of
+from adapter.smartqq.protocol import compact, integer, unescape, whole_text
+
+PART_BYTES: Final = 720
+"""Texts of this many UTF-8 bytes and more were cut or refused without a word."""
+
+SEARCH_FROM: Final = 620
+"""A blank from this byte on is a good place to cut; earlier ones waste too much of the message."""
+
+MAX_PARTS: Final = 32
+"""More messages for one request would have the account blocked, at 3 s each."""
+
+BLANKS: Final = " \t\r\n"
+
+DEFAULT_FONT: Final = Font(name="宋体", size=10, style=(0, 0, 0), color="000000")
+
+# --- in ----------------------------------------------------------------------------------------
+
+# A font record of the desktop client that upstream forgot to take off the text.
+_RUBBISH: Final = re.compile("\x00\n\x00\x00\x00\x00[\x00-\x1f][^\r\n\x00]{1,32}\r\\Z")
+
+
+def decode(content: object, *, early: bool) -> tuple[tuple[Segment, ...], Font | None]:
+    """Segments and font of a received message. `early`: it has the shape of the years before 2016.
+
+    Raises ProtocolError where there is no array.
+    """
+    if not isinstance(content, list):
+        raise ProtocolError("a message without a content array")
+    font: Font | None = None
+    segments: list[Segment] = []
+    others = 0
+    for element in content:
+        found = _font(element)
+        if found is None:
+            others += 1
+            _append(segments, element, early=early)
+        else:
+            font = font or found
+    if content and not others:
+        # Pictures are not delivered since the end of 2015: this is all that is left of one.
+        return (Image("missing"),), font
+    return _without_last_blank(segments), font
+
+
+def _append(segments: list[Segment], element: object, *, early: bool) -> None:
+    segment = _segment(element, early=early)
+    match segment, segments[-1] if segments else None:
+        case Text(text=""), _:
+            return
+        case Text(text=more), Text(text=text):
+            segments[-1] = Text(text + more)
+        case _:
+            segments.append(segment)
+
+
+def _segment(element: object, *, early: bool) -> Segment:
+    match element:
+        case str():
+            return Text(_text(element))
+        case ["face", number] if (face := integer(number)) is not None and face >= 0:
+            return Face(face, name_of(face, early=early))
+        case ["cface", dict() as data]:
+            return _picture("cface", data)
+        case ["cface", str() as name, *_]:
+            return Image("cface", name=name)
+        case ["offpic", dict() as data]:
+            return _picture("offpic", data)
+        case _:
+            return Unknown(element)
+
+
+def _text(text: str) -> str:
+    text = _RUBBISH.sub("", text)
+    return unescape(text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _picture(kind: str, data: Mapping[str, object]) -> Image:
+    def field(name: str) -> str:
+        value = data.get(name)
+        return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+    return Image(
+        kind,
+        name=field("name"),
+        file_id=field("file_id"),
+        key=field("key"),
+        server=field("server"),
+        file_path=field("file_path"),
+    )
+
+
+def _font(element: object) -> Font | None:
+    """The font of a `["font", {…}]`, mended where it is odd; None for every other element."""
+    match element:
+        case ["font", *rest]:
+            data = rest[0] if rest and isinstance(rest[0], dict) else {}
+        case _:
+            return None
+    style = data.get("style")
+    bits = [integer(bit) for bit in style[:3]] if isinstance(style, list) else []
+    marks = [int(bool(bit)) for bit in bits] + [0, 0, 0]
+    name, color = data.get("name"), data.get("color")
+    return Font(
+        name=name if isinstance(name, str) else DEFAULT_FONT.name,
+        size=min(max(integer(data.get("size")) or DEFAULT_FONT.size, 1), 255),
+        style=(marks[0], marks[1], marks[2]),
+        color=color if isinstance(color, str) else DEFAULT_FONT.color,
+    )
+
+
+def _without_last_blank(segments: list[Segment]) -> tuple[Segment, ...]:
+    """Senders on a desktop end every text with one blank that nobody typed."""
+    match segments:
+        case [*before, Text(text=" ")]:
+            return tuple(before)
+        case [*before, Text(text=text)] if text.endswith(" "):
+            return (*before, Text(text[:-1]))
+        case _:
+            return tuple(segments)
+
+
+# --- out ---------------------------------------------------------------------------------------
+
+_NAMED: Final = re.compile(r"\[([A-Za-z\u4e00-\u9fa5]{1,20})\]")
+
+Unit = str | Face
+"""One character or one face: what is never cut."""
+
+
+def encode(segments: Sequence[Segment], font: Font | None) -> tuple[str, ...]:
+    """The inner JSON of each message that these segments need, in order.
+
+    Raises SchemaError: `content.empty`, `content.toolong`, or `content.unsupported` for a segment
+    that SmartQQ has no way to send (pictures were never accepted from a client like this).
+    """
+    units = list(_units(segments))
+    if not any(isinstance(unit, Face) or not unit.isspace() for unit in units):
+        raise SchemaError("there is nothing to send", "content.empty")
+    parts = list(_split(units))
+    if len(parts) > MAX_PARTS:
+        raise SchemaError(f"the text needs {len(parts)} messages, at most {MAX_PARTS}", "content.toolong")
+    return tuple(_inner(part, font or DEFAULT_FONT) for part in parts)
+
+
+def _units(segments: Iterable[Segment]) -> Iterator[Unit]:
+    for segment in segments:
+        match segment:
+            case Text(text):
+                yield from whole_text(text)
+            case Markup(text):
+                yield from _marked(whole_text(text))
+            case Face(number) if number >= 0:
+                yield segment
+            case _:
+                raise SchemaError(
+                    f"SmartQQ cannot send a segment of type {type(segment).__name__.lower()}",
+                    "content.unsupported",
+                )
+
+
+def _marked(text: str) -> Iterator[Unit]:
+    """Text in which the `[名称]` of a known face stands for that face; unknown ones stay text."""
+    end = 0
+    for found in _NAMED.finditer(text):
+        number = number_of(found[1])
+        if number is not None:
+            yield from text[end : found.start()]
+            yield Face(number, found[1])
+            end = found.end()
+    yield from text[end:]
+
+
+def _size(unit: Unit) -> int:
+    return len(unit.encode()) if isinstance(unit, str) else len(unit.name.encode()) + 2
+
+
+def _split(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
+    """Cut where a message is full: after the last blank near its end, else between two characters."""
+    while (cut := _cut(units)) is not None:
+        yield units[:cut]
+        units = units[cut:]
+    if units:
+        yield units
+
+
+def _cut(units: Sequence[Unit]) -> int | None:
+    """How many units go into the first message, or None if all do."""
+    start = full = 0
+    blank: int | None = None
+    for count, unit in enumerate(units, start=1):
+        end = start + _size(unit)
+        if end < PART_BYTES:
+            full = count
+        if isinstance(unit, str) and unit in BLANKS and SEARCH_FROM <= start < PART_BYTES:
+            blank = count
+        if end >= PART_BYTES:
+            return blank or full or 1
+        start = end
+    return None
+
+
+def _inner(units: Sequence[Unit], font: Font) -> str:
+    """The inner JSON of one message; the font stands last."""
+    parts: list[object] = []
+    text = ""
+    for unit in units:
+        if isinstance(unit, str):
+            text += unit
+            continue
+        if text:
+            parts.append(text)
+        text = ""
+        parts.append(["face", unit.id])
+    if text:
+        parts.append(text)
+    style = {"name": font.name, "size": font.size, "style": list(font.style), "color": font.color}
+    return compact([*parts, ["font", style]])
+
+
+def spoken_in(inner: str) -> tuple[Segment, ...]:
+    """The segments of an inner JSON, as they will be when its echo comes back."""
+    return decode(json.loads(inner), early=False)[0]

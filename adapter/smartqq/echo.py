@@ -1,0 +1,104 @@
+"""Who really speaks: our own echo, the service, or somebody (3.5). Pure.
+
+Since May 2017 upstream sends back whatever the account says, from here or from another device,
+under a number that is in no list. A bot that answers its own echo never stops.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from adapter.events import Address, ChatKind, Face, Message, Notice, Segment, Text
+from adapter.smartqq.contacts import Book
+from adapter.smartqq.notices import service_event
+
+REMEMBERED: Final = 64
+"""Sends in half a minute, several times over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    time: float
+    to: Address
+    words: str
+
+
+@dataclass(slots=True)
+class Echoes:
+    """What was sent lately, and the numbers under which it came back. `life` in seconds."""
+
+    life: float
+    _sent: deque[_Sent] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    _aliases: set[str] = field(default_factory=set)
+
+    def remember(self, to: Address, segments: tuple[Segment, ...], now: float) -> None:
+        """Something leaves; its echo may be here before the answer is."""
+        self._sent.append(_Sent(now, to, spoken(segments)))
+
+    def forget_numbers(self) -> None:
+        """All momentary ids are new."""
+        self._aliases.clear()
+        self._sent.clear()
+
+    def suspect(self, message: Message, book: Book) -> bool:
+        """Whether the lists have to be looked at again before this message can be judged."""
+        return not message.own and message.sender not in self._aliases and not book.knows(message)
+
+    def judge(self, message: Message, book: Book, account: str, now: float) -> Message | Notice:
+        """The message with `own` right, or the notice that it is."""
+        if not message.own and book.knows(message):
+            return message
+        # The text first: a mute is told under an unknown number too.
+        if message.chat.kind is ChatKind.GROUP and not message.own:
+            event = service_event(_plain(message.segments))
+            if event is not None:
+                return _service(message, event)
+        sent = self._match(message, now)
+        if message.own or sent or message.sender in self._aliases:
+            if not message.own:
+                self._aliases.add(message.sender)
+            chat = sent.to if sent and message.chat.kind is ChatKind.FRIEND else message.chat
+            return replace(message, own=True, sender=account or message.sender, chat=chat)
+        return message
+
+    def _match(self, message: Message, now: float) -> _Sent | None:
+        words = spoken(message.segments)
+        for sent in reversed(self._sent):
+            if now - sent.time > self.life:
+                break
+            same = sent.to == message.chat or message.chat.kind is ChatKind.FRIEND is sent.to.kind
+            if same and sent.words == words:
+                return sent
+        return None
+
+
+def spoken(segments: tuple[Segment, ...]) -> str:
+    """Text for comparison: upstream may change the number of a face and the blank at the end."""
+    parts = []
+    for segment in segments:
+        match segment:
+            case Text(text):
+                parts.append(text)
+            case Face():
+                parts.append("\ufffc")
+            case _:
+                parts.append("\ufffd")
+    return "".join(parts).strip()
+
+
+def _plain(segments: tuple[Segment, ...]) -> str:
+    return "".join(segment.text for segment in segments if isinstance(segment, Text))
+
+
+def _service(message: Message, event: Mapping[str, object]) -> Notice:
+    return Notice(
+        "group",
+        text=_plain(message.segments),
+        chat=message.chat,
+        time=message.time,
+        message_id=message.message_id,
+        data=event,
+        upstream=message.upstream,
+        raw=message.raw,
+    )

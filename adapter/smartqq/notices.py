@@ -1,0 +1,313 @@
+"""Everything a poll brings that nobody said: typing, presence, files, joins and leaves (3.3).
+
+`data` holds a notice's own fields with ids as decimal text; `text` is one short line for people.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from adapter.events import Address, ChatKind, Notice
+from adapter.smartqq.protocol import ident, integer, rows, words
+from adapter.smartqq.wire import Item
+
+STATUSES: Final = {
+    "online": "在线",
+    "offline": "离线",
+    "away": "离开",
+    "busy": "忙碌",
+    "hidden": "隐身",
+    "callme": "Q我吧",
+    "silent": "请勿打扰",
+}
+
+
+def other(item: Item, reason: str = "") -> Notice:
+    """What has no place of its own, with the value as received. `reason`: why it could not be read."""
+    return Notice(
+        "other",
+        text=item.kind,
+        time=item.time,
+        data={"reason": reason} if reason else {},
+        upstream=item.upstream(),
+        raw=item.whole,
+    )
+
+
+def _notice(
+    item: Item, kind: str, text: str, *, chat: Address | None = None, sender: str = "", **data: object
+) -> Notice:
+    return Notice(
+        kind,
+        text=text,
+        chat=chat,
+        sender=sender,
+        time=item.time,
+        message_id=ident(item.value.get("msg_id")),
+        data={name: value for name, value in data.items() if value not in (None, "")},
+        upstream=item.upstream(),
+        raw=item.raw,
+    )
+
+
+def _of_friend(item: Item, kind: str, text: str, **data: object) -> Notice:
+    sender = item.id("from_uin")
+    return _notice(item, kind, text, chat=Address(ChatKind.FRIEND, sender), sender=sender, **data)
+
+
+def _typing(item: Item) -> Notice:
+    return _of_friend(item, "typing", "正在输入")
+
+
+def _shake(item: Item) -> Notice:
+    return _of_friend(item, "shake", "窗口抖动")
+
+
+def _presence(item: Item) -> Notice:
+    status = words(item.value.get("status"))
+    uin = item.id("uin")
+    return _notice(
+        item,
+        "presence",
+        STATUSES.get(status, status),
+        chat=Address(ChatKind.FRIEND, uin),
+        sender=uin,
+        status=status,
+        client_type=integer(item.value.get("client_type")),
+    )
+
+
+# --- friends -----------------------------------------------------------------------------------
+
+_FRIEND_EVENTS: Final = {
+    "verify_required": "请求加为好友",
+    "verify_pass": "通过了好友请求",
+    "verify_pass_add": "通过了好友请求并加为好友",
+    "verify_rejected": "拒绝了好友请求",
+    "added_buddy_sig": "加为好友",
+}
+
+
+def _system(item: Item) -> Notice:
+    value = item.value
+    event, message = words(value.get("type")), words(value.get("msg"))
+    line = _FRIEND_EVENTS.get(event, event)
+    return _of_friend(
+        item,
+        "friend",
+        f"{line}：{message}" if message else line,
+        event=event,
+        message=message,
+        qq=ident(value.get("account")),
+        allow=integer(value.get("allow")),
+        status=integer(value.get("stat")),
+        client_type=integer(value.get("client_type")),
+    )
+
+
+def _buddies(item: Item) -> Notice:
+    added = [
+        {"id": uin, "category": integer(row.get("groupid")) or 0}
+        for row in rows(item.value.get("added_friends"))
+        if (uin := ident(row.get("uin")))
+    ]
+    removed = [
+        {"id": uin} for row in rows(item.value.get("removed_friends")) if (uin := ident(row.get("uin")))
+    ]
+    line = f"好友列表变化：+{len(added)} -{len(removed)}"
+    return _notice(item, "contacts", line, event="friends", added=added, removed=removed)
+
+
+# --- groups ------------------------------------------------------------------------------------
+
+_GROUP_EVENTS: Final = {
+    "group_create": "创建了群",
+    "group_join": "加入了群",
+    "group_leave": "退出了群",
+    "group_request_join": "请求加入群",
+    "group_request_join_agree": "同意了加群请求",
+    "group_request_join_deny": "拒绝了加群请求",
+    "group_admin_op": "管理员变动",
+}
+_BY_NUMBER: Final = {
+    33: "group_join",
+    34: "group_leave",
+    35: "group_request_join",
+    36: "group_request_join_agree",
+    37: "group_request_join_deny",
+    38: "group_create",
+    44: "group_admin_op",
+}
+_KICKED_OUT: Final = 3
+_PERSONS: Final = ("new_member", "old_member", "request_uin", "owner_uin", "uin", "admin_uin")
+
+
+def _group_system(item: Item) -> Notice:
+    value = item.value
+    event = words(value.get("type")) or _BY_NUMBER.get(integer(value.get("msg_type")) or 0, "")
+    operation = integer(value.get("op_type"))
+    line = _GROUP_EVENTS.get(event, event)
+    if event == "group_leave" and operation == _KICKED_OUT:
+        line = "被移出了群"
+    message = words(value.get("msg"))
+    ids = {name: ident(value.get(name)) for name in _PERSONS}
+    numbers = {f"t_{name}": ident(value.get(f"t_{name}")) for name in _PERSONS}
+    return _notice(
+        item,
+        "group",
+        f"{line}：{message}" if message else line,
+        chat=Address(ChatKind.GROUP, item.id("from_uin")),
+        sender=next((uin for uin in ids.values() if uin), ""),
+        event=event,
+        operation=operation,
+        message=message,
+        admin_nick=words(value.get("admin_nick")),
+        group_qq=ident(value.get("t_gcode")),
+        admin_flag=integer(value.get("uin_flag")),
+        **ids,
+        **numbers,
+    )
+
+
+_TAG: Final = re.compile(r'<n\s+t="([a-z]+)"(?:\s+([su])="([^"]*)")?[^>]*>')
+_SHARED: Final = "共享文件"
+
+
+def _group_web(item: Item) -> Notice:
+    """A card of the group's web page: mostly a shared file. Its XML may be binary rubbish."""
+    xml = item.value.get("xml")
+    tags = _TAG.findall(xml if isinstance(xml, str) else "")
+    texts = [words(text) for kind, _, text in tags if kind == "t"]
+    number = next((ident(text) for kind, _, text in tags if kind == "h"), "")
+    names = [text for text in texts if text != _SHARED]
+    shared = _SHARED in texts and bool(names)
+    sender = ident(item.value.get("send_uin"))
+    return _notice(
+        item,
+        "file" if shared else "group",
+        f"{_SHARED} [{names[0]}]" if shared else "".join(texts),
+        chat=Address(ChatKind.GROUP, item.id("from_uin")),
+        sender=sender,
+        event="shared" if shared else "web",
+        name=names[0] if shared else None,
+        qq=number,
+        texts=texts,
+    )
+
+
+# What the service says in a group under a number that is no member's.
+_SERVICE: Final = (
+    ("mute", re.compile(r"(?P<nick>.*)\((?P<qq>[0-9]+)\) 被管理员禁言(?P<rest>.*)", re.DOTALL)),
+    ("unmute", re.compile(r"(?P<nick>.*)\((?P<qq>[0-9]+)\) 被管理员解除禁言(?P<rest>.*)", re.DOTALL)),
+    ("mute_all", re.compile(r"管理员开启了全员禁言，只有群主和管理员才能发言")),
+    ("unmute_all", re.compile(r"管理员关闭了全员禁言")),
+    ("tribe", re.compile(r"http://buluo\.qq\.com/mobile/detail\.html.*", re.DOTALL)),
+)
+
+
+def service_event(text: str) -> Mapping[str, object] | None:
+    """What a service text says, if it is one. Whether a member typed it is for the caller to know."""
+    for event, form in _SERVICE:
+        if found := form.fullmatch(text.strip()):
+            parts = found.groupdict()
+            details = {"nick": parts.get("nick", ""), "qq": parts.get("qq", "")}
+            span = (parts.get("rest") or "").strip()
+            named = {name: value for name, value in details.items() if value}
+            return {"event": event, **named, **({"duration": span} if span else {})}
+    return None
+
+
+# --- files -------------------------------------------------------------------------------------
+
+_CALL: Final = 161
+_REFUSALS: Final = {1: "对方取消了文件传输", 2: "对方拒绝了文件", 3: "文件传输超时"}
+
+
+def _file(item: Item) -> Notice:
+    value = item.value
+    mode, name, kind = words(value.get("mode")), words(value.get("name")), integer(value.get("type"))
+    line = f"发送文件 [{name}]"
+    if mode == "refuse":
+        line = _REFUSALS.get(integer(value.get("cancel_type")) or 0, "文件传输已取消")
+    elif mode == "send_ack":
+        line = "对方接收了文件"
+    elif kind == _CALL:
+        line = "音视频通话"
+    return _of_friend(
+        item,
+        "file",
+        line,
+        event=mode,
+        name=name,
+        type=kind,
+        session_id=ident(value.get("session_id")),
+        cancel_type=integer(value.get("cancel_type")),
+    )
+
+
+def _transfer(item: Item) -> Notice:
+    files = [
+        {
+            "name": words(row.get("file_name")),
+            "status": integer(row.get("file_status")),
+            "id": ident(row.get("pro_id")),
+        }
+        for row in rows(item.value.get("file_infos"))
+    ]
+    names = "，".join(str(file["name"]) for file in files)
+    return _of_friend(
+        item,
+        "file",
+        f"传输文件 [{names}]",
+        event="transfer",
+        files=files,
+        type=integer(item.value.get("type")),
+        operation=integer(item.value.get("operation")),
+        session_id=ident(item.value.get("lc_id")),
+    )
+
+
+def _offline_file(item: Item) -> Notice:
+    value = item.value
+    name = words(value.get("name"))
+    return _of_friend(
+        item,
+        "file",
+        f"离线文件 [{name}]",
+        event="offline",
+        name=name,
+        size=integer(value.get("size")),
+        server=f"{words(value.get('ip'))}:{integer(value.get('port')) or 80}",
+        key=words(value.get("rkey")),
+        expires=integer(value.get("expire_time")),
+    )
+
+
+_RECEIVED: Final = {1: "对方接收了离线文件", 2: "对方拒绝了离线文件"}
+
+
+def _offline_answer(item: Item) -> Notice:
+    action, name = integer(item.value.get("action")), words(item.value.get("filename"))
+    return _of_friend(
+        item,
+        "file",
+        f"{_RECEIVED.get(action or 0, '离线文件')} [{name}]",
+        event={1: "received", 2: "refused"}.get(action or 0, "notice"),
+        name=name,
+        size=integer(item.value.get("filesize")),
+    )
+
+
+NOTICES: Final[Mapping[str, Callable[[Item], Notice]]] = {
+    "input_notify": _typing,
+    "shake_message": _shake,
+    "buddies_status_change": _presence,
+    "system_message": _system,
+    "buddylist_change": _buddies,
+    "sys_g_msg": _group_system,
+    "group_web_message": _group_web,
+    "file_message": _file,
+    "filesrv_transfer": _transfer,
+    "push_offfile": _offline_file,
+    "notify_offfile": _offline_answer,
+}

@@ -1,0 +1,232 @@
+"""What the answer to a poll means and what to do next: the table of 3.2 as a table. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Final
+
+from adapter.errors import ProtocolError, TransportError
+from adapter.smartqq.limits import Limits
+from adapter.smartqq.protocol import OK, Answer, code_of, load
+from adapter.smartqq.values import poll_items
+
+
+class Action(Enum):
+    """What follows an answer. All but LOGIN, RELINK and STOP end in the next poll."""
+
+    DELIVER = auto()
+    """It brought something."""
+    REPOLL = auto()
+    """Nothing new; that is how it should be."""
+    RENEW = auto()
+    """Upstream changed `ptwebqq`."""
+    WAIT = auto()
+    """Not now: pause, count."""
+    PROBE = auto()
+    """Perhaps the session is gone: ask who is online."""
+    RELINK = auto()
+    """The channel is gone: open it again with the same session."""
+    LOGIN = auto()
+    """The session is gone: open a new one with the cookies, else log in."""
+    STOP = auto()
+    """Our own mistake: asking again cannot help."""
+
+
+class Pause(Enum):
+    """How long before the next step; the seconds are in `Limits`."""
+
+    NONE = auto()
+    MOMENT = auto()
+    HARMLESS = auto()
+    BUSY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`trust`: how many times in a row a probe that works is taken for an answer, None for ever.
+
+    `counted`: several in a row are a reason to look after the session. `good`: upstream itself says
+    that all is well.
+    """
+
+    action: Action
+    pause: Pause = Pause.NONE
+    trust: int | None = 1
+    counted: bool = False
+    good: bool = False
+
+
+_REPOLL: Final = Rule(Action.REPOLL, good=True)
+_GATEWAY: Final = Rule(Action.REPOLL)  # no word from upstream itself, which is how a quiet poll may end
+_PROBE: Final = Rule(Action.PROBE, Pause.MOMENT)
+_ODD: Final = Rule(Action.WAIT, Pause.MOMENT, counted=True)
+_UNKNOWN: Final = Rule(Action.WAIT, Pause.HARMLESS, counted=True)
+
+BY_CODE: Final[Mapping[int, Rule]] = {
+    100: Rule(Action.LOGIN),  # not logged in
+    102: _REPOLL,  # nothing, until the end of 2015
+    103: _PROBE,  # the online set-up was never called, or cookies or address changed
+    108: Rule(Action.LOGIN, Pause.BUSY),  # login lost, or too fast
+    109: Rule(Action.WAIT, Pause.HARMLESS),
+    110: Rule(Action.WAIT, Pause.HARMLESS),
+    116: Rule(Action.RENEW),
+    120: Rule(Action.RELINK),  # connection lost
+    121: Rule(Action.RELINK),  # out of the channel
+    122: Rule(Action.LOGIN),  # wrong kind of client
+    1202: _GATEWAY,
+    100000: _PROBE,  # headers, cookies or parameters not accepted
+    100001: _PROBE,
+    100003: Rule(Action.WAIT, Pause.HARMLESS),  # too frequent
+    100006: Rule(Action.STOP),  # no form, or no `r` in it
+    100012: Rule(Action.PROBE, Pause.MOMENT, trust=3),  # login expired – mostly it is not
+    100100: _GATEWAY,
+    100101: _PROBE,  # no cookie
+}
+
+BY_STATUS: Final[Mapping[int, Rule]] = {
+    HTTPStatus.BAD_GATEWAY: _GATEWAY,
+    HTTPStatus.GATEWAY_TIMEOUT: _GATEWAY,
+    HTTPStatus.NOT_FOUND: _ODD,
+}
+
+# {"retcode":0,"retmsg":"ok","errmsg":"error"} of 2018: perhaps dead, but also how quiet polls ended.
+_HALF_DEAD: Final = Rule(Action.PROBE, Pause.MOMENT, trust=None)
+
+MANY: Final = 3
+"""Counted answers in a row before the session is probed …"""
+
+TOO_MANY: Final = 8
+"""… and before it is opened again, as the official client does."""
+
+GATEWAY: Final = 20
+"""Empty answers in a row that came at once, before somebody asks whether this still is SmartQQ."""
+
+RELINKS: Final = 3
+"""Relinks without a good poll between them, before the session is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do, after how long a pause. `lost`: an answer may have been lost on the way."""
+
+    action: Action
+    reason: str
+    pause: float = 0.0
+    items: Sequence[object] = ()
+    ptwebqq: str = ""
+    lost: bool = False
+
+
+@dataclass(slots=True)
+class Health:
+    """What happened in a row, so that the same answer does not get the same reaction for ever."""
+
+    strikes: int = 0
+    probes: int = 0
+    quick: int = 0
+    relinks: int = 0
+
+    def well(self) -> None:
+        """A poll went as it should."""
+        self.strikes = self.probes = self.quick = self.relinks = 0
+
+
+def judge(answer: Answer | TransportError, took: float, health: Health, limits: Limits) -> Verdict:
+    """What to do about the outcome of a poll that took so many seconds."""
+    if isinstance(answer, TransportError):
+        return _broken(answer, took, health, limits)
+    rule, reason, reply = _read(answer)
+    if rule.action is Action.DELIVER:
+        health.well()
+        return Verdict(Action.DELIVER, reason, items=poll_items(reply))
+    if rule.action is Action.RENEW:
+        health.well()
+        fresh = reply.get("p")
+        good = isinstance(fresh, str) and fresh.isascii() and fresh.isprintable()
+        return Verdict(Action.RENEW if good else Action.REPOLL, reason, ptwebqq=str(fresh) if good else "")
+    # Half of an answer: what stood in the other half is gone.
+    cut = reason == "not JSON" and answer.body.lstrip()[:1] in (b"{", b"[")
+    verdict = _weigh(rule, reason, took, health, limits)
+    return Verdict(verdict.action, reason, verdict.pause, lost=cut)
+
+
+def _read(answer: Answer) -> tuple[Rule, str, Mapping[str, object]]:
+    """The rule for an answer, why, and its JSON."""
+    if answer.status != HTTPStatus.OK:
+        return BY_STATUS.get(answer.status, _ODD), f"status {answer.status}", {}
+    if not answer.body.strip():
+        return _GATEWAY, "empty body", {}
+    try:
+        reply = load(answer)
+    except ProtocolError:
+        return _ODD, "not JSON", {}
+    return *_understand(reply), reply
+
+
+def _understand(reply: Mapping[str, object]) -> tuple[Rule, str]:
+    code = code_of(reply)
+    if code != OK:
+        return BY_CODE.get(code, _UNKNOWN), f"retcode {code}"
+    if poll_items(reply):
+        return Rule(Action.DELIVER), "messages"
+    if reply.get("retmsg") == "ok" and reply.get("errmsg") == "error":
+        return _HALF_DEAD, "retmsg ok, errmsg error"
+    return _REPOLL, "nothing"
+
+
+def _broken(error: TransportError, took: float, health: Health, limits: Limits) -> Verdict:
+    """No answer, or half of one."""
+    verdict = _weigh(_GATEWAY if error.sent else _ODD, str(error), took, health, limits)
+    return Verdict(verdict.action, verdict.reason, verdict.pause, lost=error.sent)
+
+
+def _weigh(rule: Rule, reason: str, took: float, health: Health, limits: Limits) -> Verdict:
+    """Apply a rule with regard to what happened before."""
+    pause = _seconds(rule.pause, limits)
+    action = rule.action
+    match action:
+        case Action.REPOLL:
+            action, pause = _again(rule, took, health, limits)
+        case Action.WAIT if rule.counted:
+            health.strikes += 1
+            pause = max(pause, min(limits.quick_first * 2**health.strikes, limits.quick_most))
+            if health.strikes > MANY:
+                action = Action.PROBE if health.strikes <= TOO_MANY else Action.RELINK
+        case Action.PROBE:
+            health.probes += 1
+            if rule.trust is not None and health.probes > rule.trust:
+                action = Action.RELINK
+    return Verdict(_escalated(action, health), reason, pause)
+
+
+def _again(rule: Rule, took: float, health: Health, limits: Limits) -> tuple[Action, float]:
+    """Poll again: at once after a long poll, with growing pauses where the answer came too soon."""
+    quick = health.quick + 1
+    if rule.good or took >= limits.quick:
+        health.well()
+    if took >= limits.quick:
+        return Action.REPOLL, 0.0
+    health.quick = quick
+    action = Action.PROBE if quick % GATEWAY == 0 else Action.REPOLL
+    return action, min(limits.quick_first * 2 ** min(quick - 1, 16), limits.quick_most)
+
+
+def _escalated(action: Action, health: Health) -> Action:
+    """What helped three times in a row and did not last does not help."""
+    if action is Action.RELINK:
+        health.relinks += 1
+        health.strikes = health.probes = 0
+        action = Action.LOGIN if health.relinks > RELINKS else action
+    if action is Action.LOGIN:
+        health.relinks = 0
+    return action
+
+
+def _seconds(pause: Pause, limits: Limits) -> float:
+    return {
+        Pause.NONE: 0.0,
+        Pause.MOMENT: limits.moment,
+        Pause.HARMLESS: limits.harmless,
+        Pause.BUSY: limits.busy,
+    }[pause]

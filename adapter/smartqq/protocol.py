@@ -1,0 +1,272 @@
+"""What all of SmartQQ's HTTP calls share: requests, answers, tolerant JSON, return codes and hashes.
+
+Pure: what is asked is a `Request`, what came is an `Answer`; client.py alone carries them.
+Numbers in brackets in this package are sections of the protocol notes the README points to.
+"""
+
+import html
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote, urlencode, urlsplit
+
+from adapter.errors import ProtocolError, TransportError
+
+CLIENTID: Final = 53999199
+APPID: Final = "501004106"
+DAID: Final = "164"
+OK: Final = 0
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+class TransportTimeoutError(TransportError):
+    """Upstream did not answer in time; the request had left."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """One HTTP call. `url` may hold a signature, `params` and `form` tokens: shown is `name` only."""
+
+    method: Literal["GET", "POST"]
+    url: str
+    params: Pairs = ()
+    form: Pairs | None = None
+    referer: str = ""
+    origin: str = ""
+    parked: bool = False
+    """A long poll: upstream answers when there is something to say."""
+
+    @property
+    def name(self) -> str:
+        """Host and path: what may stand in a log or an error."""
+        parts = urlsplit(self.url)
+        return f"{parts.hostname or ''}{parts.path}"
+
+    @property
+    def target(self) -> str:
+        """The whole URL; parameters are encoded here so that every byte is ours."""
+        if not self.params:
+            return self.url
+        return f"{self.url}?{urlencode(self.params, quote_via=quote, safe='')}"
+
+    @property
+    def body(self) -> bytes | None:
+        """The form as `application/x-www-form-urlencoded`, or None."""
+        if self.form is None:
+            return None
+        return urlencode(self.form, quote_via=quote, safe="").encode()
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.name}>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """What came back. The body may hold a token: shown are status and size only."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = ""
+    location: str = ""
+
+    @property
+    def text(self) -> str:
+        """The body as text, whatever bytes it holds."""
+        return self.body.decode("utf-8", "replace")
+
+    def __repr__(self) -> str:
+        return f"<answer {self.status}, {len(self.body)} bytes>"
+
+
+# --- JSON --------------------------------------------------------------------------------------
+
+MAX_DEPTH: Final = 64
+"""Deeper nesting than any real answer has; what lies below must be able to pack it again."""
+
+INT64: Final = 1 << 63
+"""Larger numbers become text: no reader of the bus could hold them as integers."""
+
+_BLANK: Final = b" \t\r\n\x00"
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+def load(answer: Answer) -> Mapping[str, object]:
+    """The JSON object in an answer. BOM, blanks and raw control characters are let through.
+
+    Raises ProtocolError for anything that is no object.
+    """
+    body = answer.body.strip(_BLANK).removeprefix(_BOM).strip(_BLANK)
+    try:
+        value = _sound(
+            json.loads(body.decode("utf-8", "replace"), strict=False, parse_constant=lambda _: None), 0
+        )
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolError(f"not JSON: status {answer.status}, {len(answer.body)} bytes") from exc
+    if not isinstance(value, dict):
+        raise ProtocolError(f"JSON, but no object: status {answer.status}, {len(answer.body)} bytes")
+    return value
+
+
+def _sound(value: object, depth: int) -> object:
+    """The same value as valid Unicode and with numbers that travel; too deep raises ValueError."""
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    match value:
+        case str():
+            return whole_text(value)
+        case list():
+            return [_sound(item, depth + 1) for item in value]
+        case dict():
+            return {whole_text(key): _sound(item, depth + 1) for key, item in value.items()}
+        case int() if not -INT64 <= value < INT64:
+            return str(value)
+        case float() if not math.isfinite(value):
+            return None
+    return value
+
+
+def whole_text(text: str) -> str:
+    """Text with every lone surrogate as U+FFFD; two halves that stand together become one."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def compact(value: object) -> str:
+    """JSON as the web client writes it: no blanks, characters as they are."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+# --- reading values ----------------------------------------------------------------------------
+
+_DIGITS: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+def integer(value: object) -> int | None:
+    """An integer that may be written as a number or as text, else None."""
+    match value:
+        case bool():
+            return None
+        case int():
+            return value
+        case float() if value.is_integer():
+            return int(value)
+        case str() if _DIGITS.fullmatch(value.strip()):
+            return int(value)
+        case _:
+            return None
+
+
+def ident(value: object) -> str:
+    """An id as decimal text, or "" where there is none. Zero is an id: it means oneself (3.3)."""
+    number = integer(value)
+    return "" if number is None or number < 0 else str(number)
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """The object, or an empty one in place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: object) -> Iterable[Mapping[str, object]]:
+    """The objects in a list; whatever else stands in it is passed over."""
+    return (row for row in value if isinstance(row, dict)) if isinstance(value, list) else ()
+
+
+_ENTITY: Final = re.compile(r"&(?:lt|gt|amp|nbsp|quot|apos|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
+
+
+def unescape(text: str) -> str:
+    """Undo HTML's escapes exactly once. Only closed, known ones: `?a=1&copy=2` is somebody's link."""
+    if "&" not in text:
+        return text
+    return _ENTITY.sub(lambda found: _character(found.group()), text)
+
+
+def _character(entity: str) -> str:
+    if entity == "&nbsp;":
+        return " "
+    return whole_text(html.unescape(entity))
+
+
+def words(value: object) -> str:
+    """A name or label: text or a bare number, unescaped, NBSP as a blank."""
+    match value:
+        case bool() | None:
+            return ""
+        case str():
+            return unescape(value).replace("\u00a0", " ")
+        case int():
+            return str(value)
+        case _:
+            return ""
+
+
+# --- return codes ------------------------------------------------------------------------------
+
+NO_CODE: Final = -1
+
+
+def code_of(reply: Mapping[str, object], *names: str) -> int:
+    """The return code under the first of these names that holds one, else NO_CODE."""
+    for name in names or ("retcode", "errCode", "ec"):
+        code = integer(reply.get(name))
+        if code is None and isinstance(text := reply.get(name), str) and text.startswith("-"):
+            code = integer(text[1:])
+            code = None if code is None else -code
+        if code is not None:
+            return code
+    return NO_CODE
+
+
+def said(reply: Mapping[str, object]) -> str:
+    """Upstream's own words about a code, cut to what fits a log line."""
+    for name in ("errMsg", "errmsg", "msg", "retmsg", "em"):
+        text = reply.get(name)
+        if isinstance(text, str) and text:
+            return text[:200]
+    return ""
+
+
+# --- hashes ------------------------------------------------------------------------------------
+
+_31_BITS: Final = 0x7FFFFFFF
+_32_BITS: Final = 0xFFFFFFFF
+_SALT: Final = b"ECOK"
+
+
+def time33(text: str, start: int = 0) -> int:
+    """Times 33, plus the character, modulo 2^32. Of `supertoken`: the `auth_token` of pt4_auth (1.10)."""
+    value = start
+    for character in text:
+        value = (value * 33 + ord(character)) & _32_BITS
+    return value
+
+
+def hash33(text: str) -> int:
+    """Of the cookie `qrsig`: the `ptqrtoken` that goes with it (1.3)."""
+    return time33(text) & _31_BITS
+
+
+def bkn(skey: str) -> int:
+    """Of the cookie `skey`: what qun.qq.com wants to see (5.9)."""
+    return time33(skey, 5381) & _31_BITS
+
+
+def contact_hash(uin: int | str, ptwebqq: str) -> str:
+    """The proof that goes with the two contact lists: 16 upper-case hex digits (5.3)."""
+    units = ptwebqq.encode("utf-16-le", "surrogatepass")[::2]  # only the low byte of a unit shows
+    slots = [0, 0, 0, 0]
+    for index, low in enumerate(units):
+        slots[index % 4] ^= low
+    number = int(uin) & _32_BITS
+    keys = [byte ^ salt for byte, salt in zip(number.to_bytes(4, "big"), _SALT, strict=True)]
+    return "".join(f"{slot:02X}{key:02X}" for slot, key in zip(slots, keys, strict=True))

@@ -1,0 +1,279 @@
+"""Loads contacts: all lists after a login, members bit by bit, one list again for an unknown sender."""
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+
+import anyio
+
+from adapter.errors import ProtocolError, TransportError
+from adapter.events import Address, ChatKind, Contact, ContactList, ListKind, Message
+from adapter.smartqq import calls, contacts
+from adapter.smartqq.contacts import Book, Statuses
+from adapter.smartqq.limits import Limits
+from adapter.smartqq.protocol import OK, Answer, Request, code_of, ident, load, mapping
+from adapter.smartqq.sending import SESSION
+from adapter.smartqq.tokens import Tokens
+
+log = logging.getLogger(__name__)
+
+Ask = Callable[[Request], Awaitable[Answer]]
+
+TRIES: Final = 3
+"""A list may be refused or come without its main part, and be there a moment later (5)."""
+
+ALL: Final = (ListKind.FRIENDS, ListKind.GROUPS, ListKind.DISCUSSES)
+
+
+class Roster:
+    """The contacts of the present session and how to get them. `doubt`: upstream doubts the session."""
+
+    def __init__(self, ask: Ask, tokens: Tokens, limits: Limits, clock: Callable[[], float]) -> None:
+        self.book = Book()
+        self.doubt = False
+        self._ask = ask
+        self._tokens = tokens
+        self._limits = limits
+        self._clock = clock
+        self._online: Statuses = {}
+        self._due: deque[Address] = deque()
+        self._missing: set[ListKind] = set(ALL)
+        self._asked: dict[str, float] = {}
+        self._numbers_closed = False
+        self._lock = anyio.Lock()
+
+    def renew(self) -> None:
+        """All momentary ids are new: nothing that is known holds."""
+        self.book = Book()
+        self._due.clear()
+        self._missing = set(ALL)
+        self._asked.clear()
+        self._numbers_closed = False
+
+    def see(self, online: Answer) -> None:
+        """Who is online, from the answer to the probe."""
+        try:
+            self._online = contacts.statuses(load(online))
+        except ProtocolError:
+            self._online = {}
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether there is more to load."""
+        return bool(self._due or self._missing)
+
+    # --- whole lists ---
+
+    async def load(self) -> list[ContactList]:
+        """Friends, groups and discussions, as far as they come within the limit."""
+        found: list[ContactList] = []
+        with anyio.move_on_after(self._limits.lists):
+            async with self._lock, anyio.create_task_group() as group:
+                for kind in ALL:
+                    group.start_soon(self._load, kind, found)
+        return found
+
+    async def more(self, seconds: float) -> list[ContactList]:
+        """What is still missing, as far as it comes within so many seconds."""
+        found: list[ContactList] = []
+        with anyio.move_on_after(seconds):
+            async with self._lock, anyio.create_task_group() as group:
+                for kind in [kind for kind in self._missing if self._may_ask(kind.value)]:
+                    group.start_soon(self._load, kind, found)
+                for _ in range(self._limits.together):
+                    group.start_soon(self._load_members, found)
+        return found
+
+    async def _load(self, kind: ListKind, found: list[ContactList]) -> None:
+        self._asked[kind.value] = self._clock()
+        self._missing.add(kind)
+        book = self.book
+        book.numbers[self._tokens.account] = self._tokens.account
+        request, read = {
+            ListKind.FRIENDS: (calls.friends(self._tokens), self._read_friends),
+            ListKind.GROUPS: (calls.groups(self._tokens), contacts.groups),
+            ListKind.DISCUSSES: (calls.discussions(self._tokens, self._clock()), contacts.discussions),
+        }[kind]
+        reply = await self._fetch(request)
+        if reply is None or book is not self.book:
+            return
+        listed = read(reply)
+        if kind is not ListKind.DISCUSSES:
+            with anyio.move_on_after(self._limits.details):
+                await self._number(kind, listed)
+        if book is not self.book:
+            return  # a new login came between: these ids are nobody's
+        listed = book.with_numbers(listed)
+        book.put(kind, listed)
+        self._missing.discard(kind)
+        found.append(ContactList(kind, listed))
+        if kind is not ListKind.FRIENDS:
+            self._queue(kind, listed)
+
+    def _read_friends(self, reply: Mapping[str, object]) -> tuple[Contact, ...]:
+        return contacts.friends(reply, self._online)
+
+    def _queue(self, kind: ListKind, listed: Iterable[Contact]) -> None:
+        chat = ChatKind.GROUP if kind is ListKind.GROUPS else ChatKind.DISCUSS
+        waiting = set(self._due)
+        for contact in listed:
+            address = Address(chat, contact.id)
+            if address not in waiting and str(address) not in self.book.members:
+                self._due.append(address)
+
+    # --- permanent numbers ---
+
+    async def _number(self, kind: ListKind, listed: tuple[Contact, ...]) -> None:
+        """Permanent numbers, for as long as upstream gives them away (5.9)."""
+        todo = deque(c for c in listed if c.id not in self.book.numbers and (c.code or kind is ALL[0]))
+        if self._numbers_closed or not todo or not await self._next_number(kind, todo):
+            await self._number_by_name(kind, listed)
+            return
+        async with anyio.create_task_group() as group:
+            for _ in range(self._limits.together):
+                group.start_soon(self._numbers, kind, todo)
+
+    async def _numbers(self, kind: ListKind, todo: deque[Contact]) -> None:
+        while todo and not self._numbers_closed:
+            await self._next_number(kind, todo)
+
+    async def _next_number(self, kind: ListKind, todo: deque[Contact]) -> bool:
+        contact = todo.popleft()
+        now = self._clock()
+        person = kind is ListKind.FRIENDS
+        uin = contact.id if person else contact.code
+        request = calls.qq_number(self._tokens, uin, calls.PERSON if person else calls.GROUP, now)
+        reply = await self._once(request, vital=False)
+        qq = ident(mapping((reply or {}).get("result")).get("account"))
+        if qq in ("", "0"):
+            self._numbers_closed = True
+            return False
+        self.book.numbers[contact.id] = qq
+        return True
+
+    async def _number_by_name(self, kind: ListKind, listed: tuple[Contact, ...]) -> None:
+        if all(contact.id in self.book.numbers for contact in listed):
+            return
+        friends = kind is ListKind.FRIENDS
+        request = (calls.qun_friends if friends else calls.qun_groups)(self._tokens)
+        reply = await self._once(request, vital=False)
+        if reply is not None:
+            read = contacts.qun_friends if friends else contacts.qun_groups
+            for uin, qq in contacts.numbered(listed, read(reply)).items():
+                self.book.numbers.setdefault(uin, qq)
+
+    # --- members ---
+
+    async def _load_members(self, found: list[ContactList]) -> None:
+        while self._due:
+            chat = self._due.popleft()
+            try:
+                await self._members(chat, found)
+            except anyio.get_cancelled_exc_class():
+                self._due.appendleft(chat)
+                raise
+
+    async def _members(self, chat: Address, found: list[ContactList], code: str = "") -> None:
+        self._asked[str(chat)] = self._clock()
+        book = self.book
+        if chat.kind is ChatKind.GROUP:
+            known = self.book.find(chat)
+            code = (known.code if known else "") or code
+            request = calls.group_members(self._tokens, code, self._clock())
+            read, part = contacts.group_members, "minfo"
+            if not code:
+                return
+        else:
+            request = calls.discussion_members(self._tokens, chat.id, self._clock())
+            read, part = contacts.discussion_members, "mem_info"
+        reply = await self._fetch(request, part)
+        if reply is None or book is not self.book:
+            return
+        listed = book.with_numbers(read(reply, book.marks()))
+        book.put(ListKind.MEMBERS, listed, chat)
+        found.append(ContactList(ListKind.MEMBERS, listed, chat))
+        self._recognise(listed, found)
+
+    def _recognise(self, listed: Iterable[Contact], found: list[ContactList]) -> None:
+        """Friends whose permanent number a member list has just given away."""
+        book, friends = self.book, self.book.friends or {}
+        told = {c.id: c.qq for c in listed if c.qq and c.id not in book.numbers}
+        book.numbers.update(told)
+        if any(uin in told and not friend.qq for uin, friend in friends.items()):
+            known = book.with_numbers(friends.values())
+            book.put(ListKind.FRIENDS, known)
+            found.append(ContactList(ListKind.FRIENDS, known))
+
+    # --- an unknown sender ---
+
+    async def learn(self, messages: Iterable[Message], found: list[ContactList]) -> None:
+        """Load again what could name these senders; results are in `found` even if time runs out."""
+        async with self._lock:
+            for message in messages:
+                if not self.book.knows(message):
+                    await self._look_up(message, found)
+
+    async def _look_up(self, message: Message, found: list[ContactList]) -> None:
+        chat = message.chat
+        kind = {
+            ChatKind.FRIEND: ListKind.FRIENDS,
+            ChatKind.GROUP: ListKind.GROUPS,
+            ChatKind.DISCUSS: ListKind.DISCUSSES,
+        }.get(chat.kind)
+        if kind and self.book.find(chat) is None and self._may_ask(kind.value):
+            await self._load(kind, found)
+        if chat.kind in (ChatKind.GROUP, ChatKind.DISCUSS) and self._may_ask(str(chat)):
+            await self._members(chat, found, ident(message.upstream.get("group_code")))
+
+    def _may_ask(self, name: str) -> bool:
+        return self._clock() - self._asked.get(name, -self._limits.relearn) >= self._limits.relearn
+
+    def note(self, message: Message) -> ContactList | None:
+        """A group's permanent number, if this message tells it first (until the end of 2015)."""
+        qq = ident(message.upstream.get("info_seq"))
+        groups = self.book.groups or {}
+        known = groups.get(message.chat.id)
+        if message.chat.kind is not ChatKind.GROUP or known is None or known.qq or qq in ("", "0"):
+            return None
+        self.book.numbers[known.id] = qq
+        listed = tuple(replace(c, qq=qq) if c.id == known.id else c for c in groups.values())
+        self.book.put(ListKind.GROUPS, listed)
+        return ContactList(ListKind.GROUPS, listed)
+
+    def stale(self, kind: ListKind) -> None:
+        """Upstream says that this list has changed."""
+        self._missing.add(kind)
+        self._asked.pop(kind.value, None)
+
+    # --- asking ---
+
+    async def _fetch(self, request: Request, part: str = "") -> Mapping[str, object] | None:
+        """A list, asked for again if it is refused or lacks its main part; None if it does not come."""
+        reply = None
+        for attempt in range(TRIES):
+            if attempt:
+                await anyio.sleep(self._limits.retry_first)
+            reply = await self._once(request)
+            if reply is not None and (not part or part in mapping(reply.get("result"))):
+                break
+            if self.doubt:
+                break
+        if reply is None:
+            log.warning("no answer to use from %s", request.name)
+        return reply
+
+    async def _once(self, request: Request, *, vital: bool = True) -> Mapping[str, object] | None:
+        """The reply if it is a good one. `vital`: a refusal casts doubt on the session."""
+        try:
+            answer = await self._ask(request)
+            reply = load(answer) if answer.status == HTTPStatus.OK else None
+        except (TransportError, ProtocolError):
+            return None
+        if reply is None:
+            return None
+        code = code_of(reply)
+        self.doubt = self.doubt or (vital and code in SESSION)
+        return reply if code == OK else None

@@ -1,0 +1,199 @@
+"""Login by account and password, with a captcha where upstream wants one (2). Pure."""
+
+import re
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Final
+
+from adapter.errors import LoginRefused, ProtocolError
+from adapter.events import Challenge, SessionChange, SessionState
+from adapter.smartqq.password import digest
+from adapter.smartqq.protocol import APPID, DAID, Request
+from adapter.smartqq.scan import HOME, PAGE, SSL
+from adapter.smartqq.talk import Desk, Talk, arguments, ask, call, wait
+
+CAPTCHA: Final = "https://ssl.captcha.qq.com/getimage"
+VERSION: Final = "10116"
+
+
+class Course(Enum):
+    """What follows an answer of the password login."""
+
+    ENTER = auto()
+    REFUSED = auto()
+    """Only the owner can help: wrong password, frozen account."""
+    AGAIN = auto()
+    """From the page on: parameters, cookies or the captcha were not accepted."""
+    LATER = auto()
+    BACK_OFF = auto()
+    SCAN = auto()
+    """Upstream insists on the QR code."""
+
+
+BY_CODE: Final[Mapping[str, Course]] = {
+    "0": Course.ENTER,
+    "1": Course.LATER,  # system busy
+    "2": Course.REFUSED,  # number out of date
+    "3": Course.REFUSED,  # wrong account or password
+    "4": Course.AGAIN,  # wrong captcha, or the page is outdated
+    "5": Course.AGAIN,  # verification failed
+    "6": Course.AGAIN,
+    "7": Course.AGAIN,  # parameters or cookies
+    "8": Course.BACK_OFF,  # too many logins from this address
+    "12": Course.REFUSED,  # suspended
+    "19": Course.REFUSED,  # frozen
+    "22": Course.AGAIN,  # cookies
+    "24": Course.AGAIN,
+    "71": Course.AGAIN,
+    "10005": Course.SCAN,
+    "10006": Course.SCAN,
+}
+
+ATTEMPTS: Final = 5
+"""Of one login: each wrong one brings the account closer to being locked."""
+
+
+class ScanInstead(Exception):  # noqa: N818 – a turn of the conversation
+    """Upstream takes no password from this place."""
+
+
+def by_password(desk: Desk) -> Talk[tuple[str, str]]:
+    """Log in with the password: the check_sig address and the nick.
+
+    Raises LoginRefused when only the owner can help, ScanInstead when the QR code is wanted.
+    """
+    code = text = ""
+    for _ in range(ATTEMPTS):
+        code, url, text, nick = yield from _attempt(desk)
+        match BY_CODE.get(code, Course.REFUSED):
+            case Course.ENTER:
+                return url, nick
+            case Course.REFUSED:
+                break
+            case Course.LATER:
+                yield from wait(desk.limits.busy)
+            case Course.BACK_OFF:
+                yield SessionChange(SessionState.OFFLINE, "login.blocked", text)
+                yield from wait(desk.limits.blocked)
+            case Course.SCAN:
+                raise ScanInstead(text)
+            case Course.AGAIN:
+                yield from wait(desk.limits.moment)
+    raise LoginRefused(f"{code}: {text}")
+
+
+def _attempt(desk: Desk) -> Talk[tuple[str, str, str, str]]:
+    """From the page to the verdict: code, address, text, nick."""
+    page = yield from call(Request("GET", PAGE, referer="http://w.qq.com/"))
+    signature = _signature(page.text)
+    code, verify, salt, session, random_salt, _ = arguments((yield from call(_check(desk, signature))))
+    if code == "1":
+        verify, session = yield from _captcha(desk, verify)
+    elif code != "0":
+        raise LoginRefused(f"{code}: {random_salt or session or verify}")
+    proof = digest(desk.password, _salt(salt, desk.account), verify, desk.random_bytes)
+    session = session or desk.tokens.jar.find("ptvfsession") or desk.tokens.jar.find("verifysession")
+    request = _login(
+        desk, proof=proof, verify=verify, session=session, signature=signature, random_salt=random_salt
+    )
+    code, _, url, _, text, nick = arguments((yield from call(request)))
+    return code, url, text, nick
+
+
+def _captcha(desk: Desk, cap_cd: str) -> Talk[tuple[str, str]]:
+    """Show the picture, wait for somebody to type it: the letters and the session they belong to."""
+    request = Request(
+        "GET",
+        CAPTCHA,
+        (
+            ("aid", APPID),
+            ("r", f"{desk.chance():.16f}"),
+            ("uin", desk.account),
+            *((("cap_cd", cap_cd),) if cap_cd else ()),
+        ),
+        referer=PAGE,
+    )
+    picture = yield from call(request)
+    if not picture.content_type.startswith("image/"):
+        raise ProtocolError("upstream wants a captcha and shows none")
+    expires = desk.clock() + desk.limits.captcha
+    challenge = Challenge(picture.body, expires=expires)
+    yield SessionChange(SessionState.CAPTCHA, "type what the picture shows", challenge=challenge)
+    typed = yield from ask(desk.limits.captcha)
+    if not typed or not typed.strip():
+        raise LoginRefused("nobody typed what the captcha shows")
+    return typed.strip(), desk.tokens.jar.find("verifysession")
+
+
+_SIGNATURE: Final = re.compile(r'g_login_sig\s*=\s*(?:encodeURIComponent\()?\s*["\']([^"\']*)["\']')
+
+
+def _signature(page: str) -> str:
+    """`login_sig`: empty since spring 2015, which is no error."""
+    found = _SIGNATURE.search(page)
+    return found[1] if found else ""
+
+
+_SALT: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2}){8}")
+
+
+def _salt(text: str, account: str) -> bytes:
+    """The salt as check gave it; older answers have none, then it is the account."""
+    if _SALT.fullmatch(text):
+        return bytes.fromhex(text.replace("\\x", ""))
+    return int(account).to_bytes(8, "big")
+
+
+def _check(desk: Desk, signature: str) -> Request:
+    return Request(
+        "GET",
+        f"{SSL}/check",
+        (
+            ("pt_tea", "1"),
+            ("uin", desk.account),
+            ("appid", APPID),
+            ("js_ver", VERSION),
+            ("js_type", "0"),
+            ("login_sig", signature),
+            ("u1", HOME),
+            ("r", f"{desk.chance():.16f}"),
+        ),
+        referer=PAGE,
+    )
+
+
+def _login(desk: Desk, *, proof: str, verify: str, session: str, signature: str, random_salt: str) -> Request:
+    return Request(
+        "GET",
+        f"{SSL}/login",
+        (
+            ("u", desk.account),
+            ("p", proof),
+            ("verifycode", verify),
+            ("webqq_type", "10"),
+            ("remember_uin", "1"),
+            ("login2qq", "1"),
+            ("aid", APPID),
+            ("u1", f"{HOME}?login2qq=1&webqq_type=10"),
+            ("h", "1"),
+            ("ptredirect", "0"),
+            ("ptlang", "2052"),
+            ("daid", DAID),
+            ("from_ui", "1"),
+            ("pttype", "1"),
+            ("dumy", ""),
+            ("fp", "loginerroralert"),
+            ("action", f"1-{len(desk.password) + 8}-{int(desk.chance() * 10000) + 5000}"),
+            ("mibao_css", "m_webqq"),
+            ("t", "1"),
+            ("g", "1"),
+            ("js_type", "0"),
+            ("js_ver", VERSION),
+            ("login_sig", signature),
+            ("pt_uistyle", "5"),
+            ("pt_randsalt", random_salt or "0"),
+            ("pt_vcode_v1", "0"),
+            ("pt_verifysession_v1", session),
+        ),
+        referer=PAGE,
+    )
