@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import anyio
 
@@ -10,7 +10,7 @@ from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
 from adapter.directory import Directory
 from adapter.envelope import ANNOUNCED, Draft, Origin, message_draft, notice_draft, session_draft
-from adapter.errors import SpoolError
+from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Batch, ContactList, Gap, Message, Notice, SessionChange, SessionState
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
@@ -93,15 +93,16 @@ class Inbound:
         if change.state is SessionState.ONLINE and self._watch.was_online:
             self._pacer.reconnected()
         await self._watch.session(change, origin.now)
-        if change.state not in ANNOUNCED or (
-            change.state is SessionState.OFFLINE and was is SessionState.OFFLINE
-        ):
+        if change.state not in ANNOUNCED or change.state is was or not self._watch.account:
             return []
-        if not self._watch.account:
-            return []
-        return [
-            session_draft(change, origin._replace(account=self._watch.account, epoch=self._lease.fence.epoch))
-        ]
+        origin = origin._replace(account=self._watch.account, epoch=self._lease.fence.epoch)
+        return [session_draft(change, origin)]
+
+    async def _advance(self) -> None:
+        if self._owes_epoch:
+            with suppress(BusUnavailable):  # the next change of the session tries again
+                await self._lease.advance()
+                self._owes_epoch = False
 
     async def _store(self, drafts: list[Draft]) -> None:
         alarmed = False

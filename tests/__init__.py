@@ -1,0 +1,1 @@
+"""The proofs: one file for each module, and a simulator that stands in for the network."""

@@ -200,7 +200,9 @@ class Spool:
         return None
 
     def _parse(self, data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
-        while (offset := data.find(MAGIC, offset)) >= 0:
+        while (found := data.find(MAGIC, offset)) >= 0:
+            self.damaged += found > offset
+            offset = found
             body = offset + HEADER.size
             if body > len(data):
                 return

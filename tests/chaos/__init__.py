@@ -1,0 +1,1 @@
+"""Faults at random, and what must hold all the same."""

@@ -1,0 +1,31 @@
+# Everything sets itself up in .venv: Python 3.11+, make and a package index are all that is needed.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+# Half as many test processes as cores would leave one idle; more than cores only wait for each other.
+JOBS ?= auto
+
+.PHONY: demo test check format bench chaos clean
+
+demo:
+	@$(PYTHON) .ci/venv.py sim
+	@$(RUN) -m tests.demo
+
+test:
+	@$(PYTHON) .ci/venv.py dev
+	@$(RUN) -m pytest -n $(JOBS)
+
+check:
+	@$(PYTHON) .ci/venv.py dev
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy
+	@$(VENV)/bin/lint-imports
+
+format:
+	@$(PYTHON) .ci/venv.py dev
+	@$(RUN) -m ruff format .
+	@$(RUN) -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .venv.lock .demo .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

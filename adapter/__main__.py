@@ -1,0 +1,5 @@
+"""`python -m adapter` is `qqbus`."""
+
+from adapter.ops.cli import main
+
+main()

@@ -1,0 +1,168 @@
+"""The life of the adapter: open the rooms, run the corridors in one task group, close in reverse."""
+
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import anyio
+
+from adapter.bus import embedded
+from adapter.bus.connect import shown
+from adapter.bus.journal import Journal
+from adapter.bus.lease import Lease, held
+from adapter.bus.spool import Spool
+from adapter.bus.streams import Bus
+from adapter.config import DEFAULT_PORT, Config
+from adapter.control import Control
+from adapter.directory import Directory
+from adapter.errors import BusUnavailable, Fenced
+from adapter.events import SessionChange, SessionState
+from adapter.inbound import Inbound
+from adapter.ops.status import Watch
+from adapter.outbound import Outbound
+from adapter.pacing import Pacer
+from adapter.registry import Registry, load
+from adapter.settling import Settling
+from adapter.smartqq.network import SmartQQ
+
+log = logging.getLogger(__name__)
+
+# After a stop: how long Redis is waited for before results are left to the next start.
+HURRY_AFTER = 1.5
+
+
+@asynccontextmanager
+async def redis_address(config: Config) -> AsyncIterator[str]:
+    """The Redis to use: the one that is set, what already listens, or the embedded server."""
+    if config.redis_url is not None:
+        yield config.redis_url
+    elif await embedded.is_redis(DEFAULT_PORT):
+        yield f"redis://127.0.0.1:{DEFAULT_PORT}"
+    else:
+        async with embedded.served(config.state_dir / "redis", DEFAULT_PORT) as url:
+            log.info("embedded server on %s, data in %s", url, config.state_dir / "redis")
+            yield url
+
+
+async def run(config: Config, stop: anyio.Event) -> None:
+    """Hold the connection until stopped; whoever finds another holder stands by and takes over."""
+    async with AsyncExitStack() as rooms:
+        url = await rooms.enter_async_context(redis_address(config))
+        bus = await rooms.enter_async_context(Bus.open(url, config.prefix))
+        log.info("%s at %s, prefix %s", await bus.check(), shown(url), config.prefix)
+        spool = rooms.enter_context(Spool(config.state_dir / "spool"))
+        if spool.damaged:
+            log.error("the spool was damaged: what could not be read is lost")
+        while not stop.is_set():
+            try:
+                await _term(config, bus, spool, stop)
+            except* Fenced as group:
+                log.warning("%s: standing by", group.exceptions[0])
+
+
+async def _term(config: Config, bus: Bus, spool: Spool, stop: anyio.Event) -> None:
+    """One term of office: from waiting for the lease to losing or releasing it."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    lease = Lease(bus, holder, config.lease, time.monotonic)
+    told = False
+
+    def waiting(seconds: float) -> None:
+        nonlocal told
+        if not told:
+            log.info("another adapter holds the connection: standing by (its lease ends in %.1f s)", seconds)
+            told = True
+
+    async with held(lease, stop, waiting) as mine:
+        if mine:
+            directory = await load(bus, time.time())
+            async with SmartQQ(config) as upstream:
+                await _Office(config, bus, spool, lease, directory, upstream).run(stop)
+
+
+class _Office:
+    """All that works together while the lease is held."""
+
+    def __init__(
+        self, config: Config, bus: Bus, spool: Spool, lease: Lease, directory: Directory, upstream: SmartQQ
+    ) -> None:
+        self._lease = lease
+        self._spool = spool
+        self._bus = bus
+        self.journal = Journal(bus, lease, spool, self._lost)
+        self.watch = Watch(bus, lease, self.journal, version("qqbus"), time.time)
+        self.settling = Settling(bus, lease, lambda: self.watch.account, time.time, lambda _: None)
+        pacer = Pacer(config.send_interval, config.chat_interval)
+        self.outbound = Outbound(
+            bus,
+            lease,
+            upstream,
+            directory,
+            self.settling,
+            pacer,
+            wall=time.time,
+            clock=time.monotonic,
+        )
+        registry = Registry(bus, lease, directory)
+        self.inbound = Inbound(
+            upstream,
+            directory,
+            self.journal,
+            registry,
+            lease,
+            self.watch,
+            pacer,
+            wall=time.time,
+            raw=config.raw,
+        )
+        self.control = Control(bus, upstream, self.outbound, self.watch, time.time)
+
+    def _lost(self, account: str, events: int) -> None:
+        log.error("Redis lost %d events of %s that are not kept any more: seq has a hole", events, account)
+
+    async def run(self, stop: anyio.Event) -> None:
+        if (await self._bus.hash(self._bus.keys("status"))).get("paused") == b"1":
+            self.control.hold(paused=True)
+        for stream in ("outbound", "control"):
+            await self._bus.make_group(stream)
+        ended = anyio.Event()
+        async with anyio.create_task_group() as keepers:
+            keepers.start_soon(self._lease.keep, ended)
+            keepers.start_soon(self.journal.keep, ended)
+            keepers.start_soon(self.watch.keep, ended)
+            async with anyio.create_task_group() as corridors:
+                receiving = anyio.CancelScope()
+                corridors.start_soon(self._receive, receiving)
+                corridors.start_soon(self.outbound.run, stop)
+                corridors.start_soon(self.control.run, stop)
+                await stop.wait()
+                log.info("stopping: no more is taken, what is in hand is finished")
+                self.inbound.stop()
+                self.outbound.wake()
+                receiving.cancel()
+                corridors.start_soon(self._hurry, corridors.cancel_scope)
+                with suppress(BusUnavailable):
+                    await self.journal.publish()
+            await self.watch.session(SessionChange(SessionState.STOPPED, "SIGTERM"), time.time())
+            ended.set()
+            self.journal.wake()
+            self.watch.wake()
+
+    async def _receive(self, scope: anyio.CancelScope) -> None:
+        with scope:
+            await self.inbound.run()
+
+    async def _hurry(self, _: anyio.CancelScope) -> None:
+        await anyio.sleep(HURRY_AFTER)
+        self.settling.hurry = True
+
+
+def state_folder(config: Config) -> Path:
+    """The folder that keeps session, spool and embedded data; made if need be. Only the owner may look."""
+    config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return config.state_dir

@@ -1,0 +1,112 @@
+"""The command line: the only place for the environment, signals, logging and exit codes."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+
+import anyio
+
+from adapter import app
+from adapter.bus import embedded
+from adapter.config import DEFAULT_PORT, Config
+from adapter.errors import BusRefused, BusUnavailable, ConfigError, QQBusError
+from adapter.ops import commands
+from adapter.ops.logs import set_up
+
+DONE, FAILED, BAD_USE, NO_REDIS = 0, 1, 2, 3
+
+Command = Callable[[Config, argparse.Namespace], Awaitable[int]]
+
+
+def main() -> None:
+    """Entry point of `qqbus`. Exit codes: 0 done, 1 failed, 2 bad use or configuration, 3 no Redis."""
+    arguments = parser().parse_args()
+    try:
+        config = Config.read(os.environ)
+        set_up(config.log, config.log_level)
+        code = anyio.run(_guarded, arguments.command, config, arguments)
+    except ConfigError as exc:
+        code = _say(exc, BAD_USE)
+    except KeyboardInterrupt:
+        code = FAILED
+    except BrokenPipeError:
+        # The reader of our output has gone: nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    sys.exit(code)
+
+
+async def _guarded(command: Command, config: Config, arguments: argparse.Namespace) -> int:
+    code = DONE
+    try:
+        code = await command(config, arguments)
+    except* ConfigError as group:
+        code = _say(_first(group), BAD_USE)
+    except* (BusUnavailable, BusRefused) as group:
+        code = _say(_first(group), NO_REDIS)
+    except* QQBusError as group:
+        code = _say(_first(group), FAILED)
+    return code
+
+
+def _first(group: BaseExceptionGroup[QQBusError]) -> BaseException:
+    exc: BaseException = group
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return exc
+
+
+def _say(exc: BaseException, code: int) -> int:
+    print(f"qqbus: {exc}", file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """What may be typed."""
+    top = argparse.ArgumentParser(prog="qqbus", description="QQ on a Redis stream.")
+    top.add_argument("--version", action="version", version=f"qqbus {version('qqbus')}")
+    subs = top.add_subparsers(metavar="COMMAND", required=True)
+    one = subs.add_parser("run", help="the adapter: hold the connection until stopped")
+    one.set_defaults(command=_run)
+    one = subs.add_parser("redis", help="the embedded server alone, in the foreground")
+    one.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"default {DEFAULT_PORT}")
+    one.set_defaults(command=_redis)
+    commands.add_to(subs)
+    return top
+
+
+async def _run(config: Config, _: argparse.Namespace) -> int:
+    app.state_folder(config)
+    stop = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch_signals, stop)
+        await app.run(config, stop)
+        tasks.cancel_scope.cancel()
+    return DONE
+
+
+async def _redis(config: Config, arguments: argparse.Namespace) -> int:
+    folder = app.state_folder(config) / "redis"
+    if await embedded.is_redis(arguments.port):
+        raise BusRefused(f"a Redis listens on 127.0.0.1:{arguments.port} already: use it, or give --port")
+    stop = anyio.Event()
+    async with embedded.served(folder, arguments.port) as url, anyio.create_task_group() as tasks:
+        print(f"{url}  (data in {folder}; Ctrl-C ends it)", flush=True)
+        tasks.start_soon(_watch_signals, stop)
+        await stop.wait()
+        tasks.cancel_scope.cancel()
+    return DONE
+
+
+async def _watch_signals(stop: anyio.Event) -> None:
+    """The first signal asks for an orderly end, a second one for an end."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            if stop.is_set():
+                logging.getLogger(__name__).warning("second signal: leaving at once")
+                os._exit(128 + number)
+            stop.set()

@@ -1,0 +1,31 @@
+"""Logging: text for people or JSON for machines, on standard error; one line a change of state."""
+
+import json
+import logging
+import sys
+import time
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up(form: str, level: str) -> None:
+    """Log to standard error as `text` or `json`, from `level` up."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+    handler.setFormatter(_Json() if form == "json" else text)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # It logs every URL at INFO, tokens included.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)

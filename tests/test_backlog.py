@@ -1,0 +1,106 @@
+"""Proof of adapter/backlog.py."""
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.backlog import Backlog
+from adapter.events import Address, ChatKind, Priority, SendRequest, Text
+
+
+def a_request(entry: int, chat: int = 1, app: str = "", priority: Priority = Priority.NORMAL) -> SendRequest:
+    to = Address(ChatKind.GROUP, str(chat))
+    ident = f"{app}/{entry}" if app else f"entry:{entry}"
+    return SendRequest(str(entry), ident, to, (Text("a"),), priority=priority)
+
+
+def taken(backlog: Backlog, *, finish: bool = True) -> list[str]:
+    order = []
+    while (request := backlog.take(lambda _: True)) is not None:
+        order.append(request.entry)
+        if finish:
+            backlog.free(str(request.to))
+    return order
+
+
+def test_within_a_chat_the_order_is_that_of_asking() -> None:
+    backlog = Backlog()
+    for entry in range(5):
+        backlog.add(a_request(entry))
+    assert taken(backlog) == list("01234")
+    assert len(backlog) == 0
+
+
+def test_a_busy_chat_holds_itself_alone() -> None:
+    backlog = Backlog()
+    for entry, chat in enumerate((1, 1, 2, 3)):
+        backlog.add(a_request(entry, chat))
+    assert taken(backlog, finish=False) == ["0", "2", "3"]
+    backlog.free("group:1")
+    assert taken(backlog) == ["1"]
+
+
+def test_a_chat_that_is_not_ready_is_passed_over() -> None:
+    backlog = Backlog()
+    backlog.add(a_request(0, 1))
+    backlog.add(a_request(1, 2))
+    request = backlog.take(lambda chat: chat != "group:1")
+    assert request is not None
+    assert request.entry == "1"
+
+
+def test_classes_go_before_each_other_but_nobody_overtakes_within_a_chat() -> None:
+    backlog = Backlog()
+    backlog.add(a_request(0, 1, priority=Priority.BULK))
+    backlog.add(a_request(1, 2, priority=Priority.NORMAL))
+    backlog.add(a_request(2, 3, priority=Priority.BULK))
+    backlog.add(a_request(3, 3, priority=Priority.HIGH))
+    assert taken(backlog) == ["2", "3", "1", "0"]
+
+
+def test_one_flood_does_not_starve_another_producer() -> None:
+    backlog = Backlog()
+    for entry in range(100):
+        backlog.add(a_request(entry, chat=entry, app="flood"))
+    backlog.add(a_request(100, chat=500, app="echo"))
+    assert "100" in taken(backlog)[:2]
+
+
+def test_what_is_given_back_goes_first() -> None:
+    backlog = Backlog()
+    for entry in range(3):
+        backlog.add(a_request(entry))
+    first = backlog.take(lambda _: True)
+    assert first is not None
+    backlog.give_back(first)
+    assert taken(backlog) == ["0", "1", "2"]
+
+
+def test_time_runs_out_for_what_has_not_begun() -> None:
+    backlog = Backlog()
+    for entry in range(3):
+        request = a_request(entry, chat=entry % 2)
+        backlog.add(dataclasses.replace(request, expires=10.0 * entry if entry else None))
+    assert [late.entry for late in backlog.expired(9.0)] == []
+    assert [late.entry for late in backlog.expired(10.0)] == ["1"]
+    assert taken(backlog) == ["0", "2"]
+    assert list(backlog.expired(1e9)) == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.sampled_from("ab"), st.sampled_from(list(Priority))), max_size=40
+    )
+)
+def test_every_request_comes_out_once_and_chats_keep_their_order(
+    asked: list[tuple[int, str, Priority]],
+) -> None:
+    backlog = Backlog()
+    for entry, (chat, app, priority) in enumerate(asked):
+        backlog.add(a_request(entry, chat, app, priority))
+    order = [int(entry) for entry in taken(backlog)]
+    assert sorted(order) == list(range(len(asked)))
+    for chat in range(5):
+        mine = [entry for entry in order if asked[entry][0] == chat]
+        assert mine == sorted(mine)

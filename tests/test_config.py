@@ -1,0 +1,78 @@
+"""Proof of adapter/config.py."""
+
+from pathlib import Path
+
+import pytest
+
+from adapter.config import Config
+from adapter.errors import ConfigError
+
+
+def test_nothing_needs_to_be_set() -> None:
+    config = Config.read({"HOME": "/home/somebody"})
+    assert config.redis_url is None
+    assert (config.prefix, config.login, config.send_interval) == ("qq", "qr", 3.0)
+    assert config.state_dir == Path("/home/somebody/.local/state/qqbus")
+    assert config.http == ("127.0.0.1", 8710)
+    assert (config.raw, config.log, config.log_level) == (False, "text", "INFO")
+
+
+def test_settings_are_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    config = Config.read(
+        {
+            "REDIS_URL": "rediss://user:pw@example.org:6380/2",
+            "QQBUS_PREFIX": "{qq}",
+            "QQBUS_STATE_DIR": str(tmp_path),
+            "QQBUS_LOGIN": "password",
+            "QQBUS_ACCOUNT": "305419896",
+            "QQBUS_PASSWORD_FILE": str(secret),
+            "QQBUS_SMARTQQ_URL": "http://127.0.0.1:8080/",
+            "QQBUS_SEND_INTERVAL": "0",
+            "QQBUS_LOG_LEVEL": "debug",
+            "PORT": "5000",
+        }
+    )
+    assert (config.password, config.smartqq_url) == ("hunter2", "http://127.0.0.1:8080")
+    assert (config.send_interval, config.log_level, config.http) == (0.0, "DEBUG", ("127.0.0.1", 5000))
+    assert "hunter2" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "http://x"),
+        ("REDIS_URL", "redis://127.0.0.1:banana"),
+        ("QQBUS_PREFIX", "a b"),
+        ("QQBUS_PREFIX", "qq:x"),
+        ("QQBUS_LOGIN", "telepathy"),
+        ("QQBUS_ACCOUNT", "me"),
+        ("QQBUS_PASSWORD_FILE", "/nowhere/at/all"),
+        ("QQBUS_SMARTQQ_URL", "127.0.0.1:80"),
+        ("QQBUS_SMARTQQ_URL", "http://x/path"),
+        ("QQBUS_SEND_INTERVAL", "fast"),
+        ("QQBUS_SEND_INTERVAL", "-1"),
+        ("QQBUS_SEND_INTERVAL", "nan"),
+        ("QQBUS_LEASE", "0"),
+        ("QQBUS_HTTP", "8710"),
+        ("PORT", "99999"),
+        ("QQBUS_RAW", "yes"),
+        ("QQBUS_LOG", "xml"),
+        ("QQBUS_LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_value_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Config.read({name: value})
+
+
+def test_a_password_login_says_what_it_lacks() -> None:
+    with pytest.raises(ConfigError, match="QQBUS_ACCOUNT"):
+        Config.read({"QQBUS_LOGIN": "password"})
+
+
+def test_an_address_with_a_password_is_never_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.read({"REDIS_URL": "redis://:hunter2@127.0.0.1:banana"})
+    assert "hunter2" not in str(caught.value)

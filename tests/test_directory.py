@@ -1,0 +1,154 @@
+"""Proof of adapter/directory.py: the same person keeps an id, and nobody gets another's."""
+
+from adapter.directory import Directory
+from adapter.events import Address, ChatKind, Contact, ContactList, Identity, ListKind, Message, Text
+
+NOW = 1445653507.0
+
+
+def friends(*rows: tuple[str, str] | tuple[str, str, str]) -> ContactList:
+    """Rows of momentary id, nick, number."""
+    contacts = tuple(Contact(row[0], row[1], nick=row[1], qq=row[2] if len(row) > 2 else "") for row in rows)
+    return ContactList(ListKind.FRIENDS, contacts)
+
+
+def friend(number: str) -> Address:
+    return Address(ChatKind.FRIEND, number)
+
+
+def said(chat: Address, sender: str) -> Message:
+    return Message(chat, sender, NOW, (Text("a"),), "1")
+
+
+def after_login(directory: Directory, listed: ContactList) -> list[tuple[str, Identity]]:
+    directory.renew()
+    return [(stable, identity) for stable, _, identity in directory.learn(listed, NOW + 100)]
+
+
+def test_the_first_id_seen_becomes_the_stable_one() -> None:
+    directory = Directory()
+    place = directory.place(said(friend("11"), "11"))
+    assert str(place.chat) == "friend:11"
+    assert place.sender is not None
+    assert (place.sender.id, place.sender.identity) == ("11", Identity.SESSION)
+    assert directory.resolve(friend("11")) == friend("11")
+
+
+def test_a_number_known_on_both_sides_is_proof() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom", "987654")), NOW)
+    assert after_login(directory, friends(("91", "renamed", "987654"))) == [("11", Identity.EXACT)]
+    assert directory.resolve(friend("11")) == friend("91")
+
+
+def test_a_name_that_is_unique_on_both_sides_is_a_match() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom"), ("12", "Ann")), NOW)
+    assert after_login(directory, friends(("91", "Ann"), ("92", "Tom"))) == [
+        ("12", Identity.MATCHED),
+        ("11", Identity.MATCHED),
+    ]
+
+
+def test_two_of_one_name_are_never_matched() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom"), ("12", "Tom")), NOW)
+    assert after_login(directory, friends(("91", "Tom"), ("92", "Tom"))) == [
+        ("91", Identity.SESSION),
+        ("92", Identity.SESSION),
+    ]
+    assert directory.resolve(friend("11")) is None
+
+
+def test_a_name_that_became_common_is_no_match() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom")), NOW)
+    after_login(directory, friends(("91", "Tom"), ("92", "Tom")))
+    assert directory.resolve(friend("11")) is None
+
+
+def test_a_renamed_friend_is_a_stranger_unless_a_mark_tells() -> None:
+    directory = Directory()
+    marked = Contact("11", "Boss", nick="Tom", mark="Boss")
+    directory.learn(ContactList(ListKind.FRIENDS, (marked, Contact("12", "Ann", nick="Ann"))), NOW)
+    now = ContactList(
+        ListKind.FRIENDS,
+        (Contact("91", "Boss", nick="other", mark="Boss"), Contact("92", "Anna", nick="Anna")),
+    )
+    assert after_login(directory, now) == [("11", Identity.MATCHED), ("92", Identity.SESSION)]
+    assert directory.resolve(friend("12")) is None
+
+
+def test_two_numbers_that_differ_forbid_a_match_by_name() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom", "1000001")), NOW)
+    assert after_login(directory, friends(("91", "Tom", "1000002"))) == [("91", Identity.EXACT)]
+    assert directory.resolve(friend("11")) is None
+
+
+def test_those_who_left_long_ago_do_not_spoil_a_name() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom")), NOW)
+    directory.learn(friends(("12", "Tom")), NOW + 50)
+    assert after_login(directory, friends(("91", "Tom"))) == [("12", Identity.MATCHED)]
+
+
+def test_a_momentary_id_that_equals_a_strangers_stable_one_is_told_apart() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom")), NOW)
+    assert after_login(directory, friends(("11", "Ann"))) == [("110", Identity.SESSION)]
+    assert directory.resolve(friend("11")) is None
+    assert directory.resolve(friend("110")) == friend("11")
+
+
+def test_members_are_compared_within_their_group() -> None:
+    directory = Directory()
+    groups = ContactList(ListKind.GROUPS, (Contact("50", "A", nick="A"), Contact("60", "B", nick="B")))
+    directory.learn(groups, NOW)
+    for gid, uin in (("50", "1"), ("60", "2")):
+        group = Address(ChatKind.GROUP, gid)
+        directory.learn(ContactList(ListKind.MEMBERS, (Contact(uin, "Tom", nick="Tom"),), group), NOW)
+    directory.renew()
+    moved = ContactList(ListKind.GROUPS, (Contact("51", "A", nick="A"), Contact("61", "B", nick="B")))
+    directory.learn(moved, NOW + 9)
+    rows = directory.learn(
+        ContactList(ListKind.MEMBERS, (Contact("22", "Tom", nick="Tom"),), Address(ChatKind.GROUP, "61")),
+        NOW + 9,
+    )
+    assert rows[0][0] == "2"
+    assert directory.resolve(Address(ChatKind.TEMP, "2", Address(ChatKind.GROUP, "60"))) == Address(
+        ChatKind.TEMP, "22", Address(ChatKind.GROUP, "61")
+    )
+
+
+def test_a_restart_in_the_same_login_keeps_everybody() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom"), ("12", "Tom")), NOW)
+    directory.renew()
+    directory.learn(friends(("91", "Tom"), ("12", "Tom")), NOW + 9)
+    again = Directory(directory.changed(), directory.session)
+    assert again.resolve(friend("120")) == friend("12")
+    assert again.resolve(friend("11")) is None
+    rows = again.learn(friends(("91", "Tom"), ("12", "Tom")), NOW + 20)
+    assert [row[0] for row in rows] == ["91", "120"]
+
+
+def test_only_what_changed_is_to_be_stored() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom")), NOW)
+    assert [record.stable for record in directory.changed()] == ["11"]
+    directory.learn(friends(("11", "Tom")), NOW)
+    assert directory.changed() == ()
+
+
+def test_a_card_is_told_for_its_group_alone() -> None:
+    directory = Directory()
+    group = Address(ChatKind.GROUP, "50")
+    member = Contact("1", "名片", nick="Tom", data={"card": "名片"})
+    directory.learn(ContactList(ListKind.MEMBERS, (member,), group), NOW)
+    sender = directory.place(said(group, "1")).sender
+    assert sender is not None
+    assert sender.card == "名片"
+    elsewhere = directory.place(said(friend("1"), "1")).sender
+    assert elsewhere is not None
+    assert elsewhere.card == ""

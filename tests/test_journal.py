@@ -1,0 +1,150 @@
+"""Proof of adapter/bus/journal.py: whatever Redis does, in order, once."""
+
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from adapter.bus.embedded import free_port, served
+from adapter.bus.journal import Journal
+from adapter.bus.lease import Lease
+from adapter.bus.spool import Spool
+from adapter.bus.streams import Bus
+from adapter.envelope import Draft
+from tests.helpers import wait_until
+
+pytestmark = pytest.mark.anyio
+
+
+def draft(number: int) -> Draft:
+    return Draft(f"1.g5.2.{number}.3.ab", "message.group", "t", "group:5", "2", "0", str(number), b"\x80")
+
+
+class Desk:
+    """A journal with what it needs."""
+
+    def __init__(self, bus: Bus, spool: Spool) -> None:
+        self.lost: list[tuple[str, int]] = []
+        self.bus = bus
+        self.lease = Lease(bus, "a", 30.0, time.monotonic)
+        self.journal = Journal(
+            bus, self.lease, spool, lambda account, count: self.lost.append((account, count))
+        )
+
+    async def texts(self) -> list[str]:
+        rows = await self.bus.client.xrange(self.bus.keys("inbound"))
+        assert [int(fields[b"seq"]) for _, fields in rows] == sorted({int(f[b"seq"]) for _, f in rows})
+        return [fields[b"text"].decode() for _, fields in rows]
+
+
+async def test_a_batch_is_on_the_bus_when_add_returns(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.journal.add("1", [draft(n) for n in range(1200)])
+        assert await desk.texts() == [str(n) for n in range(1200)]
+        assert desk.journal.seq == 1200
+
+
+async def test_a_repeated_batch_adds_nothing(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.journal.add("1", [draft(1)])
+        await desk.journal.add("1", [draft(1), draft(2)])
+        assert await desk.texts() == ["1", "2"]
+
+
+async def test_while_redis_is_away_batches_wait_on_disk_and_come_in_order(tmp_path: Path) -> None:
+    port = free_port()
+    with Spool(tmp_path / "spool") as spool:
+        async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            desk, stop = Desk(bus, spool), anyio.Event()
+            async with served(tmp_path / "redis", port):
+                await desk.lease.acquire()
+                await desk.journal.add("1", [draft(0)])
+            for number in range(1, 300):
+                await desk.journal.add("1", [draft(number)])
+            assert desk.journal.away
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(desk.journal.keep, stop)
+                async with served(tmp_path / "redis", port):
+                    await wait_until(lambda: not desk.journal.away, "the journal is drained")
+                    await desk.journal.add("1", [draft(300)])
+                    assert await desk.texts() == [str(n) for n in range(301)]
+                    stop.set()
+                    desk.journal.wake()
+
+
+async def test_a_server_that_lost_its_tail_is_given_it_again(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        for number in range(20):
+            await desk.journal.add("1", [draft(number)])
+        await _roll_back(bus, keep=12)
+        await desk.journal.add("1", [draft(20)])
+        assert await desk.texts() == [str(n) for n in range(21)]
+        assert desk.lost == []
+
+
+async def test_an_idle_adapter_notices_the_loss_too(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk, stop = Desk(bus, spool), anyio.Event()
+        await desk.lease.acquire()
+        for number in range(5):
+            await desk.journal.add("1", [draft(number)])
+        await _roll_back(bus, keep=2)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(desk.journal.keep, stop)
+
+            async def whole() -> bool:
+                return len(await desk.texts()) == 5
+
+            await wait_until(whole, "the tail is back")
+            stop.set()
+            desk.journal.wake()
+
+
+async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path / "old") as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.journal.add("1", [draft(n) for n in range(10)])
+        note = spool.note
+    with Spool(tmp_path / "new") as spool:
+        spool.note = note
+        later = Desk(bus, spool)
+        later.lease = desk.lease
+        later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost))
+        await _roll_back(bus, keep=4)
+        await later.journal.add("1", [draft(10)])
+        await later.journal.add("1", [draft(11)])
+        assert later.lost == [("1", 5)]
+        rows = await bus.client.xrange(bus.keys("inbound"))
+        assert [fields[b"seq"] for _, fields in rows] == [b"1", b"2", b"3", b"4", b"5", b"11"]
+
+
+async def _roll_back(bus: Bus, keep: int) -> None:
+    """What a truncated append-only file does: stream, numbers and seen ids are those of an earlier moment."""
+    rows = await bus.client.xrange(bus.keys("inbound"))
+    for entry, fields in rows[keep:]:
+        await bus.client.xdel(bus.keys("inbound"), entry)
+        await bus.client.srem(bus.keys("seen:new"), fields[b"id"])
+    await bus.client.hset(bus.keys("ids:seq"), "1", keep)
+
+
+async def test_after_a_kill_the_next_process_publishes_what_was_on_disk(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.journal.add("1", [draft(0)])
+        desk.journal.away = True  # killed before Redis was asked
+        await desk.journal.add("1", [draft(1)])
+    with Spool(tmp_path) as spool:
+        later = Desk(bus, spool)
+        await desk.lease.release()
+        await later.lease.acquire()
+        await later.journal.publish()
+        assert await later.texts() == ["0", "1"]

@@ -1,0 +1,92 @@
+"""Proof of adapter/bus/lease.py."""
+
+import time
+
+import anyio
+import pytest
+
+from adapter.bus.lease import Lease, held
+from adapter.bus.streams import Bus
+from adapter.errors import Fenced
+
+pytestmark = pytest.mark.anyio
+
+
+def lease(bus: Bus, holder: str, seconds: float = 30.0) -> Lease:
+    return Lease(bus, holder, seconds, time.monotonic)
+
+
+async def test_one_holds_and_the_other_is_told_how_long(bus: Bus) -> None:
+    a, b = lease(bus, "a"), lease(bus, "b")
+    assert await a.acquire() == 0
+    assert (a.fence.epoch, a.valid(), b.valid()) == (1, True, False)
+    assert 29 < await b.acquire() <= 30
+    await a.release()
+    assert await b.acquire() == 0
+    assert b.fence.epoch == 2
+
+
+async def test_the_epoch_rises_by_one_at_each_login(bus: Bus) -> None:
+    a = lease(bus, "a")
+    await a.acquire()
+    await a.advance()
+    await a.advance()
+    assert a.fence.epoch == 3
+
+
+async def test_a_holder_that_slept_too_long_is_fenced(bus: Bus) -> None:
+    a, b = lease(bus, "a", 0.05), lease(bus, "b")
+    await a.acquire()
+    async with held(b, anyio.Event(), lambda _: None) as mine:
+        assert mine
+        assert not a.valid()
+        with pytest.raises(Fenced):
+            await a.keep(anyio.Event())
+        with pytest.raises(Fenced):
+            await a.advance()
+
+
+async def test_a_lease_is_renewed_for_as_long_as_it_is_kept(bus: Bus) -> None:
+    a, stop = lease(bus, "a", 0.3), anyio.Event()
+    async with held(a, stop, lambda _: None), anyio.create_task_group() as tasks:
+        tasks.start_soon(a.keep, stop)
+        with anyio.move_on_after(0.9):
+            # Longer than the lease by itself: another one asks all the while.
+            while await lease(bus, "b").acquire() > 0:
+                await anyio.lowlevel.checkpoint()
+            pytest.fail("the lease was lost")
+        stop.set()
+    assert await lease(bus, "b").acquire() == 0
+
+
+async def test_a_flushed_server_learns_the_epoch_again(bus: Bus) -> None:
+    a = lease(bus, "a")
+    await a.acquire()
+    await a.advance()
+    await bus.client.delete(bus.keys("lease"), bus.keys("ids:epoch"))
+    stop = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        short = Lease(bus, "a", 0.03, time.monotonic)
+        short.fence = a.fence
+        tasks.start_soon(short.keep, stop)
+        with anyio.fail_after(5):
+            while not await bus.client.exists(bus.keys("lease")):
+                await anyio.lowlevel.checkpoint()
+        stop.set()
+    assert short.fence.epoch == 2
+    await bus.announce(short.fence, {"state": "online"})
+    assert (await bus.hash(bus.keys("ids:epoch")))["epoch"] == b"2"
+
+
+async def test_waiting_ends_with_a_stop(bus: Bus) -> None:
+    a, b, stop = lease(bus, "a"), lease(bus, "b"), anyio.Event()
+    await a.acquire()
+    asked: list[float] = []
+
+    def waiting(seconds: float) -> None:
+        asked.append(seconds)
+        stop.set()
+
+    async with held(b, stop, waiting) as mine:
+        assert not mine
+    assert len(asked) == 1

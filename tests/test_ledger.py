@@ -1,0 +1,94 @@
+"""Proof of adapter/bus/ledger.py and its scripts."""
+
+import pytest
+
+from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
+from adapter.bus.streams import Bus, Fence
+from adapter.errors import Fenced
+
+pytestmark = pytest.mark.anyio
+A = Fence(1, "a")
+RESULT = ["v", "1", "id", "x/1", "status", "sent"]
+
+
+async def asked(bus: Bus) -> str:
+    """An entry that the adapter has read."""
+    await bus.make_group("outbound")
+    entry: bytes = await bus.client.xadd(bus.keys("outbound"), {"to": "group:5"})
+    await bus.fresh("outbound", 1)
+    return entry.decode()
+
+
+async def results(bus: Bus, name: str = "results") -> list[dict[bytes, bytes]]:
+    return [dict(fields) for _, fields in await bus.client.xrange(bus.keys(name))]
+
+
+async def test_a_request_is_begun_once_and_done_once(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    begun = await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    assert begun == Begun(1, 0, ("11", "12"))
+    # The same call again, its answer having been lost: the same answer.
+    assert await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False) == begun
+    assert await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
+    assert not await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
+    assert await results(bus) == [{b"v": b"1", b"id": b"x/1", b"status": b"sent"}]
+    assert await bus.pending("outbound", "0", 1) == []
+    assert await ledger.begin(A, "x/1", "9-9", "t2", ["13"], again=False) == Done(tuple(RESULT))
+
+
+async def test_what_a_crash_left_is_found_and_taken_up_only_on_demand(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    await ledger.begin(A, "x/1", entry, "t1", ["11", "12", "13"], again=False)
+    await ledger.step(A, "x/1", 2)
+    left = await ledger.begin(A, "x/1", entry, "t2", ["21", "22", "23"], again=False)
+    assert left == Unfinished(1, 2, ("11", "12", "13"))
+    taken = await ledger.begin(A, "x/1", entry, "t3", ["31", "32", "33"], again=True)
+    assert taken == Begun(2, 2, ("11", "12", "13"))
+
+
+async def test_what_was_left_between_two_parts_goes_on(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    await ledger.step(A, "x/1", 1, suspend=True)
+    assert await ledger.begin(A, "x/1", entry, "t2", ["21", "22"], again=False) == Begun(1, 1, ("11", "12"))
+
+
+async def test_a_stale_holder_can_neither_begin_nor_step_nor_settle(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    await ledger.begin(A, "x/1", entry, "t1", ["11"], again=False)
+    await bus.announce(Fence(2, "b"), {"state": "online"})
+    with pytest.raises(Fenced):
+        await ledger.begin(A, "x/2", entry, "t2", ["12"], again=False)
+    with pytest.raises(Fenced):
+        await ledger.step(A, "x/1", 1)
+    with pytest.raises(Fenced):
+        await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
+    assert await results(bus) == []
+
+
+async def test_a_refused_entry_has_a_result_and_a_dead_letter_and_no_ledger(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    dead = ["v", "1", "fields", b"\x81\xa2to\xc4\x01\xff"]
+    for _ in range(2):
+        await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=False, dead=dead)
+    assert len(await results(bus)) == 1
+    assert await results(bus, "dead") == [{b"v": b"1", b"fields": b"\x81\xa2to\xc4\x01\xff"}]
+    assert isinstance(await ledger.begin(A, "x/1", entry, "t", ["1"], again=False), Begun)
+
+
+async def test_a_sent_request_is_answered_even_by_a_server_that_forgot_the_group(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    await ledger.begin(A, "x/1", entry, "t1", ["11"], again=False)
+    await bus.client.delete(bus.keys("outbound"), bus.keys.ledger("x/1"))
+    for _ in range(2):
+        await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
+    assert len(await results(bus)) == 1
+
+
+async def test_own_result_streams_and_ledger_entries_end_by_themselves(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    await ledger.begin(A, "x/1", entry, "t1", ["11"], again=False)
+    assert await bus.client.ttl(bus.keys.ledger("x/1")) > 0
+    await ledger.settle(A, "x/1", entry, bus.keys("results:mine"), RESULT, remember=True)
+    assert 0 < await bus.client.ttl(bus.keys.ledger("x/1")) <= 86_400
+    assert await bus.client.ttl(bus.keys("results:mine")) > 0
