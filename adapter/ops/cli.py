@@ -25,6 +25,7 @@ Command = Callable[[Config, argparse.Namespace], Awaitable[int]]
 def main() -> None:
     """Entry point of `qqbus`. Exit codes: 0 done, 1 failed, 2 bad use or configuration, 3 no Redis."""
     arguments = parser().parse_args()
+    arguments.colour = _colour()
     try:
         config = Config.read(os.environ)
         set_up(config.log, config.log_level)
@@ -32,12 +33,18 @@ def main() -> None:
     except ConfigError as exc:
         code = _say(exc, BAD_USE)
     except KeyboardInterrupt:
-        code = FAILED
+        # Ctrl-C is the proper end of a command that has none of its own.
+        code = getattr(arguments, "interrupted", FAILED)
     except BrokenPipeError:
         # The reader of our output has gone: nobody is left to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = DONE
     sys.exit(code)
+
+
+def _colour() -> bool:
+    """Whether standard output shows colours and its user wants them (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 async def _guarded(command: Command, config: Config, arguments: argparse.Namespace) -> int:

@@ -80,12 +80,9 @@ def _open(picture: bytes) -> Image.Image | None:
         with Image.open(io.BytesIO(picture)) as image:
             if max(image.size) > LARGEST:
                 return None
-            if image.mode in {"RGBA", "LA", "P"}:
-                # Transparent means light: codes without a background have been seen.
-                image = Image.alpha_composite(
-                    Image.new("RGBA", image.size, (255, 255, 255, 255)), image.convert("RGBA")
-                )
-            return image.convert("L")
+            # Transparent means light: codes without a background have been seen.
+            white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+            return Image.alpha_composite(white, image.convert("RGBA")).convert("L")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         return None
 

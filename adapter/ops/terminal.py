@@ -125,4 +125,4 @@ def plain(text: str) -> str:
 
 def say(*lines: str) -> None:
     """Print at once: whoever reads a pipe sees it now, and a closed one is noticed here."""
-    print("\n".join(lines), flush=True)
+    print("\n".join(lines), flush=True)  # noqa: T201 – its work

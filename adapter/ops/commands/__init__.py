@@ -2,6 +2,12 @@
 
 import argparse
 
+from adapter.ops.commands import login, orders, send, status, tail
+
+_ALL = (status, login, orders, tail, send)
+
 
 def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add all commands to the parser."""
+    for module in _ALL:
+        module.add_to(subs)

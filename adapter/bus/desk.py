@@ -1,0 +1,206 @@
+"""The Desk: Redis as the operator and his tools see it. Looks at everything, and writes only what people ask.
+
+It belongs to no consumer group, holds no lease and knows no epoch: what it reads nobody misses.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import redis.asyncio as redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from adapter.bus.connect import connect, shown, translated
+from adapter.bus.keys import Keys
+from adapter.bus.streams import Entry
+from adapter.errors import BusError, BusUnavailable
+
+# Long enough to cost nothing while nothing happens, short enough to notice a dead peer.
+WAIT_MS = 2_000
+TIMEOUT = WAIT_MS / 1000 + 5.0
+# Commands that were obeyed are of no use any more.
+CONTROL_ENTRIES = 1_000
+PAGE = 500
+
+# Back from qq:dead: append the original fields and take the dead letter away, or find it gone.
+# KEYS  dead, stream      ARGV  dead letter, field, value …
+_REDRIVE = """
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return false end
+return redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
+"""
+
+
+class Group(NamedTuple):
+    """A consumer group of a stream. `lag` is None where the server cannot tell."""
+
+    name: str
+    consumers: int
+    pending: int
+    lag: int | None
+    oldest: str
+
+
+class Desk:
+    """What the commands ask of Redis. Everything raises BusUnavailable while Redis is away."""
+
+    def __init__(self, client: "redis.Redis", keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str | None, prefix: str) -> AsyncIterator["Desk"]:
+        """Connect, or say what to do about it."""
+        client = connect(url, timeout=TIMEOUT)
+        try:
+            await _greet(client, url)
+            yield cls(client, Keys(prefix))
+        finally:
+            await client.aclose()
+
+    # --- looking -------------------------------------------------------------------------------
+
+    async def status(self) -> dict[str, str]:
+        """All of `qq:status`; empty where no adapter has run."""
+        return {name: _words(value) for name, value in (await self.hash("status")).items()}
+
+    async def hash(self, name: str) -> dict[str, bytes]:
+        """All of a hash."""
+        with translated():
+            rows: Any = await self.client.hgetall(self.keys(name))
+        return {_words(field): value for field, value in rows.items()}
+
+    async def held(self) -> bool | None:
+        """Whether an adapter holds the lease; None where this user may not know."""
+        with translated():
+            try:
+                return bool(await self.client.exists(self.keys("lease")))
+            except NoPermissionError:
+                return None
+
+    async def length(self, stream: str) -> int:
+        """Entries of a stream; 0 where there is none."""
+        with translated():
+            return int(await self.client.xlen(self.keys(stream)))
+
+    async def groups(self, stream: str) -> list[Group]:
+        """The consumer groups of a stream, with the id of the oldest entry that each one has not finished."""
+        found = []
+        for row in await self._xinfo(stream):
+            name = _words(row["name"])
+            oldest = ""
+            if row["pending"]:
+                with translated():
+                    pending: Any = await self.client.xpending(self.keys(stream), name)
+                oldest = _words(pending["min"] or b"")
+            lag = row.get("lag")
+            found.append(
+                Group(
+                    name,
+                    int(row["consumers"]),
+                    int(row["pending"]),
+                    None if lag is None else int(lag),
+                    oldest,
+                )
+            )
+        return found
+
+    async def _xinfo(self, stream: str) -> list[dict[str, Any]]:
+        with translated():
+            try:
+                rows: list[dict[str, Any]] = await self.client.xinfo_groups(self.keys(stream))
+            except ResponseError as exc:
+                if "no such key" not in str(exc):
+                    raise
+                return []
+        return rows
+
+    async def newest(self, stream: str, count: int = 1) -> list[Entry]:
+        """The last entries of a stream, oldest first."""
+        with translated():
+            rows: Any = await self.client.xrevrange(self.keys(stream), count=count)
+        return _entries(reversed(rows))
+
+    async def last_id(self, stream: str) -> str:
+        """Where to read on from to get only what is yet to come."""
+        newest = await self.newest(stream)
+        return newest[0][0] if newest else "0-0"
+
+    async def page(self, stream: str, after: str = "", count: int = PAGE) -> list[Entry]:
+        """The next entries behind an id, from the beginning without one; empty at the end."""
+        with translated():
+            rows: Any = await self.client.xrange(
+                self.keys(stream), f"({after}" if after else "-", count=count
+            )
+        return _entries(rows)
+
+    async def entries(self, stream: str) -> AsyncIterator[Entry]:
+        """All of a stream, page by page."""
+        after = ""
+        while page := await self.page(stream, after):
+            for entry in page:
+                yield entry
+            after = page[-1][0]
+
+    async def follow(self, stream: str, after: str, wait_ms: int = WAIT_MS) -> list[Entry]:
+        """What came behind an id; waits so long for it, and is empty when nothing did. May be cancelled."""
+        with translated():
+            answer: Any = await self.client.xread({self.keys(stream): after}, count=PAGE, block=wait_ms)
+        return _entries(answer[0][1]) if answer else []
+
+    # --- asking --------------------------------------------------------------------------------
+
+    async def ask(self, command: str, by: str) -> str:
+        """Give the adapter a command."""
+        fields: dict[Any, Any] = {"cmd": command, "by": by}
+        with translated():
+            entry: Any = await self.client.xadd(
+                self.keys("control"), fields, maxlen=CONTROL_ENTRIES, approximate=True
+            )
+        return _words(entry)
+
+    async def add(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
+        """Append an entry."""
+        with translated():
+            entry: Any = await self.client.xadd(self.keys(stream), dict[Any, Any](fields))
+        return _words(entry)
+
+    async def dead_letter(self, entry: str) -> dict[bytes, bytes] | None:
+        """One entry of `qq:dead`; None where it is gone."""
+        with translated():
+            rows: Any = await self.client.xrange(self.keys("dead"), entry, entry)
+        return rows[0][1] if rows else None
+
+    async def redrive(self, entry: str, stream: str, fields: Sequence[str | bytes]) -> str:
+        """Append a dead letter's fields to a stream (a whole key) and drop it, in one step.
+
+        Gives the new id, and "" where it was gone: doing it twice does it once.
+        """
+        with translated():
+            answer: Any = await self.client.eval(_REDRIVE, 2, self.keys("dead"), stream, entry, *fields)
+        return _words(answer) if answer else ""
+
+    async def drop(self, entries: Sequence[str]) -> int:
+        """Delete dead letters; how many there were."""
+        with translated():
+            return int(await self.client.xdel(self.keys("dead"), *entries))
+
+
+async def _greet(client: "redis.Redis", url: str | None) -> None:
+    try:
+        with translated():
+            await client.ping()
+    except BusUnavailable as exc:
+        advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
+        start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
+        raise BusUnavailable(f"no Redis answers at {shown(url)}: {advice}{start} ({exc})") from exc
+    except BusError as exc:
+        raise BusUnavailable(f"Redis at {shown(url)} does not let us in: {exc}") from exc
+
+
+def _entries(rows: Any) -> list[Entry]:
+    return [(entry.decode(), fields or {}) for entry, fields in rows]
+
+
+def _words(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

@@ -1,0 +1,168 @@
+"""`qqbus login`: draws the QR code in the terminal and follows the login to its end.
+
+The only command that shows a code: whoever sees it can log in with it.
+"""
+
+import argparse
+import getpass
+import shutil
+import socket
+import sys
+import time
+
+import anyio
+
+from adapter.bus.desk import Desk
+from adapter.config import Config
+from adapter.events import SessionState
+from adapter.ops import qr
+from adapter.ops.commands.send import texts
+from adapter.ops.terminal import Paint, harmless, say
+from adapter.ops.words import REASONS, STATES, moment, span
+
+_PATIENCE = 900.0
+# Time for an adapter that was started a moment ago to get hold of its lease.
+_ADAPTER_PATIENCE = 10.0
+_POLL = 0.2
+_BLOCK = 500
+# After these the adapter waits to be asked again. Anything else goes on by itself.
+_FINAL = frozenset({"login.refused", "login.blocked", "qr.unscanned", "logout"})
+_WAITING = frozenset({SessionState.QR.value, SessionState.SCANNED.value, SessionState.CAPTCHA.value})
+
+Fields = dict[bytes, bytes]
+
+
+def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    one = subs.add_parser("login", help="show the QR code and wait until the account is online")
+    one.add_argument("--force", action="store_true", help="ask for a login even if the account is online")
+    one.add_argument(
+        "--timeout", type=float, default=_PATIENCE, metavar="SECONDS", help=f"default {_PATIENCE:g}"
+    )
+    one.set_defaults(command=login)
+
+
+async def login(config: Config, arguments: argparse.Namespace) -> int:
+    """Exit code 0 once the account is online."""
+    screen = _Screen(Paint(arguments.colour))
+    async with Desk.open(config.redis_url, config.prefix) as desk:
+        if not await _running(desk):
+            print("qqbus: no adapter is running: start one with `qqbus run`", file=sys.stderr)
+            return 1
+        newest = await desk.newest("session")
+        after, fields = newest[0] if newest else ("0-0", {})
+        if not arguments.force:
+            if screen.state(fields) == SessionState.ONLINE:
+                return _already(texts((after, fields)), await desk.status())
+            if _current(fields):
+                screen.show(fields)
+        if arguments.force or not _current(fields):
+            await desk.ask("login", caller())
+        with anyio.move_on_after(arguments.timeout):
+            return await _follow(desk, after, screen)
+    print(f"qqbus: not online after {span(arguments.timeout)}", file=sys.stderr)
+    return 1
+
+
+def caller() -> str:
+    """Who gives a command, for the adapter's log."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return socket.gethostname()
+
+
+async def _running(desk: Desk) -> bool:
+    with anyio.move_on_after(_ADAPTER_PATIENCE):
+        while await desk.held() is False:  # noqa: ASYNC110 – another process has no event of ours
+            await anyio.sleep(_POLL)
+        return True
+    return False
+
+
+def _already(entry: dict[str, str], status: dict[str, str]) -> int:
+    who = " ".join(filter(None, (entry.get("account"), status.get("nick"))))
+    say(f"already online as {harmless(who)}; --force logs in again")
+    return 0
+
+
+def _current(fields: Fields) -> bool:
+    """Whether there is a login under way that only waits for a person."""
+    if fields.get(b"state", b"").decode() not in _WAITING:
+        return False
+    expires = moment(fields.get(b"expires", b"").decode())
+    return expires is None or expires > time.time()
+
+
+async def _follow(desk: Desk, after: str, screen: "_Screen") -> int:
+    while True:
+        for entry, fields in await desk.follow("session", after, _BLOCK):
+            after = entry
+            screen.show(fields)
+            state, reason = screen.state(fields), fields.get(b"reason", b"").decode()
+            if state == SessionState.ONLINE:
+                return 0
+            if state in {SessionState.STOPPED, SessionState.KICKED} or (
+                state == SessionState.OFFLINE and reason in _FINAL
+            ):
+                return 1
+
+
+class _Screen:
+    """Shows one change of the session after the other."""
+
+    def __init__(self, paint: Paint) -> None:
+        self._paint = paint
+        self._codes = 0
+
+    @staticmethod
+    def state(fields: Fields) -> str:
+        """The state that an entry tells."""
+        return fields.get(b"state", b"").decode("utf-8", "replace")
+
+    def show(self, fields: Fields) -> None:
+        """Draw a code, or say what happened."""
+        match self.state(fields):
+            case SessionState.QR:
+                self._code(fields)
+            case SessionState.CAPTCHA:
+                say(*self._picture(fields), "upstream wants to see these characters typed")
+            case SessionState.ONLINE:
+                account = harmless(fields.get(b"account", b"").decode("utf-8", "replace"))
+                say(self._paint(f"online as {account}", "green"))
+            case state:
+                say(self._words(state, fields))
+
+    def _code(self, fields: Fields) -> None:
+        self._codes += 1
+        if self._codes > 1:
+            say("that code is no longer valid, here is another")
+        text = fields.get(b"text", b"").decode("utf-8", "replace")
+        matrix = qr.modules(text) if text else qr.picture_modules(fields.get(b"png", b""))
+        columns = shutil.get_terminal_size().columns
+        drawn = qr.draw(matrix, columns, colour=self._paint.colour) if matrix else self._picture(fields)
+        if drawn:
+            say(*drawn)
+        else:
+            say(
+                f"the window is too narrow for the code: make it wider than {columns} columns", harmless(text)
+            )
+        expires = moment(fields.get(b"expires", b"").decode())
+        left = f" (valid for {span(expires - time.time())})" if expires else ""
+        say(f"scan this with QQ on the phone{left}; Ctrl-C leaves")
+
+    def _picture(self, fields: Fields) -> list[str]:
+        columns = shutil.get_terminal_size().columns
+        drawn = qr.draw_picture(fields.get(b"png", b""), columns, colour=self._paint.colour)
+        return drawn or ["(a picture that cannot be read)"]
+
+    def _words(self, state: str, fields: Fields) -> str:
+        known = {kind.value: words for kind, words in STATES.items()}
+        words, todo = known.get(state, (harmless(state), ""))
+        reason = fields.get(b"reason", b"").decode("utf-8", "replace")
+        if reason in REASONS:
+            words += f": {REASONS[reason]}"
+        detail = harmless(fields.get(b"detail", b"").decode("utf-8", "replace"))
+        if detail:
+            words += f" ({detail})"
+        return f"{words} – {todo}" if todo else words
