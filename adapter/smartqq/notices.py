@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from adapter.errors import ProtocolError
 from adapter.events import Address, ChatKind, Notice
 from adapter.smartqq.protocol import ident, integer, rows, words
 from adapter.smartqq.wire import Item
@@ -174,10 +175,15 @@ _SHARED: Final = "共享文件"
 
 
 def _group_web(item: Item) -> Notice:
-    """A card of the group's web page: mostly a shared file. Its XML may be binary rubbish."""
+    """A card of the group's web page: mostly a shared file. Its XML may be binary rubbish.
+
+    Raises ProtocolError where it says nothing that can be read.
+    """
     xml = item.value.get("xml")
     tags = _TAG.findall(xml if isinstance(xml, str) else "")
     texts = [words(text) for kind, _, text in tags if kind == "t"]
+    if not texts:
+        raise ProtocolError("group_web_message without text")
     number = next((ident(text) for kind, _, text in tags if kind == "h"), "")
     names = [text for text in texts if text != _SHARED]
     shared = _SHARED in texts and bool(names)

@@ -69,5 +69,5 @@ class Item:
 
 
 def _time(value: Mapping[str, object]) -> float | None:
-    seconds = integer(value.get("time"))
+    seconds = integer(value.get("time", value.get("now")))
     return float(seconds) if seconds is not None and 0 < seconds < LATEST else None

@@ -1,0 +1,114 @@
+"""Proof of adapter/smartqq/echo.py: every case in which the own account speaks, and those in which not."""
+
+import pytest
+
+from adapter.events import Address, ChatKind, Contact, Face, ListKind, Message, Notice, Segment, Text
+from adapter.smartqq.contacts import Book
+from adapter.smartqq.echo import Echoes
+
+ME = "305419896"
+NOW = 1_450_000_000.0
+GROUP, OTHER, FRIEND = (
+    Address(ChatKind.GROUP, "4"),
+    Address(ChatKind.GROUP, "5"),
+    Address(ChatKind.FRIEND, "11"),
+)
+
+
+@pytest.fixture
+def book() -> Book:
+    filled = Book()
+    filled.put(ListKind.FRIENDS, [Contact("11", "a")])
+    filled.put(ListKind.MEMBERS, [Contact("21", "b"), Contact(ME, "me")], GROUP)
+    return filled
+
+
+@pytest.fixture
+def echoes() -> Echoes:
+    made = Echoes(30.0)
+    made.remember(GROUP, (Text("hello "), Face(14, "微笑")), NOW)
+    made.remember(FRIEND, (Text("hi"),), NOW)
+    return made
+
+
+def said(chat: Address, sender: str, *segments: Segment, own: bool = False) -> Message:
+    return Message(chat, sender, NOW, segments, "1", own=own)
+
+
+def judged(echoes: Echoes, book: Book, message: Message, now: float = NOW + 1) -> Message:
+    found = echoes.judge(message, book, ME, now)
+    assert isinstance(found, Message)
+    return found
+
+
+def test_an_unknown_sender_with_our_text_is_ourselves(echoes: Echoes, book: Book) -> None:
+    message = said(GROUP, "999", Text("hello "), Face(0, "表情"), Text(" "))
+    assert echoes.suspect(message, book)
+    found = judged(echoes, book, message)
+    assert (found.own, found.sender) == (True, ME)
+
+
+def test_a_member_with_our_text_is_the_member(echoes: Echoes, book: Book) -> None:
+    message = said(GROUP, "21", Text("hello "), Face(14, "微笑"))
+    assert not echoes.suspect(message, book)
+    assert judged(echoes, book, message) == message
+
+
+@pytest.mark.parametrize(
+    ("chat", "text", "later"),
+    [(GROUP, "something else", 1), (OTHER, "hello [微笑]", 1), (GROUP, "hi", 1), (FRIEND, "hi", 31)],
+)
+def test_another_text_place_or_time_is_an_unknown_sender(
+    echoes: Echoes, book: Book, chat: Address, text: str, later: float
+) -> None:
+    found = judged(echoes, book, said(chat, "999", Text(text)), NOW + later)
+    assert (found.own, found.sender) == (False, "999")
+
+
+def test_the_number_of_an_echo_is_known_from_then_on(echoes: Echoes, book: Book) -> None:
+    judged(echoes, book, said(GROUP, "999", Text("hello "), Face(14, "微笑")))
+    assert judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).own
+    echoes.forget_numbers()
+    assert not judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).own
+
+
+@pytest.mark.parametrize("sender", ["0", ME])
+def test_an_echo_to_a_friend_is_told_in_the_friend_s_chat(echoes: Echoes, book: Book, sender: str) -> None:
+    found = judged(echoes, book, said(Address(ChatKind.FRIEND, sender), ME, Text("hi"), own=True))
+    assert (found.chat, found.own, found.sender) == (FRIEND, True, ME)
+
+
+def test_an_echo_to_a_friend_under_an_unknown_number_too(echoes: Echoes, book: Book) -> None:
+    found = judged(echoes, book, said(Address(ChatKind.FRIEND, "777"), "777", Text("hi")))
+    assert (found.chat, found.own) == (FRIEND, True)
+
+
+def test_from_another_device_stays_own_without_a_match(echoes: Echoes, book: Book) -> None:
+    found = judged(echoes, book, said(GROUP, ME, Text("typed on the phone"), own=True))
+    assert (found.own, found.sender, found.chat) == (True, ME, GROUP)
+
+
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        (
+            "小王(50005) 被管理员禁言10分钟",
+            {"event": "mute", "nick": "小王", "qq": "50005", "duration": "10分钟"},
+        ),
+        ("小王(50005) 被管理员解除禁言", {"event": "unmute", "nick": "小王", "qq": "50005"}),
+        ("管理员开启了全员禁言，只有群主和管理员才能发言", {"event": "mute_all"}),
+        ("管理员关闭了全员禁言", {"event": "unmute_all"}),
+        ("http://buluo.qq.com/mobile/detail.html?x=1", {"event": "tribe"}),
+    ],
+)
+def test_service_texts_are_notices_even_if_we_said_the_same(
+    echoes: Echoes, book: Book, text: str, event: dict[str, str]
+) -> None:
+    echoes.remember(GROUP, (Text(text),), NOW)
+    found = echoes.judge(said(GROUP, "888", Text(text)), book, ME, NOW + 1)
+    assert isinstance(found, Notice)
+    assert (found.kind, found.text, found.chat, dict(found.data)) == ("group", text, GROUP, event)
+
+
+def test_a_member_who_types_a_service_text_is_a_member(echoes: Echoes, book: Book) -> None:
+    assert isinstance(echoes.judge(said(GROUP, "21", Text("管理员关闭了全员禁言")), book, ME, NOW), Message)

@@ -1,0 +1,95 @@
+"""Proof of adapter/smartqq/session.py and tokens.py: the login kept on disk."""
+
+import json
+import logging
+import stat
+from pathlib import Path
+
+import pytest
+
+from adapter.smartqq.cookies import Cookie
+from adapter.smartqq.session import NAME, SessionFile
+from adapter.smartqq.tokens import Tokens
+
+NOW = 1_450_000_000.0
+
+
+def tokens() -> Tokens:
+    kept = Tokens(account="305419896", nick="小桥", ptwebqq="p", vfwebqq="v", psessionid="s", last_poll=1.5)
+    kept.jar.put(Cookie("skey", "@secret", "qq.com"), NOW)
+    return kept
+
+
+def test_a_login_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+    SessionFile(tmp_path / "new" / "folder").save(tokens())
+    assert SessionFile(tmp_path / "new" / "folder").load(NOW) == tokens()
+
+
+def test_the_file_is_its_owner_s_alone_and_nothing_else_is_left(tmp_path: Path) -> None:
+    SessionFile(tmp_path).save(tokens())
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
+def test_nothing_is_written_where_nothing_has_changed(tmp_path: Path) -> None:
+    file = SessionFile(tmp_path)
+    file.save(tokens())
+    before = (tmp_path / NAME).stat().st_mtime_ns
+    file.save(tokens())
+    again = SessionFile(tmp_path)
+    again.save(again.load(NOW))
+    assert (tmp_path / NAME).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"format": 2}', '{"format": 1, "secret": "@secret"}', "\udcff", "[" * 100_000],
+)
+def test_a_file_of_another_kind_is_a_fresh_start_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    (tmp_path / NAME).write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert SessionFile(tmp_path).load(NOW) == Tokens()
+    assert "cannot be used" in caplog.text
+    assert "@secret" not in caplog.text
+
+
+def test_cookies_that_are_not_cookies_are_a_fresh_start(tmp_path: Path) -> None:
+    data = {**tokens().dump(), "cookies": [{"name": 1}]}
+    (tmp_path / NAME).write_text(json.dumps(data), encoding="utf-8")
+    assert SessionFile(tmp_path).load(NOW) == Tokens()
+
+
+def test_no_file_is_a_fresh_start_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert SessionFile(tmp_path).load(NOW) == Tokens()
+    assert not caplog.text
+
+
+def test_a_folder_that_cannot_be_written_costs_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        SessionFile(tmp_path / "file").save(tokens())
+    assert "cannot be kept" in caplog.text
+
+
+def test_tokens_show_nothing() -> None:
+    shown = repr(tokens())
+    assert "secret" not in shown
+    assert "305419896" in shown
+    assert "vfwebqq" not in shown
+
+
+def test_a_renewed_ptwebqq_changes_field_cookie_and_hash() -> None:
+    kept = tokens()
+    before = kept.hash
+    kept.renew("0123", NOW)
+    assert (kept.ptwebqq, kept.jar.get("ptwebqq", "qq.com")) == ("0123", "0123")
+    assert kept.hash != before
+
+
+def test_forgetting_leaves_only_the_time_of_the_last_poll() -> None:
+    kept = tokens()
+    kept.forget()
+    assert (kept.has_session, kept.has_login, len(kept.jar), kept.last_poll) == (False, False, 0, 1.5)
