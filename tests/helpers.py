@@ -13,7 +13,7 @@ POLL = 0.01
 async def wait_until(
     predicate: Callable[[], Awaitable[Any] | Any],
     what: str,
-    timeout: float = 10.0,  # noqa: ASYNC109 – a limit in words, not a cancellation
+    timeout: float = 10.0,
 ) -> Any:
     """Wait until the predicate gives something true, and return that. Fails naming `what`."""
     with anyio.move_on_after(timeout):

@@ -69,6 +69,8 @@ class Gateway:
 
     async def _answer(self, call: Call) -> tuple[Reply, Answer | None]:
         planned = self._net.faults.next(call.path)
+        if planned is not None and planned.delay:
+            self._net.journal.arrive(call.path, call.params())
         while True:
             if planned is not None:
                 await asyncio.sleep(planned.delay)

@@ -10,6 +10,7 @@ from .pulse import Pulse
 # Enough for any test; a long run loses the oldest quarter.
 REQUESTS_KEPT = 100_000
 RECEIVED_KEPT = 400_000
+ARRIVED_KEPT = 1_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,13 @@ class Journal:
         self.request_count = 0
         self.received_count = 0
         self.by_path: Counter[str] = Counter()
+        self.arrived: dict[str, list[Mapping[str, str]]] = {}
         self.changed = Pulse()
+
+    def arrive(self, path: str, params: Mapping[str, str]) -> None:
+        """Note a request before it is answered: a delayed answer may never be given."""
+        _bounded(self.arrived.setdefault(path, []), ARRIVED_KEPT).append(params)
+        self.changed.beat()
 
     def log(self, entry: Callable[[int], RequestLog]) -> None:
         """Note an answered request."""

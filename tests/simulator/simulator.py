@@ -266,7 +266,7 @@ class Simulator:
 
     # Waiting
 
-    async def wait_received(self, count: int, timeout: float = 10.0) -> list[Received]:  # noqa: ASYNC109
+    async def wait_received(self, count: int, timeout: float = 10.0) -> list[Received]:
         """Wait until `count` messages have been received in all; return what has been."""
         journal = self.network.journal
         await within(
@@ -276,7 +276,7 @@ class Simulator:
         )
         return journal.received
 
-    async def wait_requests(self, path: str, count: int = 1, timeout: float = 10.0) -> list[RequestLog]:  # noqa: ASYNC109
+    async def wait_requests(self, path: str, count: int = 1, timeout: float = 10.0) -> list[RequestLog]:
         """Wait until `count` requests to a path have been answered in all; return those."""
         journal = self.network.journal
         await within(
@@ -286,7 +286,17 @@ class Simulator:
         )
         return [entry for entry in journal.requests if entry.path == path]
 
-    async def wait_poll(self, timeout: float = 10.0, *, polls: int = 1) -> None:  # noqa: ASYNC109
+    async def wait_delayed(self, path: str, count: int = 1, timeout: float = 10.0) -> list[Mapping[str, str]]:
+        """Wait until `count` requests have come whose answer is delayed; return their parameters."""
+        journal = self.network.journal
+        await within(
+            timeout,
+            journal.changed.until(lambda: len(journal.arrived.get(path, ())) >= count),
+            lambda: f"{len(journal.arrived.get(path, ()))} of {count} delayed requests to {path} came",
+        )
+        return journal.arrived[path]
+
+    async def wait_poll(self, timeout: float = 10.0, *, polls: int = 1) -> None:
         """Wait until a poll is parked, or `polls` of them (only the last gets messages), or with 0 none."""
         mailbox = self.network.mailbox
         await within(
@@ -295,7 +305,7 @@ class Simulator:
             lambda: f"{mailbox.polls} polls were waiting after {timeout} s, not {polls}",
         )
 
-    async def wait_state(self, state: str, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    async def wait_state(self, state: str, timeout: float = 10.0) -> None:
         """Wait until `state` is as given."""
         await within(
             timeout,

@@ -1,0 +1,214 @@
+"""The demo: a simulated QQ, the adapter, an echo worker, and what they say to each other.
+
+Everything runs in processes of its own on ports that are free, with data in a temporary folder.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import redis.asyncio as redis
+
+from adapter.bus.connect import connect
+from adapter.bus.embedded import free_port, served
+from adapter.ops.qr import draw, modules
+from tests.helpers import clean_environment
+
+FRIEND = 10001
+START = 20.0
+STOP = 5.0
+BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+
+
+def say(who: str, what: str) -> None:
+    """One line of what happens."""
+    print(f"{DIM}{who:>9}{OFF}  {what}", flush=True)
+
+
+@asynccontextmanager
+async def process(
+    name: str, folder: Path, *line: str, **settings: str
+) -> AsyncIterator[subprocess.Popen[str]]:
+    """A process of ours whose log goes to a file; ended in the end."""
+    log = (folder / f"{name}.log").open("w", encoding="utf-8")
+    with (
+        log,
+        subprocess.Popen(  # noqa: ASYNC220 – starting takes no time
+            [sys.executable, "-m", *line],
+            env=clean_environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,  # Ctrl-C is ours: we end them in order
+        ) as started,
+    ):
+        try:
+            yield started
+        finally:
+            started.send_signal(signal.SIGTERM)
+            with anyio.CancelScope(shield=True), anyio.move_on_after(STOP):
+                while started.poll() is None:  # noqa: ASYNC110 – another process has no event of ours
+                    await anyio.sleep(0.02)
+            started.kill()
+
+
+async def control(origin: str, path: str, body: object = None) -> Any:
+    """Ask the simulator."""
+
+    def ask() -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(origin + path, data)) as answer:  # noqa: S310
+            return json.load(answer)
+
+    return await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+
+
+async def login(client: "redis.Redis") -> None:
+    """Follow the session until it is online, drawing the code on the way."""
+    last = "0"
+    with anyio.fail_after(START):
+        while True:
+            found: Any = await client.xread({"qq:session": last}, block=1000)
+            for last, fields in (found or [[b"", []]])[0][1]:  # noqa: B007
+                state = fields[b"state"].decode()
+                if state == "qr":
+                    columns = os.get_terminal_size().columns if sys.stdout.isatty() else 80
+                    for row in (
+                        draw(modules(fields[b"text"].decode()), columns, colour=sys.stdout.isatty()) or []
+                    ):
+                        print("           " + row)
+                    say("QQ", "shows a code; the simulated phone scans it by itself")
+                elif state == "scanned":
+                    say("phone", "scanned the code and confirms")
+                elif state == "online":
+                    say("adapter", f"online as {fields[b'account'].decode()}")
+                    return
+            last = last or "0"
+
+
+async def follow(client: "redis.Redis", stream: str, who: str) -> None:
+    """Tell each entry of a stream."""
+    last: Any = "0"
+    while True:
+        found: Any = await client.xread({stream: last}, block=1000)
+        for last, fields in found[0][1] if found else []:  # noqa: B007
+            row = {
+                name.decode(): value.decode(errors="replace")
+                for name, value in fields.items()
+                if name != b"body"
+            }
+            if stream == "qq:inbound":
+                what = f"{row['type']}  {row['chat']}  {row['text']}".rstrip()
+            elif stream == "qq:outbound":
+                what = f"to {row.get('to', '')}  id {row.get('id', '')}  {row.get('text', '')}"
+            else:
+                what = f"{row['status']}  {row['id']}  {row['detail']}".rstrip()
+            say(who, f"{BOLD}{stream}{OFF}  {what}")
+
+
+async def phone(origin: str) -> None:
+    """Tell what reaches the simulated people."""
+    after = 0
+    while True:
+        answer = await control(origin, f"/sim/received?after={after}&wait=10")
+        for message in answer["received"]:
+            after = message["n"]
+            say("phone", f"{message['chat']} receives: {BOLD}{message['text']}{OFF}")
+
+
+def hints(url: str, port: int, origin: str, chat: str) -> None:
+    """What to type next."""
+    qqbus = Path(sys.executable).with_name("qqbus")
+    qqbus = qqbus.relative_to(Path.cwd()) if qqbus.is_relative_to(Path.cwd()) else qqbus
+    print(
+        f"""
+{BOLD}It runs. In another terminal:{OFF}
+
+  export REDIS_URL={url}
+  {qqbus} tail
+  {qqbus} send {chat} "hello"
+  redis-cli -p {port} XADD qq:outbound '*' to {chat} text hello
+  curl -s {origin}/sim/say -d '{{"chat": "friend:{FRIEND}", "text": "你好 [微笑]"}}'
+
+Ctrl-C ends it.
+""",
+        flush=True,
+    )
+
+
+async def main() -> None:
+    """Run it until Ctrl-C."""
+    with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
+        folder, port = Path(name), free_port()
+        async with (
+            served(folder / "redis", port) as url,
+            process("simulator", folder, "tests.simulator", "--port", "0", "--auto-scan") as simulator,
+        ):
+            assert simulator.stdout is not None
+            line = await anyio.to_thread.run_sync(simulator.stdout.readline)
+            origin = next(word for word in line.split() if word.startswith("http://")).rstrip("/")
+            say("redis", f"embedded server on {url}")
+            say("QQ", f"simulated on {origin}")
+            settings = {
+                "REDIS_URL": url,
+                "QQBUS_SMARTQQ_URL": origin,
+                "QQBUS_STATE_DIR": str(folder / "state"),
+                "QQBUS_SEND_INTERVAL": "1",
+                "QQBUS_HTTP": f"127.0.0.1:{free_port()}",
+            }
+            client = connect(url, timeout=10.0)
+            async with (
+                process("adapter", folder, "adapter", "run", **settings) as adapter,
+                process("echo", folder, "consumers.echo", **settings),
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(_interrupted, tasks.cancel_scope)
+                tasks.start_soon(_alive, adapter, folder / "adapter.log")
+                await login(client)
+                tasks.start_soon(follow, client, "qq:inbound", "event")
+                tasks.start_soon(follow, client, "qq:outbound", "worker")
+                tasks.start_soon(follow, client, "qq:results", "result")
+                tasks.start_soon(phone, origin)
+                say("phone", f'the friend {FRIEND} writes: {BOLD}hello 😀 [微笑] "<&>"{OFF}')
+                await control(
+                    origin, "/sim/say", {"chat": f"friend:{FRIEND}", "text": 'hello 😀 [微笑] "<&>"'}
+                )
+                hints(url, port, origin, await _answered(client))
+            await client.aclose()
+    print("\nended cleanly")
+
+
+async def _answered(client: "redis.Redis") -> str:
+    """The chat of the first answer that was sent."""
+    with anyio.fail_after(START):
+        while True:
+            found: Any = await client.xread({"qq:results": "0"}, block=1000)
+            if found:
+                await anyio.sleep(0.1)  # let the lines about it come first
+                return str(found[0][1][0][1][b"to"].decode())
+
+
+async def _interrupted(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+async def _alive(adapter: "subprocess.Popen[str]", log: Path) -> None:
+    while adapter.poll() is None:  # noqa: ASYNC110 – another process has no event of ours
+        await anyio.sleep(0.2)
+    sys.exit(f"the adapter ended by itself:\n{log.read_text(encoding='utf-8')}")
+
+
+if __name__ == "__main__":
+    anyio.run(main)
