@@ -16,7 +16,6 @@ from adapter.bus.desk import Desk
 from adapter.config import Config
 from adapter.events import SessionState
 from adapter.ops import qr
-from adapter.ops.commands.send import texts
 from adapter.ops.terminal import Paint, harmless, say
 from adapter.ops.words import REASONS, STATES, moment, span
 
@@ -53,7 +52,8 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
         after, fields = newest[0] if newest else ("0-0", {})
         if not arguments.force:
             if screen.state(fields) == SessionState.ONLINE:
-                return _already(texts((after, fields)), await desk.status())
+                say(f"already online as {await _account(desk)}; --force logs in again")
+                return 0
             if _current(fields):
                 screen.show(fields)
         if arguments.force or not _current(fields):
@@ -80,10 +80,9 @@ async def _running(desk: Desk) -> bool:
     return False
 
 
-def _already(entry: dict[str, str], status: dict[str, str]) -> int:
-    who = " ".join(filter(None, (entry.get("account"), status.get("nick"))))
-    say(f"already online as {harmless(who)}; --force logs in again")
-    return 0
+async def _account(desk: Desk) -> str:
+    status = await desk.status()
+    return harmless(" ".join(filter(None, (status.get("account"), status.get("nick")))))
 
 
 def _current(fields: Fields) -> bool:
@@ -101,6 +100,7 @@ async def _follow(desk: Desk, after: str, screen: "_Screen") -> int:
             screen.show(fields)
             state, reason = screen.state(fields), fields.get(b"reason", b"").decode()
             if state == SessionState.ONLINE:
+                say(screen.paint(f"online as {await _account(desk)}", "green"))
                 return 0
             if state in {SessionState.STOPPED, SessionState.KICKED} or (
                 state == SessionState.OFFLINE and reason in _FINAL
@@ -112,8 +112,9 @@ class _Screen:
     """Shows one change of the session after the other."""
 
     def __init__(self, paint: Paint) -> None:
-        self._paint = paint
+        self.paint = paint
         self._codes = 0
+        self._last = ""
 
     @staticmethod
     def state(fields: Fields) -> str:
@@ -128,10 +129,12 @@ class _Screen:
             case SessionState.CAPTCHA:
                 say(*self._picture(fields), "upstream wants to see these characters typed")
             case SessionState.ONLINE:
-                account = harmless(fields.get(b"account", b"").decode("utf-8", "replace"))
-                say(self._paint(f"online as {account}", "green"))
+                pass  # said with the account's name
             case state:
-                say(self._words(state, fields))
+                words = self._words(state, fields)
+                if words != self._last:
+                    say(words)
+                self._last = words
 
     def _code(self, fields: Fields) -> None:
         self._codes += 1
@@ -140,7 +143,7 @@ class _Screen:
         text = fields.get(b"text", b"").decode("utf-8", "replace")
         matrix = qr.modules(text) if text else qr.picture_modules(fields.get(b"png", b""))
         columns = shutil.get_terminal_size().columns
-        drawn = qr.draw(matrix, columns, colour=self._paint.colour) if matrix else self._picture(fields)
+        drawn = qr.draw(matrix, columns, colour=self.paint.colour) if matrix else self._picture(fields)
         if drawn:
             say(*drawn)
         else:
@@ -153,7 +156,7 @@ class _Screen:
 
     def _picture(self, fields: Fields) -> list[str]:
         columns = shutil.get_terminal_size().columns
-        drawn = qr.draw_picture(fields.get(b"png", b""), columns, colour=self._paint.colour)
+        drawn = qr.draw_picture(fields.get(b"png", b""), columns, colour=self.paint.colour)
         return drawn or ["(a picture that cannot be read)"]
 
     def _words(self, state: str, fields: Fields) -> str:

@@ -79,7 +79,9 @@ def line(event: Mapping[str, Any], paint: Paint) -> str:
     body = body if isinstance(body, dict) else {}
     when = moment(str(event.get("time", "")))
     kind = str(event.get("type", "?"))
-    where = _called(str(event.get("chat", "")), body.get("chat"))
+    where = str(event.get("chat", ""))
+    if not where.startswith("friend:"):  # a friend is named as the speaker already
+        where = _called(where, body.get("chat"))
     who = _called("", body.get("sender")) or str(event.get("sender", ""))
     if event.get("self") == "1":
         who = f"{who} (self)".strip()
