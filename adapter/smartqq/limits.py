@@ -39,6 +39,9 @@ class Limits:
     busy: float = 30.0
     """Before a new login where upstream is overloaded (108, 112)."""
 
+    queued: float = 60.0
+    """How long upstream keeps what nobody polls, as far as anybody has seen."""
+
     # --- login ---
     scan: float = 1.0
     """Between two questions whether the code was scanned. Clients used 1 to 5 s."""

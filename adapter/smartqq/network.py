@@ -286,8 +286,11 @@ class SmartQQ:
             self._post.forget()
         self._roster.doubt = False
         self._roster.see(arrival.online)
+        away = self._clock() - (self._tokens.last_poll or self._clock())
+        lossy = arrival.renewed or away > self.limits.queued
+        gap = self._gap(arrival.stage.name.lower()) if lossy else ()
+        self._tokens.last_poll = self._clock()
         self._file.save(self._tokens)
-        gap = self._gap(arrival.stage.name.lower()) if arrival.renewed else ()
         state = SessionChange(SessionState.ONLINE, arrival.stage.name.lower(), renewed=arrival.renewed)
         return (*self._change(state), *gap)
 
