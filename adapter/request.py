@@ -192,10 +192,10 @@ def _segment(index: int, item: object) -> Segment:
     match item:
         case {"type": "text", "data": {"text": str(text)}}:
             return Text(text)
-        case {"type": "face", "data": {"id": int(number)}} if not isinstance(number, bool):
-            return Face(number, "")
-        case {"type": "face", "data": {"id": str(number)}} if number.isascii() and number.isdecimal():
-            return Face(int(number[:9]), "")
+        case {"type": "face", "data": {"id": int(number), **rest}} if not isinstance(number, bool):
+            return Face(number, str(rest.get("name", "")))
+        case {"type": "face", "data": {"id": str(number), **rest}} if number.isascii() and number.isdecimal():
+            return Face(int(number[:9]), str(rest.get("name", "")))
         case {"type": "image", "data": {}}:
             return Image("outgoing")
         case {"type": str(kind), "data": {}} if kind not in {"text", "face"}:

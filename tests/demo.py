@@ -20,7 +20,9 @@ import redis.asyncio as redis
 
 from adapter.bus.connect import connect
 from adapter.bus.embedded import free_port, served
+from adapter.events import render
 from adapter.ops.qr import draw, modules
+from adapter.request import decode_request
 from tests.helpers import clean_environment
 
 FRIEND = 10001
@@ -100,27 +102,26 @@ async def follow(client: "redis.Redis", stream: str, who: str) -> None:
     last: Any = "0"
     while True:
         found: Any = await client.xread({stream: last}, block=1000)
-        for last, fields in found[0][1] if found else []:  # noqa: B007
-            row = {
-                name.decode(): value.decode(errors="replace")
-                for name, value in fields.items()
-                if name != b"body"
-            }
-            if stream == "qq:inbound":
-                what = f"{row['type']}  {row['chat']}  {row['text']}".rstrip()
-            elif stream == "qq:outbound":
-                what = f"to {row.get('to', '')}  id {row.get('id', '')}  {row.get('text', '')}"
-            else:
-                what = f"{row['status']}  {row['id']}  {row['detail']}".rstrip()
-            say(who, f"{BOLD}{stream}{OFF}  {what}")
+        for last, fields in found[0][1] if found else []:
+            say(who, f"{BOLD}{stream}{OFF}  {told(stream, last.decode(), fields)}")
+
+
+def told(stream: str, entry: str, fields: dict[bytes, bytes]) -> str:
+    """An entry in one line."""
+    row = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+    if stream == "qq:inbound":
+        return f"{row['type']}  {row['chat']}  {row['text']}".rstrip()
+    if stream == "qq:outbound":
+        request = decode_request(entry, fields, "qq")
+        return f"to {request.to}  {render(request.segments)}"
+    return f"{row['status']}  to {row['to']}  {row['detail']}".rstrip()
 
 
 async def phone(origin: str) -> None:
     """Tell what reaches the simulated people."""
     after = 0
     while True:
-        answer = await control(origin, f"/sim/received?after={after}&wait=10")
-        for message in answer["received"]:
+        for message in await control(origin, f"/sim/received?after={after}&wait=10"):
             after = message["n"]
             say("phone", f"{message['chat']} receives: {BOLD}{message['text']}{OFF}")
 

@@ -26,6 +26,6 @@ def set_up(form: str, level: str) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     handler.setFormatter(_Json() if form == "json" else text)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # It logs every URL at INFO, tokens included.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("httpcore").setLevel(logging.WARNING)
+    # httpx logs every URL at INFO, tokens included; the others have nothing to say to an operator.
+    for name in ("httpx", "httpcore", "PIL", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -31,6 +31,7 @@ class Watch:
         self._journal = journal
         self._wall = wall
         self._wakeup = Wakeup()
+        self._lock = anyio.Lock()
         self._written: dict[str, str] = {}
         self._entries: list[dict[str, str | bytes]] = []
         self._figures: dict[str, str] = {"paused": "0", "version": version, "last_event": "", "last_poll": ""}
@@ -104,21 +105,20 @@ class Watch:
         self._wakeup.ring()
 
     async def _write(self) -> None:
-        fence = self._lease.fence
-        self._figures |= {
-            "epoch": str(fence.epoch),
-            "holder": fence.holder,
-            "inbound_seq": str(self._journal.seq),
-        }
-        news = {name: value for name, value in self._figures.items() if self._written.get(name) != value}
-        try:
-            while self._entries:
-                await self._bus.announce(fence, news, self._entries[0])
-                self._entries.pop(0)
-                self._written |= news
-                news = {}
-            if news:
-                await self._bus.announce(fence, news)
-                self._written |= news
-        except BusUnavailable as exc:
-            log.debug("status: %s", exc)
+        """Write what is new; while Redis is away it stays new."""
+        async with self._lock:
+            fence = self._lease.fence
+            self._figures |= {"epoch": str(fence.epoch), "holder": fence.holder}
+            self._figures["inbound_seq"] = str(self._journal.seq)
+            news = {name: text for name, text in self._figures.items() if self._written.get(name) != text}
+            try:
+                while self._entries:
+                    await self._bus.announce(fence, news, self._entries[0])
+                    self._entries.pop(0)
+                    self._written |= news
+                    news = {}
+                if news:
+                    await self._bus.announce(fence, news)
+                    self._written |= news
+            except BusUnavailable as exc:
+                log.debug("status: %s", exc)
