@@ -1,0 +1,243 @@
+"""The reading side of the contract: entries of `qq:inbound` and `qq:results` become typed values. Pure.
+
+Fields, types and map keys that are not known are passed over; what cannot be read is a SchemaError.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgpack
+
+from adapter.errors import SchemaError
+from adapter.events import CONTRACT_VERSION, Face, Font, Image, Segment, Text, Unknown
+
+_VERSION: Final = CONTRACT_VERSION.encode()
+
+Fields = Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One entry of `qq:inbound`; of this very class where its type is not known.
+
+    `entry` is the stream's id, `time` in seconds since 1970, `chat` the address to answer or empty,
+    `own` whether the own account said it. `body` is the unpacked map.
+    """
+
+    entry: str
+    id: str
+    type: str
+    time: float
+    account: str
+    epoch: int
+    seq: int
+    chat: str
+    sender: str
+    own: bool
+    text: str
+    body: Mapping[str, Any]
+
+    @property
+    def chat_name(self) -> str:
+        """What the chat is called, as far as it is known."""
+        return _word(self.body, "chat", "name")
+
+    @property
+    def sender_name(self) -> str:
+        """What to call the speaker: the card in this group before the name."""
+        return _word(self.body, "sender", "card") or _word(self.body, "sender", "name")
+
+    @property
+    def sender_qq(self) -> str:
+        """The speaker's QQ number where upstream tells it."""
+        return _word(self.body, "sender", "qq")
+
+    @property
+    def message_id(self) -> str:
+        """Upstream's number of the message."""
+        return _str(self.body.get("message_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage(Received):
+    """Somebody said something: `message.*`."""
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The content piece by piece; a piece that cannot be understood is an Unknown."""
+        items = self.body.get("segments")
+        return tuple(read_segment(item) for item in items) if isinstance(items, list) else ()
+
+    @property
+    def font(self) -> Font | None:
+        """How the sender's client showed it."""
+        match self.body.get("font"):
+            case {
+                "name": str(name),
+                "size": int(size),
+                "style": [int(b), int(i), int(u)],
+                "color": str(color),
+            }:
+                return Font(name, size, (b, i, u), color)
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedNotice(Received):
+    """Something happened: `notice.*`."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The notice's own content."""
+        return _map(self.body.get("data"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedSession(Received):
+    """The session changed, or messages may be lost: `session.*`."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in few words."""
+        return _str(self.body.get("reason"))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One entry of `qq:results`. Compare `status` with Status; a newer one than is known stays text."""
+
+    id: str
+    entry: str
+    time: float
+    account: str
+    epoch: int
+    to: str
+    status: str
+    code: str
+    detail: str
+    attempts: int
+    sent: int
+    total: int
+    message_id: str
+    replayed: bool
+
+
+_FAMILIES: Final[Mapping[str, type[Received]]] = {
+    "message": ReceivedMessage,
+    "notice": ReceivedNotice,
+    "session": ReceivedSession,
+}
+
+
+def read_event(entry: str, fields: Fields) -> Received:
+    """Read an entry of `qq:inbound`. Raises SchemaError."""
+    try:
+        if fields[b"v"] != _VERSION:
+            raise SchemaError(f"v is not {CONTRACT_VERSION}: this reader is older than the adapter")
+        kind = fields[b"type"].decode()
+        return _FAMILIES.get(kind.partition(".")[0], Received)(
+            entry,
+            _named(fields[b"id"], "id"),
+            kind,
+            _moment(fields[b"time"]),
+            fields[b"account"].decode(),
+            int(fields[b"epoch"] or 0),
+            int(fields[b"seq"] or 0),
+            fields[b"chat"].decode(),
+            fields[b"sender"].decode(),
+            fields[b"self"] == b"1",
+            fields[b"text"].decode(),
+            read_map(fields[b"body"]),
+        )
+    except KeyError as exc:
+        raise SchemaError(f"the field {_field(exc)} is missing") from exc
+    except ValueError as exc:
+        raise SchemaError(f"a field cannot be read: {exc}") from exc
+
+
+def read_result(fields: Fields) -> Result:
+    """Read an entry of `qq:results`. Raises SchemaError."""
+    try:
+        sent, _, total = fields[b"parts"].partition(b"/")
+        return Result(
+            id=_named(fields[b"id"], "id"),
+            entry=fields[b"entry"].decode(),
+            time=_moment(fields[b"time"]),
+            account=fields[b"account"].decode(),
+            epoch=int(fields[b"epoch"] or 0),
+            to=fields[b"to"].decode(),
+            status=_named(fields[b"status"], "status"),
+            code=fields[b"code"].decode(),
+            detail=fields[b"detail"].decode(),
+            attempts=int(fields[b"attempts"] or 0),
+            sent=int(sent or 0),
+            total=int(total or 0),
+            message_id=fields[b"message_id"].decode(),
+            replayed=fields[b"replayed"] == b"1",
+        )
+    except KeyError as exc:
+        raise SchemaError(f"the field {_field(exc)} is missing") from exc
+    except ValueError as exc:
+        raise SchemaError(f"a field cannot be read: {exc}") from exc
+
+
+def read_map(packed: bytes) -> dict[str, Any]:
+    """Unpack a field that holds a msgpack map; an empty field is an empty map. Raises SchemaError."""
+    if not packed:
+        return {}
+    try:
+        value = msgpack.unpackb(packed, strict_map_key=False)
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as exc:
+        raise SchemaError("the map cannot be unpacked") from exc
+    if not isinstance(value, dict):
+        raise SchemaError("the value is not a map")
+    return value
+
+
+def read_segment(item: object) -> Segment:
+    """One segment under its OneBot name; anything else is kept as Unknown."""
+    match item:
+        case {"type": "text", "data": {"text": str(text)}}:
+            return Text(text)
+        case {"type": "face", "data": {"id": int(number), **rest}}:
+            return Face(number, _str(rest.get("name")))
+        case {"type": "image", "data": {"kind": str(kind), **rest}}:
+            known = ("name", "file_id", "key", "server", "file_path")
+            return Image(kind, *(_str(rest.get(name)) for name in known))
+        case {"type": "unknown", "data": {"raw": raw}}:
+            return Unknown(raw)
+        case _:
+            return Unknown(item)
+
+
+def _moment(text: bytes) -> float:
+    moment = datetime.fromisoformat(text.decode())
+    if moment.tzinfo is None:
+        raise ValueError("time has no zone")
+    return moment.timestamp()
+
+
+def _named(value: bytes, name: str) -> str:
+    if not value:
+        raise ValueError(f"{name} is empty")
+    return value.decode()
+
+
+def _field(exc: KeyError) -> str:
+    name = exc.args[0]
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _str(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _word(body: Mapping[str, Any], part: str, name: str) -> str:
+    return _str(_map(body.get(part)).get(name))

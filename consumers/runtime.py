@@ -1,0 +1,243 @@
+"""One run of a worker: read, hand to the chats, write; and again after whatever Redis does meanwhile."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from adapter import Received, SchemaError, read_event
+from consumers.chats import Ahead, Chats, Job
+from consumers.connection import BLOCK_MS, backoff, passes
+from consumers.event import Event
+from consumers.group import READ, Entry, Group, Pending
+from consumers.handlers import Handlers
+from consumers.office import Office
+
+log = logging.getLogger("qqbus.worker")
+
+# A delay before a failing event is tried again; doubled each time.
+RETRY_FIRST: Final = 0.5
+RETRY_MOST: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a worker runs. Seconds, unless said otherwise.
+
+    `claim_after`: an event that nobody has touched for so long was left by a dead peer. `deliveries`:
+    so often an event is begun before it goes to `qq:dead`. `grace`: what a stop grants handlers.
+    """
+
+    concurrency: int = 16
+    start: str = "0"
+    claim_after: float = 30.0
+    deliveries: int = 5
+    retry_first: float = RETRY_FIRST
+    grace: float = 20.0
+
+
+@dataclass(slots=True)
+class Numbers:
+    """What the run counts, for `/metrics`."""
+
+    handled: int = 0
+    failed: int = 0
+    buried: int = 0
+    claimed: int = 0
+    lost_connections: int = 0
+    busy_seconds: float = 0.0
+
+
+class Runtime:
+    """The worker at work."""
+
+    def __init__(self, office: Office, handlers: Handlers, plan: Plan) -> None:
+        self.office = office
+        self.plan = plan
+        self.numbers = Numbers()
+        self.stop = asyncio.Event()
+        self.started = asyncio.Event()
+        self.group = Group(office, plan.start)
+        self.chats = Chats(self._handle, plan.concurrency)
+        self._handlers = handlers
+        self._suspects = asyncio.Lock()
+        self._look = 0.0
+
+    # --- running -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until stopped. What is in hand is finished within `grace`; the rest is given back to the peers."""
+        async with asyncio.TaskGroup() as tasks:
+            writer_stop = asyncio.Event()
+            tasks.create_task(self.office.run(writer_stop, self.plan.grace))
+            slots = [tasks.create_task(self.chats.slot()) for _ in range(self.plan.concurrency)]
+            await self._read()
+            unbegun = self.chats.close()
+            await _finish(slots, self.plan.grace)
+            writer_stop.set()
+            self.office.outlet.ring()
+            with contextlib.suppress(RedisError, OSError):
+                await self.group.give_back(unbegun)
+        with contextlib.suppress(RedisError, OSError):
+            await self.group.leave()
+
+    async def _read(self) -> None:
+        delays = backoff(most=2.0)
+        ahead = Ahead(self.plan.concurrency)
+        recovered = False
+        while not self.stop.is_set():
+            try:
+                if not recovered:
+                    await self._recover()
+                    recovered = True
+                    self.started.set()
+                await self._look_after_peers()
+                await self._read_once(ahead)
+                delays = backoff(most=2.0)
+            except (RedisError, OSError) as exc:
+                if not passes(exc):
+                    raise
+                if recovered or not self.numbers.lost_connections:
+                    log.warning("Redis does not serve (%s: %s); trying again", type(exc).__name__, exc)
+                self.numbers.lost_connections += 1
+                # An answer may have been lost on the way: what it held is in the own pending list.
+                recovered = False
+                await _unless(self.stop, next(delays))
+
+    async def _read_once(self, ahead: Ahead) -> None:
+        room = ahead.limit - len(self.chats.held)
+        if room <= 0:
+            began = time.monotonic()
+            if await self.chats.drop_to(ahead.limit // 2, BLOCK_MS / 1000):
+                ahead.waited(time.monotonic() - began)
+            else:
+                ahead.waited(BLOCK_MS / 1000 + 0.1)
+            return
+        entries = await self.group.fresh(min(room, READ))
+        if entries:
+            self.chats.put([_job(entry) for entry in entries])
+
+    async def _recover(self) -> None:
+        """After a start or a lost connection: first what is pending for this very consumer."""
+        await self.group.make()
+        self._look = 0.0
+        await self._take_mine()
+
+    async def _take_mine(self) -> None:
+        after = "-"
+        while rows := await self.group.mine(after=after):
+            await self._take([row for row in rows if row.entry not in self.chats.held])
+            after = f"({rows[-1].entry}"
+
+    async def _take(self, rows: Sequence[Pending]) -> None:
+        if not rows:
+            return
+        self.numbers.claimed += len(rows)
+        for row, fields in await self.group.fetch(rows):
+            job = _job((row.entry, fields))
+            job.count, job.suspect = row.begun, True
+            self.chats.put([job])
+
+    async def _look_after_peers(self) -> None:
+        """Claim what dead peers left, also while nothing new arrives; and keep what is in hand here."""
+        now = time.monotonic()
+        if now < self._look:
+            return
+        self._look = now + self.plan.claim_after / 3
+        if self.chats.held:
+            await self.group.touch(self.chats.held)
+        if len(self.chats.held) < READ and await self.group.take_over(int(self.plan.claim_after * 1000)):
+            await self._take_mine()
+            self._look = now  # there may be more
+
+    # --- one event -----------------------------------------------------------------------------
+
+    async def _handle(self, job: Job) -> float | None:
+        """Handle it; None when it is done with, else the seconds until the next try."""
+        if isinstance(job.event, SchemaError):
+            return await self._bury(job, "schema.invalid", str(job.event))
+        if not job.suspect and not job.count:
+            job.count = 1
+            return await self._try(job, job.event)
+        # Somebody did not finish this one, and it may be the event that killed them. One at a time:
+        # if it happens again, no innocent neighbour is counted among the suspects.
+        async with self._suspects:
+            if job.count >= self.plan.deliveries:
+                return await self._bury(job, "deliveries", f"begun {job.count} times and never finished")
+            job.count += 1
+            await self._patiently(lambda: self.group.begin(job.entry, job.count))
+            return await self._try(job, job.event)
+
+    async def _try(self, job: Job, received: Received) -> float | None:
+        event = Event(received, self.office, job.count)
+        try:
+            for handler, mine in self._handlers.for_event(event):
+                await handler(mine)
+        except Exception as exc:  # noqa: BLE001 – whatever a handler raises is its own affair
+            self.numbers.failed += 1
+            return await self._failed(job, exc)
+        self.numbers.handled += 1
+        self.office.outlet.ack(job.entry)
+        return None
+
+    async def _failed(self, job: Job, exc: Exception) -> float | None:
+        log.warning("event %s failed, try %d of %d", job.entry, job.count, self.plan.deliveries, exc_info=exc)
+        if job.count >= self.plan.deliveries:
+            return await self._bury(job, "handler.failed", f"{type(exc).__name__}: {exc}")
+        return min(self.plan.retry_first * 2.0 ** (job.count - 1), RETRY_MOST)
+
+    async def _bury(self, job: Job, reason: str, detail: str) -> float | None:
+        log.error("entry %s goes to the dead letters: %s: %s", job.entry, reason, detail)
+        tries = 0
+
+        async def once() -> None:
+            nonlocal tries
+            tries += 1
+            # The answer to a former try may have been lost: asking first keeps it from happening twice.
+            if tries == 1 or await self.group.is_pending(job.entry):
+                await self.group.bury(job.entry, job.fields, reason, detail, max(job.count, 1))
+
+        await self._patiently(once)
+        self.numbers.buried += 1
+        return None
+
+    async def _patiently(self, step: Callable[[], Awaitable[Any]]) -> None:
+        """A step that may be repeated, until Redis serves."""
+        delays = backoff(most=2.0)
+        while True:
+            try:
+                await step()
+            except (RedisError, OSError) as exc:
+                if not passes(exc):
+                    raise
+                await asyncio.sleep(next(delays))
+            else:
+                return
+
+
+def _job(entry: Entry) -> Job:
+    ident, flat = entry
+    try:
+        event: Received | SchemaError = read_event(ident, dict(zip(flat[::2], flat[1::2], strict=True)))
+    except SchemaError as exc:
+        event = exc
+    return Job(ident, flat, event)
+
+
+async def _finish(slots: Sequence["asyncio.Task[None]"], seconds: float) -> None:
+    _, late = await asyncio.wait(slots, timeout=seconds)
+    for task in late:
+        task.cancel()
+    if late:
+        log.warning("%d handlers did not finish in %g s: their events will come again", len(late), seconds)
+
+
+async def _unless(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()

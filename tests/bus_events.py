@@ -1,0 +1,225 @@
+"""What worker tests share: entries of `qq:inbound` made by the adapter's own code, and what came of them."""
+
+import asyncio
+import itertools
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import redis.asyncio as redis
+
+from adapter.address import parse_address
+from adapter.envelope import Draft, Origin, message_draft, notice_draft
+from adapter.events import Message, Notice, Party, Place, Segment, Text
+from adapter.received import Result, read_result
+from tests.helpers import clean_environment, wait_until
+
+_numbers = itertools.count(1)
+
+
+def message(
+    text: str | tuple[Segment, ...] = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False
+) -> Draft:
+    """A message nobody has sent before."""
+    address = parse_address(chat)
+    number = str(next(_numbers))
+    pieces = (Text(text),) if isinstance(text, str) else text
+    said = Message(address, sender, 1_445_653_507.0, pieces, number, own=own)
+    place = Place(address, Party(address.id, "the chat"), Party(sender, "the sender"))
+    return message_draft(said, place, Origin("10001", 1, 1_445_653_507.0), raw=False)
+
+
+def notice(kind: str = "shake", chat: str = "friend:3") -> Draft:
+    """Something that is not a message."""
+    address = parse_address(chat)
+    told = Notice(kind, "it shakes", address, message_id=str(next(_numbers)))
+    return notice_draft(told, Place(address), Origin("10001", 1, 1_445_653_507.0), raw=False)
+
+
+def fields(draft: Draft, seq: int = 1) -> list[str | bytes]:
+    """Names and values as the adapter's append writes them."""
+    own = draft.own
+    return [
+        *("v", "1", "id", draft.id, "type", draft.type, "time", draft.time, "account", "10001"),
+        *("epoch", "1", "seq", str(seq), "chat", draft.chat, "sender", draft.sender, "self", own),
+        *("text", draft.text, "body", draft.body),
+    ]
+
+
+def mapping(flat: Sequence[str | bytes]) -> dict[bytes, bytes]:
+    """The same as Redis gives it back."""
+    values = [item.encode() if isinstance(item, str) else item for item in flat]
+    return dict(zip(values[::2], values[1::2], strict=True))
+
+
+class Desk:
+    """A plain client on the keys of one test."""
+
+    def __init__(self, client: "redis.Redis", prefix: str, url: str) -> None:
+        self.client = client
+        self.prefix = prefix
+        self.url = url
+
+    def key(self, name: str) -> str:
+        """The key of that name."""
+        return f"{self.prefix}:{name}"
+
+    async def publish(self, *drafts: Draft) -> list[str]:
+        """Append events; returns their entry ids."""
+        entries = []
+        for draft in drafts:
+            line = ("XADD", self.key("inbound"), "*", *fields(draft))
+            entries.append((await self.client.execute_command(*line)).decode())  # type: ignore[no-untyped-call]
+        return entries
+
+    async def rows(self, name: str) -> list[dict[str, bytes]]:
+        """All entries of a stream, names as text."""
+        found: Any = await self.client.xrange(self.key(name))
+        return [{key.decode(): value for key, value in row.items()} for _, row in found]
+
+    async def texts(self) -> list[str]:
+        """What the workers asked to say, oldest first."""
+        return [row.get("text", b"").decode() for row in await self.rows("outbound")]
+
+    async def pending(self, group: str) -> int:
+        """How many entries are delivered and not acknowledged."""
+        answer: Any = await self.client.execute_command("XPENDING", self.key("inbound"), group)  # type: ignore[no-untyped-call]
+        return int(answer["pending"] if isinstance(answer, dict) else answer[0])
+
+    async def has_group(self, group: str) -> bool:
+        """Whether the worker has made its group."""
+        if not await self.client.exists(self.key("inbound")):
+            return False
+        groups: Any = await self.client.xinfo_groups(self.key("inbound"))
+        return group.encode() in {row["name"] for row in groups}
+
+    async def all_done(self, group: str) -> bool:
+        """Whether the group has read and acknowledged everything."""
+        if not await self.has_group(group):
+            return False
+        groups: Any = await self.client.xinfo_groups(self.key("inbound"))
+        info: Any = await self.client.xinfo_stream(self.key("inbound"))
+        row = next(row for row in groups if row["name"] == group.encode())
+        return row["pending"] == 0 and row["last-delivered-id"] == info["last-generated-id"]
+
+    async def settle(self, status: str = "sent", code: str = "ok") -> list[Result]:
+        """Answer every request that asks for a result, as the adapter would."""
+        results = []
+        for entry, row in await self.client.xrange(self.key("outbound")):
+            told: dict[str, str] = {
+                "v": "1",
+                "id": row[b"id"].decode(),
+                "entry": entry.decode(),
+                "time": "2015-10-24T02:25:07.000Z",
+                "account": "10001",
+                "epoch": "1",
+                "to": row[b"to"].decode(),
+                "status": status,
+                "code": code,
+                "detail": "",
+                "attempts": "1",
+                "parts": "1/1",
+                "message_id": "1",
+                "replayed": "0",
+            }
+            stream = row.get(b"results", self.key("results").encode()).decode()
+            await self.client.xadd(stream, dict[Any, Any](told))
+            await self.client.expire(stream, 60)
+            results.append(read_result({key.encode(): value.encode() for key, value in told.items()}))
+        await self.client.xtrim(self.key("outbound"), 0, approximate=False)
+        return results
+
+
+@asynccontextmanager
+async def desk_at(url: str, prefix: str) -> AsyncIterator[Desk]:
+    """A desk."""
+    client = redis.Redis.from_url(url)
+    try:
+        yield Desk(client, prefix, url)
+    finally:
+        await client.aclose()
+
+
+class Program:
+    """A real process with what it prints."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+
+    async def read(self) -> None:
+        """Collect its output."""
+        assert self.process.stdout
+        while line := await self.process.stdout.readline():
+            self.lines.append(line.decode().rstrip("\n"))
+
+    @property
+    def output(self) -> str:
+        """Everything so far."""
+        return "\n".join(self.lines)
+
+    async def says(self, words: str, timeout: float = 15.0) -> str:
+        """Wait for a line that holds these words."""
+        found: str = await wait_until(
+            lambda: next((line for line in self.lines if words in line), ""), f"{words!r} printed", timeout
+        )
+        return found
+
+    async def type(self, text: str) -> None:
+        """Type a line."""
+        assert self.process.stdin
+        self.process.stdin.write(text.encode() + b"\n")
+        await self.process.stdin.drain()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.process.terminate()
+
+    async def ended(self, seconds: float = 15.0) -> int:
+        """Its exit code."""
+        async with asyncio.timeout(seconds):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def program(desk: Desk, *line: str, **settings: str) -> AsyncIterator[Program]:
+    """Run `python LINE` (or the first word, if it is a path) on the desk's keys; killed at the end."""
+    command = line if "/" in line[0] else (sys.executable, *line)
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=clean_environment(REDIS_URL=desk.url, QQBUS_PREFIX=desk.prefix, **settings),
+    )
+    running = Program(process)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(running.read())
+        try:
+            yield running
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            transport: Any = process._transport  # type: ignore[attr-defined]  # noqa: SLF001
+            transport.close()
+
+
+def now() -> float:
+    """Seconds of a clock that never jumps."""
+    return time.monotonic()
