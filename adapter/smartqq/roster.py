@@ -76,6 +76,14 @@ class Roster:
                     group.start_soon(self._load, kind, found)
         return found
 
+    async def reload(self) -> list[ContactList]:
+        """Everything again: the lists and all members, as far as they come within the limits."""
+        lists = await self.load()
+        for told in lists:
+            if told.kind in (ListKind.GROUPS, ListKind.DISCUSSES):
+                self._queue(told.kind, told.contacts, again=True)
+        return lists + await self.more(self._limits.lists)
+
     async def more(self, seconds: float) -> list[ContactList]:
         """What is still missing, as far as it comes within so many seconds."""
         found: list[ContactList] = []
@@ -116,12 +124,12 @@ class Roster:
     def _read_friends(self, reply: Mapping[str, object]) -> tuple[Contact, ...]:
         return contacts.friends(reply, self._online)
 
-    def _queue(self, kind: ListKind, listed: Iterable[Contact]) -> None:
+    def _queue(self, kind: ListKind, listed: Iterable[Contact], *, again: bool = False) -> None:
         chat = ChatKind.GROUP if kind is ListKind.GROUPS else ChatKind.DISCUSS
         waiting = set(self._due)
         for contact in listed:
             address = Address(chat, contact.id)
-            if address not in waiting and str(address) not in self.book.members:
+            if address not in waiting and (again or str(address) not in self.book.members):
                 self._due.append(address)
 
     # --- permanent numbers ---

@@ -1,0 +1,369 @@
+"""Takes one step after the other: gets online, polls, heals the session; what each step brought is told.
+
+Nothing runs beside it. Wishes come from other tasks and wake the step that is waiting.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Final
+
+import anyio
+
+from adapter.errors import LoginRefused, ProtocolError, TransportError
+from adapter.events import Batch, ContactList, Gap, SessionChange, SessionState, UpstreamEvent
+from adapter.smartqq import calls
+from adapter.smartqq.client import Client
+from adapter.smartqq.echo import Echoes
+from adapter.smartqq.hearing import Hearing
+from adapter.smartqq.limits import Limits
+from adapter.smartqq.login import Arrival, Stage
+from adapter.smartqq.poll import Action, Health, Verdict, judge
+from adapter.smartqq.post import Post
+from adapter.smartqq.protocol import OK, Answer, code_of, load
+from adapter.smartqq.roster import Roster
+from adapter.smartqq.session import SessionFile
+from adapter.smartqq.tokens import Tokens
+from adapter.smartqq.usher import Usher
+from adapter.smartqq.wishes import Wishes
+from adapter.upstream import backoff
+
+log = logging.getLogger(__name__)
+
+KEEP_EVERY: Final = 60.0
+"""Seconds between two notes on disk of when upstream last answered."""
+
+
+class Phase(Enum):
+    """What the next step does."""
+
+    TALK = auto()
+    ARRIVED = auto()
+    DETAILS = auto()
+    POLL = auto()
+    PROBE = auto()
+    KICKED = auto()
+    AWAY = auto()
+
+
+SETTLED: Final = (Phase.DETAILS, Phase.POLL, Phase.PROBE)
+"""Phases in which there is a session that may have to be mended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What the driver drives."""
+
+    tokens: Tokens
+    client: Client
+    roster: Roster
+    hearing: Hearing
+    echoes: Echoes
+    post: Post
+    usher: Usher
+    wishes: Wishes
+    file: SessionFile
+    limits: Limits
+    clock: Callable[[], float]
+
+
+class Driver:
+    """The life of one session. `phase` is what the next step will do."""
+
+    def __init__(self, works: Works) -> None:
+        self.phase = Phase.TALK
+        self._works = works
+        self._ready = anyio.Event()
+        self._said: SessionChange | None = None
+        self._pending: list[UpstreamEvent] = []
+        self._health = Health()
+        self._pause = 0.0
+        self._delays: Iterator[float] | None = None
+        self._kicked_at: float | None = None
+        self._kept_at = 0.0
+        self._spared = False
+
+    # --- for other tasks ---
+
+    async def connected(self) -> None:
+        """Wait until messages can be sent: online, and the contacts told."""
+        while not self._ready.is_set():
+            await self._ready.wait()
+
+    @property
+    def ready(self) -> bool:
+        """Whether messages can be sent."""
+        return self._ready.is_set()
+
+    @property
+    def waits_for_login(self) -> bool:
+        """Whether a wish to log in changes anything."""
+        return self.phase in (Phase.TALK, Phase.KICKED, Phase.AWAY) or self._delays is not None
+
+    def queue(self, lists: Iterable[ContactList]) -> None:
+        """Keep lists for the next batch; a newer list takes the place of an older one."""
+        for new in lists:
+            self._pending = [
+                old
+                for old in self._pending
+                if not isinstance(old, ContactList) or (old.kind, old.of) != (new.kind, new.of)
+            ]
+            self._pending.append(new)
+
+    async def mended(self) -> bool:
+        """Whether the session works, if need be after it has been opened again."""
+        if await self._answers() is True:
+            return True
+        if self.phase in SETTLED:
+            self._offline()
+            self._works.wishes.suspect()
+            self._works.client.cut()
+        with anyio.move_on_after(self._works.limits.heal):
+            await self.connected()
+            return True
+        return False
+
+    # --- steps ---
+
+    async def step(self) -> Batch:
+        """The next thing that happens; an empty batch for a poll that brought nothing."""
+        if self._pending:
+            taken, self._pending = tuple(self._pending), []
+            return taken
+        if self._pause:
+            pause, self._pause = self._pause, 0.0
+            await self._works.wishes.rest(pause)
+        if self._works.wishes.leaving:
+            return await self._leave()
+        if self._works.wishes.doubt and self.phase in SETTLED:
+            self._heal(Stage.RELINK)
+        return await {
+            Phase.TALK: self._converse,
+            Phase.ARRIVED: self._lists,
+            Phase.DETAILS: self._details,
+            Phase.POLL: self._poll,
+            Phase.PROBE: self._probe,
+            Phase.KICKED: self._wait_out,
+            Phase.AWAY: self._stay_away,
+        }[self.phase]()
+
+    def _change(self, change: SessionChange) -> Batch:
+        """The change as a batch; nothing if it has been told."""
+        said = self._said
+        change = replace(change, account=self._works.tokens.account, nick=self._works.tokens.nick)
+        if said and (said.state, said.reason) == (change.state, change.reason) and not change.challenge:
+            return ()
+        if change.state is SessionState.RELINKING and self._delays is not None:
+            return ()  # `offline, network` has been said, and is still so
+        self._said = change
+        log.info("session %s %s", change.state.value, change.reason)
+        return (change,)
+
+    def _offline(self) -> None:
+        if self._ready.is_set():
+            self._ready = anyio.Event()
+
+    # --- getting online ---
+
+    async def _converse(self) -> Batch:
+        """Go on with the login until it has something to tell."""
+        if self._said is None:
+            return self._change(SessionChange(SessionState.STARTING))
+        self._works.wishes.doubt = False
+        try:
+            match await self._works.usher.next():
+                case SessionChange() as change:
+                    return self._change(change)
+                case Arrival() as arrival:
+                    return self._arrive(arrival)
+        except LoginRefused as exc:
+            return self._give_up("login.refused", str(exc))
+        except (TransportError, ProtocolError) as exc:
+            return self._unreachable(Phase.TALK, exc)
+        return ()
+
+    def _arrive(self, arrival: Arrival) -> Batch:
+        self._works.usher.drop()
+        self.phase = Phase.ARRIVED
+        self._delays = None
+        self._works.wishes.arrived()
+        if arrival.renewed:
+            self._works.echoes.forget_numbers()
+            self._works.roster.renew()
+            self._works.post.forget()
+            self._pending = [event for event in self._pending if not isinstance(event, ContactList)]
+        self._works.roster.doubt = False
+        self._works.roster.see(arrival.online)
+        away = self._works.clock() - (self._works.tokens.last_poll or self._works.clock())
+        lossy = arrival.renewed or away > self._works.limits.queued
+        gap = self._gap(arrival.stage.name.lower()) if lossy else ()
+        self._works.tokens.last_poll = self._works.clock()
+        self._works.file.save(self._works.tokens)
+        state = SessionChange(SessionState.ONLINE, arrival.stage.name.lower(), renewed=arrival.renewed)
+        return (*self._change(state), *gap)
+
+    def _gap(self, reason: str, since: float | None = None) -> Batch:
+        since = self._works.tokens.last_poll if since is None else since
+        return () if since is None else (Gap(since, self._works.clock(), reason),)
+
+    async def _lists(self) -> Batch:
+        self.phase = Phase.DETAILS
+        return tuple(await self._works.roster.load())
+
+    async def _details(self) -> Batch:
+        # The lists have been told: whoever is addressed now can be found.
+        self.phase = Phase.POLL
+        self._ready.set()
+        return tuple(await self._works.roster.more(self._works.limits.details))
+
+    def _heal(self, begin: Stage) -> None:
+        """Log in again from this stage on."""
+        self._offline()
+        self._works.wishes.doubt = False
+        self.phase = Phase.TALK
+        self._works.usher.begin(begin)
+
+    def _give_up(self, reason: str, detail: str = "") -> Batch:
+        """Nothing more can be done here: wait for `login`."""
+        self._offline()
+        self._works.usher.drop()
+        self.phase = Phase.AWAY
+        if reason != "logout":
+            log.error("%s: %s", reason, detail)
+        return self._change(SessionChange(SessionState.OFFLINE, reason, detail))
+
+    def _unreachable(self, again: Phase, exc: Exception) -> Batch:
+        """Upstream does not answer: say so once, wait longer each time, then try this phase again."""
+        self._offline()
+        self._works.usher.drop()
+        self.phase = again
+        limits = self._works.limits
+        if self._delays is None:
+            self._delays = backoff(random.random, first=limits.retry_first, most=limits.retry_most)
+        self._pause = next(self._delays)
+        return self._change(SessionChange(SessionState.OFFLINE, "network", str(exc)))
+
+    async def _wait_out(self) -> Batch:
+        """After a kick: one new try, late; whoever kicked us wants to be there now."""
+        await self._works.wishes.rest(self._works.limits.refused)
+        if not self._works.wishes.leaving:
+            self._heal(Stage.REOPEN)
+        return ()
+
+    async def _stay_away(self) -> Batch:
+        if not await self._works.wishes.rest(None):
+            return ()
+        self.phase = Phase.TALK
+        self._works.usher.desk.codes = 0
+        return self._change(SessionChange(SessionState.STARTING, "login"))
+
+    async def _leave(self) -> Batch:
+        self._works.wishes.leaving = False
+        if self._works.tokens.psessionid:
+            try:
+                with anyio.move_on_after(self._works.limits.leave):
+                    await self._works.client.perform(calls.logout(self._works.tokens, self._works.clock()))
+            except TransportError as exc:
+                log.info("no farewell: %s", exc)
+        self._works.tokens.forget()
+        self._works.roster.renew()
+        self._works.file.save(self._works.tokens)
+        return self._give_up("logout")
+
+    # --- polling ---
+
+    async def _poll(self) -> Batch:
+        if self._works.roster.doubt:
+            self.phase = Phase.PROBE
+            return ()
+        if self._works.roster.incomplete and not self._spared:
+            self._spared = True  # once between two polls
+            if lists := await self._works.roster.more(self._works.limits.spare):
+                return tuple(lists)
+        self._spared = False
+        started, moment = self._works.clock(), anyio.current_time()
+        answer: Answer | TransportError | None
+        try:
+            answer = await self._works.client.park(calls.poll(self._works.tokens))
+        except TransportError as exc:
+            answer = exc
+        if answer is None:
+            return ()
+        took = anyio.current_time() - moment
+        return await self._follow(judge(answer, took, self._health, self._works.limits), started)
+
+    async def _follow(self, verdict: Verdict, started: float) -> Batch:
+        """Do what the answer to a poll asks for. What it brought is in hand: nothing here may be cut."""
+        self._pause = verdict.pause
+        match verdict.action:
+            case Action.DELIVER:
+                self._works.tokens.last_poll = self._works.clock()
+                return tuple(self._seen(event) for event in await self._works.hearing.hear(verdict.items))
+            case Action.REPOLL:
+                self._note_life()
+            case Action.RENEW:
+                self._works.tokens.renew(verdict.ptwebqq, self._works.clock())
+                self._works.file.save(self._works.tokens)
+            case Action.PROBE:
+                self.phase = Phase.PROBE
+            case Action.RELINK | Action.LOGIN:
+                log.warning("the session is lost: %s", verdict.reason)
+                self._heal(Stage.RELINK if verdict.action is Action.RELINK else Stage.REOPEN)
+            case Action.STOP:
+                return self._give_up("request.refused", verdict.reason)
+        return self._gap("poll", started) if verdict.lost else ()
+
+    def _note_life(self) -> None:
+        now = self._works.tokens.last_poll = self._works.clock()
+        if now - self._kept_at > KEEP_EVERY:
+            self._kept_at = now
+            self._works.file.save(self._works.tokens)
+
+    def _seen(self, event: UpstreamEvent) -> UpstreamEvent:
+        """The event; a kick among them has its consequences."""
+        return self._kick(event) if isinstance(event, SessionChange) else event
+
+    def _kick(self, change: SessionChange) -> SessionChange:
+        """Another client took our place: one try after a while, none if that happens twice."""
+        now = self._works.clock()
+        fight = self._kicked_at is not None and now - self._kicked_at < self._works.limits.peace
+        self._kicked_at = now
+        self._offline()
+        self.phase = Phase.AWAY if fight else Phase.KICKED
+        change = replace(change, account=self._works.tokens.account, nick=self._works.tokens.nick)
+        self._said = replace(change, reason="kicked.again") if fight else change
+        log.warning("kicked: %s", change.detail)
+        return self._said
+
+    async def _answers(self) -> bool | TransportError:
+        """Whether upstream knows this session, or why that cannot be told."""
+        try:
+            answer = await self._works.client.perform(
+                calls.online_friends(self._works.tokens, self._works.clock())
+            )
+            if answer.status != HTTPStatus.OK:
+                return TransportError(f"get_online_buddies2: status {answer.status}", sent=True)
+            return code_of(load(answer)) == OK
+        except TransportError as exc:
+            return exc
+        except ProtocolError as exc:
+            return TransportError(str(exc), sent=True)
+
+    async def _probe(self) -> Batch:
+        answers = await self._answers()
+        if isinstance(answers, TransportError):
+            return self._unreachable(Phase.PROBE, answers)
+        self._works.roster.doubt = False
+        if not answers:
+            self._heal(Stage.RELINK)
+            return ()
+        self.phase = Phase.POLL
+        if self._delays is None:
+            return ()
+        self._delays = None
+        self._ready.set()
+        online = self._change(SessionChange(SessionState.ONLINE, "network"))
+        return (*online, *self._gap("network"))
