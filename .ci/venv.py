@@ -20,7 +20,9 @@ OLDEST = (3, 11)
 def main(extra: str) -> None:
     """Install what is missing."""
     if sys.version_info < OLDEST:
-        sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12 …")
+        sys.exit(
+            f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.12 …"
+        )
     stamp = _stamp()
     if not _ready(extra, stamp):
         with (ROOT / ".venv.lock").open("w") as lock:

@@ -145,7 +145,7 @@ class _Office:
                 self.inbound.stop()
                 self.outbound.wake()
                 receiving.cancel()
-                corridors.start_soon(self._hurry, corridors.cancel_scope)
+                keepers.start_soon(self._hurry, ended)
                 with suppress(BusUnavailable):
                     await self.journal.publish()
             await self.watch.session(SessionChange(SessionState.STOPPED, "SIGTERM"), time.time())
@@ -157,8 +157,9 @@ class _Office:
         with scope:
             await self.inbound.run()
 
-    async def _hurry(self, _: anyio.CancelScope) -> None:
-        await anyio.sleep(HURRY_AFTER)
+    async def _hurry(self, ended: anyio.Event) -> None:
+        with anyio.move_on_after(HURRY_AFTER):
+            await ended.wait()
         self.settling.hurry = True
 
 
