@@ -55,5 +55,15 @@ async def _no_unbounded_keys(bus: Bus) -> None:
 # Streams are trimmed behind their readers; the others hold one row for each contact, account or setting.
 _BOUNDED = {
     *("inbound", "outbound", "results", "dead", "control", "session", "status"),
-    *("friends", "groups", "discusses", "ids:epoch", "ids:seq", "ids:contacts", "seen:new", "seen:old"),
+    *(
+        "friends",
+        "groups",
+        "discusses",
+        "ids:epoch",
+        "ids:seq",
+        "ids:contacts",
+        "ids:lapsed",
+        "seen:new",
+        "seen:old",
+    ),
 }

@@ -1,0 +1,157 @@
+"""Retention: trims what every group has acknowledged, buries what nobody can handle, names who holds back."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import anyio
+from redis.exceptions import ResponseError
+
+from adapter.bus.connect import translated
+from adapter.bus.keys import GROUP
+from adapter.bus.lease import Lease
+from adapter.bus.streams import Bus
+from adapter.envelope import timestamp
+from adapter.errors import BusUnavailable
+from adapter.wakeup import Wakeup
+
+log = logging.getLogger(__name__)
+
+EVERY: Final = 5.0
+# One call looks at so many entries: about a millisecond of the server's time.
+STEP: Final = 1_000
+STEPS: Final = 50
+# Acknowledged entries stay for a replay: about three weeks of a busy account.
+KEPT: Final = {"inbound": 100_000, "results": 10_000, "outbound": 10_000, "dead": 10_000}
+# Nothing unread is dropped below this; some 350 MB of events.
+CAP: Final = 1_000_000
+WARN_AT: Final = 0.8
+# An entry that was handed out so often and is pending for so long again is poison. The worker
+# runtimes give up earlier; this is for those that have no runtime.
+MAX_DELIVERIES: Final = 10
+POISON_IDLE_MS: Final = 60_000
+SCANNED: Final = 100
+LAPSED: Final = "ids:lapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What one look at a stream did. `dropped` entries were unread; `holder` is the slowest group."""
+
+    stream: str
+    left: int
+    trimmed: int
+    dropped: int
+    holder: str
+
+
+class Retention:
+    """Keeps the streams bounded. `alarm` is told what a person should know."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        lease: Lease,
+        alarm: Callable[[str], None],
+        wall: Callable[[], float],
+        *,
+        cap: int = CAP,
+        kept: dict[str, int] | None = None,
+    ) -> None:
+        self._bus = bus
+        self._lease = lease
+        self._alarm = alarm
+        self._wall = wall
+        self._cap = cap
+        self._kept = kept or KEPT
+        self._wakeup = Wakeup()
+        self._warned: set[str] = set()
+        self.dropped = 0
+
+    async def keep(self, stop: anyio.Event) -> None:
+        """Look after all streams until stopped."""
+        while not stop.is_set():
+            try:
+                await self.look()
+            except BusUnavailable as exc:
+                log.debug("retention: %s", exc)
+            await self._wakeup.wait(EVERY)
+
+    def wake(self) -> None:
+        """Let `keep` notice that it was stopped."""
+        self._wakeup.ring()
+
+    async def look(self) -> None:
+        """Trim and bury once."""
+        for stream in self._kept:
+            dropped, holder = 0, ""
+            for _ in range(STEPS):
+                done = await self.trim(stream)
+                if done.dropped:
+                    dropped, holder = dropped + done.dropped, done.holder
+                if done.trimmed == 0:
+                    break
+            self._judge(replace(done, dropped=dropped, holder=holder or done.holder))
+        for group in await self._groups("inbound"):
+            await self._bury(group)
+
+    async def trim(self, stream: str) -> Trimmed:
+        """One step: at most STEP entries of one stream."""
+        lapsed = await self.lapsed()
+        names = [self._bus.keys("ids:epoch"), self._bus.keys(stream)]
+        args = [*self._lease.fence, self._kept[stream], self._cap, STEP, *lapsed]
+        left, trimmed, dropped, holder = await self._bus.call("retain", names, args)
+        self.dropped += int(dropped)
+        return Trimmed(stream, int(left), int(trimmed), int(dropped), holder.decode())
+
+    async def lapsed(self) -> list[str]:
+        """Groups that the operator declared lapsed: nothing is kept for them."""
+        with translated():
+            names: Any = await self._bus.client.smembers(self._bus.keys(LAPSED))
+        return sorted(name.decode() for name in names)
+
+    async def lapse(self, group: str, *, lapsed: bool = True) -> None:
+        """Declare a group lapsed, or count on it again."""
+        with translated():
+            change = self._bus.client.sadd if lapsed else self._bus.client.srem
+            await change(self._bus.keys(LAPSED), group)
+
+    def _judge(self, done: Trimmed) -> None:
+        if done.dropped:
+            self._alarm(
+                f"{done.dropped} entries of {done.stream} were dropped unread: "
+                f"group {done.holder!r} has not acknowledged them"
+            )
+        if done.left < self._cap * WARN_AT:
+            self._warned.discard(done.stream)
+        elif done.stream not in self._warned:
+            self._warned.add(done.stream)
+            self._alarm(
+                f"{done.stream} holds {done.left} of {self._cap} entries: group {done.holder!r} does not "
+                "acknowledge; start its workers, or declare it lapsed"
+            )
+
+    async def _groups(self, stream: str) -> list[str]:
+        with translated():
+            try:
+                groups: Any = await self._bus.client.xinfo_groups(self._bus.keys(stream))
+            except ResponseError:
+                return []
+        return [group["name"].decode() for group in groups if group["pending"]]
+
+    async def _bury(self, group: str) -> None:
+        with translated():
+            rows: Any = await self._bus.client.xpending_range(
+                self._bus.keys("inbound"), group, "-", "+", SCANNED, idle=POISON_IDLE_MS
+            )
+        for row in rows:
+            if row["times_delivered"] >= MAX_DELIVERIES and group != GROUP:
+                entry, count = row["message_id"].decode(), row["times_delivered"]
+                await self.bury(group, entry, count, "poison", f"delivered {count} times, never acknowledged")
+
+    async def bury(self, group: str, entry: str, deliveries: int, reason: str, detail: str) -> bool:
+        """Move one pending entry of `qq:inbound` to `qq:dead`; False where it was acknowledged meanwhile."""
+        names = [self._bus.keys(name) for name in ("ids:epoch", "inbound", "dead")]
+        args = [*self._lease.fence, group, entry, deliveries, timestamp(self._wall()), reason, detail]
+        return bool(await self._bus.call("bury", names, args))
