@@ -85,6 +85,7 @@ class Driver:
         self._kicked_at: float | None = None
         self._kept_at = 0.0
         self._spared = False
+        self._doubted = False
 
     # --- for other tasks ---
 
@@ -276,9 +277,11 @@ class Driver:
     # --- polling ---
 
     async def _poll(self) -> Batch:
-        if self._works.roster.doubt:
+        if self._works.roster.doubt and self._doubted:
             self.phase = Phase.PROBE
             return ()
+        # The poll goes first: if this was a kick, the poll is told so and the probe is not.
+        self._doubted = self._works.roster.doubt
         if self._works.roster.incomplete and not self._spared:
             self._spared = True  # once between two polls
             if lists := await self._works.roster.more(self._works.limits.spare):
