@@ -16,13 +16,15 @@ from adapter.bus import embedded
 from adapter.bus.connect import shown
 from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease, held
+from adapter.bus.retention import Retention
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
 from adapter.config import DEFAULT_PORT, Config
 from adapter.control import Control
 from adapter.directory import Directory
+from adapter.envelope import Origin, session_draft
 from adapter.errors import BusUnavailable, Fenced
-from adapter.events import SessionChange, SessionState
+from adapter.events import Gap, SessionChange, SessionState
 from adapter.inbound import Inbound
 from adapter.ops.status import Watch
 from adapter.outbound import Outbound
@@ -120,10 +122,18 @@ class _Office:
             wall=time.time,
             raw=config.raw,
         )
-        self.control = Control(bus, upstream, self.outbound, self.watch, time.time)
+        self.retention = Retention(bus, lease, self._alarm, self._tell, time.time)
+        self.control = Control(bus, upstream, self.outbound, self.watch, self.retention, time.time)
 
     def _lost(self, account: str, events: int) -> None:
-        log.error("Redis lost %d events of %s that are not kept any more: seq has a hole", events, account)
+        self._alarm(f"Redis lost {events} events of {account} that are not kept any more: seq has a hole")
+
+    def _alarm(self, words: str) -> None:
+        log.error("%s", words)
+
+    async def _tell(self, gap: Gap) -> None:
+        origin = Origin(self.watch.account, self._lease.fence.epoch, time.time())
+        await self.journal.add(self.watch.account, [session_draft(gap, origin)])
 
     async def run(self, stop: anyio.Event) -> None:
         if (await self._bus.hash(self._bus.keys("status"))).get("paused") == b"1":
@@ -135,6 +145,7 @@ class _Office:
             keepers.start_soon(self._lease.keep, ended)
             keepers.start_soon(self.journal.keep, ended)
             keepers.start_soon(self.watch.keep, ended)
+            keepers.start_soon(self.retention.keep, ended)
             async with anyio.create_task_group() as corridors:
                 receiving = anyio.CancelScope()
                 corridors.start_soon(self._receive, receiving)
@@ -152,6 +163,7 @@ class _Office:
             ended.set()
             self.journal.wake()
             self.watch.wake()
+            self.retention.wake()
 
     async def _receive(self, scope: anyio.CancelScope) -> None:
         with scope:

@@ -1,4 +1,4 @@
-"""The operator's stream `qq:control`: login, logout, refresh, pause, resume."""
+"""The operator's stream `qq:control`: login, logout, refresh, pause, resume, lapse, restore."""
 
 import logging
 import random
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
+from adapter.bus.retention import Retention
 from adapter.bus.streams import Bus
 from adapter.errors import BusUnavailable
 from adapter.ops.status import Watch
@@ -19,18 +20,26 @@ STREAM = "control"
 READ = 10
 # A command that waited longer than this for an adapter to read it is no longer meant.
 STALE = 60.0
+COMMANDS = ("login", "logout", "refresh", "pause", "resume", "lapse", "restore")
 
 
 class Control:
     """Does what the operator says. An unknown command is logged and passed over."""
 
     def __init__(
-        self, bus: Bus, upstream: Upstream, outbound: Outbound, watch: Watch, wall: Callable[[], float]
+        self,
+        bus: Bus,
+        upstream: Upstream,
+        outbound: Outbound,
+        watch: Watch,
+        retention: Retention,
+        wall: Callable[[], float],
     ) -> None:
         self._bus = bus
         self._upstream = upstream
         self._outbound = outbound
         self._watch = watch
+        self._retention = retention
         self._wall = wall
         self._wakeup = Wakeup()
 
@@ -71,8 +80,11 @@ class Control:
                 await self._upstream.refresh()
             case "pause" | "resume":
                 self.hold(paused=command == "pause")
+            case "lapse" | "restore":
+                group = fields.get(b"group", b"").decode("utf-8", "replace")
+                await self._retention.lapse(group, lapsed=command == "lapse")
             case _:
-                log.warning("command %.20r is not known: login, logout, refresh, pause, resume are", command)
+                log.warning("command %.20r is not known: %s are", command, ", ".join(COMMANDS))
                 return
         log.info("command %s%s", command, f" by {by[:64]!r}" if by else "")
 

@@ -8,6 +8,7 @@ import pytest
 from adapter.bus.lease import Lease
 from adapter.bus.retention import Retention
 from adapter.bus.streams import Bus
+from adapter.events import Gap
 
 pytestmark = pytest.mark.anyio
 KEPT = {"inbound": 10}
@@ -19,9 +20,15 @@ class Desk:
     def __init__(self, bus: Bus, cap: int = 1000) -> None:
         self.bus = bus
         self.alarms: list[str] = []
+        self.gaps: list[Gap] = []
         self.key = bus.keys("inbound")
         self.lease = Lease(bus, "a", 30.0, time.monotonic)
-        self.retention = Retention(bus, self.lease, self.alarms.append, time.time, cap=cap, kept=KEPT)
+        self.retention = Retention(
+            bus, self.lease, self.alarms.append, self._gap, time.time, cap=cap, kept=KEPT
+        )
+
+    async def _gap(self, gap: Gap) -> None:
+        self.gaps.append(gap)
 
     async def add(self, count: int) -> list[str]:
         made = [await self.bus.client.xadd(self.key, {"n": str(n)}) for n in range(count)]
@@ -101,6 +108,8 @@ async def test_the_cap_warns_before_and_counts_what_it_drops(bus: Bus) -> None:
     assert await desk.left() == 60
     assert desk.retention.dropped == 20
     assert "20 entries of inbound were dropped unread" in desk.alarms[1]
+    (gap,) = desk.gaps
+    assert 0 < gap.since <= gap.until <= time.time()
 
 
 async def test_many_entries_go_in_steps(bus: Bus) -> None:

@@ -1,7 +1,7 @@
 """Retention: trims what every group has acknowledged, buries what nobody can handle, names who holds back."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.streams import Bus
 from adapter.envelope import timestamp
 from adapter.errors import BusUnavailable
+from adapter.events import Gap
 from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
@@ -37,23 +38,29 @@ LAPSED: Final = "ids:lapsed"
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What one look at a stream did. `dropped` entries were unread; `holder` is the slowest group."""
+    """What one look at a stream did.
+
+    `dropped` entries, between `since` and `until`, were unread by the group `holder`.
+    """
 
     stream: str
     left: int
     trimmed: int
     dropped: int
     holder: str
+    since: float = 0.0
+    until: float = 0.0
 
 
 class Retention:
-    """Keeps the streams bounded. `alarm` is told what a person should know."""
+    """Keeps the streams bounded. `alarm` is told what a person should know, `gap` what the workers should."""
 
     def __init__(
         self,
         bus: Bus,
         lease: Lease,
         alarm: Callable[[str], None],
+        gap: Callable[[Gap], Awaitable[None]],
         wall: Callable[[], float],
         *,
         cap: int = CAP,
@@ -62,6 +69,7 @@ class Retention:
         self._bus = bus
         self._lease = lease
         self._alarm = alarm
+        self._gap = gap
         self._wall = wall
         self._cap = cap
         self._kept = kept or KEPT
@@ -85,14 +93,16 @@ class Retention:
     async def look(self) -> None:
         """Trim and bury once."""
         for stream in self._kept:
-            dropped, holder = 0, ""
+            lost: Trimmed | None = None
             for _ in range(STEPS):
                 done = await self.trim(stream)
                 if done.dropped:
-                    dropped, holder = dropped + done.dropped, done.holder
+                    lost = _joined(lost, done)
                 if done.trimmed == 0:
                     break
-            self._judge(replace(done, dropped=dropped, holder=holder or done.holder))
+            if lost is not None:
+                await self._tell(lost)
+            self._judge(done)
         for group in await self._groups("inbound"):
             await self._bury(group)
 
@@ -101,9 +111,11 @@ class Retention:
         lapsed = await self.lapsed()
         names = [self._bus.keys("ids:epoch"), self._bus.keys(stream)]
         args = [*self._lease.fence, self._kept[stream], self._cap, STEP, *lapsed]
-        left, trimmed, dropped, holder = await self._bus.call("retain", names, args)
+        left, trimmed, dropped, holder, since, until = await self._bus.call("retain", names, args)
         self.dropped += int(dropped)
-        return Trimmed(stream, int(left), int(trimmed), int(dropped), holder.decode())
+        return Trimmed(
+            stream, int(left), int(trimmed), int(dropped), holder.decode(), _moment(since), _moment(until)
+        )
 
     async def lapsed(self) -> list[str]:
         """Groups that the operator declared lapsed: nothing is kept for them."""
@@ -117,12 +129,16 @@ class Retention:
             change = self._bus.client.sadd if lapsed else self._bus.client.srem
             await change(self._bus.keys(LAPSED), group)
 
+    async def _tell(self, lost: Trimmed) -> None:
+        words = (
+            f"{lost.dropped} entries of {lost.stream} were dropped unread: "
+            f"group {lost.holder!r} has not acknowledged them"
+        )
+        self._alarm(words)
+        if lost.stream == "inbound":
+            await self._gap(Gap(lost.since, lost.until, words))
+
     def _judge(self, done: Trimmed) -> None:
-        if done.dropped:
-            self._alarm(
-                f"{done.dropped} entries of {done.stream} were dropped unread: "
-                f"group {done.holder!r} has not acknowledged them"
-            )
         if done.left < self._cap * WARN_AT:
             self._warned.discard(done.stream)
         elif done.stream not in self._warned:
@@ -155,3 +171,13 @@ class Retention:
         names = [self._bus.keys(name) for name in ("ids:epoch", "inbound", "dead")]
         args = [*self._lease.fence, group, entry, deliveries, timestamp(self._wall()), reason, detail]
         return bool(await self._bus.call("bury", names, args))
+
+
+def _moment(entry: bytes) -> float:
+    return int(entry.partition(b"-")[0] or b"0") / 1000
+
+
+def _joined(before: Trimmed | None, now: Trimmed) -> Trimmed:
+    if before is None:
+        return now
+    return replace(now, dropped=before.dropped + now.dropped, since=before.since)

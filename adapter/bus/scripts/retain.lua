@@ -1,7 +1,8 @@
 -- Trim a stream behind what every group has acknowledged, and never beyond but for a hard cap.
 -- KEYS  fence, stream
 -- ARGV  epoch, holder, entries to keep for replay, entries at most, entries a call may look at, lapsed groups …
--- Gives [entries left, trimmed, dropped although unread, group that holds the most back].
+-- Gives [entries left, trimmed, dropped although unread, group that holds the most back,
+--        first dropped, first kept].
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
 local keep, most, step = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -20,7 +21,7 @@ end
 
 local length = redis.call('XLEN', KEYS[2])
 local excess = math.min(length - keep, step)
-if excess <= 0 then return { length, 0, 0, '' } end
+if excess <= 0 then return { length, 0, 0, '', '', '' } end
 local head = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', excess + 1)
 local target = head[#head][1]
 
@@ -41,19 +42,22 @@ for _, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
   end
 end
 
-local dropped = 0
+local dropped, from, to = 0, '', ''
 if needed and before(needed, target) then
   if length > most then
     -- The cap: what is dropped here is lost to somebody, and is counted.
     local allowed = head[math.min(length - most, excess) + 1][1]
     if before(needed, allowed) then
       for i = 1, #head do
-        if not before(head[i][1], needed) and before(head[i][1], allowed) then dropped = dropped + 1 end
+        if not before(head[i][1], needed) and before(head[i][1], allowed) then
+          if dropped == 0 then from = head[i][1] end
+          dropped = dropped + 1
+        end
       end
-      needed = allowed
+      to, needed = allowed, allowed
     end
   end
   target = needed
 end
 local trimmed = redis.call('XTRIM', KEYS[2], 'MINID', target)
-return { length - trimmed, trimmed, dropped, holder }
+return { length - trimmed, trimmed, dropped, holder, from, to }
