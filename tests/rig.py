@@ -1,9 +1,9 @@
 """SmartQQ against the simulator, as the tests of door 1 use it: short waits, and all events kept."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 
@@ -84,10 +84,10 @@ class Listener:
 
 @asynccontextmanager
 async def listening(
-    sim: Simulator | str, folder: Path, limits: Limits = FAST, **settings: str
+    sim: Simulator | str, folder: Path, limits: Limits = FAST, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Listener]:
     """An upstream whose events are being listened to."""
-    async with SmartQQ(config(sim, folder, **settings), limits=limits) as upstream:
+    async with SmartQQ(config(sim, folder, **(settings or {})), limits=limits) as upstream:
         listener = Listener(upstream)
         async with anyio.create_task_group() as group:
             group.start_soon(listener.run)
@@ -97,10 +97,10 @@ async def listening(
 
 @asynccontextmanager
 async def online(
-    sim: Simulator, folder: Path, limits: Limits = FAST, **settings: Any
+    sim: Simulator, folder: Path, limits: Limits = FAST, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Listener]:
     """The same, once it is online, has told its contacts, and polls."""
-    async with listening(sim, folder, limits, **settings) as listener:
+    async with listening(sim, folder, limits, settings) as listener:
         with anyio.fail_after(10):
             await listener.upstream.connected()
         await sim.wait_poll()

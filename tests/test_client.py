@@ -30,7 +30,7 @@ from adapter.events import (
 from adapter.smartqq.client import Client
 from adapter.smartqq.cookies import Jar
 from adapter.smartqq.network import SmartQQ
-from adapter.smartqq.protocol import Request
+from adapter.smartqq.protocol import Answer, Request
 from adapter.upstream import Upstream
 from tests.helpers import wait_until
 from tests.rig import FAST, Listener, config, listening, online
@@ -432,7 +432,7 @@ POLL = Request("POST", "https://d1.web2.qq.com/channel/poll2", form=(("r", "{}")
 
 
 async def test_an_answer_that_has_begun_is_read_to_its_end_whatever_happens() -> None:
-    begun, go_on, found = anyio.Event(), anyio.Event(), []
+    begun, go_on, found = anyio.Event(), anyio.Event(), list[Answer | None]()
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     client = Client(Jar(), FAST, lambda: 0.0, origin(listener))
 
@@ -451,6 +451,7 @@ async def test_an_answer_that_has_begun_is_read_to_its_end_whatever_happens() ->
         go_on.set()
         await wait_until(lambda: found, "the answer")
         group.cancel_scope.cancel()
+    assert found[0] is not None
     assert found[0].body == b'{"retcode":0,"result":[]}'
     assert client.jar.get("skey", "qq.com") == "@a"
 
@@ -502,7 +503,7 @@ async def test_no_secret_is_logged_or_told(tmp_path: Path, caplog: pytest.LogCap
     logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = {"login": "password", "account": "305419896", "password": "secret-password"}
     async with Simulator("e1", password="secret-password") as sim:
-        async with online(sim, tmp_path, **settings) as listener:
+        async with online(sim, tmp_path, settings=settings) as listener:
             await send(listener, friend(sim))
             sim.next_poll(Scripted(json={"retcode": 116, "p": "beef" * 12}), Scripted(status=502))
             sim.next_answer(SEND, Scripted(json={"retcode": 100001}), Scripted(cut="before"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adapter.errors import ProtocolError, SchemaError
 from adapter.events import Face, Font, Image, Markup, Segment, Text, Unknown, render
 from adapter.smartqq.content import decode, encode
+from tests.simulator.content import parse_sent
 
 FONT = ["font", {"size": 10, "color": "000000", "style": [0, 0, 0], "name": "宋体"}]
 CFACE = {"name": "A47C.jpg", "file_id": 2912345678, "key": "9USwBrADTpiscH66", "server": "10.20.30.40:80"}
@@ -78,7 +79,8 @@ def test_the_font_is_read_and_mended() -> None:
 
 
 def test_no_array_is_a_protocol_error() -> None:
-    for content in (None, "text", {}, 1):
+    contents: list[Any] = [None, "text", {}, 1]
+    for content in contents:
         with pytest.raises(ProtocolError):
             decode(content, early=False)
 
@@ -153,9 +155,9 @@ def test_what_cannot_be_sent_is_said_with_its_code(segments: tuple[Segment, ...]
 def test_text_survives_the_way_out(text: str) -> None:
     if text.isspace():
         return
-    parts = [part[0] for part in inner(Text(text))]
-    assert "".join(parts) == text
-    assert all(len(part.encode()) <= 720 for part in parts)
+    parts = [parse_sent(part) for part in encode((Text(text),), None)]
+    assert "".join(shown for _, shown in parts) == text
+    assert all(len(shown.encode()) <= 720 for _, shown in parts)
 
 
 @given(st.text(max_size=200))

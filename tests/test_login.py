@@ -283,7 +283,7 @@ async def test_a_spoilt_session_file_shows_a_code(tmp_path: Path, caplog: pytest
 async def test_a_password_leads_online(options: dict[str, Any], tmp_path: Path) -> None:
     async with (
         Simulator("e1", **options) as sim,
-        online(sim, tmp_path, **PASSWORD) as listener,
+        online(sim, tmp_path, settings=PASSWORD) as listener,
     ):
         assert listener.states == ["starting", "online"]
         assert "ptqrshow" not in names(sim)
@@ -298,7 +298,7 @@ async def captcha(sim: Simulator) -> str:
 async def test_a_captcha_is_shown_and_answered(tmp_path: Path) -> None:
     async with (
         Simulator("e1", captcha=True) as sim,
-        listening(sim, tmp_path, **PASSWORD) as listener,
+        listening(sim, tmp_path, settings=PASSWORD) as listener,
     ):
         change = await listener.state(CAPTCHA)
         assert change.challenge is not None
@@ -311,7 +311,7 @@ async def test_a_captcha_is_shown_and_answered(tmp_path: Path) -> None:
 async def test_a_wrong_captcha_is_followed_by_another(tmp_path: Path) -> None:
     async with (
         Simulator("e1", captcha=True) as sim,
-        listening(sim, tmp_path, **PASSWORD) as listener,
+        listening(sim, tmp_path, settings=PASSWORD) as listener,
     ):
         await listener.state(CAPTCHA)
         await listener.upstream.answer("nope")
@@ -324,14 +324,14 @@ async def test_a_captcha_nobody_answers_is_put_away(tmp_path: Path) -> None:
     limits = replace(FAST, captcha=0.05)
     async with (
         Simulator("e1", captcha=True) as sim,
-        listening(sim, tmp_path, limits, **PASSWORD) as listener,
+        listening(sim, tmp_path, limits, settings=PASSWORD) as listener,
     ):
         assert (await listener.state(OFFLINE)).reason == "login.refused"
 
 
 async def test_a_wrong_password_is_tried_once(tmp_path: Path) -> None:
     settings = {**PASSWORD, "password": "wrong"}
-    async with Simulator("e1") as sim, listening(sim, tmp_path, **settings) as listener:
+    async with Simulator("e1") as sim, listening(sim, tmp_path, settings=settings) as listener:
         change = await listener.state(OFFLINE)
         assert change.reason == "login.refused"
         assert change.detail.startswith("3: ")
@@ -342,12 +342,12 @@ async def test_a_wrong_password_is_tried_once(tmp_path: Path) -> None:
 
 
 async def test_a_frozen_account_is_refused(tmp_path: Path) -> None:
-    async with Simulator("e1", frozen=True) as sim, listening(sim, tmp_path, **PASSWORD) as listener:
+    async with Simulator("e1", frozen=True) as sim, listening(sim, tmp_path, settings=PASSWORD) as listener:
         assert "frozen" in (await listener.state(OFFLINE)).detail
 
 
 async def test_an_upstream_that_takes_no_password_is_shown_a_code(tmp_path: Path) -> None:
-    async with Simulator("e3") as sim, online(sim, tmp_path, **PASSWORD) as listener:
+    async with Simulator("e3") as sim, online(sim, tmp_path, settings=PASSWORD) as listener:
         assert listener.states == ["starting", "qr", "scanned", "online"]
         qr = next(change for change in listener.of(SessionChange) if change.state is QR)
         assert qr.reason.startswith("password refused")
@@ -357,11 +357,11 @@ ATTEMPTS = {"1": 5, "2": 1, "3": 1, "4": 5, "5": 5, "6": 5, "7": 5, "8": 5, "12"
 ATTEMPTS |= {"24": 5, "71": 5, "99": 1}
 
 
-@pytest.mark.parametrize("code", sorted(set(BY_CODE) - {"0"} | {"99"}, key=int))
+@pytest.mark.parametrize("code", sorted({*BY_CODE, "99"} - {"0"}))
 async def test_every_code_of_the_password_login_has_its_course(code: str, tmp_path: Path) -> None:
     async with (
         Simulator("e1", login_code=int(code)) as sim,
-        listening(sim, tmp_path, **PASSWORD) as listener,
+        listening(sim, tmp_path, settings=PASSWORD) as listener,
     ):
         if code in ("10005", "10006"):
             await listener.state(ONLINE)
@@ -383,6 +383,6 @@ async def test_another_account_s_session_is_not_used(tmp_path: Path) -> None:
         async with online(sim, tmp_path):
             pass
         settings = {**PASSWORD, "account": "10002"}
-        async with listening(sim, tmp_path, **settings) as listener:
+        async with listening(sim, tmp_path, settings=settings) as listener:
             await listener.state(OFFLINE)
             assert "online" not in listener.states

@@ -117,17 +117,11 @@ def test_entities_are_undone_exactly_once_and_only_closed_ones(given: str, text:
 
 
 def test_ids_and_names_are_read_whatever_they_are_written_as() -> None:
-    assert [ident(value) for value in (3785012345, "3785012345", 0, -1, None, True, "x", 1.0)] == [
-        *("3785012345", "3785012345", "0", "", "", "", "", "1")
-    ]
+    given: list[Any] = [3785012345, "3785012345", 0, -1, None, True, "x", 1.0]
+    assert [ident(value) for value in given] == ["3785012345", "3785012345", "0", "", "", "", "", "1"]
     assert integer("12" * 20) is None
-    assert [words(value) for value in ("a&nbsp;b\u00a0c", 10086, None, True, [])] == [
-        "a b c",
-        "10086",
-        "",
-        "",
-        "",
-    ]
+    given = ["a&nbsp;b\u00a0c", 10086, None, True, []]
+    assert [words(value) for value in given] == ["a b c", "10086", "", "", ""]
 
 
 def test_requests_and_answers_show_no_secret() -> None:

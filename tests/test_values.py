@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapter.events import Address, Message, Notice, SessionChange
+from adapter.events import Address, Message, Notice, SessionChange, render
 from adapter.smartqq.values import parse_items, poll_items
 
 ME = "305419896"
@@ -77,7 +77,7 @@ def message(time: int, text: str, seq: int | None = None, *, early: bool = False
 
 
 def texts(*items: Any) -> str:
-    return "".join(e.segments[0].text if isinstance(e, Message) else "-" for e in parsed(*items))
+    return "".join(render(e.segments) if isinstance(e, Message) else "-" for e in parsed(*items))
 
 
 TYPING = {"poll_type": "input_notify", "value": {"from_uin": 11}}

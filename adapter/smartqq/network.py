@@ -4,18 +4,19 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
 from adapter.config import Config
 from adapter.errors import TransportError
-from adapter.events import Address, Batch, Font, Outcome, Part, Segment
+from adapter.events import Address, Batch, Font, Image, Outcome, Part, Segment
 from adapter.smartqq import calls
 from adapter.smartqq.client import Client
 from adapter.smartqq.content import encode
 from adapter.smartqq.driver import Driver, Works
 from adapter.smartqq.echo import Echoes
+from adapter.smartqq.extras import Extras, Picture
 from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.limits import Limits
 from adapter.smartqq.post import Post
@@ -151,3 +152,26 @@ class SmartQQ:
         except TransportError as exc:
             log.warning("cannot ask who is online: %s", exc)
         self._driver.queue(await works.roster.reload())
+
+    # --- on demand; raises UpstreamError where it cannot be had ---
+
+    @property
+    def _extras(self) -> Extras:
+        works = self._works
+        return Extras(works.client.perform, works.tokens, works.roster, self._limits, self._clock)
+
+    async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> Picture:
+        """The picture of a segment, with `upstream` of the message it stood in."""
+        return await self._extras.image(image, upstream)
+
+    async def fetch_avatar(self, of: Address) -> Picture:
+        """The picture of a person or group, by its momentary id."""
+        return await self._extras.avatar(of)
+
+    async def profile(self, uin: str) -> Mapping[str, object]:
+        """What a friend tells about themselves."""
+        return await self._extras.profile(uin)
+
+    async def change_status(self, status: str) -> None:
+        """Be seen as online, away, busy, hidden, callme or silent."""
+        await self._extras.change_status(status)

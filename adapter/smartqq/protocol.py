@@ -151,18 +151,19 @@ _DIGITS: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 def integer(value: object) -> int | None:
-    """An integer that may be written as a number or as text, else None."""
+    """An integer of 64 bits that may be written as a number or as text, else None."""
     match value:
         case bool():
-            return None
+            number = INT64
         case int():
-            return value
+            number = value
         case float() if value.is_integer():
-            return int(value)
+            number = int(value)
         case str() if _DIGITS.fullmatch(value.strip()):
-            return int(value)
+            number = int(value)
         case _:
-            return None
+            number = INT64
+    return number if -INT64 <= number < INT64 else None
 
 
 def ident(value: object) -> str:
