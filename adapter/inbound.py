@@ -15,6 +15,7 @@ from adapter.events import Batch, ContactList, Gap, Message, Notice, SessionChan
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
 from adapter.registry import Registry
+from adapter.steps import Step, reach
 from adapter.upstream import Upstream
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class Inbound:
 
     async def _take(self, batch: Batch) -> None:
         now = self._wall()
+        if batch:
+            reach(Step.RECEIVED)
         drafts: list[Draft] = []
         for ordinal, event in enumerate(batch):
             origin = Origin(self._watch.account, self._lease.fence.epoch, now, ordinal)

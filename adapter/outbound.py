@@ -22,6 +22,7 @@ from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendRe
 from adapter.pacing import Pacer
 from adapter.request import decode_request
 from adapter.settling import Settling
+from adapter.steps import Step, reach
 from adapter.upstream import Upstream, backoff
 from adapter.wakeup import Wakeup
 
@@ -137,6 +138,7 @@ class Outbound:
         except SchemaError as exc:
             await self._settling.reject(entry, fields, exc)
             return
+        reach(Step.READ)
         self._known.add(entry)
         self._backlog.add(request)
         self._wakeup.ring()
@@ -194,11 +196,14 @@ class Outbound:
         job = self._jobs.get(request.entry) or await self._begin(request)
         if job is None:
             return False
+        reach(Step.BEGUN)
         outcome = await self._upstream.send(job.to, job.parts[job.sent])
+        reach(Step.ANSWERED)
         if outcome.status is Status.SENT:
             job.sent += 1
             if job.sent < len(job.parts):
                 await self._settling.step(request.id, job.sent)
+                reach(Step.STEPPED)
                 return True
         elif self._may_repeat(job, outcome):
             job.attempts += 1
@@ -262,5 +267,6 @@ class Outbound:
             message_id=job.parts[0].message_id if job else "",
         )
         await self._settling.settle(request, result)
+        reach(Step.SETTLED)
         self._known.discard(request.entry)
         self._room.ring()

@@ -11,6 +11,7 @@ from adapter.bus.spool import Spool
 from adapter.bus.streams import MAX_BATCH, Bus, pack_batch
 from adapter.envelope import Draft
 from adapter.errors import BusUnavailable
+from adapter.steps import Step, reach
 from adapter.upstream import backoff
 from adapter.wakeup import Wakeup
 
@@ -51,6 +52,7 @@ class Journal:
         for start in range(0, len(drafts), MAX_BATCH):
             packed = pack_batch(drafts[start : start + MAX_BATCH])
             self._spool.write(account.encode() + b"\n" + packed)
+            reach(Step.SPOOLED)
         if not self.away:
             try:
                 await self.publish()
@@ -68,8 +70,10 @@ class Journal:
                 if done.added < 0:
                     self._rewind(account, expected, done.seq)
                     continue
+                reach(Step.APPENDED)
                 self._expected[account] = done.seq
                 self._spool.advance(f"{account}:{done.seq}")
+                reach(Step.ADVANCED)
             await self._catch_up()
 
     async def keep(self, stop: anyio.Event) -> None:

@@ -1,0 +1,27 @@
+"""The steps between which a process may die. Tests hang a hook here and kill at each; nothing else does."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """What has just been done."""
+
+    RECEIVED = "received"  # a batch is in memory only: the one window that SmartQQ leaves
+    SPOOLED = "spooled"
+    APPENDED = "appended"
+    ADVANCED = "advanced"
+    READ = "read"
+    BEGUN = "begun"
+    ANSWERED = "answered"
+    STEPPED = "stepped"
+    SETTLED = "settled"
+
+
+hook: Callable[[Step], None] | None = None
+
+
+def reach(step: Step) -> None:
+    """Tell the hook, if there is one."""
+    if hook is not None:
+        hook(step)

@@ -1,0 +1,36 @@
+"""`qqbus`, to be killed at a step: `python -m tests.chaos.crash STEP N run`.
+
+After SIGUSR1 it dies by SIGKILL when STEP is reached for the Nth time.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from adapter import steps
+from adapter.ops.cli import main
+from adapter.steps import Step
+
+
+def kill_at(step: Step, count: int) -> None:
+    """Be ready to be armed."""
+    left = count
+
+    def hook(reached: Step) -> None:
+        nonlocal left
+        left -= reached is step
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def arm(_number: int, _frame: FrameType | None) -> None:
+        steps.hook = hook
+        print("armed", flush=True)
+
+    signal.signal(signal.SIGUSR1, arm)
+
+
+if __name__ == "__main__":
+    kill_at(Step(sys.argv[1]), int(sys.argv[2]))
+    del sys.argv[1:3]
+    main()
