@@ -105,6 +105,24 @@ class Desk:
             )
         return found
 
+    async def unfinished(self, stream: str, group: str) -> tuple[str, set[str]]:
+        """The last id that a group was given, and those it has not acknowledged."""
+        for row in await self._xinfo(stream):
+            if _words(row["name"]) == group:
+                return _words(row["last-delivered-id"]), await self._pending(stream, group)
+        return "0-0", set()
+
+    async def _pending(self, stream: str, group: str) -> set[str]:
+        found: set[str] = set()
+        after = "-"
+        while True:
+            with translated():
+                rows: Any = await self.client.xpending_range(self.keys(stream), group, after, "+", PAGE)
+            if not rows:
+                return found
+            found |= {_words(row["message_id"]) for row in rows}
+            after = f"({_words(rows[-1]['message_id'])}"
+
     async def _xinfo(self, stream: str) -> list[dict[str, Any]]:
         with translated():
             try:
@@ -184,6 +202,27 @@ class Desk:
         """Delete dead letters; how many there were."""
         with translated():
             return int(await self.client.xdel(self.keys("dead"), *entries))
+
+    # --- trying a worker -----------------------------------------------------------------------
+
+    async def strand(self, group: str, consumer: str, entry: str, idle_ms: int) -> None:
+        """Make an entry of `qq:inbound` pending under a consumer that was last seen so long ago."""
+        with translated():
+            await self.client.xclaim(
+                self.keys("inbound"), group, consumer, 0, [entry], idle=idle_ms, force=True, justid=True
+            )
+
+    async def forget_group(self, group: str) -> None:
+        """Let a group of `qq:inbound` vanish."""
+        with translated():
+            await self.client.xgroup_destroy(self.keys("inbound"), group)
+
+    async def sweep(self) -> None:
+        """Delete every key under this prefix: for one that was made for a trial."""
+        with translated():
+            keys = [key async for key in self.client.scan_iter(match=f"{self.keys('')}*", count=PAGE)]
+            if keys:
+                await self.client.unlink(*keys)
 
 
 async def _greet(client: "redis.Redis", url: str | None) -> None:

@@ -2,9 +2,9 @@
 
 import argparse
 
-from adapter.ops.commands import acl, contacts, dead, login, orders, send, status, tail
+from adapter.ops.commands import acl, check, contacts, contract, dead, login, orders, send, status, tail
 
-_ALL = (status, login, orders, tail, send, contacts, dead, acl)
+_ALL = (status, login, orders, tail, send, contacts, dead, acl, contract, check)
 
 
 def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

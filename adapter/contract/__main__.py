@@ -1,0 +1,54 @@
+"""`python -m adapter.contract` writes the contract's files anew; with --check it tells what has drifted."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from adapter.contract.asyncapi import document
+from adapter.contract.samples import goldens
+from adapter.contract.schemas import all_schemas
+from adapter.contract.yaml import dump
+
+_HEAD = "# Made by `python -m adapter.contract` from the vocabulary; not to be edited.\n"
+
+
+def generated() -> Iterator[tuple[str, str]]:
+    """The path of each file below this folder, and its content."""
+    yield "asyncapi.yaml", _HEAD + dump(document())
+    for name, schema in all_schemas().items():
+        yield f"schemas/{name}.json", _json(schema)
+    for golden in goldens():
+        yield f"golden/{golden.name}.json", _json(golden.as_map())
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+
+
+def main(folder: Path, *, check: bool) -> int:
+    """Write or compare; the exit code."""
+    files = dict(generated())
+    there = {
+        str(path.relative_to(folder)): path.read_text(encoding="utf-8")
+        for pattern in ("asyncapi.yaml", "schemas/*.json", "golden/*.json")
+        for path in folder.glob(pattern)
+    }
+    drifted = sorted(name for name in files.keys() | there.keys() if files.get(name) != there.get(name))
+    if check:
+        for name in drifted:
+            sys.stderr.write(f"the contract has drifted: {name}; `make contract` writes it anew\n")
+        return 1 if drifted else 0
+    for name in drifted:
+        path = folder / name
+        if name not in files:
+            path.unlink()
+            continue
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(files[name], encoding="utf-8")
+        sys.stdout.write(f"{name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(__file__).parent, check="--check" in sys.argv[1:]))

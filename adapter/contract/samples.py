@@ -1,0 +1,277 @@
+"""Golden entries: one of every event type, of every result, of every other kind, as the adapter makes them.
+
+A client in another language is right when it reads these. Bytes of `body`, `fields` and `png` are exact.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from adapter.contract.tables import CODES, COMMANDS, INBOUND, NOTICES, SESSIONS
+from adapter.envelope import Draft, Origin, message_draft, notice_draft, pack, session_draft, timestamp
+from adapter.events import (
+    CONTRACT_VERSION,
+    Address,
+    ChatKind,
+    Face,
+    Font,
+    Gap,
+    Identity,
+    Image,
+    Message,
+    Notice,
+    Party,
+    Place,
+    SendResult,
+    SessionChange,
+    SessionState,
+    Status,
+    Text,
+    Unknown,
+)
+from adapter.request import encode_result
+
+ACCOUNT, EPOCH, WHEN = "305419896", 7, 1_445_653_507.0
+_GROUP = Address(ChatKind.GROUP, "2419712345")
+_CHATS = {
+    ChatKind.FRIEND: Address(ChatKind.FRIEND, "3680212345"),
+    ChatKind.GROUP: _GROUP,
+    ChatKind.DISCUSS: Address(ChatKind.DISCUSS, "1664012345"),
+    ChatKind.TEMP: Address(ChatKind.TEMP, "3680212345", _GROUP),
+}
+_SPEAKER = Party("3680212345", "林晓", Identity.EXACT, card="小林", qq="10001")
+_FONT = Font("宋体", 10, (0, 1, 0), "000000")
+_SEGMENTS = (
+    Text("hello 😀\n"),
+    Face(14, "微笑"),
+    Image("cface", name="{9A}.jpg", file_id="2914", key="k9", server="127.0.0.1:8000"),
+    Image("offpic", file_path="/1/2/3"),
+    Image("missing"),
+    Unknown(["later", {"n": 2**53}]),
+)
+# The smallest picture that is one: what matters is that bytes stay bytes.
+_PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010100000000376ef92400000010"
+    "49444154789c626001000000ffff03000006000557bfabd40000000049454e44ae426082"
+)
+Value = str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """An entry by its stream and a name that says which of its kind it is."""
+
+    stream: str
+    name: str
+    fields: dict[str, Value]
+
+    def as_map(self) -> dict[str, Any]:
+        """For a JSON file: bytes as hexadecimal text, and what they hold."""
+        texts = {
+            name: {"hex": value.hex()} if isinstance(value, bytes) else value
+            for name, value in self.fields.items()
+        }
+        decoded = {
+            name: _shown(msgpack.unpackb(value))
+            for name, value in self.fields.items()
+            if isinstance(value, bytes) and name in {"body", "fields"} and not value.startswith(b"{")
+        }
+        return {"stream": self.stream, "fields": texts, "decoded": decoded}
+
+
+def goldens() -> list[Golden]:
+    """All of them, names unique."""
+    return [*_messages(), *_notices(), *_sessions(), *_requests(), *_results(), *_others()]
+
+
+def stamped(draft: Draft, seq: int) -> dict[str, Value]:
+    """The fields of an event as the append writes them."""
+    known: dict[str, Value] = dict(
+        zip(("id", "type", "time", "chat", "sender", "self", "text", "body"), draft, strict=True)
+    )
+    known |= {"v": CONTRACT_VERSION, "account": ACCOUNT, "epoch": str(EPOCH), "seq": str(seq)}
+    return {name: known[name] for name in INBOUND.names}
+
+
+def _event(draft: Draft, seq: int, name: str = "") -> Golden:
+    return Golden("inbound", name or draft.type, stamped(draft, seq))
+
+
+def _messages() -> list[Golden]:
+    made = []
+    for seq, (kind, chat) in enumerate(_CHATS.items(), 1):
+        party = Party(chat.id, "读书会", Identity.MATCHED)
+        message = Message(
+            chat,
+            _SPEAKER.id,
+            WHEN,
+            _SEGMENTS,
+            "35693",
+            font=_FONT,
+            upstream={"network": "smartqq", "poll_type": f"{kind}_message", "from_uin": 2**32 + 5},
+        )
+        draft = message_draft(message, Place(chat, party, _SPEAKER), Origin(ACCOUNT, EPOCH, WHEN), raw=False)
+        made.append(_event(draft, seq))
+    own = Message(
+        _GROUP, ACCOUNT, WHEN, (Text("said on the phone"),), "35694", own=True, raw={"msg_id": 35694}
+    )
+    place = Place(_GROUP, Party(_GROUP.id), Party(ACCOUNT))
+    made.append(_event(message_draft(own, place, Origin(ACCOUNT, EPOCH, WHEN), raw=True), 5, "message.own"))
+    return made
+
+
+def _notices() -> list[Golden]:
+    made = []
+    for seq, kind in enumerate(NOTICES, 10):
+        raw = {"poll_type": "never_seen", "value": {"a": [1, None, True]}} if kind == "other" else None
+        notice = Notice(
+            kind,
+            text="共享文件 [report.docx]" if kind == "file" else kind,
+            chat=None if kind == "other" else _GROUP,
+            sender="" if kind == "other" else _SPEAKER.id,
+            time=None if kind == "other" else WHEN,
+            data={"name": "report.docx"} if kind == "file" else {},
+            raw=raw,
+        )
+        place = Place() if kind == "other" else Place(_GROUP, Party(_GROUP.id, "读书会"), _SPEAKER)
+        made.append(_event(notice_draft(notice, place, Origin(ACCOUNT, EPOCH, WHEN), raw=False), seq))
+    return made
+
+
+def _sessions() -> list[Golden]:
+    made = []
+    for seq, kind in enumerate(SESSIONS, 30):
+        event = (
+            Gap(WHEN - 60, WHEN, "relink")
+            if kind == "gap"
+            else SessionChange(SessionState(kind), "full", account=ACCOUNT, nick="小桥")
+        )
+        made.append(_event(session_draft(event, Origin(ACCOUNT, EPOCH, WHEN)), seq))
+    return made
+
+
+def _requests() -> list[Golden]:
+    segments = [{"type": "text", "data": {"text": "hello "}}, {"type": "face", "data": {"id": 14}}]
+    font = {"name": "宋体", "size": 10, "style": [0, 0, 0], "color": "000000"}
+    rows: dict[str, dict[str, Value]] = {
+        "smallest": {"to": "group:2419712345", "text": "hello [微笑]"},
+        "reply": {"to": "reply:305419896.g2419712345.3680212345.35693.1445653507.5c2e", "text": "hello"},
+        "full": {
+            "to": "temp:3680212345@group:2419712345",
+            "text": "hello",
+            "id": "bot/305419896.g2419712345.3680212345.35693.1445653507.5c2e",
+            "expires": "30",
+            "cause": "305419896.g2419712345.3680212345.35693.1445653507.5c2e",
+            "delivery": "at-least-once",
+            "priority": "high",
+            "results": "qq:results:bot",
+        },
+        "msgpack": {"to": "discuss:1664012345", "body": pack({"segments": segments, "font": font})},
+        "json": {
+            "to": "friend:3680212345",
+            "body": b'{"segments": [{"type": "text", "data": {"text": "hello"}}]}',
+            "expires": "2015-10-24T02:26:07.000Z",
+        },
+    }
+    return [Golden("outbound", f"outbound.{name}", fields) for name, fields in rows.items()]
+
+
+def _results() -> list[Golden]:
+    made = []
+    for status, codes in CODES.items():
+        begun = status not in {Status.REJECTED, Status.EXPIRED}
+        for code in codes:
+            result = SendResult(
+                entry="1445653507123-0",
+                id="bot/1",
+                to="group:2419712345",
+                status=status,
+                code=code,
+                detail="0 send ok" if status is Status.SENT else "",
+                attempts=int(begun),
+                sent=2 if status is Status.SENT else int(status is Status.UNKNOWN),
+                total=2 if begun else 0,
+                message_id="45650001" if begun else "",
+                replayed=False,
+            )
+            made.append(_result(f"{status.value}.{code}", result))
+    again = SendResult(
+        "1445653507124-0",
+        "bot/1",
+        "group:2419712345",
+        Status.SENT,
+        "ok",
+        "",
+        1,
+        1,
+        1,
+        "45650001",
+        replayed=True,
+    )
+    return [*made, _result("replayed", again)]
+
+
+def _result(name: str, result: SendResult) -> Golden:
+    flat = encode_result(result, ACCOUNT, EPOCH, WHEN)
+    return Golden("results", f"results.{name}", dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+def _others() -> list[Golden]:
+    when = timestamp(WHEN)
+    letter: dict[str, Value] = {
+        "v": CONTRACT_VERSION,
+        "time": when,
+        "stream": "qq:outbound",
+        "entry": "1445653507123-0",
+        "group": "adapter",
+        "consumer": "adapter",
+        "reason": "schema.invalid",
+        "detail": "to is missing: give an address, or reply:<event id>",
+        "attempts": "1",
+        "fields": pack({"text": b"hello", "blob": b"\xff\x00"}),
+    }
+    made = [Golden("dead", "dead", letter)]
+    made += [Golden("control", f"control.{name}", {"cmd": name, "by": "operator@host"}) for name in COMMANDS]
+    for state in SessionState:
+        entry: dict[str, Value] = {
+            "v": CONTRACT_VERSION,
+            "time": when,
+            "account": ACCOUNT if state is SessionState.ONLINE else "",
+            "epoch": str(EPOCH),
+            "state": state.value,
+            "reason": "",
+            "detail": "",
+        }
+        if state in {SessionState.QR, SessionState.CAPTCHA}:
+            text = "https://txz.qq.com/p?k=never&f=716027609" if state is SessionState.QR else ""
+            entry |= {"png": _PNG, "text": text, "expires": timestamp(WHEN + 120)}
+        made.append(Golden("session", f"session-stream.{state.value}", entry))
+    status: dict[str, Value] = {
+        "state": "online",
+        "reason": "full",
+        "account": ACCOUNT,
+        "nick": "小桥",
+        "since": when,
+        "epoch": str(EPOCH),
+        "holder": "host:1:0a1b2c3d",
+        "inbound_seq": "90412",
+        "outbound_pending": "0",
+        "last_event": when,
+        "last_poll": when,
+        "paused": "0",
+        "version": "0.1.0",
+    }
+    return [*made, Golden("status", "status", status)]
+
+
+def _shown(value: object) -> object:
+    match value:
+        case bytes():
+            return {"hex": value.hex()}
+        case dict():
+            return {name: _shown(item) for name, item in value.items()}
+        case list():
+            return [_shown(item) for item in value]
+        case _:
+            return value

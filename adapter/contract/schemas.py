@@ -1,0 +1,166 @@
+"""JSON Schemas (draft 7) of entries and bodies, made from the tables and from the vocabulary's own types."""
+
+from dataclasses import MISSING, fields
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from adapter.contract.tables import MESSAGES, TABLES, TIME, Schema, Table
+from adapter.envelope import segment_map
+from adapter.events import CONTRACT_VERSION, Face, Font, Identity, Image, Party, Segment, Text, Unknown
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+_SEGMENTS = (Text, Face, Image, Unknown)
+# One of each kind, to learn what the envelope calls it.
+_EXAMPLES: tuple[Segment, ...] = (Text(""), Face(0, ""), Image(""), Unknown(None))
+BODIES = {"inbound": ("body.message", "body.notice", "body.session"), "outbound": ("body.request",)}
+
+
+def all_schemas() -> dict[str, Schema]:
+    """Every schema by its name."""
+    made = {name: entry(table) for name, table in TABLES.items()}
+    made |= {
+        "body.message": _document("Body of message.*", _message()),
+        "body.notice": _document("Body of notice.*", _notice()),
+        "body.session": _document("Body of session.*", _session()),
+        "body.request": _document("Body of a request: instead of text", _request()),
+        "contact": _document("Value of the hashes of contacts", _contact()),
+    }
+    for name, schema in made.items():
+        schema["$id"] = f"urn:qqbus:contract:{CONTRACT_VERSION}:{name}"
+    return made
+
+
+def entry(table: Table) -> Schema:
+    """The schema of an entry: an object of texts. Binary fields are described by their decoded schema."""
+    properties: Schema = {}
+    for one in table.fields:
+        schema = {"description": one.meaning, **one.schema}
+        if one.binary:
+            schema["contentMediaType"] = "image/png" if one.name == "png" else "application/msgpack"
+            if one.name == "body":
+                schema["x-decoded"] = [f"{name}.json" for name in BODIES[table.name]]
+        properties[one.name] = schema
+    required = [one.name for one in table.fields if one.required]
+    return _document(table.what, {"type": "object", "properties": properties, "required": required})
+
+
+def _document(title: str, schema: Schema) -> Schema:
+    return {"$schema": DRAFT, "$id": "", "title": title, **schema}
+
+
+def _of(hint: Any) -> Schema:
+    """The schema of a type of the vocabulary."""
+    origin = get_origin(hint)
+    if origin is UnionType:
+        inner = [_of(one) for one in get_args(hint) if one is not NoneType]
+        nothing = [{"type": "null"}] if NoneType in get_args(hint) else []
+        return {"anyOf": inner + nothing} if len(inner + nothing) > 1 else inner[0]
+    if origin is tuple:
+        size = len(get_args(hint))
+        return {"type": "array", "items": _of(get_args(hint)[0]), "minItems": size, "maxItems": size}
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return {"type": "string", "enum": [one.value for one in hint]}
+    return {str: {"type": "string"}, int: {"type": "integer"}, bool: {"type": "boolean"}}.get(hint, {})
+
+
+def _fields(kind: type, *, required: tuple[str, ...] | None = None) -> Schema:
+    """The schema of a dataclass: what has no default is required."""
+    hints = get_type_hints(kind)
+    rows = fields(kind)
+    needed = [row.name for row in rows if row.default is MISSING] if required is None else list(required)
+    return _object({row.name: _of(hints[row.name]) for row in rows}, needed)
+
+
+def _object(properties: Schema, required: list[str]) -> Schema:
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _maybe(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _segments() -> Schema:
+    kinds = [
+        _object(
+            {"type": {"type": "string", "const": segment_map(example)["type"]}, "data": _fields(kind)},
+            ["type", "data"],
+        )
+        for kind, example in zip(_SEGMENTS, _EXAMPLES, strict=True)
+    ]
+    known = [kind["properties"]["type"]["const"] for kind in kinds]
+    # A later version may bring another kind: readers pass over what they do not know.
+    later = _object(
+        {"type": {"type": "string", "not": {"enum": known}}, "data": {"type": "object"}}, ["type", "data"]
+    )
+    return {"type": "array", "items": {"anyOf": [*kinds, later]}}
+
+
+def _place() -> Schema:
+    place = {"type": {"type": "string", "enum": list(MESSAGES)}, "id": {"type": "string"}}
+    party = _fields(Party, required=("id", "name", "identity"))
+    chat = _object(
+        {
+            **place,
+            "name": {"type": "string"},
+            "identity": _of(Identity),
+            "via": _object(place, ["type", "id"]),
+        },
+        ["type", "id", "name", "identity"],
+    )
+    return {"chat": _maybe(chat), "sender": _maybe(party)}
+
+
+def _message() -> Schema:
+    return _object(
+        {
+            "segments": _segments(),
+            "font": _maybe(_fields(Font)),
+            **_place(),
+            "message_id": {"type": "string"},
+            "upstream": {"type": "object"},
+            "raw": {},
+        },
+        ["segments", "font", "chat", "sender", "message_id", "upstream"],
+    )
+
+
+def _notice() -> Schema:
+    return _object(
+        {
+            **_place(),
+            "message_id": {"type": "string"},
+            "data": {"type": "object"},
+            "upstream": {"type": "object"},
+            "raw": {},
+        },
+        ["chat", "sender", "message_id", "data", "upstream"],
+    )
+
+
+def _session() -> Schema:
+    words = {"type": "string"}
+    time = {"type": "string", "pattern": f"^{TIME}$"}
+    change = _object({"reason": words, "detail": words, "nick": words}, ["reason", "detail", "nick"])
+    gap = _object({"since": time, "until": time, "reason": words}, ["since", "until", "reason"])
+    return {"anyOf": [change, gap]}
+
+
+def _request() -> Schema:
+    text = _object({"text": {"type": "string"}}, ["text"])
+    face = _object(
+        {"id": {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]+$"}]}}, ["id"]
+    )
+    kinds = [
+        _object({"type": {"type": "string", "const": "text"}, "data": text}, ["type", "data"]),
+        _object({"type": {"type": "string", "const": "face"}, "data": face}, ["type", "data"]),
+    ]
+    segments = {"type": "array", "items": {"anyOf": kinds}, "minItems": 1}
+    return _object({"segments": segments, "font": _maybe(_fields(Font))}, ["segments"])
+
+
+def _contact() -> Schema:
+    words = {"type": "string"}
+    time = {"type": "string", "pattern": f"^{TIME}$"}
+    known = {"id": words, "name": words, "identity": _of(Identity), "asof": time}
+    return _object(known | {"nick": words, "mark": words, "qq": words}, list(known))

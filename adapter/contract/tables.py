@@ -1,0 +1,243 @@
+"""The fields of every stream and hash: order, form and meaning. All else in this package comes from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from adapter.envelope import ANNOUNCED
+from adapter.events import CONTRACT_VERSION, ChatKind, Delivery, Priority, SessionState, Status
+
+Schema = dict[str, Any]
+
+NOTICES: Final = ("typing", "shake", "presence", "file", "group", "friend", "contacts", "other")
+MESSAGES: Final = tuple(kind.value for kind in ChatKind)
+SESSIONS: Final = (*(state.value for state in SessionState if state in ANNOUNCED), "gap")
+TYPES: Final = (
+    *(f"message.{kind}" for kind in MESSAGES),
+    *(f"notice.{kind}" for kind in NOTICES),
+    *(f"session.{kind}" for kind in SESSIONS),
+)
+CODES: Final[Mapping[Status, tuple[str, ...]]] = {
+    Status.SENT: ("ok",),
+    Status.UNKNOWN: ("upstream.maybe", "upstream.timeout", "upstream.lost", "crash"),
+    Status.FAILED: (
+        "upstream.denied",
+        "target.unknown",
+        "content.unsupported",
+        "session.rejected",
+        "rate.limited",
+    ),
+    Status.REJECTED: ("schema.invalid", "content.empty", "content.toolong"),
+    Status.EXPIRED: ("expired",),
+}
+COMMANDS: Final = ("login", "logout", "refresh", "pause", "resume")
+
+_NUMBER = r"(0|[1-9][0-9]{0,19})"
+ADDRESS: Final = (
+    rf"((friend|group|discuss):{_NUMBER}|temp:{_NUMBER}@(group|discuss):{_NUMBER})"  # as address.py reads it
+)
+TIME: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
+ENTRY: Final = r"[0-9]+-[0-9]+"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: its value is text of the form `schema`; of `binary` ones the body is described elsewhere."""
+
+    name: str
+    meaning: str
+    schema: Schema = field(default_factory=lambda: {"type": "string"})
+    required: bool = True
+    binary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A stream or a hash. `ordered`: the fields stand in this order, all of them."""
+
+    name: str
+    kind: str
+    what: str
+    fields: Sequence[Field]
+    ordered: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all fields."""
+        return tuple(one.name for one in self.fields)
+
+
+def _form(pattern: str, *, empty: bool = False) -> Schema:
+    return {"type": "string", "pattern": f"^({pattern})?$" if empty else f"^{pattern}$"}
+
+
+def _one_of(*values: str) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def _open(known: Sequence[str], pattern: str) -> Schema:
+    """Known values, and room for those of later versions."""
+    return {"type": "string", "anyOf": [{"enum": list(known)}, {"pattern": f"^{pattern}$"}]}
+
+
+_V = Field("v", "contract version", {"type": "string", "const": CONTRACT_VERSION})
+_TIME = Field("time", "RFC 3339, UTC, milliseconds", _form(TIME))
+_ACCOUNT = Field("account", "own QQ number; empty before the first login", _form("[0-9]+", empty=True))
+_EPOCH = Field("epoch", "generation of login and lease; rises by one", _form("[0-9]+"))
+_FLAG = _one_of("0", "1")
+
+INBOUND: Final = Table(
+    "inbound",
+    "stream",
+    "Events, one an entry: messages, notices, changes of the session. One consumer group an application.",
+    (
+        _V,
+        Field("id", "stable name of the upstream event: the same if it is published again", _form(r"\S+")),
+        Field("type", "what happened", _open(TYPES, r"[a-z]+\.[a-z_]+")),
+        Field("time", "upstream's time; the adapter's where upstream gives none", _form(TIME)),
+        _ACCOUNT,
+        _EPOCH,
+        Field("seq", "contiguous for the account: a hole means trimmed or lost", _form("[1-9][0-9]*")),
+        Field("chat", "address to answer, key for order; empty if none", _form(ADDRESS, empty=True)),
+        Field("sender", "stable id of the speaker; empty if none", _form("[0-9]+", empty=True)),
+        Field("self", "1: said by the own account, here or elsewhere; never answer it", _FLAG),
+        Field("text", "plain rendering: faces as [名称], pictures as [图片]"),
+        Field("body", "one msgpack map", binary=True),
+    ),
+    ordered=True,
+)
+OUTBOUND: Final = Table(
+    "outbound",
+    "stream",
+    "Requests, one an entry. `to` and `text` are enough. A FastStream frame in `__data__` is read as well.",
+    (
+        Field("to", "address, or reply:<event id>", _form(rf"({ADDRESS}|reply:\S+)")),
+        Field("text", "plain text; [名称] of a known face becomes that face", required=False),
+        Field("body", "instead of text: segments and font, msgpack or JSON", required=False, binary=True),
+        Field(
+            "id",
+            "idempotency key, advised <application>/<event id>; a repeat within 24 h is not sent again",
+            _form(r"[A-Za-z0-9._:/@-]{1,128}"),
+            required=False,
+        ),
+        Field(
+            "expires",
+            "RFC 3339, or seconds from the entry's time: not begun by then, not sent",
+            required=False,
+        ),
+        Field("cause", "id of the event that led here", required=False),
+        Field(
+            "delivery",
+            "what to do about an ambiguous attempt",
+            _one_of(*(kind.value for kind in Delivery)),
+            required=False,
+        ),
+        Field("priority", "who goes first", _one_of(*(kind.value for kind in Priority)), required=False),
+        Field(
+            "results",
+            "own stream for the result: <prefix>:results:<name>",
+            _form(r"\S+:results:[A-Za-z0-9._-]{1,64}"),
+            required=False,
+        ),
+    ),
+)
+RESULTS: Final = Table(
+    "results",
+    "stream",
+    "Exactly one result a request.",
+    (
+        _V,
+        Field("id", "the request's id", _form(r"[A-Za-z0-9._:/@-]{1,128}")),
+        Field("entry", "id of the entry of the outbound stream", _form(ENTRY)),
+        _TIME,
+        _ACCOUNT,
+        _EPOCH,
+        Field("to", "the address as far as it could be read"),
+        Field("status", "how it ended", _one_of(*(status.value for status in Status))),
+        Field(
+            "code", "why", _open([code for codes in CODES.values() for code in codes], r"[a-z]+(\.[a-z]+)*")
+        ),
+        Field("detail", "upstream's code and words, or what to change"),
+        Field("attempts", "how often it was tried", _form("[0-9]+")),
+        Field("parts", "messages that were sent, of how many", _form("[0-9]+/[0-9]+")),
+        Field("message_id", "upstream's number of the first message; empty if none"),
+        Field("replayed", "1: the answer to an earlier request of this id", _FLAG),
+    ),
+    ordered=True,
+)
+DEAD: Final = Table(
+    "dead",
+    "stream",
+    "Entries that could not be handled, with the reason and the original fields.",
+    (
+        _V,
+        _TIME,
+        Field("stream", "key of the stream it came from"),
+        Field("entry", "its id there", _form(ENTRY)),
+        Field("group", "the group that gave up"),
+        Field("consumer", "its consumer"),
+        Field("reason", "a code"),
+        Field("detail", "in words"),
+        Field("attempts", "how often it was tried", _form("[0-9]+")),
+        Field("fields", "msgpack map of the original fields, bytes kept", binary=True),
+    ),
+    ordered=True,
+)
+CONTROL: Final = Table(
+    "control",
+    "stream",
+    "Commands of the operator.",
+    (
+        Field("cmd", "what to do", _one_of(*COMMANDS)),
+        Field("by", "who says so, for the log", required=False),
+    ),
+)
+SESSION: Final = Table(
+    "session",
+    "stream",
+    "Changes of the session, with the QR code. A credential: only operators may read it.",
+    (
+        _V,
+        _TIME,
+        _ACCOUNT,
+        _EPOCH,
+        Field("state", "where the session stands", _one_of(*(state.value for state in SessionState))),
+        Field("reason", "a code or a word"),
+        Field("detail", "in words"),
+        Field("png", "of qr and captcha: the picture", required=False, binary=True),
+        Field("text", "of qr: what the code encodes; empty where it could not be read", required=False),
+        Field("expires", "of qr and captcha: when it ends", _form(TIME), required=False),
+    ),
+)
+STATUS: Final = Table(
+    "status",
+    "hash",
+    "Where the session stands, without secrets.",
+    (
+        SESSION.fields[4],
+        Field("reason", "a code or a word"),
+        _ACCOUNT,
+        Field("nick", "own name", required=False),
+        Field("since", "when this state began", _form(TIME)),
+        _EPOCH,
+        Field("holder", "the adapter that holds the connection"),
+        Field("inbound_seq", "number of the newest event", _form("[0-9]+")),
+        Field(
+            "outbound_pending",
+            "requests that wait; empty if unknown",
+            _form("[0-9]+", empty=True),
+            required=False,
+        ),
+        Field("last_event", "when upstream told something; empty if never", _form(TIME, empty=True)),
+        Field("last_poll", "when upstream last answered; empty if never", _form(TIME, empty=True)),
+        Field("paused", "1: sends are held", _FLAG),
+        Field("version", "of the adapter"),
+    ),
+)
+TABLES: Final = {table.name: table for table in (INBOUND, OUTBOUND, RESULTS, DEAD, CONTROL, SESSION, STATUS)}
+HASHES: Final = {
+    "friends": "Friends: field = stable id, value = one msgpack map.",
+    "groups": "Groups, likewise.",
+    "discusses": "Discussions, likewise.",
+    "members:{chat}": "Members of a group or discussion, likewise.",
+}
