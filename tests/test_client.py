@@ -1,7 +1,7 @@
 """Proof of adapter/smartqq/client.py, network.py and driver.py: SmartQQ as an upstream, over sockets."""
 
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from adapter.events import (
     SessionState,
     Status,
     Text,
+    UpstreamEvent,
     render,
 )
 from adapter.smartqq.client import Client
@@ -454,6 +455,69 @@ async def test_an_answer_that_has_begun_is_read_to_its_end_whatever_happens() ->
     assert found[0] is not None
     assert found[0].body == b'{"retcode":0,"result":[]}'
     assert client.jar.get("skey", "qq.com") == "@a"
+
+
+class Relay:
+    """Stands between client and simulator, and holds a poll's answer after its headers."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self._port = int(sim.url.rpartition(":")[2])
+        self.hold = False
+        self.begun, self.go_on = anyio.Event(), anyio.Event()
+
+    async def serve(self, client: anyio.abc.SocketStream) -> None:
+        upstream = await anyio.connect_tcp("127.0.0.1", self._port)
+        async with client, upstream, anyio.create_task_group() as group:
+            group.start_soon(self._forth, client, upstream)
+            await self._back(upstream, client)
+            group.cancel_scope.cancel()
+
+    async def _forth(self, client: anyio.abc.SocketStream, upstream: anyio.abc.SocketStream) -> None:
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            while True:
+                await upstream.send(await client.receive())
+        await upstream.aclose()
+
+    async def _back(self, upstream: anyio.abc.SocketStream, client: anyio.abc.SocketStream) -> None:
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            while True:
+                data = await upstream.receive()
+                if self.hold and b"poll_type" in data:
+                    head, gap, data = data.partition(b"\r\n\r\n")
+                    await client.send(head + gap)
+                    self.begun.set()
+                    await self.go_on.wait()
+                await client.send(data)
+
+
+async def test_a_batch_that_has_begun_to_arrive_is_yielded_by_a_cancelled_listener(tmp_path: Path) -> None:
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    got: list[UpstreamEvent] = []
+
+    async def listen(upstream: SmartQQ, scope: anyio.CancelScope) -> None:
+        with scope:
+            async with aclosing(upstream.events()) as events:
+                async for batch in events:
+                    got.extend(batch)
+
+    async with Simulator("e3") as sim, listener, anyio.create_task_group() as group:
+        relay, scope = Relay(sim), anyio.CancelScope()
+        group.start_soon(listener.serve, relay.serve)
+        async with SmartQQ(config(origin(listener), tmp_path), limits=FAST) as upstream:
+            group.start_soon(listen, upstream, scope)
+            await upstream.connected()
+            await sim.wait_poll()
+            relay.hold = True
+            sim.say("friend:10001", "in hand")
+            await relay.begun.wait()
+            await anyio.wait_all_tasks_blocked()
+            scope.cancel()
+            relay.go_on.set()
+            await wait_until(lambda: scope.cancelled_caught, "the end of the listener")
+        group.cancel_scope.cancel()
+    last = got[-1]
+    assert isinstance(last, Message)
+    assert render(last.segments) == "in hand"
 
 
 async def test_half_an_answer_is_an_error_that_says_so() -> None:

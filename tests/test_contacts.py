@@ -129,6 +129,11 @@ def test_numbers_by_name_are_never_guessed() -> None:
     assert numbered(mine, listed) == {"0": "1"}
 
 
+def test_a_name_that_is_one_s_mark_and_another_s_nick_is_nobody_s() -> None:
+    mine = [Contact("1", "x", nick="y", mark="x"), Contact("2", "y", nick="y"), Contact("3", "z", mark="z")]
+    assert numbered(mine, [("x", "10"), ("y", "20"), ("z", "30")]) == {"1": "10", "3": "30"}
+
+
 def test_qun_lists_are_read_with_categories_and_keys_missing() -> None:
     reply = {"ec": 0, "result": {"0": {"mems": [{"name": "A&#92;", "uin": 744}]}, "1": {"gname": "x"}}}
     assert list(qun_friends(reply)) == [("A\\", "744")]

@@ -89,7 +89,9 @@ def test_a_renewed_ptwebqq_changes_field_cookie_and_hash() -> None:
     assert kept.hash != before
 
 
-def test_forgetting_leaves_only_the_time_of_the_last_poll() -> None:
+def test_forgetting_leaves_the_time_of_the_last_poll_and_what_the_machine_is_known_by() -> None:
     kept = tokens()
+    kept.jar.put(Cookie("ptcz", "known", "qq.com"), NOW)
     kept.forget()
-    assert (kept.has_session, kept.has_login, len(kept.jar), kept.last_poll) == (False, False, 0, 1.5)
+    assert (kept.has_session, kept.has_login, kept.last_poll) == (False, False, 1.5)
+    assert kept.jar.header("https://s.web2.qq.com/", NOW) == "ptcz=known"

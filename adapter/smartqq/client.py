@@ -144,7 +144,7 @@ class Client:
         return Answer(
             response.status_code,
             body,
-            content_type=response.headers.get("content-type", ""),
+            content_type=response.headers.get("content-type", "").lower(),
             location=response.headers.get("location", ""),
         )
 

@@ -167,11 +167,22 @@ def qun_groups(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
 
 
 def numbered(contacts: Iterable[Contact], listed: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Momentary id to number, where a name stands exactly once on both sides. Never a guess."""
-    mine, theirs = list(contacts), [(name, qq) for name, qq in listed if name and qq]
-    here, there = Counter(contact.nick for contact in mine), Counter(name for name, _ in theirs)
-    known = {name: qq for name, qq in theirs if there[name] == 1}
-    return {c.id: known[c.nick] for c in mine if here[c.nick] == 1 and c.nick in known}
+    """Momentary id to number, where a name stands exactly once on both sides. Never a guess.
+
+    Their lists show marks for friends and names for groups: whoever has a name as mark or as nick
+    lays claim to it, and a name claimed twice is nobody's.
+    """
+    theirs = [(name, qq) for name, qq in listed if name and qq]
+    there = Counter(name for name, _ in theirs)
+    claims: dict[str, set[str]] = {}
+    for contact in contacts:
+        for name in (contact.nick, contact.mark):
+            claims.setdefault(name, set()).add(contact.id)
+    return {
+        next(iter(claims[name])): qq
+        for name, qq in theirs
+        if there[name] == 1 and len(claims.get(name, ())) == 1
+    }
 
 
 # --- all that is known -------------------------------------------------------------------------

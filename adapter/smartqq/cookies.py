@@ -82,13 +82,9 @@ class Jar:
         """The value under a name in whichever domain: eras differ in where they set it."""
         return next((c.value for c in self._cookies.values() if c.name == name and c.value), "")
 
-    def drop(self, *names: str) -> None:
-        """Forget these names in every domain."""
-        self._cookies = {key: cookie for key, cookie in self._cookies.items() if cookie.name not in names}
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._cookies.clear()
+    def keep(self, *names: str) -> None:
+        """Forget all but these names."""
+        self._cookies = {key: cookie for key, cookie in self._cookies.items() if cookie.name in names}
 
     def __len__(self) -> int:
         return len(self._cookies)

@@ -139,7 +139,8 @@ class Driver:
             await self._works.wishes.rest(pause)
         if self._works.wishes.leaving:
             return await self._leave()
-        if self._works.wishes.doubt and self.phase in SETTLED:
+        doubt, self._works.wishes.doubt = self._works.wishes.doubt, False
+        if doubt and self.phase in SETTLED:
             self._heal(Stage.RELINK)
         return await {
             Phase.TALK: self._converse,
@@ -173,7 +174,6 @@ class Driver:
         """Go on with the login until it has something to tell."""
         if self._said is None:
             return self._change(SessionChange(SessionState.STARTING))
-        self._works.wishes.doubt = False
         try:
             match await self._works.usher.next():
                 case SessionChange() as change:
@@ -223,7 +223,6 @@ class Driver:
     def _heal(self, begin: Stage) -> None:
         """Log in again from this stage on."""
         self._offline()
-        self._works.wishes.doubt = False
         self.phase = Phase.TALK
         self._works.usher.begin(begin)
 

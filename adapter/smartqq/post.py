@@ -49,6 +49,8 @@ class Post:
         """Send a part, or None if the session is doubted and nothing was sent."""
         if not self._tokens.psessionid:
             return None
+        if not to.id.isdecimal():
+            return Outcome(Status.FAILED, "upstream.denied", f"{to.id!r} is no id of SmartQQ's")
         signature = ""
         if to.kind is ChatKind.TEMP:
             permitted = await self._signature(to)
@@ -63,7 +65,8 @@ class Post:
             return broken(exc)
         done = outcome(answer)
         if done is None:
-            self._refusal = f"{code_of(load(answer), 'errCode', 'retcode')} {said(load(answer))}".strip()
+            reply = load(answer)
+            self._refusal = f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}".strip()
         return done
 
     async def _deliver(self, request: Request) -> Answer:

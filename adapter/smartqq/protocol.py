@@ -1,7 +1,7 @@
 """What all of SmartQQ's HTTP calls share: requests, answers, tolerant JSON, return codes and hashes.
 
 Pure: what is asked is a `Request`, what came is an `Answer`; client.py alone carries them.
-Numbers in brackets in this package are sections of the protocol notes the README points to.
+Numbers in brackets, in this package, are sections of the notes on SmartQQ it was written from.
 """
 
 import html

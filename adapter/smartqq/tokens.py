@@ -11,6 +11,9 @@ FORMAT: Final = 1
 HOME: Final = "qq.com"
 APIS: Final = "web2.qq.com"
 
+DEVICE: Final = ("ptcz", "RK", "pgv_pvi", "pgv_info")
+"""Cookies by which upstream knows a machine again: a stranger's logins are looked at more closely."""
+
 _TEXTS: Final = ("account", "nick", "ptwebqq", "vfwebqq", "psessionid")
 
 
@@ -53,8 +56,8 @@ class Tokens:
         self.jar.put(Cookie("ptwebqq", ptwebqq, HOME), now)
 
     def forget(self) -> None:
-        """Back to nothing, as before the first login. The clock of the last poll stays."""
-        self.jar.clear()
+        """As before the first login, but for the time of the last poll and what this machine is known by."""
+        self.jar.keep(*DEVICE)
         self.account = self.nick = self.ptwebqq = self.vfwebqq = self.psessionid = ""
 
     def dump(self) -> Mapping[str, object]:

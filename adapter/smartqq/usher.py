@@ -53,6 +53,8 @@ class Usher:
                 return arrival
             match step:
                 case SessionChange():
+                    if step.state is SessionState.CAPTCHA:
+                        self._wishes.blank()
                     return _legible(step)
                 case Wait(seconds):
                     reply = await self._wishes.rest(seconds)

@@ -59,10 +59,13 @@ class Wishes:
 
     async def typed(self, seconds: float) -> str | None:
         """What was typed; None if nobody did in time or something else is wanted."""
-        self._text = None
         await self._until(seconds, lambda: self._text is not None or self.urgent)
         self._entering = False
         return self._text
+
+    def blank(self) -> None:
+        """There is something new to read: what was typed before does not belong to it."""
+        self._text = None
 
     async def _until(self, seconds: float | None, true: Callable[[], bool]) -> None:
         with anyio.move_on_after(math.inf if seconds is None else seconds):
