@@ -14,7 +14,7 @@ import anyio
 
 from adapter.bus import embedded
 from adapter.bus.connect import shown
-from adapter.bus.journal import Journal
+from adapter.bus.journal import Journal, hand_over
 from adapter.bus.lease import Lease, held
 from adapter.bus.retention import Retention
 from adapter.bus.spool import Spool
@@ -74,8 +74,10 @@ async def _term(config: Config, bus: Bus, spool: Spool, stop: anyio.Event) -> No
     lease = Lease(bus, holder, config.lease, time.monotonic)
     told = False
 
-    def waiting(seconds: float) -> None:
+    async def waiting(seconds: float) -> None:
         nonlocal told
+        with suppress(BusUnavailable):
+            await hand_over(bus, spool)
         if not told:
             log.info("another adapter holds the connection: standing by (its lease ends in %.1f s)", seconds)
             told = True

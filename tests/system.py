@@ -127,7 +127,7 @@ async def system(
     bus: Bus, redis_url: str, folder: Path, profile: str = "e3", **options: Any
 ) -> AsyncIterator[System]:
     """A system whose programs are ended in the end, whatever happens."""
-    options = {"poll_seconds": 5.0} | options
+    options = {"poll_seconds": 5.0, "scan_after": 0} | options
     async with Simulator(profile, auto_scan=True, **options) as sim:
         settings = {
             "REDIS_URL": redis_url,

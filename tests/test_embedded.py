@@ -83,3 +83,22 @@ async def test_a_server_that_is_away_is_told_as_such() -> None:
     with pytest.raises(BusUnavailable), translated():
         await client.ping()
     await client.aclose()
+
+
+async def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path) -> None:
+    async with served(tmp_path, free_port()) as url:
+        client = connect(url)
+        await client.xadd("s", {"a": "b"})
+        pid = (await client.info("server"))["process_id"]
+        os.kill(pid, signal.SIGKILL)
+
+        async def back() -> bool:
+            try:
+                with translated():
+                    return bool((await client.info("server"))["process_id"] != pid)
+            except BusUnavailable:
+                return False
+
+        await wait_until(back, "another server answers")
+        assert await client.xlen("s") == 1
+        await client.aclose()

@@ -7,11 +7,12 @@ import anyio
 import pytest
 
 from adapter.bus.embedded import free_port, served
-from adapter.bus.journal import Journal
+from adapter.bus.journal import Journal, hand_over
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
 from adapter.envelope import Draft
+from adapter.errors import Fenced
 from tests.helpers import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -148,3 +149,23 @@ async def test_after_a_kill_the_next_process_publishes_what_was_on_disk(bus: Bus
         await later.lease.acquire()
         await later.journal.publish()
         assert await later.texts() == ["0", "1"]
+
+
+async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_successor(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
+        old, new = Desk(bus, first), Desk(bus, second)
+        await old.lease.acquire()
+        await bus.client.delete(bus.keys("lease"))
+        new.lease = Lease(bus, "b", 30.0, time.monotonic)
+        new.journal = Journal(bus, new.lease, second, lambda *_: None)
+        await new.lease.acquire()
+        with pytest.raises(Fenced):
+            await old.journal.add("1", [draft(1)])
+        await new.journal.add("1", [draft(2)])
+        await hand_over(bus, first)
+        await hand_over(bus, first)
+        await new.journal.collect()
+        assert await new.texts() == ["2", "1"]
+        assert first.waiting == 0

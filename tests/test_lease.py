@@ -16,6 +16,10 @@ def lease(bus: Bus, holder: str, seconds: float = 30.0) -> Lease:
     return Lease(bus, holder, seconds, time.monotonic)
 
 
+async def nothing(_: float) -> None:
+    """Whoever waits is told so; these tests do not care."""
+
+
 async def test_one_holds_and_the_other_is_told_how_long(bus: Bus) -> None:
     a, b = lease(bus, "a"), lease(bus, "b")
     assert await a.acquire() == 0
@@ -37,7 +41,7 @@ async def test_the_epoch_rises_by_one_at_each_login(bus: Bus) -> None:
 async def test_a_holder_that_slept_too_long_is_fenced(bus: Bus) -> None:
     a, b = lease(bus, "a", 0.05), lease(bus, "b")
     await a.acquire()
-    async with held(b, anyio.Event(), lambda _: None) as mine:
+    async with held(b, anyio.Event(), nothing) as mine:
         assert mine
         assert not a.valid()
         with pytest.raises(Fenced):
@@ -48,7 +52,7 @@ async def test_a_holder_that_slept_too_long_is_fenced(bus: Bus) -> None:
 
 async def test_a_lease_is_renewed_for_as_long_as_it_is_kept(bus: Bus) -> None:
     a, stop = lease(bus, "a", 0.3), anyio.Event()
-    async with held(a, stop, lambda _: None), anyio.create_task_group() as tasks:
+    async with held(a, stop, nothing), anyio.create_task_group() as tasks:
         tasks.start_soon(a.keep, stop)
         with anyio.move_on_after(0.9):
             # Longer than the lease by itself: another one asks all the while.
@@ -83,7 +87,7 @@ async def test_waiting_ends_with_a_stop(bus: Bus) -> None:
     await a.acquire()
     asked: list[float] = []
 
-    def waiting(seconds: float) -> None:
+    async def waiting(seconds: float) -> None:
         asked.append(seconds)
         stop.set()
 

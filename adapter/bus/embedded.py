@@ -2,7 +2,9 @@
 
 import ctypes
 import fcntl
+import logging
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,12 +18,16 @@ import anyio
 
 from adapter.bus.connect import connect, translated
 from adapter.errors import BusRefused, BusUnavailable
+from adapter.upstream import backoff
+
+log = logging.getLogger(__name__)
 
 # Loading a large append-only file takes time; a server that will not start ends at once.
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 10.0
 PROBE_TIMEOUT = 2.0
 POLL = 0.02
+GUARD = 0.2
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -88,13 +94,43 @@ async def served(folder: Path, port: int) -> AsyncIterator[str]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             raise BusRefused(f"another server runs on the data in {folder}") from exc
-        process = _launch(folder, port)
+        server = _Server(folder, port)
         try:
-            await _answering(process, port, folder / "server.log")
-            yield f"redis://127.0.0.1:{port}"
+            await server.start()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(server.guard)
+                yield f"redis://127.0.0.1:{port}"
+                tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await _end(process)
+                await server.end()
+
+
+class _Server:
+    """The process, started again should it end by itself."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        self._process = _launch(self._folder, self._port)
+        await _answering(self._process, self._port, self._folder / "server.log")
+
+    async def guard(self) -> None:
+        """Whoever kills the server shall not have killed the bus: its data is on disk."""
+        delays = backoff(random.random, first=0.1, most=10.0)
+        while True:
+            while self._process is not None and self._process.poll() is None:  # noqa: ASYNC110 – see _end
+                await anyio.sleep(GUARD)
+            log.error("the embedded server ended by itself: starting it again")
+            await anyio.sleep(next(delays))
+            await self.start()
+
+    async def end(self) -> None:
+        if self._process is not None:
+            await _end(self._process)
 
 
 def _launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":

@@ -20,6 +20,14 @@ log = logging.getLogger(__name__)
 # How often an idle adapter asks whether Redis still has what it confirmed.
 LOOK_EVERY = 5.0
 RETRY_MOST = 2.0
+LATE = "ids:late"
+
+
+async def hand_over(bus: Bus, spool: Spool) -> None:
+    """Give what waits on this disk to the present holder: this process may not publish it any more."""
+    while (payload := spool.peek()) is not None:
+        await bus.push(bus.keys(LATE), payload)
+        spool.advance()
 
 
 class Journal:
@@ -82,10 +90,19 @@ class Journal:
             try:
                 await self._look()
                 await self.publish()
+                await self.collect()
             except BusUnavailable as exc:
                 self._gone(exc)
                 await self._return(stop)
             await self._wakeup.wait(LOOK_EVERY)
+
+    async def collect(self) -> None:
+        """Publish what a former holder still had: it was paused, and upstream had told it something."""
+        key = self._bus.keys(LATE)
+        while (payload := await self._bus.first(key)) is not None:
+            self._spool.write(payload)
+            await self.publish()
+            await self._bus.shift(key)
 
     def wake(self) -> None:
         """Let `keep` notice that it was stopped."""

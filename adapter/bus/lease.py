@@ -1,7 +1,7 @@
 """One holder of the connection, with an epoch that rises by one: acquire, keep, raise, release."""
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -85,7 +85,9 @@ class Lease:
 
 
 @asynccontextmanager
-async def held(lease: Lease, stop: anyio.Event, waiting: Callable[[float], None]) -> AsyncIterator[bool]:
+async def held(
+    lease: Lease, stop: anyio.Event, waiting: Callable[[float], Awaitable[None]]
+) -> AsyncIterator[bool]:
     """Wait for the lease, hold it, release it. Yields whether it is held: False where `stop` came first.
 
     `waiting` is told the seconds that the other holder has left, each time it is asked.
@@ -96,7 +98,7 @@ async def held(lease: Lease, stop: anyio.Event, waiting: Callable[[float], None]
         left = await lease.acquire()
         if owned := left == 0:
             break
-        waiting(left)
+        await waiting(left)
         with anyio.move_on_after(min(left, next(delays))):
             await stop.wait()
     try:

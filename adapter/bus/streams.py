@@ -178,6 +178,22 @@ class Bus:
         with translated():
             await self.client.xack(self.keys(stream), GROUP, *entries)
 
+    async def push(self, key: str, value: bytes) -> None:
+        """Put a value at the end of a list."""
+        with translated():
+            await self.client.rpush(key, value)
+
+    async def first(self, key: str) -> bytes | None:
+        """The first value of a list, which stays there."""
+        with translated():
+            value: Any = await self.client.lindex(key, 0)
+        return None if value is None else bytes(value)
+
+    async def shift(self, key: str) -> None:
+        """Take the first value off a list."""
+        with translated():
+            await self.client.lpop(key)
+
     async def outbound_pending(self) -> int:
         """How many requests wait or are being sent; -1 where the server cannot tell."""
         with translated():

@@ -51,6 +51,7 @@ class Options:
 
     # Login and session
     auto_scan: bool = False  # a waiting code answers 66, 67, 0 without anybody scanning
+    scan_after: int = 2  # the question to which auto_scan answers 67; with 0 the first one is answered 0
     qr_seconds: float = 150.0  # life of a code
     need_ptqrtoken: bool = True
     need_p_skey: bool = True  # the API hosts want p_skey; otherwise skey will do

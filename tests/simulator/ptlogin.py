@@ -11,9 +11,6 @@ from .tokens import hash33
 
 WAITING, SCANNED, EXPIRED, REFUSED, SUCCESS = 66, 67, 65, 68, 0
 
-# How often a code is asked about before somebody scans, and before they confirm, with auto_scan.
-_SCANNED_AT, _CONFIRMED_AT = 2, 3
-
 _TEXTS = {
     WAITING: "二维码未失效。({number})",
     SCANNED: "二维码认证中。({number})",
@@ -75,17 +72,17 @@ def poll(net: Network, call: Call) -> Reply:
         return callback(net, EXPIRED)
     code.polls += 1
     if net.options.auto_scan:
-        _scan_by_itself(code)
+        _scan_by_itself(code, net.options.scan_after)
     net.journal.changed.beat()
     if code.state is not QrState.CONFIRMED:
         return callback(net, _CODES[code.state])
     return _success(net, code)
 
 
-def _scan_by_itself(code: QrCode) -> None:
-    if code.state is QrState.WAITING and code.polls >= _SCANNED_AT:
+def _scan_by_itself(code: QrCode, after: int) -> None:
+    if code.state is QrState.WAITING and code.polls >= after:
         code.state = QrState.SCANNED
-    elif code.state is QrState.SCANNED and code.polls >= _CONFIRMED_AT:
+    if code.state is QrState.SCANNED and code.polls > after:
         code.state = QrState.CONFIRMED
 
 
