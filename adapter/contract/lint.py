@@ -169,7 +169,7 @@ class Linter:
             if self._said[stream] == MOST + 1:
                 self.found.append(f"{stream}: and more of the kind")
             elif self._said[stream] <= MOST:
-                self.found.append(" ".join(filter(None, (f"{stream}", f"{entry}:", sentence))))
+                self.found.append(f"{stream} {entry}".rstrip() + f": {sentence}")
 
     def _note(self, stream: str, entry: str, sentence: str) -> None:
         if len(self.notes) < MOST:

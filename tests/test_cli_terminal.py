@@ -1,0 +1,126 @@
+"""Proof of adapter/ops/terminal.py and words.py: columns, harmless text, times and lengths."""
+
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.ops.terminal import Paint, as_json, clip, harmless, pad, plain, table, width
+from adapter.ops.words import ago, entry_time, length, moment, span, start_id
+
+HOSTILE = "\x1b[31m\x07\x9b2J\u202e\u2066\u200f\u2028\x00\ud800\U000e0041"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("hello", 5),
+        ("你好", 4),
+        ("😀", 2),
+        ("👨‍👩‍👧", 2),
+        ("👍🏽", 2),
+        ("🇨🇳", 2),
+        ("❤️", 2),
+        ("❤", 1),
+        ("é", 1),
+        ("e\u0301", 1),
+        ("ｱ", 1),
+        ("Ａ", 2),
+        ("", 0),
+    ],
+)
+def test_the_width_of_chinese_and_emoji_is_that_of_a_terminal(text: str, columns: int) -> None:
+    assert width(text) == columns
+
+
+def test_columns_line_up_whatever_stands_in_them() -> None:
+    lines = table([["小王", "x"], ["邻居们🏠", "y"], ["Tom", "z"]])
+    assert [width(line[:-1]) for line in lines] == [width("邻居们🏠") + 2] * 3
+    assert table([["1"], ["200"]], right=frozenset({0})) == ["  1", "200"]
+    assert table([]) == []
+
+
+@given(st.text(), st.integers(1, 20))
+def test_a_clipped_text_is_never_wider_than_asked(text: str, columns: int) -> None:
+    clean = harmless(text)
+    cut = clip(clean, columns)
+    assert width(cut) <= columns
+    assert cut == clean or cut.endswith("…")
+    assert width(pad(cut, columns)) == columns
+
+
+def orders(text: str) -> list[str]:
+    return [
+        char
+        for char in text
+        if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char != "\u200d"
+    ]
+
+
+def test_nothing_in_a_text_can_give_orders_to_the_terminal() -> None:
+    shown = harmless(f"a{HOSTILE}b\r\nc\td")
+    assert orders(shown) == []
+    assert shown.startswith("a␛[31m␇<U+009B>2J<U+202E>")
+    assert shown.endswith("b⏎c d")
+
+
+@given(st.text())
+def test_no_text_at_all_can(text: str) -> None:
+    assert orders(harmless(text)) == []
+    line = as_json({"text": text})
+    assert orders(line) == []
+    assert json.loads(line) == {"text": text}
+
+
+def test_json_shows_bytes_as_hexadecimal() -> None:
+    assert as_json({"raw": b"\xff"}) == '{"raw": "ff"}'
+
+
+def test_colour_is_there_only_when_it_is_wanted() -> None:
+    assert Paint(colour=False)("x", "red") == "x"
+    assert plain(Paint(colour=True)("x", "red")) == "x" != Paint(colour=True)("x", "red")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-1, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (11_520, "3 h 12 min"),
+        (180_000, "2 d 2 h"),
+    ],
+)
+def test_lengths_of_time_are_told_with_two_units_at_most(seconds: float, words: str) -> None:
+    assert span(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("1445653507123-4", "1445653507123-4"),
+        ("0", "0-0"),
+        ("1445653507123", "1445653507122-18446744073709551615"),
+        ("2015-10-24T02:25:07.123Z", "1445653507122-18446744073709551615"),
+        ("2015-10-24T10:25:07.123+08:00", "1445653507122-18446744073709551615"),
+        ("10m", "1399999-18446744073709551615"),
+        ("90", "1909999-18446744073709551615"),
+        ("yesterday", None),
+        ("2015-10-24T02:25:07", None),
+        ("-1", None),
+    ],
+)
+def test_a_start_is_an_id_a_time_or_so_long_ago(text: str, start: str | None) -> None:
+    assert start_id(text, 2000.0) == start
+
+
+def test_times_of_the_bus() -> None:
+    assert moment("1970-01-01T00:00:01.500Z") == 1.5
+    assert moment("") is None
+    assert ago("1970-01-01T00:00:01.000Z", 61.0) == "1 min ago"
+    assert ago("", 61.0) == "never"
+    assert entry_time("1500-3") == 1.5
+    assert (length("2h"), length("x")) == (7200, None)
