@@ -7,6 +7,7 @@ from enum import StrEnum
 class Step(StrEnum):
     """What has just been done."""
 
+    ARRIVED = "arrived"  # an answer to a poll has begun to come: upstream will not give it again
     RECEIVED = "received"  # a batch is in memory only: the one window that SmartQQ leaves
     SPOOLED = "spooled"
     APPENDED = "appended"

@@ -18,6 +18,7 @@ from adapter.errors import TransportError
 from adapter.smartqq.cookies import Jar
 from adapter.smartqq.limits import BODY_BYTES, Limits
 from adapter.smartqq.protocol import Answer, Request, TransportTimeoutError
+from adapter.steps import Step, reach
 
 # httpx logs every address at INFO, tokens included; httpcore does at DEBUG.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -97,6 +98,7 @@ class Client:
                     self._parked = None
             if waiting.cancelled_caught:
                 return None
+            reach(Step.ARRIVED)
             with anyio.fail_after(self._limits.body, shield=True):
                 return await self._read(request, response)
 

@@ -1,0 +1,132 @@
+"""The stage of the chaos run: a server, a simulated QQ, two adapters and three workers, all real processes."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from adapter.bus.connect import connect, translated
+from adapter.bus.embedded import free_port, served
+from adapter.errors import BusUnavailable
+from tests.chaos.watched import windows
+from tests.helpers import clean_environment
+from tests.simulator import Simulator
+
+LEASE = 1.5
+
+
+@dataclass
+class Role:
+    """A process that is replaced when it is killed."""
+
+    name: str
+    line: tuple[str, ...]
+    settings: dict[str, str]
+    log: Path
+    watch: Path | None = None
+    process: "subprocess.Popen[bytes] | None" = None
+    in_window: int = 0
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *self.line],
+                env=clean_environment(**self.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def end(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+        await anyio.to_thread.run_sync(self.process.wait)
+        if number is signal.SIGKILL and self.watch is not None:
+            self.in_window += windows(self.watch)[0]
+
+
+@dataclass
+class Stage:
+    """Everybody who plays."""
+
+    sim: Simulator
+    url: str
+    folder: Path
+    lease: float = LEASE
+    adapters: list[Role] = field(default_factory=list)
+    workers: list[Role] = field(default_factory=list)
+    restarts: int = 0
+
+    async def replace(self, role: Role, number: signal.Signals) -> None:
+        """End a process and put a new one in its place."""
+        await role.end(number)
+        self.restarts += 1
+        role.start()
+
+    async def server_pid(self) -> int:
+        """The process id of Redis, once it serves."""
+        while True:
+            client = connect(self.url)
+            try:
+                with translated():
+                    return int((await client.info("server"))["process_id"])
+            except BusUnavailable:
+                await anyio.sleep(0.05)
+            finally:
+                await client.aclose()
+
+    def windows(self) -> list[float]:
+        """How long messages were in memory only."""
+        return sorted(v for role in self.adapters if role.watch for v in windows(role.watch)[1])
+
+    def log(self) -> str:
+        return "\n".join(
+            f"--- {role.name}\n{role.log.read_text(encoding='utf-8', errors='replace')[-4000:]}"
+            for role in (*self.adapters, *self.workers)
+        )
+
+
+@asynccontextmanager
+async def staged(folder: Path, adapters: int = 2, workers: int = 3) -> AsyncIterator[Stage]:
+    """Set the stage; everybody goes home in the end."""
+    options: dict[str, Any] = {"auto_scan": True, "scan_after": 0, "poll_seconds": 2.0}
+    async with served(folder / "redis", free_port()) as url, Simulator("e3", **options) as sim:
+        stage = Stage(sim, url, folder)
+        settings = {
+            "REDIS_URL": url,
+            "QQBUS_SMARTQQ_URL": sim.url,
+            "QQBUS_SEND_INTERVAL": "0",
+            "QQBUS_HTTP": "off",
+            "QQBUS_LEASE": str(LEASE),
+        }
+        for number in range(adapters):
+            watch = folder / f"window-{number}"
+            own = settings | {"QQBUS_STATE_DIR": str(folder / f"state-{number}")}
+            line = ("-m", "tests.chaos.watched", str(watch), "run")
+            stage.adapters.append(
+                Role(f"adapter {number}", line, own, folder / f"adapter-{number}.log", watch)
+            )
+        for number in range(workers):
+            line = ("-m", "tests.chaos.worker")
+            stage.workers.append(Role(f"worker {number}", line, settings, folder / f"worker-{number}.log"))
+        try:
+            for role in (*stage.adapters, *stage.workers):
+                role.start()
+            yield stage
+        finally:
+            for role in (*stage.adapters, *stage.workers):
+                if role.process is not None and role.process.poll() is None:
+                    role.process.send_signal(signal.SIGCONT)
+                    role.process.kill()
+                    role.process.wait()

@@ -1,0 +1,20 @@
+"""The worker of the chaos run: answers every message once, with a name for the answer that can be checked."""
+
+from adapter import Delivery
+from consumers.worker import Event, Plan, Worker
+
+worker = Worker("chaos", plan=Plan(claim_after=2.0))
+
+
+@worker.on("message")
+async def answer(event: Event) -> None:
+    """Half of the answers may be repeated when it is unclear whether they arrived."""
+    number = event.text.removeprefix("m")
+    delivery = "at-least-once" if number.isdecimal() and int(number) % 2 else "at-most-once"
+    await worker.send(
+        event.chat, f"r{number}", id=f"chaos/{event.id}", cause=event.id, delivery=Delivery(delivery)
+    )
+
+
+if __name__ == "__main__":
+    worker.main()
