@@ -132,6 +132,7 @@ def test_numbers_by_name_are_never_guessed() -> None:
 def test_a_name_that_is_one_s_mark_and_another_s_nick_is_nobody_s() -> None:
     mine = [Contact("1", "x", nick="y", mark="x"), Contact("2", "y", nick="y"), Contact("3", "z", mark="z")]
     assert numbered(mine, [("x", "10"), ("y", "20"), ("z", "30")]) == {"1": "10", "3": "30"}
+    assert numbered(mine[:1], [("x", "10"), ("y", "20")]) == {}
 
 
 def test_qun_lists_are_read_with_categories_and_keys_missing() -> None:

@@ -178,11 +178,11 @@ def numbered(contacts: Iterable[Contact], listed: Iterable[tuple[str, str]]) -> 
     for contact in contacts:
         for name in (contact.nick, contact.mark):
             claims.setdefault(name, set()).add(contact.id)
-    return {
-        next(iter(claims[name])): qq
-        for name, qq in theirs
-        if there[name] == 1 and len(claims.get(name, ())) == 1
-    }
+    found: dict[str, set[str]] = {}
+    for name, qq in theirs:
+        if there[name] == 1 and len(claims.get(name, ())) == 1:
+            found.setdefault(next(iter(claims[name])), set()).add(qq)
+    return {uin: next(iter(numbers)) for uin, numbers in found.items() if len(numbers) == 1}
 
 
 # --- all that is known -------------------------------------------------------------------------

@@ -118,14 +118,18 @@ class Driver:
         """Whether the session works, if need be after it has been opened again."""
         if await self._answers() is True:
             return True
-        if self.phase in SETTLED:
-            self._offline()
-            self._works.wishes.suspect()
-            self._works.client.cut()
+        self.suspect()
         with anyio.move_on_after(self._works.limits.heal):
             await self.connected()
             return True
         return False
+
+    def suspect(self) -> None:
+        """Open the session again, whatever it looks like."""
+        if self.phase in SETTLED:
+            self._offline()
+            self._works.wishes.suspect()
+            self._works.client.cut()
 
     # --- steps ---
 

@@ -142,6 +142,14 @@ class SmartQQ:
         """What a person read in the picture of a `captcha`."""
         self._works.wishes.type(text)
 
+    async def probe(self) -> bool:
+        """Whether upstream knows this session; one that is lost is mended before this returns."""
+        return await self._driver.mended()
+
+    async def relink(self) -> None:
+        """Open the session again, though it looks well."""
+        self._driver.suspect()
+
     async def refresh(self) -> None:
         """Load all contacts again; they arrive after the poll that is out."""
         if not self._driver.ready:
