@@ -26,6 +26,10 @@ from adapter.envelope import Origin, session_draft
 from adapter.errors import BusUnavailable, Fenced
 from adapter.events import Gap, SessionChange, SessionState
 from adapter.inbound import Inbound
+from adapter.ops import page
+from adapter.ops.alarm import Bell
+from adapter.ops.metrics import Metrics, Reading
+from adapter.ops.sentry import Sentry
 from adapter.ops.status import Watch
 from adapter.outbound import Outbound
 from adapter.pacing import Pacer
@@ -61,14 +65,16 @@ async def run(config: Config, stop: anyio.Event) -> None:
         spool = rooms.enter_context(Spool(config.state_dir / "spool"))
         if spool.damaged:
             log.error("the spool was damaged: what could not be read is lost")
+        metrics = Metrics(version("qqbus"))
+        await rooms.enter_async_context(page.served(config, url, metrics))
         while not stop.is_set():
             try:
-                await _term(config, bus, spool, stop)
+                await _term(config, bus, spool, metrics, stop)
             except* Fenced as group:
                 log.warning("%s: standing by", group.exceptions[0])
 
 
-async def _term(config: Config, bus: Bus, spool: Spool, stop: anyio.Event) -> None:
+async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: anyio.Event) -> None:
     """One term of office: from waiting for the lease to losing or releasing it."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(bus, holder, config.lease, time.monotonic)
@@ -86,21 +92,29 @@ async def _term(config: Config, bus: Bus, spool: Spool, stop: anyio.Event) -> No
         if mine:
             directory = await load(bus, time.time())
             async with SmartQQ(config) as upstream:
-                await _Office(config, bus, spool, lease, directory, upstream).run(stop)
+                await _Office(config, bus, spool, lease, metrics, directory, upstream).run(stop)
 
 
 class _Office:
     """All that works together while the lease is held."""
 
     def __init__(
-        self, config: Config, bus: Bus, spool: Spool, lease: Lease, directory: Directory, upstream: SmartQQ
+        self,
+        config: Config,
+        bus: Bus,
+        spool: Spool,
+        lease: Lease,
+        metrics: Metrics,
+        directory: Directory,
+        upstream: SmartQQ,
     ) -> None:
         self._lease = lease
         self._spool = spool
         self._bus = bus
+        self._metrics = metrics
         self.journal = Journal(bus, lease, spool, self._lost)
         self.watch = Watch(bus, lease, self.journal, version("qqbus"), time.time)
-        self.settling = Settling(bus, lease, lambda: self.watch.account, time.time, lambda _: None)
+        self.settling = Settling(bus, lease, lambda: self.watch.account, time.time, metrics.ended)
         pacer = Pacer(config.send_interval, config.chat_interval)
         self.outbound = Outbound(
             bus,
@@ -121,11 +135,30 @@ class _Office:
             lease,
             self.watch,
             pacer,
+            metrics,
             wall=time.time,
             raw=config.raw,
         )
         self.retention = Retention(bus, lease, self._alarm, self._tell, time.time)
         self.control = Control(bus, upstream, self.outbound, self.watch, self.retention, time.time)
+
+        bell = Bell(config.alarm_command, config.alarm_url)
+        habits = config.state_dir / "habits.json"
+        self.sentry = Sentry(
+            metrics, bell, habits, probe=upstream.probe, relink=upstream.relink, wall=time.time
+        )
+
+    def _reading(self) -> Reading:
+        return Reading(
+            state=self.watch.state,
+            reason=self.watch.reason,
+            account=self.watch.account,
+            leased=self._lease.valid(),
+            epoch=self._lease.fence.epoch,
+            paused=self.outbound.paused,
+            spool_bytes=self._spool.unsent_bytes(),
+            bus_away=self.journal.away,
+        )
 
     def _lost(self, account: str, events: int) -> None:
         self._alarm(f"Redis lost {events} events of {account} that are not kept any more: seq has a hole")
@@ -138,6 +171,13 @@ class _Office:
         await self.journal.add(self.watch.account, [session_draft(gap, origin)])
 
     async def run(self, stop: anyio.Event) -> None:
+        self._metrics.reading = self._reading
+        try:
+            await self._run(stop)
+        finally:
+            self._metrics.closed()
+
+    async def _run(self, stop: anyio.Event) -> None:
         if (await self._bus.hash(self._bus.keys("status"))).get("paused") == b"1":
             self.control.hold(paused=True)
         for stream in ("outbound", "control"):
@@ -148,6 +188,7 @@ class _Office:
             keepers.start_soon(self.journal.keep, ended)
             keepers.start_soon(self.watch.keep, ended)
             keepers.start_soon(self.retention.keep, ended)
+            keepers.start_soon(self.sentry.keep, ended)
             async with anyio.create_task_group() as corridors:
                 receiving = anyio.CancelScope()
                 corridors.start_soon(self._receive, receiving)
@@ -166,6 +207,7 @@ class _Office:
             self.journal.wake()
             self.watch.wake()
             self.retention.wake()
+            self.sentry.wake()
 
     async def _receive(self, scope: anyio.CancelScope) -> None:
         with scope:

@@ -29,6 +29,9 @@ class Config:
     chat_interval: float
     lease: float
     http: tuple[str, int] | None
+    http_token: str = field(repr=False)
+    alarm_command: str
+    alarm_url: str = field(repr=False)
     raw: bool
     log: str
     log_level: str
@@ -59,6 +62,9 @@ class Config:
             chat_interval=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
             lease=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
             http=_http(env),
+            http_token=_text(env, "QQBUS_HTTP_TOKEN", ""),
+            alarm_command=_text(env, "QQBUS_ALARM_COMMAND", ""),
+            alarm_url=_alarm_url(env),
             raw=_choice(env, "QQBUS_RAW", "0", ("0", "1")) == "1",
             log=_choice(env, "QQBUS_LOG", "text", ("text", "json")),
             log_level=_choice(env, "QQBUS_LOG_LEVEL", "INFO", LOG_LEVELS, fold=str.upper),
@@ -157,6 +163,15 @@ def _http(env: Mapping[str, str]) -> tuple[str, int] | None:
             f"{name} is not an address: give host:port (PORT: the port alone), or QQBUS_HTTP=off"
         )
     return host.strip("[]"), int(port)
+
+
+def _alarm_url(env: Mapping[str, str]) -> str:
+    url = _text(env, "QQBUS_ALARM_URL", "")
+    parts = urlsplit(url)
+    if url and not (parts.scheme in {"http", "https"} and parts.hostname):
+        # It may hold a secret: it is not repeated.
+        raise ConfigError("QQBUS_ALARM_URL is not an address: give http://… or https://…")
+    return url
 
 
 def _password(env: Mapping[str, str]) -> str:

@@ -78,6 +78,8 @@ class Control:
                 await self._upstream.logout()
             case "refresh":
                 await self._upstream.refresh()
+            case "captcha":
+                await self._upstream.answer(fields.get(b"text", b"").decode("utf-8", "replace").strip())
             case "pause" | "resume":
                 self.hold(paused=command == "pause")
             case "lapse" | "restore":

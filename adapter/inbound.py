@@ -12,6 +12,7 @@ from adapter.directory import Directory
 from adapter.envelope import ANNOUNCED, Draft, Origin, message_draft, notice_draft, session_draft
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Batch, ContactList, Gap, Message, Notice, SessionChange, SessionState
+from adapter.ops.metrics import Metrics
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
 from adapter.registry import Registry
@@ -36,6 +37,7 @@ class Inbound:
         lease: Lease,
         watch: Watch,
         pacer: Pacer,
+        metrics: Metrics,
         *,
         wall: Callable[[], float],
         raw: bool,
@@ -47,6 +49,7 @@ class Inbound:
         self._lease = lease
         self._watch = watch
         self._pacer = pacer
+        self._metrics = metrics
         self._wall = wall
         self._raw = raw
         self._stopped = False
@@ -55,9 +58,13 @@ class Inbound:
     async def run(self) -> None:
         """Until cancelled. A batch that has been handed over is stored even then."""
         async with aclosing(self._upstream.events()) as batches:
+            asked = anyio.current_time()
             async for batch in batches:
+                if self._watch.state is SessionState.ONLINE:
+                    self._metrics.polled(anyio.current_time() - asked)
                 with anyio.CancelScope(shield=True):
                     await self._take(batch)
+                asked = anyio.current_time()
 
     def stop(self) -> None:
         """A full disk is waited for no longer."""
@@ -96,6 +103,8 @@ class Inbound:
         if change.state is SessionState.ONLINE and self._watch.was_online:
             self._pacer.reconnected()
         await self._watch.session(change, origin.now)
+        if change.state is not was:
+            self._metrics.session(change.state)
         if change.state not in ANNOUNCED or change.state is was or not self._watch.account:
             return []
         origin = origin._replace(account=self._watch.account, epoch=self._lease.fence.epoch)
@@ -109,6 +118,7 @@ class Inbound:
 
     async def _store(self, drafts: list[Draft]) -> None:
         alarmed = False
+        began = anyio.current_time()
         while True:
             try:
                 await self._journal.add(self._watch.account, drafts)
@@ -120,6 +130,8 @@ class Inbound:
                 if self._stopped:
                     log.critical("stopped with %d events that could not be put on disk", len(drafts))
                     return
+                self._metrics.turn("poll")
                 await anyio.sleep(DISK_RETRY)
             else:
+                self._metrics.stored([draft.type for draft in drafts], anyio.current_time() - began)
                 return

@@ -43,6 +43,18 @@ class Upstream(Protocol):
         """Leave the network, and stay away until `login`."""
         ...
 
+    async def answer(self, text: str) -> None:
+        """What a person read in the picture of a captcha."""
+        ...
+
+    async def probe(self) -> bool:
+        """Whether the network knows this session; one that is lost is mended before this returns."""
+        ...
+
+    async def relink(self) -> None:
+        """Open the session again, though it looks well."""
+        ...
+
     async def refresh(self) -> None:
         """Load all contacts again; they arrive as events."""
         ...

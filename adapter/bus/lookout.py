@@ -6,7 +6,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from adapter.bus.connect import connect, translated
-from adapter.bus.desk import CONTROL_ENTRIES, TIMEOUT, Desk
+from adapter.bus.desk import TIMEOUT, Desk
 from adapter.bus.keys import Keys
 from adapter.bus.streams import Entry
 
@@ -53,11 +53,3 @@ class Lookout(Desk):
             except ResponseError:
                 return None  # no id at all
         return rows[0][1] if rows else None
-
-    async def command(self, fields: Mapping[str, str]) -> str:
-        """Give the adapter a command with all its fields."""
-        with translated():
-            entry: Any = await self.client.xadd(
-                self.keys("control"), dict[Any, Any](fields), maxlen=CONTROL_ENTRIES, approximate=True
-            )
-        return str(entry.decode())

@@ -36,6 +36,7 @@ class Watch:
         self._entries: list[dict[str, str | bytes]] = []
         self._figures: dict[str, str] = {"paused": "0", "version": version, "last_event": "", "last_poll": ""}
         self.state = SessionState.STOPPED
+        self.reason = ""
         self.was_online = False
         self.account = ""
 
@@ -49,6 +50,7 @@ class Watch:
             self._figures["since"] = timestamp(now)
             log.info("session %s%s", change.state.value, f": {change.reason}" if change.reason else "")
         self.state = change.state
+        self.reason = change.reason
         self.was_online = self.was_online or change.state is SessionState.ONLINE
         self._figures |= {
             "state": change.state.value,

@@ -4,14 +4,12 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Mapping
-
-import msgpack
 
 from adapter.bus.desk import Desk
 from adapter.config import Config
 from adapter.errors import ConfigError
 from adapter.ops.commands.send import texts
+from adapter.ops.letters import revived, unpacked
 from adapter.ops.terminal import Paint, as_json, clip, harmless, say, table
 from adapter.ops.words import entry_time, span
 
@@ -115,25 +113,3 @@ async def _drop(desk: Desk, arguments: argparse.Namespace) -> int:
     dropped = sum([await desk.drop(ids[at : at + _SHOWN]) for at in range(0, len(ids), _SHOWN)])
     say(f"{dropped} dropped")
     return 0 if dropped == len(ids) else 1
-
-
-def unpacked(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
-    """The original fields of a dead letter; empty where they cannot be read."""
-    try:
-        original = msgpack.unpackb(fields.get(b"fields", b""))
-    except (ValueError, msgpack.UnpackException):
-        return {}
-    if not isinstance(original, dict):
-        return {}
-    return {
-        str(name): value if isinstance(value, bytes) else str(value).encode()
-        for name, value in original.items()
-    }
-
-
-def revived(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
-    """The original fields with the id that the request had, also where that was only its entry's."""
-    original = unpacked(fields)
-    if original and fields.get(b"stream", b"").endswith(b":outbound") and not original.get("id"):
-        original["id"] = b"entry:" + fields.get(b"entry", b"")
-    return original

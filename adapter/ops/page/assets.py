@@ -1,0 +1,42 @@
+"""The page's own files: package data, read once, told apart by a hash so that a browser keeps them."""
+
+import hashlib
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+TYPES: Final = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+}
+PATHS: Final = {"index.html": "/", "login.html": "/login"}
+
+
+class Asset:
+    """One file as an endpoint."""
+
+    def __init__(self, name: str, body: bytes) -> None:
+        self._body = body
+        self._type = TYPES[name.rpartition(".")[2]]
+        self._etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+
+    async def get(self, request: Request) -> Response:
+        """The file, or nothing where the browser has this very one."""
+        # Asked about each time: a new version of the adapter is a new page at once.
+        headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == self._etag:
+            return Response(status_code=304, headers=headers)
+        return Response(self._body, media_type=self._type, headers=headers)
+
+
+def routes() -> Iterator[Route]:
+    """A route for each file in `static`."""
+    for file in files(__package__).joinpath("static").iterdir():
+        if file.name.rpartition(".")[2] in TYPES:
+            yield Route(PATHS.get(file.name, f"/{file.name}"), Asset(file.name, file.read_bytes()).get)

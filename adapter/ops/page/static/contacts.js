@@ -1,0 +1,104 @@
+// Contacts: search, the three lists, the members of a group; a press on one addresses the send box.
+import { $, el, foreign, put, replace, toggle } from "./dom.js";
+import { get } from "./net.js";
+import { address, meet } from "./send.js";
+
+const KINDS = { "": "All", friends: "Friends", groups: "Groups", discusses: "Discussions" };
+const QUIET = 400; // milliseconds after the last key before a search
+
+let kind = "";
+let chat = ""; // the group whose members are shown
+let timer = 0;
+let turn = 0;
+
+export function contacts() {
+  $("contact-search").addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(searchContacts, QUIET / 2);
+  });
+  replace(
+    $("contact-kinds"),
+    ...Object.entries(KINDS).map(([name, words]) =>
+      el("button", { type: "button", "data-kind": name, "aria-pressed": String(name === kind), onclick: () => choose(name) }, words),
+    ),
+  );
+}
+
+function choose(name) {
+  kind = name;
+  chat = "";
+  for (const button of $("contact-kinds").children) button.setAttribute("aria-pressed", String(button.dataset.kind === name));
+  searchContacts();
+}
+
+/** Look again; `later`: something changed that may have changed the lists too. */
+export function searchContacts(later = false) {
+  if (later === true) {
+    clearTimeout(timer);
+    timer = setTimeout(searchContacts, 5 * QUIET);
+    return;
+  }
+  search();
+}
+
+async function search() {
+  const mine = (turn += 1);
+  const query = { q: $("contact-search").value.trim(), ...(kind && { kind }), ...(chat && { chat }) };
+  let found;
+  try {
+    found = await get("/api/contacts", query);
+  } catch (error) {
+    replace($("contact-rows"), el("li", { class: "hint" }, error.message));
+    return;
+  }
+  if (mine !== turn) return;
+  if (!chat && !kind && !query.q) counts(found.counts);
+  const rows = found.rows.map(row);
+  if (chat) rows.unshift(el("li", {}, el("button", { class: "back", onclick: () => choose("groups") }, "‹ All groups")));
+  if (!found.rows.length) rows.push(el("li", { class: "hint" }, query.q ? "Nobody like that." : "Nobody is known yet: contacts come with the login."));
+  if (found.found > found.rows.length) rows.push(el("li", { class: "hint" }, `and ${found.found - found.rows.length} more: type a name`));
+  replace($("contact-rows"), ...rows);
+}
+
+function counts(numbers) {
+  for (const button of $("contact-kinds").children) {
+    const name = button.dataset.kind;
+    if (name) put(button, `${KINDS[name]} ${numbers[name]}`);
+    toggle(button, !name || numbers[name] > 0 || name === kind);
+  }
+}
+
+function row(one) {
+  const name = one.card || one.name || one.nick || "";
+  meet(one.address, name);
+  const detail = [one.nick !== name && one.nick, one.qq, one.status].filter(Boolean).join(" · ");
+  const members = one.kind === "groups" || one.kind === "discusses";
+  return el(
+    "li",
+    {},
+    avatar(one.address, name),
+    el(
+      "button",
+      { class: "who", title: `Write to ${one.address}`, onclick: () => address(one.address, name) },
+      name ? foreign(name) : el("em", {}, "no name"),
+      el("small", {}, foreign(detail ? `${one.address} · ${detail}` : one.address)),
+    ),
+    members && el("button", { class: "quiet", onclick: () => open(one.address) }, "Members"),
+  );
+}
+
+function open(address) {
+  chat = address;
+  $("contact-search").value = "";
+  searchContacts();
+}
+
+const TINTS = 8;
+
+/** A letter on a tint that stays the same for the same address. */
+export function avatar(chat, name) {
+  let sum = 0;
+  for (const char of chat) sum = (sum * 31 + char.codePointAt(0)) % 9973;
+  const letter = [...(name || chat.split(":").pop() || "?").trim()].find((char) => /[\p{L}\p{N}]/u.test(char)) || "·";
+  return el("span", { class: "avatar", "data-tint": sum % TINTS, "aria-hidden": "true" }, letter.toUpperCase());
+}

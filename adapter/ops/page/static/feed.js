@@ -1,0 +1,209 @@
+// The feed: what came, what was asked for and what became of it, in one column with the newest last.
+import { avatar } from "./contacts.js";
+import { $, el, foreign, put, replace, toggle } from "./dom.js";
+import { get } from "./net.js";
+import { address, meet, nameOf, resulted } from "./send.js";
+import { bytes, clock, entryTime } from "./words.js";
+
+const KEPT = 400; // rows; older ones leave the screen
+const NEAR = 60; // pixels from the end within which the feed keeps to its end
+
+const rows = new Map(); // "event 1-0" -> {view, node}
+const results = new Map(); // entry of a request -> result
+const filter = { kind: "all", chat: "", text: "" };
+let unseen = 0;
+
+const list = $("rows");
+const key = (view) => `${view.kind} ${view.entry}`;
+
+function atEnd() {
+  return list.scrollHeight - list.scrollTop - list.clientHeight < NEAR;
+}
+
+export const feed = {
+  /** The whole picture. */
+  reset({ events = [], requests = [], results: told = [] }) {
+    rows.clear();
+    results.clear();
+    unseen = 0;
+    for (const result of told) results.set(result.entry, result);
+    const views = [...events, ...requests].sort((a, b) => order(a) - order(b));
+    replace(list, ...views.slice(-KEPT).map(make));
+    this.end();
+  },
+
+  /** What is new. */
+  add({ events = [], requests = [], results: told = [], skipped = 0 }) {
+    const sticky = atEnd();
+    if (skipped) list.append(el("li", { class: "gap" }, `${skipped} events in between came too fast to be shown`));
+    for (const view of [...events, ...requests].sort((a, b) => order(a) - order(b))) {
+      if (rows.has(key(view))) continue;
+      const node = make(view);
+      list.append(node);
+      if (!sticky && !node.hidden) unseen += 1;
+    }
+    for (const result of told) {
+      results.set(result.entry, result);
+      const row = rows.get(`request ${result.entry}`);
+      if (row) badge(row.node, result);
+      resulted(result);
+    }
+    while (list.children.length > KEPT) forget(list.firstElementChild);
+    if (sticky) this.end();
+    else this.seen();
+  },
+
+  end() {
+    list.scrollTop = list.scrollHeight;
+    this.seen();
+  },
+
+  seen() {
+    if (atEnd()) unseen = 0;
+    put($("newer"), unseen === 1 ? "1 new ↓" : `${unseen} new ↓`);
+    toggle($("newer"), unseen > 0);
+    toggle($("empty"), ![...list.children].some((node) => !node.hidden));
+  },
+};
+
+const order = (view) => entryTime(view.entry);
+
+function forget(node) {
+  rows.delete(node.dataset.key);
+  node.remove();
+}
+
+function make(view) {
+  meet(view.chat, view.chat_name);
+  const node = view.kind === "request" ? request(view) : view.type.startsWith("message.") ? message(view) : notice(view);
+  node.dataset.key = key(view);
+  node.dataset.entry = view.entry;
+  rows.set(key(view), { view, node });
+  node.hidden = !fits(view);
+  return node;
+}
+
+function message(view) {
+  const name = view.sender_name || view.sender || "somebody";
+  const group = view.type !== "message.friend";
+  return el(
+    "li",
+    { class: view.self ? "message own" : "message" },
+    avatar(view.sender ? `friend:${view.sender}` : view.chat, name),
+    el(
+      "div",
+      { class: "body" },
+      el("p", { class: "head" }, el("b", {}, foreign(name)), view.self && el("span", { class: "tag" }, "own"), group && chat(view), time(view)),
+      text(view, "inbound"),
+    ),
+    reply(view),
+  );
+}
+
+function request(view) {
+  const node = el(
+    "li",
+    { class: "message request" },
+    el("span", { class: "avatar out", "aria-hidden": "true" }, "↑"),
+    el(
+      "div",
+      { class: "body" },
+      el("p", { class: "head" }, el("span", { class: "to" }, "to "), chat(view), el("span", { class: "state", "data-colour": "busy" }, "waiting"), time(view)),
+      text(view, "outbound"),
+      view.note && el("p", { class: "bad" }, view.note),
+    ),
+    reply(view),
+  );
+  const result = results.get(view.entry);
+  if (result) badge(node, result);
+  return node;
+}
+
+function badge(node, result) {
+  const place = node.querySelector(".state");
+  place.dataset.colour = result.status === "sent" ? "good" : result.status === "unknown" ? "warn" : "bad";
+  put(place, result.status === "sent" ? "✓ sent" : `${result.status} · ${result.code}`);
+  place.title = result.detail;
+}
+
+function notice(view) {
+  const family = view.type.split(".")[0];
+  return el(
+    "li",
+    { class: `notice ${family}` },
+    el("span", { class: "dot", "aria-hidden": "true" }),
+    el("div", { class: "body" }, el("p", { class: "head" }, el("span", { class: "tag" }, view.type), view.chat && chat(view), time(view)), text(view, "inbound")),
+  );
+}
+
+function chat(view) {
+  const name = view.chat_name || nameOf(view.chat) || view.chat;
+  return el("button", { class: "chat", title: `Only ${view.chat}`, onclick: () => only(view.chat, name) }, foreign(name));
+}
+
+function time(view) {
+  const at = view.time ? Date.parse(view.time) : view.at * 1000;
+  return el("time", {}, Number.isNaN(at) ? "" : clock(at));
+}
+
+function reply(view) {
+  if (!view.chat) return "";
+  return el("button", { class: "reply", title: `Answer to ${view.chat}`, "aria-label": "Reply", onclick: () => address(view.chat, nameOf(view.chat)) }, "↩");
+}
+
+function text(view, stream) {
+  const words = foreign(view.text || view.note || "", { class: "text" });
+  if (!view.length) return words;
+  const more = el("button", { class: "more", onclick: () => whole(view, stream, words, more) }, `Show all ${bytes(view.length)}`);
+  return el("div", {}, words, more);
+}
+
+async function whole(view, stream, words, more) {
+  try {
+    put(words, (await get("/api/text", { stream, entry: view.entry })).text);
+    words.classList.add("long");
+    more.remove();
+  } catch (error) {
+    put(more, error.message);
+  }
+}
+
+// --- filters ---
+
+function fits(view) {
+  if (filter.chat && view.chat !== filter.chat) return false;
+  const kind = view.kind === "request" ? "request" : view.type.split(".")[0];
+  if (filter.kind !== "all" && kind !== filter.kind) return false;
+  if (!filter.text) return true;
+  const haystack = [view.text, view.chat, view.chat_name, view.sender_name, view.sender, view.type, view.id].join("\n");
+  return haystack.toLocaleLowerCase().includes(filter.text);
+}
+
+function apply() {
+  for (const { view, node } of rows.values()) node.hidden = !fits(view);
+  put($("empty"), rows.size ? "Nothing of that kind." : "Nothing has happened yet.");
+  feed.end();
+}
+
+function only(address, name) {
+  filter.chat = filter.chat === address ? "" : address;
+  toggle($("only"), Boolean(filter.chat));
+  replace($("only"), "only ", foreign(name), " ×");
+  apply();
+}
+
+for (const button of document.querySelectorAll("#filters [data-kind]")) {
+  button.addEventListener("click", () => {
+    filter.kind = button.dataset.kind;
+    for (const other of document.querySelectorAll("#filters [data-kind]")) other.setAttribute("aria-pressed", String(other === button));
+    apply();
+  });
+}
+$("filters").addEventListener("submit", (event) => event.preventDefault());
+$("only").addEventListener("click", () => only(filter.chat, ""));
+$("search").addEventListener("input", () => {
+  filter.text = $("search").value.trim().toLocaleLowerCase();
+  apply();
+});
+$("newer").addEventListener("click", () => feed.end());
+list.addEventListener("scroll", () => feed.seen(), { passive: true });

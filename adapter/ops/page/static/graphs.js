@@ -1,0 +1,70 @@
+// Four small graphs of the last quarter of an hour, drawn as bars; the figure beside each is the last minute's.
+import { $, el, put, replace, svg } from "./dom.js";
+import { clock, now, short } from "./words.js";
+
+const SLOT = 10;
+const SLOTS = 90;
+const [WIDTH, HEIGHT] = [SLOTS * 3, 44];
+
+// Rows are [start, events, append ms, its most, ended, waited s, its most].
+const TILES = [
+  { name: "Events", unit: "a minute", rate: true, at: 1 },
+  { name: "Sends", unit: "a minute", rate: true, at: 4 },
+  { name: "Answer to bus", unit: "ms", at: 2, most: 3, by: 1 },
+  { name: "Request to result", unit: "s", at: 5, most: 6, by: 4 },
+];
+const drawn = new Map();
+
+export function tiles(trend) {
+  const newest = Math.floor(now() / 1000 / SLOT) * SLOT;
+  const slots = new Map(trend.map((row) => [row[0], row]));
+  const rows = Array.from({ length: SLOTS }, (_, i) => slots.get(newest - (SLOTS - 1 - i) * SLOT));
+  for (const tile of TILES) draw(tile, rows, newest);
+}
+
+function draw(tile, rows, newest) {
+  const parts = drawn.get(tile) || make(tile);
+  const values = rows.map((row) => (row ? row[tile.at] * (tile.rate ? 60 / SLOT : 1) : 0));
+  const mosts = tile.most ? rows.map((row) => (row ? row[tile.most] : 0)) : values;
+  const top = Math.max(tile.rate ? 6 : 0.001, ...mosts);
+  const bars = [];
+  for (const [i, most] of mosts.entries()) {
+    if (!most) continue;
+    if (tile.most) bars.push(bar(i, most / top, "most"));
+    bars.push(bar(i, values[i] / top, "mean"));
+  }
+  replace(parts.bars, ...bars);
+  put(parts.figure, short(lastMinute(tile, rows)));
+  put(parts.top, mosts.some(Boolean) ? `up to ${short(Math.max(...mosts))}` : "");
+  parts.look = (i) => {
+    const when = clock((newest - (SLOTS - 1 - i) * SLOT) * 1000);
+    return tile.most ? `${when}: ${short(values[i])} ${tile.unit}, at most ${short(mosts[i])}` : `${when}: ${short(values[i])} ${tile.unit}`;
+  };
+}
+
+/** Rates are added up over the last minute; times are the mean of the newest ones there are. */
+function lastMinute(tile, rows) {
+  const six = rows.slice(-60 / SLOT).filter(Boolean);
+  if (tile.rate) return six.reduce((sum, row) => sum + row[tile.at], 0);
+  const told = rows.filter((row) => row && row[tile.by]);
+  const recent = told.slice(-6);
+  return recent.length ? recent.reduce((sum, row) => sum + row[tile.at], 0) / recent.length : 0;
+}
+
+function bar(i, share, kind) {
+  const height = Math.max(1.5, share * (HEIGHT - 2));
+  return svg("rect", { class: kind, x: i * 3, y: HEIGHT - height, width: 2, height, rx: 0.8 });
+}
+
+function make(tile) {
+  const parts = { bars: svg("g"), figure: el("b"), top: el("small"), look: () => "" };
+  const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${tile.name}, last 15 minutes` }, svg("line", { x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }), parts.bars);
+  chart.addEventListener("pointermove", (event) => {
+    const box = chart.getBoundingClientRect();
+    const i = Math.min(SLOTS - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * SLOTS)));
+    put(parts.top, parts.look(i));
+  });
+  $("tiles").append(el("figure", { class: "card" }, el("figcaption", {}, el("span", {}, tile.name), el("span", { class: "figure" }, parts.figure, ` ${tile.unit}`)), chart, parts.top));
+  drawn.set(tile, parts);
+  return parts;
+}

@@ -1,0 +1,17 @@
+// The door: a token for a cookie.
+import { post } from "./net.js";
+
+const form = document.getElementById("door");
+const refused = document.getElementById("refused");
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  refused.hidden = true;
+  try {
+    await post("/login", { token: document.getElementById("token").value });
+    location.replace("/");
+  } catch (error) {
+    refused.textContent = error.message;
+    refused.hidden = false;
+  }
+});

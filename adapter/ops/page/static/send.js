@@ -1,0 +1,81 @@
+// The send box: an address, a text, and what became of it.
+import { $, el, foreign, replace } from "./dom.js";
+import { get, post } from "./net.js";
+
+const waiting = new Map(); // request id -> address
+let names = new Map();
+
+export function address(chat, name = "") {
+  $("to").value = chat;
+  if (name) names.set(chat, name);
+  $("text").focus();
+  document.body.dataset.tab = "feed";
+  for (const tab of $("tabs").children) tab.toggleAttribute("aria-current", tab.dataset.tab === "feed");
+}
+
+/** A name for an address, as far as one was seen. */
+export const nameOf = (chat) => names.get(chat) || "";
+export const meet = (chat, name) => name && names.set(chat, name);
+
+export function composer() {
+  $("send").addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+  });
+  $("text").addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      send();
+    }
+  });
+  $("text").addEventListener("input", grow);
+  let asked = 0;
+  $("to").addEventListener("input", async () => {
+    const mine = (asked += 1);
+    const search = $("to").value.trim();
+    if (!search || search.includes(":")) return;
+    const { rows } = await get("/api/contacts", { q: search });
+    if (mine !== asked) return;
+    replace($("known"), ...rows.slice(0, 20).map((row) => el("option", { value: row.address }, row.name || row.address)));
+  });
+}
+
+function grow() {
+  $("text").style.height = "auto";
+  $("text").style.height = `${Math.min(160, $("text").scrollHeight)}px`;
+}
+
+async function send() {
+  const [to, text] = [$("to").value.trim(), $("text").value];
+  if (!to) return say("bad", "Whom to? Give an address, or press reply on an event.");
+  if (!text.trim()) return say("bad", "There is nothing to say.");
+  // The same id for the same click: a request that is repeated is not sent twice.
+  const id = `page/${crypto.randomUUID?.() ?? `${Date.now()}-${Math.floor(Math.random() * 1e9)}`}`;
+  $("go").disabled = true;
+  try {
+    await post("/api/send", { to, text, id });
+    waiting.set(id, to);
+    $("text").value = "";
+    grow();
+    say("busy", "Waiting to be sent to ", to);
+  } catch (error) {
+    say("bad", error.message);
+  } finally {
+    $("go").disabled = false;
+    $("text").focus();
+  }
+}
+
+/** A result came; tell it if it is ours. */
+export function resulted(result) {
+  const to = waiting.get(result.id);
+  if (to === undefined) return;
+  waiting.delete(result.id);
+  if (result.status === "sent") say("good", "Sent to ", to);
+  else say("bad", `${result.status} (${result.code}): ${result.detail || "no more is known"} – `, to);
+}
+
+function say(colour, words, to) {
+  $("sent").dataset.colour = colour;
+  replace($("sent"), words, to && foreign(nameOf(to) || to));
+}

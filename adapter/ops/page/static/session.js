@@ -1,0 +1,107 @@
+// The session: its state in words, the code to scan with its countdown, the captcha, and the commands.
+import { $, foreign, put, replace, toggle } from "./dom.js";
+import { post } from "./net.js";
+import { now, span, stateWords } from "./words.js";
+
+let shown = ""; // the entry whose picture is on the screen
+let asked = 0; // when a new code was asked for
+
+export function session({ status, session: change, held }) {
+  const [colour, headline, todo] = stateWords(status, change, held);
+  const online = status.state === "online" && held !== false;
+  $("pill").dataset.colour = colour;
+  put($("pill-state"), headline);
+  replace($("pill-who"), online && foreign(status.nick || ""), online && ` ${status.account}`);
+  document.title = online ? `qqbus – ${status.account}` : `qqbus – ${headline}`;
+  toggle($("session"), !online && Boolean(status.state || held !== null));
+  $("session").dataset.colour = colour;
+  put($("session-words"), headline);
+  put($("session-todo"), todo);
+  put($("session-detail"), change.state === status.state ? change.detail || "" : "");
+  put($("version"), status.version ? `qqbus ${status.version} · epoch ${status.epoch || "?"}` : "");
+  pause(status, held);
+  code(status, change, held);
+}
+
+function code(status, change, held) {
+  const pictured = held !== false && change.picture && change.state === status.state;
+  const captcha = pictured && change.state === "captcha";
+  const left = change.expires ? (Date.parse(change.expires) - now()) / 1000 : Infinity;
+  const stale = left <= 0;
+  toggle($("code"), Boolean(pictured));
+  toggle($("captcha"), Boolean(captcha));
+  $("code").classList.toggle("wide", Boolean(captcha));
+  toggle($("code-over"), stale);
+  toggle($("countdown"), Boolean(pictured) && Number.isFinite(left) && !stale);
+  if (pictured) {
+    if (shown !== change.entry) {
+      shown = change.entry;
+      $("code-picture").src = `/api/picture?entry=${encodeURIComponent(change.entry)}`;
+      put($("session-told"), "");
+    }
+    const whole = (Date.parse(change.expires) - Date.parse(change.time)) / 1000;
+    $("countdown-bar").value = Math.min(1, Math.max(0, left / whole));
+    put($("countdown-words"), `good for ${span(left)}`);
+  } else if (shown) {
+    shown = "";
+    $("code-picture").removeAttribute("src");
+  }
+  const useful = ["offline", "kicked"].includes(status.state) || status.state === "qr";
+  toggle($("session-login"), held !== false && useful);
+  put($("session-login"), status.state === "qr" ? "Show a new code" : "Log in again");
+  $("session-login").disabled = Date.now() - asked < 3000;
+}
+
+function pause(status, held) {
+  const paused = status.paused === "1";
+  toggle($("hold"), held !== false && Boolean(status.state));
+  put($("hold"), paused ? "▶ Resume sends" : "❚❚ Pause sends");
+  $("hold").dataset.cmd = paused ? "resume" : "pause";
+  $("hold").classList.toggle("on", paused);
+}
+
+async function command(cmd, more = {}) {
+  try {
+    await post("/api/control", { cmd, ...more });
+    put($("session-told"), cmd === "captcha" ? "Answered." : "Asked the adapter.");
+  } catch (error) {
+    put($("session-told"), error.message);
+  }
+}
+
+export function menu() {
+  $("session-login").addEventListener("click", () => {
+    asked = Date.now();
+    $("session-login").disabled = true;
+    command("login");
+  });
+  $("captcha").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = $("captcha-text").value.trim();
+    if (text) command("captcha", { text });
+    $("captcha-text").value = "";
+  });
+  for (const button of document.querySelectorAll("[data-cmd]")) {
+    button.addEventListener("click", () => {
+      if (!sure(button)) return;
+      command(button.dataset.cmd);
+      $("menu").open = false;
+    });
+  }
+  document.addEventListener("click", (event) => {
+    if (!$("menu").contains(event.target)) $("menu").open = false;
+  });
+}
+
+/** Whether a button that cannot be undone was pressed twice. */
+export function sure(button) {
+  if (!button.dataset.sure || button.dataset.asked) return true;
+  const words = button.textContent;
+  button.dataset.asked = "1";
+  put(button, button.dataset.sure);
+  setTimeout(() => {
+    delete button.dataset.asked;
+    put(button, words);
+  }, 4000);
+  return false;
+}
