@@ -8,7 +8,16 @@ from typing import TypeVar
 import anyio
 
 from adapter.config import Config
-from adapter.events import Batch, SessionChange, SessionState, UpstreamEvent
+from adapter.events import (
+    Address,
+    Batch,
+    ChatKind,
+    Outcome,
+    SessionChange,
+    SessionState,
+    Text,
+    UpstreamEvent,
+)
 from adapter.smartqq.limits import Limits
 from adapter.smartqq.network import SmartQQ
 from tests.helpers import wait_until
@@ -105,3 +114,19 @@ async def online(
             await listener.upstream.connected()
         await sim.wait_poll()
         yield listener
+
+
+def friend(sim: Simulator, qq: int = 10001) -> Address:
+    """The address of a friend in the ids of this session."""
+    return Address(ChatKind.FRIEND, str(sim.uin_of(qq)))
+
+
+async def send(listener: Listener, to: Address, text: str = "hello") -> Outcome:
+    """Send one short message."""
+    (part,) = listener.upstream.prepare((Text(text),), None)
+    return await listener.upstream.send(to, part)
+
+
+def names(sim: Simulator, since: int = 0) -> list[str]:
+    """The calls answered so far, by the last part of their path."""
+    return [entry.path.rpartition("/")[2] for entry in sim.requests[since:]]

@@ -12,7 +12,7 @@ from adapter.smartqq.protocol import Answer
 from adapter.smartqq.talk import arguments
 from adapter.smartqq.typed import BY_CODE
 from tests.helpers import wait_until
-from tests.rig import FAST, Listener, listening, online
+from tests.rig import FAST, Listener, listening, names, online
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
 
@@ -26,10 +26,6 @@ QR, SCANNED, ONLINE, OFFLINE, CAPTCHA = (
     SessionState.CAPTCHA,
 )
 PASSWORD = {"login": "password", "account": "305419896", "password": "secret"}
-
-
-def names(sim: Simulator, since: int = 0) -> list[str]:
-    return [entry.path.rpartition("/")[2] for entry in sim.requests[since:]]
 
 
 # --- ptlogin2's answers ---

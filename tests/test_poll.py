@@ -12,7 +12,7 @@ from adapter.smartqq.limits import Limits
 from adapter.smartqq.network import SmartQQ
 from adapter.smartqq.poll import GATEWAY, MANY, RELINKS, TOO_MANY, Action, Health, judge
 from adapter.smartqq.protocol import Answer
-from tests.rig import FAST, config, listening, online
+from tests.rig import FAST, config, listening, names, online
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
 
@@ -215,10 +215,6 @@ ROWS = [
     row("unknown", said(77)),
     row("unknown four times", *[said(77)] * 4, calls=[POLL, POLL, POLL, PROBE]),
 ]
-
-
-def names(sim: Simulator, since: int) -> list[str]:
-    return [entry.path.rpartition("/")[2] for entry in sim.requests[since:]]
 
 
 async def polled(sim: Simulator, count: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from adapter.events import ChatKind, ContactList, ListKind, Message
 from tests.helpers import wait_until
-from tests.rig import FAST, Listener, online
+from tests.rig import FAST, Listener, names, online
 from tests.simulator import ACCOUNT, Answer, Friend, Person, Simulator, sample_world
 
 pytestmark = pytest.mark.anyio
@@ -18,10 +18,6 @@ def numbers(listener: Listener, kind: ListKind) -> dict[str, str]:
     """Name to permanent number, as the latest list of this kind has them."""
     told = [one for one in listener.of(ContactList) if one.kind is kind][-1]
     return {contact.name: contact.qq for contact in told.contacts}
-
-
-def names(sim: Simulator, since: int = 0) -> list[str]:
-    return [entry.path.rpartition("/")[2] for entry in sim.requests[since:]]
 
 
 async def test_while_upstream_gives_numbers_away_all_are_known(tmp_path: Path) -> None:
