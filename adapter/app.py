@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 
@@ -16,6 +17,7 @@ from adapter.bus import embedded
 from adapter.bus.connect import shown
 from adapter.bus.journal import Journal, hand_over
 from adapter.bus.lease import Lease, held
+from adapter.bus.mirror import Mirror
 from adapter.bus.retention import Retention
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
@@ -36,6 +38,7 @@ from adapter.pacing import Pacer
 from adapter.registry import Registry, load
 from adapter.settling import Settling
 from adapter.smartqq.network import SmartQQ
+from adapter.smartqq.session import NAME as SESSION
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +94,30 @@ async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: 
     async with held(lease, stop, waiting) as mine:
         if mine:
             directory = await load(bus, time.time())
+            mirror = await _mirror(config, bus, lease)
             async with SmartQQ(config) as upstream:
-                await _Office(config, bus, spool, lease, metrics, directory, upstream).run(stop)
+                office = _Office(config, bus, spool, lease, metrics, directory, upstream)
+                if mirror is not None:
+                    office.keepers.append(mirror)
+                await office.run(stop)
+
+
+async def _mirror(config: Config, bus: Bus, lease: Lease) -> Mirror | None:
+    """The session that the adapter before this one left, where a key for it is set."""
+    if not config.session_key:
+        return None
+    mirror = Mirror(bus, lease, config.state_dir / SESSION, config.session_key)
+    if await mirror.fetch():
+        log.info("going on with the session of the adapter before this one")
+    return mirror
+
+
+class _Keeper(Protocol):
+    """What works beside the corridors until it is stopped and woken."""
+
+    async def keep(self, stop: anyio.Event) -> None: ...
+
+    def wake(self) -> None: ...
 
 
 class _Office:
@@ -141,12 +166,12 @@ class _Office:
         )
         self.retention = Retention(bus, lease, self._alarm, self._tell, time.time)
         self.control = Control(bus, upstream, self.outbound, self.watch, self.retention, time.time)
-
         bell = Bell(config.alarm_command, config.alarm_url)
         habits = config.state_dir / "habits.json"
         self.sentry = Sentry(
             metrics, bell, habits, probe=upstream.probe, relink=upstream.relink, wall=time.time
         )
+        self.keepers: list[_Keeper] = [lease, self.journal, self.watch, self.retention, self.sentry]
 
     def _reading(self) -> Reading:
         return Reading(
@@ -184,11 +209,8 @@ class _Office:
             await self._bus.make_group(stream)
         ended = anyio.Event()
         async with anyio.create_task_group() as keepers:
-            keepers.start_soon(self._lease.keep, ended)
-            keepers.start_soon(self.journal.keep, ended)
-            keepers.start_soon(self.watch.keep, ended)
-            keepers.start_soon(self.retention.keep, ended)
-            keepers.start_soon(self.sentry.keep, ended)
+            for keeper in self.keepers:
+                keepers.start_soon(keeper.keep, ended)
             async with anyio.create_task_group() as corridors:
                 receiving = anyio.CancelScope()
                 corridors.start_soon(self._receive, receiving)
@@ -204,10 +226,8 @@ class _Office:
                     await self.journal.publish()
             await self.watch.session(SessionChange(SessionState.STOPPED, "SIGTERM"), time.time())
             ended.set()
-            self.journal.wake()
-            self.watch.wake()
-            self.retention.wake()
-            self.sentry.wake()
+            for keeper in self.keepers:
+                keeper.wake()
 
     async def _receive(self, scope: anyio.CancelScope) -> None:
         with scope:

@@ -11,6 +11,7 @@ from adapter.errors import ConfigError
 DEFAULT_PORT = 6379
 PREFIX = re.compile(r"(\w[\w.-]*|\{\w[\w.-]*\})\Z", re.ASCII)
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+MIN_KEY = 16
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -28,6 +29,7 @@ class Config:
     send_interval: float
     chat_interval: float
     lease: float
+    session_key: str = field(repr=False)
     http: tuple[str, int] | None
     http_token: str = field(repr=False)
     alarm_command: str
@@ -61,6 +63,7 @@ class Config:
             send_interval=_number(env, "QQBUS_SEND_INTERVAL", 3.0, 0.0, 3600.0),
             chat_interval=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
             lease=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
+            session_key=_session_key(env),
             http=_http(env),
             http_token=_text(env, "QQBUS_HTTP_TOKEN", ""),
             alarm_command=_text(env, "QQBUS_ALARM_COMMAND", ""),
@@ -172,6 +175,13 @@ def _alarm_url(env: Mapping[str, str]) -> str:
         # It may hold a secret: it is not repeated.
         raise ConfigError("QQBUS_ALARM_URL is not an address: give http://… or https://…")
     return url
+
+
+def _session_key(env: Mapping[str, str]) -> str:
+    key = _text(env, "QQBUS_SESSION_KEY", "")
+    if key and len(key) < MIN_KEY:
+        raise ConfigError(f"QQBUS_SESSION_KEY is too short to be a key: give {MIN_KEY} characters or more")
+    return key
 
 
 def _password(env: Mapping[str, str]) -> str:

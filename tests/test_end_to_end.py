@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.streams import Bus
-from tests.helpers import clean_environment
+from tests.helpers import clean_environment, wait_until
 from tests.simulator import Answer
 from tests.system import system
 
@@ -124,6 +124,31 @@ async def test_two_adapters_on_one_state_folder_are_told_apart(
         second = it.start("adapter", "run")
         assert await second.ended() == 2
         assert "QQBUS_STATE_DIR" in second.text()
+
+
+async def test_with_a_key_the_one_that_stands_by_needs_no_login(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        it.settings |= {"QQBUS_SESSION_KEY": "a key of many characters", "QQBUS_LEASE": "1"}
+        first = await it.adapter()
+        second = it.start("adapter", "run", state="second")
+        await wait_until(lambda: "standing by" in second.text(), "the second one stands by")
+
+        async def copied() -> bool:
+            return bool(await bus.client.exists(bus.keys("ids:session")))
+
+        await wait_until(copied, "the session is copied")
+        sealed = await bus.client.hget(bus.keys("ids:session"), "sealed")
+        kept = (tmp_path / "state" / "smartqq.json").read_text(encoding="utf-8")
+        secrets = [word for word in kept.replace('"', " ").split() if len(word) >= 40]
+        assert secrets
+        assert not any(word.encode() in bytes(sealed) for word in secrets)
+        os.kill(first.process.pid, signal.SIGKILL)
+        await it.online(second)
+        assert [row["state"] for row in await it.rows("session")].count("qr") == 1
+        it.sim.say(FRIEND, "still here")
+        assert (await it.events(1))[0]["text"] == "still here"
 
 
 async def test_a_second_adapter_stands_by_and_takes_over(bus: Bus, redis_url: str, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ async def test_a_lease_is_renewed_for_as_long_as_it_is_kept(bus: Bus) -> None:
                 await anyio.lowlevel.checkpoint()
             pytest.fail("the lease was lost")
         stop.set()
+        a.wake()
     assert await lease(bus, "b").acquire() == 0
 
 

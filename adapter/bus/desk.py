@@ -168,9 +168,9 @@ class Desk:
 
     # --- asking --------------------------------------------------------------------------------
 
-    async def ask(self, command: str, by: str) -> str:
+    async def ask(self, command: str, by: str, **details: str) -> str:
         """Give the adapter a command."""
-        fields: dict[Any, Any] = {"cmd": command, "by": by}
+        fields: dict[Any, Any] = {"cmd": command, "by": by, **details}
         with translated():
             entry: Any = await self.client.xadd(
                 self.keys("control"), fields, maxlen=CONTROL_ENTRIES, approximate=True

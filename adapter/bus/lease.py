@@ -9,6 +9,7 @@ import anyio
 from adapter.bus.streams import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
 from adapter.upstream import backoff
+from adapter.wakeup import Wakeup
 
 RENEWALS = 3  # renew at a third of the time: two may fail
 RETRY_MOST = 1.0
@@ -26,6 +27,7 @@ class Lease:
         self._seconds = seconds
         self._clock = clock
         self._until = -math.inf
+        self._wakeup = Wakeup()
         self.fence = Fence(0, holder)
 
     def valid(self) -> bool:
@@ -47,8 +49,8 @@ class Lease:
         While Redis is away the holder stays: nobody can take over through a Redis that is away.
         """
         while not stop.is_set():
-            with anyio.move_on_after(self._seconds / RENEWALS):
-                await stop.wait()
+            await self._wakeup.wait(self._seconds / RENEWALS)
+            if stop.is_set():
                 return
             began = self._clock()
             try:
@@ -58,6 +60,10 @@ class Lease:
             if answer < 0:
                 raise Fenced("another adapter has taken over the connection")
             self._hold(max(answer, self.fence.epoch), began)
+
+    def wake(self) -> None:
+        """Let `keep` notice that it was stopped."""
+        self._wakeup.ring()
 
     async def advance(self) -> None:
         """A new login: the next epoch."""
