@@ -21,7 +21,7 @@ from adapter.contract import schemas
 from adapter.contract.__main__ import generated, main
 from adapter.contract.cloudevents import cloudevent
 from adapter.contract.samples import ACCOUNT, Golden, goldens
-from adapter.contract.tables import ADDRESS, CODES, INBOUND, NOTICES, TYPES, Schema
+from adapter.contract.tables import ADDRESS, CODES, COMMANDS, INBOUND, NOTICES, TYPES, Schema
 from adapter.contract.validate import KEYWORDS, problems
 from adapter.contract.yaml import dump
 from adapter.envelope import Draft
@@ -195,6 +195,17 @@ def test_no_notice_is_made_that_the_contract_does_not_know() -> None:
     made |= {arguments[0] for call in ("_notice", "_of_friend") for arguments in literals(call) if arguments}
     assert made - set(NOTICES) == set()
     assert {"typing", "shake", "file", "other"} <= made
+
+
+def test_the_commands_are_those_that_the_adapter_obeys() -> None:
+    obeyed = {
+        pattern.value.value
+        for node in ast.walk(ast.parse((ROOT / "adapter" / "control.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.match_case)
+        for pattern in ast.walk(node.pattern)
+        if isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Constant)
+    }
+    assert obeyed == set(COMMANDS)
 
 
 @given(st.from_regex(rf"\A{ADDRESS}\Z"))

@@ -61,9 +61,12 @@ ADAPTER = Role(
         # inside is checked again, command by command, against the other selectors.
         Selector("eval evalsha", "*"),
         Selector(_ADAPTER_STREAM, "inbound outbound results results:* dead control session"),
-        Selector(_ADAPTER_HASH, f"status {_CONTACTS} ids:* ledger:*"),
+        Selector(_ADAPTER_HASH, f"status {_CONTACTS}"),
         Selector("set get del pttl pexpire exists", "lease"),
-        Selector("smismember sismember sadd srem scard unlink del rename exists expire", "seen:*"),
+        # Nobody else's business, so no command of these kinds needs an argument.
+        Selector(
+            "@hash @set @list del unlink rename exists expire pexpire ttl pttl", "ids:* ledger:* seen:*"
+        ),
     ),
     base="info time wait waitaof script|load script|exists",
 )

@@ -232,7 +232,11 @@ def _others() -> list[Golden]:
         "fields": pack({"text": b"hello", "blob": b"\xff\x00"}),
     }
     made = [Golden("dead", "dead", letter)]
-    made += [Golden("control", f"control.{name}", {"cmd": name, "by": "operator@host"}) for name in COMMANDS]
+    details: dict[str, dict[str, Value]] = {"captcha": {"text": "a7Kq"}}
+    details["lapse"] = details["restore"] = {"group": "bot"}
+    for name in COMMANDS:
+        order: dict[str, Value] = {"cmd": name, "by": "operator@host"}
+        made.append(Golden("control", f"control.{name}", order | details.get(name, {})))
     for state in SessionState:
         entry: dict[str, Value] = {
             "v": CONTRACT_VERSION,

@@ -30,7 +30,7 @@ CODES: Final[Mapping[Status, tuple[str, ...]]] = {
     Status.REJECTED: ("schema.invalid", "content.empty", "content.toolong"),
     Status.EXPIRED: ("expired",),
 }
-COMMANDS: Final = ("login", "logout", "refresh", "pause", "resume")
+COMMANDS: Final = ("login", "logout", "refresh", "pause", "resume", "captcha", "lapse", "restore")
 
 _NUMBER = r"(0|[1-9][0-9]{0,19})"
 ADDRESS: Final = (
@@ -190,6 +190,8 @@ CONTROL: Final = Table(
     (
         Field("cmd", "what to do", _one_of(*COMMANDS)),
         Field("by", "who says so, for the log", required=False),
+        Field("text", "of captcha: what the picture shows", required=False),
+        Field("group", "of lapse and restore: the consumer group", required=False),
     ),
 )
 SESSION: Final = Table(

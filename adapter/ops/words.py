@@ -15,7 +15,7 @@ STATES = {
         "run `qqbus login` and scan the code with QQ on the phone",
     ),
     SessionState.SCANNED: ("the code was scanned", "confirm the login on the phone"),
-    SessionState.CAPTCHA: ("upstream wants a captcha typed", "run `qqbus login` to see it"),
+    SessionState.CAPTCHA: ("SmartQQ wants a captcha typed", "run `qqbus login` to see it"),
     SessionState.ONLINE: ("online", ""),
     SessionState.RELINKING: ("connecting again", "wait a moment; requests wait too"),
     SessionState.OFFLINE: ("offline", "run `qqbus login`"),

@@ -98,6 +98,10 @@ async def _follow(desk: Desk, after: str, screen: "_Screen") -> int:
         for entry, fields in await desk.follow("session", after, _BLOCK):
             after = entry
             screen.show(fields)
+            if screen.state(fields) == SessionState.CAPTCHA and sys.stdin.isatty():
+                # Typing takes its time; whoever ends it with Ctrl-C leaves the thread behind.
+                typed = await anyio.to_thread.run_sync(input, "? ", abandon_on_cancel=True)
+                await desk.ask("captcha", caller(), text=typed.strip())
             state, reason = screen.state(fields), fields.get(b"reason", b"").decode()
             if state == SessionState.ONLINE:
                 say(screen.paint(f"online as {await _account(desk)}", "green"))
@@ -127,7 +131,8 @@ class _Screen:
             case SessionState.QR:
                 self._code(fields)
             case SessionState.CAPTCHA:
-                say(*self._picture(fields), "upstream wants to see these characters typed")
+                hint = "" if sys.stdin.isatty() else ": `qqbus captcha TEXT`"
+                say(*self._picture(fields), f"SmartQQ wants to see these characters typed{hint}")
             case SessionState.ONLINE:
                 pass  # said with the account's name
             case state:
