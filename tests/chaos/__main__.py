@@ -11,9 +11,9 @@ import anyio
 
 from adapter.bus.connect import connect, translated
 from adapter.errors import BusUnavailable
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, POLL
 from tests.chaos.stage import Stage, staged
-from tests.chaos.verdict import Verdict, judge, rows
+from tests.chaos.verdict import Record, Verdict, judge, rows
 
 CHATS = (
     *(f"friend:{number}" for number in (10001, 20002, 30003, 40004)),
@@ -33,16 +33,18 @@ async def online(stage: Stage) -> None:
         await stage.sim.wait_poll(ONLINE)
 
 
-async def talk(stage: Stage, said: list[tuple[str, str]], stop: anyio.Event, chance: random.Random) -> None:
+async def talk(
+    stage: Stage, said: list[tuple[str, str, float]], stop: anyio.Event, chance: random.Random
+) -> None:
     """People write, all the time."""
     while not stop.is_set():
         chat, text = chance.choice(CHATS), f"m{len(said)}"
         stage.sim.say(chat, text, sender=SPEAKERS.get(chat))
-        said.append((chat, text))
+        said.append((chat, text, time.time()))
         await anyio.sleep(chance.expovariate(RATE))
 
 
-async def settled(stage: Stage, said: list[tuple[str, str]]) -> None:
+async def settled(stage: Stage, said: list[tuple[str, str, float]]) -> None:
     """Wait until nothing moves any more: all told, all asked, all answered."""
     client, began = connect(stage.url, timeout=10.0), time.monotonic()
     before: tuple[int, ...] = ()
@@ -68,7 +70,7 @@ async def settled(stage: Stage, said: list[tuple[str, str]]) -> None:
 async def run(faults: int, seed: int, folder: Path) -> tuple[Verdict, Stage]:
     """One run."""
     chance = random.Random(seed)
-    said: list[tuple[str, str]] = []
+    said: list[tuple[str, str, float]] = []
     counts: dict[str, int] = {}
     async with staged(folder) as stage:
         await online(stage)
@@ -85,11 +87,12 @@ async def run(faults: int, seed: int, folder: Path) -> tuple[Verdict, Stage]:
         stage.sim.clear_faults()
         await settled(stage, said)
         client = connect(stage.url, timeout=10.0)
-        in_window = sum(role.in_window for role in stage.adapters)
-        verdict = await judge(client, said, list(stage.sim.received), in_window)
+        polls = [one.time for one in stage.sim.requests if one.path == POLL]
+        kills = sorted(time for role in stage.adapters for time in role.kills)
+        verdict = await judge(client, Record(said, list(stage.sim.received), polls, kills))
         await client.aclose()
         windows = stage.windows()
-        verdict.figures = {"faults": counts, **verdict.figures, "kills in the window": in_window}
+        verdict.figures = {"faults": counts, **verdict.figures}
         if windows:
             verdict.figures["window p50/p99 in µs"] = (
                 f"{windows[len(windows) // 2] * 1e6:.0f}/{windows[len(windows) * 99 // 100] * 1e6:.0f}"

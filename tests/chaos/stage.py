@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ class Role:
     log: Path
     watch: Path | None = None
     process: "subprocess.Popen[bytes] | None" = None
-    in_window: int = 0
+    kills: list[float] = field(default_factory=list)
 
     @property
     def pid(self) -> int:
@@ -50,10 +51,10 @@ class Role:
 
     async def end(self, number: signal.Signals) -> None:
         assert self.process is not None
+        if number is signal.SIGKILL:
+            self.kills.append(time.time())
         self.process.send_signal(number)
         await anyio.to_thread.run_sync(self.process.wait)
-        if number is signal.SIGKILL and self.watch is not None:
-            self.in_window += windows(self.watch)[0]
 
 
 @dataclass
@@ -88,7 +89,7 @@ class Stage:
 
     def windows(self) -> list[float]:
         """How long messages were in memory only."""
-        return sorted(v for role in self.adapters if role.watch for v in windows(role.watch)[1])
+        return sorted(v for role in self.adapters if role.watch for v in windows(role.watch))
 
     def log(self) -> str:
         return "\n".join(

@@ -9,6 +9,10 @@ import redis.asyncio as redis
 
 from tests.simulator import Received
 
+# Between upstream's answer and the disk: a kill in there takes the answer's messages with it.
+WINDOW = 0.05
+CLOSE = 0.005  # two clocks readings of one moment
+
 
 @dataclass
 class Verdict:
@@ -34,27 +38,45 @@ async def rows(client: "redis.Redis", stream: str) -> list[dict[str, str]]:
     ]
 
 
-async def judge(
-    client: "redis.Redis", said: list[tuple[str, str]], heard: list[Received], in_window: int
-) -> Verdict:
-    """`said`: chat and text in the order in which the simulated people wrote; `heard`: what reached them."""
+@dataclass(frozen=True)
+class Record:
+    """What the simulator and the driver know. Times in seconds since 1970.
+
+    `said`: chat, text and time in the order in which the simulated people wrote; `heard`: what reached
+    them; `polls`: when polls were answered; `kills`: when an adapter was killed by -9.
+    """
+
+    said: list[tuple[str, str, float]]
+    heard: list[Received]
+    polls: list[float]
+    kills: list[float]
+
+    def kill_in_window(self, said: float) -> float | None:
+        """The kill that fell between upstream's answer with this message and the disk, if one did."""
+        answered = next((time for time in self.polls if time >= said - CLOSE), said)
+        return next((kill for kill in self.kills if -CLOSE <= kill - answered <= WINDOW), None)
+
+
+async def judge(client: "redis.Redis", record: Record) -> Verdict:
+    """Hold the streams against the record."""
     verdict = Verdict()
-    _events(verdict, await rows(client, "inbound"), said, in_window)
+    _events(verdict, await rows(client, "inbound"), record)
     outbound, results = await rows(client, "outbound"), await rows(client, "results")
     _results(verdict, outbound, results)
-    _sends(verdict, outbound, results, heard)
+    _sends(verdict, outbound, results, record.heard)
     return verdict
 
 
-def _events(
-    verdict: Verdict, inbound: list[dict[str, str]], said: list[tuple[str, str]], in_window: int
-) -> None:
+def _events(verdict: Verdict, inbound: list[dict[str, str]], record: Record) -> None:
     messages = [row for row in inbound if row["type"].startswith("message.")]
     told = Counter(row["text"] for row in messages)
-    lost = [text for _, text in said if text not in told]
-    verdict.figures["messages"] = len(said)
-    # A kill inside the window takes one batch with it; how often that was is known.
-    verdict.count("lost messages", len(lost), most=100 if in_window else 0)
+    lost = [(text, time) for _, text, time in record.said if text not in told]
+    kills = {record.kill_in_window(time) for _, time in lost} - {None}
+    verdict.figures["messages"] = len(record.said)
+    verdict.figures["kills of an adapter"] = len(record.kills)
+    verdict.figures["kills in the window"] = len(kills)
+    verdict.figures["lost in the window"] = sum(record.kill_in_window(time) is not None for _, time in lost)
+    verdict.count("lost otherwise", sum(record.kill_in_window(time) is None for _, time in lost))
     verdict.count("doubled messages", sum(count - 1 for count in told.values()))
     seqs = [int(row["seq"]) for row in inbound]
     verdict.count("holes in seq", sum(1 for a, b in itertools.pairwise(seqs) if b != a + 1))
