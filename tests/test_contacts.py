@@ -13,6 +13,7 @@ from adapter.smartqq.contacts import (
     numbered,
     qun_friends,
     qun_groups,
+    qun_members,
     statuses,
 )
 
@@ -139,6 +140,13 @@ def test_qun_lists_are_read_with_categories_and_keys_missing() -> None:
     reply = {"ec": 0, "result": {"0": {"mems": [{"name": "A&#92;", "uin": 744}]}, "1": {"gname": "x"}}}
     assert list(qun_friends(reply)) == [("A\\", "744")]
     assert list(qun_groups({"ec": 0, "join": [{"gc": 129, "gn": "perl"}]})) == [("perl", "129")]
+
+
+def test_qun_members_are_known_by_nick_and_by_card() -> None:
+    reply = {"ec": 0, "mems": [{"u": 5, "n": "a"}, {"u": 6, "n": "b&nbsp;c"}], "cards": {"5": "card"}}
+    assert qun_members(reply) == [("", "6"), ("a", "5"), ("b c", "6"), ("card", "5")]
+    mine = [Contact("1", "card", nick="other", data={"card": "card"}), Contact("2", "b c", nick="b c")]
+    assert numbered(mine, qun_members(reply)) == {"1": "5", "2": "6"}
 
 
 def test_the_book_finds_and_knows_by_address() -> None:

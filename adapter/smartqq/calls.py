@@ -264,6 +264,18 @@ def qun_groups(tokens: Tokens) -> Request:
     return _qun("get_group_list", tokens)
 
 
+def qun_members(tokens: Tokens, number: str) -> Request:
+    """The members of a group, by its permanent number, with theirs (5.9)."""
+    form = (("gc", number), ("u", tokens.account), ("bkn", str(bkn(tokens.jar.get("skey", HOME)))))
+    host = "qinfo.clt.qq.com"
+    return Request(
+        "POST",
+        f"https://{host}/cgi-bin/qun_info/get_group_members_new",
+        form=form,
+        referer=f"http://{host}/member.html",
+    )
+
+
 # --- pictures in messages ----------------------------------------------------------------------
 
 

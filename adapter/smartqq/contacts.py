@@ -166,17 +166,29 @@ def qun_groups(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
             yield words(row.get("gn")), ident(row.get("gc"))
 
 
+def qun_members(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    """Nick and card, each with the number, of the members of a group (5.9)."""
+    cards = mapping(reply.get("cards"))
+    found = {
+        (name, qq)
+        for row in rows(reply.get("mems"))
+        if (qq := ident(row.get("u")))
+        for name in (words(row.get("n")), words(cards.get(qq)))
+    }
+    return sorted(found)
+
+
 def numbered(contacts: Iterable[Contact], listed: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Momentary id to number, where a name stands exactly once on both sides. Never a guess.
 
-    Their lists show marks for friends and names for groups: whoever has a name as mark or as nick
-    lays claim to it, and a name claimed twice is nobody's.
+    Their lists show marks for friends, names for groups, nicks and cards for members: whoever has a
+    name in any of these places lays claim to it, and a name claimed twice is nobody's.
     """
     theirs = [(name, qq) for name, qq in listed if name and qq]
     there = Counter(name for name, _ in theirs)
     claims: dict[str, set[str]] = {}
     for contact in contacts:
-        for name in (contact.nick, contact.mark):
+        for name in (contact.nick, contact.mark, str(contact.data.get("card", ""))):
             claims.setdefault(name, set()).add(contact.id)
     found: dict[str, set[str]] = {}
     for name, qq in theirs:

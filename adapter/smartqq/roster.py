@@ -21,6 +21,7 @@ from adapter.smartqq.tokens import Tokens
 log = logging.getLogger(__name__)
 
 Ask = Callable[[Request], Awaitable[Answer]]
+ReadNames = Callable[[Mapping[str, object]], Iterable[tuple[str, str]]]
 
 TRIES: Final = 3
 """A list may be refused or come without its main part, and be there a moment later (5)."""
@@ -43,6 +44,7 @@ class Roster:
         self._missing: set[ListKind] = set(ALL)
         self._asked: dict[str, float] = {}
         self._numbers_closed = False
+        self._qun_closed = False
         self._lock = anyio.Lock()
 
     def renew(self) -> None:
@@ -51,7 +53,7 @@ class Roster:
         self._due.clear()
         self._missing = set(ALL)
         self._asked.clear()
-        self._numbers_closed = False
+        self._numbers_closed = self._qun_closed = False
 
     def see(self, online: Answer) -> None:
         """Who is online, from the answer to the probe."""
@@ -163,15 +165,22 @@ class Roster:
         return True
 
     async def _number_by_name(self, kind: ListKind, listed: tuple[Contact, ...]) -> None:
-        if all(contact.id in self.book.numbers for contact in listed):
+        if kind is ListKind.FRIENDS:
+            await self._compare(calls.qun_friends(self._tokens), contacts.qun_friends, listed)
+        else:
+            await self._compare(calls.qun_groups(self._tokens), contacts.qun_groups, listed)
+
+    async def _compare(self, request: Request, read: ReadNames, listed: tuple[Contact, ...]) -> None:
+        """Numbers from one of the lists at qun.qq.com, until it is closed to us."""
+        book = self.book
+        if self._qun_closed or all(contact.id in book.numbers for contact in listed):
             return
-        friends = kind is ListKind.FRIENDS
-        request = (calls.qun_friends if friends else calls.qun_groups)(self._tokens)
         reply = await self._once(request, vital=False)
-        if reply is not None:
-            read = contacts.qun_friends if friends else contacts.qun_groups
-            for uin, qq in contacts.numbered(listed, read(reply)).items():
-                self.book.numbers.setdefault(uin, qq)
+        if reply is None:
+            self._qun_closed = True
+            return
+        for uin, qq in contacts.numbered(listed, read(reply)).items():
+            book.numbers.setdefault(uin, qq)
 
     # --- members ---
 
@@ -187,8 +196,8 @@ class Roster:
     async def _members(self, chat: Address, found: list[ContactList], code: str = "") -> None:
         self._asked[str(chat)] = self._clock()
         book = self.book
+        known = self.book.find(chat)
         if chat.kind is ChatKind.GROUP:
-            known = self.book.find(chat)
             code = (known.code if known else "") or code
             request = calls.group_members(self._tokens, code, self._clock())
             read, part = contacts.group_members, "minfo"
@@ -200,18 +209,20 @@ class Roster:
         reply = await self._fetch(request, part)
         if reply is None or book is not self.book:
             return
-        listed = book.with_numbers(read(reply, book.marks()))
+        listed = read(reply, book.marks())
+        if known and known.qq:
+            await self._compare(calls.qun_members(self._tokens, known.qq), contacts.qun_members, listed)
+        listed = book.with_numbers(listed)
         book.put(ListKind.MEMBERS, listed, chat)
         found.append(ContactList(ListKind.MEMBERS, listed, chat))
         self._recognise(listed, found)
 
     def _recognise(self, listed: Iterable[Contact], found: list[ContactList]) -> None:
         """Friends whose permanent number a member list has just given away."""
-        book, friends = self.book, self.book.friends or {}
-        told = {c.id: c.qq for c in listed if c.qq and c.id not in book.numbers}
-        book.numbers.update(told)
-        if any(uin in told and not friend.qq for uin, friend in friends.items()):
-            known = book.with_numbers(friends.values())
+        book = self.book
+        friends = tuple((book.friends or {}).values())
+        book.numbers.update({contact.id: contact.qq for contact in listed if contact.qq})
+        if (known := book.with_numbers(friends)) != friends:
             book.put(ListKind.FRIENDS, known)
             found.append(ContactList(ListKind.FRIENDS, known))
 
