@@ -1,6 +1,7 @@
 """The chaos run: `python -m tests.chaos --faults 60 --seed 1`. Ends by itself; 0 if everything held."""
 
 import argparse
+import logging
 import random
 import sys
 import tempfile
@@ -89,7 +90,7 @@ async def run(faults: int, seed: int, folder: Path) -> tuple[Verdict, Stage]:
         client = connect(stage.url, timeout=10.0)
         polls = [one.time for one in stage.sim.requests if one.path == POLL]
         kills = sorted(time for role in stage.adapters for time in role.kills)
-        verdict = await judge(client, Record(said, list(stage.sim.received), polls, kills))
+        verdict = await judge(client, Record(said, list(stage.sim.received), polls, kills, stage.pauses))
         await client.aclose()
         windows = stage.windows()
         verdict.figures = {"faults": counts, **verdict.figures}
@@ -106,6 +107,8 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
+    # Connections that break are what this is about.
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="qqbus-chaos-") as name:
         verdict, stage = anyio.run(run, arguments.faults, arguments.seed, Path(name))

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,9 @@ async def end_adapter(stage: "Stage", chance: random.Random) -> None:
 
 async def stop_adapter(stage: "Stage", chance: random.Random) -> None:
     """A pause longer than the lease: the other one takes over, this one wakes late."""
-    await _sleep(stage.adapters[chance.randrange(len(stage.adapters))].pid, stage.lease * 2)
+    began = time.time()
+    await _sleep(chance.choice(stage.adapters).pid, stage.lease * 2)
+    stage.pauses.append((began, time.time()))
 
 
 async def kill_worker(stage: "Stage", chance: random.Random) -> None:

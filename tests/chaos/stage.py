@@ -68,6 +68,7 @@ class Stage:
     adapters: list[Role] = field(default_factory=list)
     workers: list[Role] = field(default_factory=list)
     restarts: int = 0
+    pauses: list[tuple[float, float]] = field(default_factory=list)
 
     async def replace(self, role: Role, number: signal.Signals) -> None:
         """End a process and put a new one in its place."""

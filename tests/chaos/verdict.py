@@ -43,13 +43,19 @@ class Record:
     """What the simulator and the driver know. Times in seconds since 1970.
 
     `said`: chat, text and time in the order in which the simulated people wrote; `heard`: what reached
-    them; `polls`: when polls were answered; `kills`: when an adapter was killed by -9.
+    them; `polls`: when polls were answered; `kills`: when an adapter was killed by -9;
+    `pauses`: from when to when one was stopped.
     """
 
     said: list[tuple[str, str, float]]
     heard: list[Received]
     polls: list[float]
     kills: list[float]
+    pauses: list[tuple[float, float]]
+
+    def in_pause(self, said: float) -> bool:
+        """Whether a message was said while an adapter was stopped."""
+        return any(began - WINDOW <= said <= ended for began, ended in self.pauses)
 
     def kill_in_window(self, said: float) -> float | None:
         """The kill that fell between upstream's answer with this message and the disk, if one did."""
@@ -80,14 +86,24 @@ def _events(verdict: Verdict, inbound: list[dict[str, str]], record: Record) -> 
     verdict.count("doubled messages", sum(count - 1 for count in told.values()))
     seqs = [int(row["seq"]) for row in inbound]
     verdict.count("holes in seq", sum(1 for a, b in itertools.pairwise(seqs) if b != a + 1))
-    chats: dict[str, list[int]] = defaultdict(list)
+    late = [time for _, time in _inversions(messages, record)]
+    # What upstream gave to a holder that was paused comes when it wakes, behind its successor's.
+    after_pause = sum(record.in_pause(time) for time in late)
+    verdict.figures["late after a pause"] = after_pause
+    verdict.count("out of order in a chat", len(late) - after_pause)
+
+
+def _inversions(messages: list[dict[str, str]], record: Record) -> list[tuple[str, float]]:
+    """Messages that came behind a younger one of their chat, and when they were said."""
+    times = {text: time for _, text, time in record.said}
+    newest: dict[str, float] = defaultdict(float)
+    found = []
     for row in messages:
-        chats[row["chat"]].append(int(row["text"].removeprefix("m")))
-    verdict.count("out of order in a chat", sum(_inversions(numbers) for numbers in chats.values()))
-
-
-def _inversions(numbers: list[int]) -> int:
-    return sum(1 for a, b in itertools.pairwise(numbers) if b < a)
+        time = times[row["text"]]
+        if time < newest[row["chat"]]:
+            found.append((row["text"], time))
+        newest[row["chat"]] = max(time, newest[row["chat"]])
+    return found
 
 
 def _results(verdict: Verdict, outbound: list[dict[str, str]], results: list[dict[str, str]]) -> None:
