@@ -137,7 +137,7 @@ class _Office:
         self._spool = spool
         self._bus = bus
         self._metrics = metrics
-        self.journal = Journal(bus, lease, spool, self._lost)
+        self.journal = Journal(bus, lease, spool, self._lost, replicas=config.replicas)
         self.watch = Watch(bus, lease, self.journal, version("qqbus"), time.time)
         self.settling = Settling(bus, lease, lambda: self.watch.account, time.time, metrics.ended)
         pacer = Pacer(config.send_interval, config.chat_interval)

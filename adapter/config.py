@@ -29,6 +29,7 @@ class Config:
     send_interval: float
     chat_interval: float
     lease: float
+    replicas: int
     session_key: str = field(repr=False)
     http: tuple[str, int] | None
     http_token: str = field(repr=False)
@@ -63,6 +64,7 @@ class Config:
             send_interval=_number(env, "QQBUS_SEND_INTERVAL", 3.0, 0.0, 3600.0),
             chat_interval=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
             lease=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
+            replicas=int(_number(env, "QQBUS_REPLICAS", 0, 0, 16)),
             session_key=_session_key(env),
             http=_http(env),
             http_token=_text(env, "QQBUS_HTTP_TOKEN", ""),

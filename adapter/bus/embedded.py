@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -86,15 +86,20 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def served(folder: Path, port: int) -> AsyncIterator[str]:
-    """Run the server on 127.0.0.1 with its data in `folder`; yields its REDIS_URL, ends it afterwards."""
+async def served(
+    folder: Path, port: int, *, binary: Path | None = None, options: Sequence[str] = ()
+) -> AsyncIterator[str]:
+    """Run the server on 127.0.0.1 with its data in `folder`; yields its REDIS_URL, ends it afterwards.
+
+    `binary`: another server than the embedded one; `options`: more of its command line.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             raise BusRefused(f"another server runs on the data in {folder}") from exc
-        server = _Server(folder, port)
+        server = _Server(folder, port, [str(binary or find_server()), *_line(folder, port), *options])
         try:
             await server.start()
             async with anyio.create_task_group() as tasks:
@@ -109,13 +114,14 @@ async def served(folder: Path, port: int) -> AsyncIterator[str]:
 class _Server:
     """The process, started again should it end by itself."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, line: Sequence[str]) -> None:
         self._folder = folder
+        self._line = line
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        self._process = _launch(self._folder, self._port)
+        self._process = _launch(self._line)
         await _answering(self._process, self._port, self._folder / "server.log")
 
     async def guard(self) -> None:
@@ -126,17 +132,27 @@ class _Server:
                 await anyio.sleep(GUARD)
             log.error("the embedded server ended by itself: starting it again")
             await anyio.sleep(next(delays))
-            await self.start()
+            try:
+                await self.start()
+            except BusRefused as exc:
+                # A full disk, or killed once more: patience may help, giving up does not.
+                log.error("%s", exc)  # noqa: TRY400 – the words are enough
+            else:
+                delays = backoff(random.random, first=0.1, most=10.0)
 
     async def end(self) -> None:
         if self._process is not None:
             await _end(self._process)
 
 
-def _launch(folder: Path, port: int) -> "subprocess.Popen[bytes]":
-    line = [str(find_server()), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+def _line(folder: Path, port: int) -> list[str]:
+    line = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
     line += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
     line += ["--maxmemory-policy", "noeviction", "--logfile", str(folder / "server.log"), "--daemonize", "no"]
+    return line
+
+
+def _launch(line: Sequence[str]) -> "subprocess.Popen[bytes]":
     # Ctrl-C reaches the whole foreground group: in a session of its own the server outlives the
     # last write of the adapter. Should the adapter be killed, Linux ends the server with it.
     return subprocess.Popen(  # noqa: S603 – our own command line

@@ -33,11 +33,20 @@ async def hand_over(bus: Bus, spool: Spool) -> None:
 class Journal:
     """Events on their way to the bus. `seq` is the number of the newest one published."""
 
-    def __init__(self, bus: Bus, lease: Lease, spool: Spool, lost: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        lease: Lease,
+        spool: Spool,
+        lost: Callable[[str, int], None],
+        *,
+        replicas: int = 0,
+    ) -> None:
         self._bus = bus
         self._lease = lease
         self._spool = spool
         self._lost = lost
+        self._replicas = replicas
         self._lock = anyio.Lock()
         self._wakeup = Wakeup()
         self._floors: dict[str, int] = {}
@@ -78,6 +87,8 @@ class Journal:
                 if done.added < 0:
                     self._rewind(account, expected, done.seq)
                     continue
+                if self._replicas:
+                    await self._bus.replicated(self._replicas)
                 reach(Step.APPENDED)
                 self._expected[account] = done.seq
                 self._spool.advance(f"{account}:{done.seq}")

@@ -13,13 +13,14 @@ from adapter.bus.connect import BLOCK_MS, READ_TIMEOUT, connect, is_no_group, tr
 from adapter.bus.keys import CONSUMER, GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.envelope import Draft
-from adapter.errors import BusRefused
+from adapter.errors import BusRefused, BusUnavailable
 
 # A script call this large blocks the server for about a millisecond.
 MAX_BATCH = 500
 # Ids remembered twice over: a copy of any of the last 32,768 events is recognised. About 8 MB at most.
 SEEN_WINDOW = 32_768
 SESSION_ENTRIES = 1_000
+REPLICAS_MS = 1_000
 MEMBERS_KEPT = 7 * 86_400
 OLDEST_SERVER = (6, 2)
 
@@ -178,6 +179,17 @@ class Bus:
         with translated():
             await self.client.xack(self.keys(stream), GROUP, *entries)
 
+    async def replicated(self, replicas: int) -> None:
+        """Wait until so many replicas have what was written. Raises BusUnavailable where they do not.
+
+        A failover may then still lose it in rare cases: Redis is no database with consensus. The journal
+        gives a server that lost its tail what is kept, with or without this.
+        """
+        with translated():
+            reached = int(await self.client.wait(replicas, REPLICAS_MS))
+        if reached < replicas:
+            raise BusUnavailable(f"{reached} of {replicas} replicas have confirmed")
+
     async def push(self, key: str, value: bytes) -> None:
         """Put a value at the end of a list."""
         with translated():
@@ -193,6 +205,15 @@ class Bus:
         """Take the first value off a list."""
         with translated():
             await self.client.lpop(key)
+
+    async def oldest_pending(self) -> str:
+        """The entry of `qq:outbound` that was read first and is not settled; empty if there is none."""
+        with translated():
+            try:
+                row: Any = await self.client.xpending(self.keys("outbound"), GROUP)
+            except ResponseError:
+                return ""
+        return row["min"].decode() if row["min"] else ""
 
     async def outbound_pending(self) -> int:
         """How many requests wait or are being sent; -1 where the server cannot tell."""
