@@ -5,7 +5,9 @@ RUN := $(VENV)/bin/python
 # Half as many test processes as cores would leave one idle; more than cores only wait for each other.
 JOBS ?= auto
 
-.PHONY: demo test check format bench chaos clean
+FAULTS ?= 60
+
+.PHONY: demo test check format contract bench chaos compat clean
 
 demo:
 	@$(PYTHON) .ci/venv.py sim
@@ -21,6 +23,18 @@ check:
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 	@$(VENV)/bin/lint-imports
+
+contract:
+	@$(PYTHON) .ci/venv.py dev
+	@$(RUN) -m adapter.contract
+
+chaos:
+	@$(PYTHON) .ci/venv.py dev
+	@$(RUN) -m tests.chaos --faults $(FAULTS)
+
+compat:
+	@$(PYTHON) .ci/venv.py dev
+	@$(RUN) -m tests.compat
 
 format:
 	@$(PYTHON) .ci/venv.py dev

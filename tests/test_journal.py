@@ -169,3 +169,29 @@ async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_succe
         await new.journal.collect()
         assert await new.texts() == ["2", "1"]
         assert first.waiting == 0
+
+
+async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: Path) -> None:
+    port = free_port()
+    with Spool(tmp_path / "spool") as spool:
+        async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            desk = Desk(bus, spool)
+            async with served(tmp_path / "redis", port):
+                await desk.lease.acquire()
+            desk.journal.away = True
+            for number in range(10_000):
+                await desk.journal.add("1", [draft(number)])
+    # Another process finds them, with a byte flipped in the middle.
+    middle = min((tmp_path / "spool").glob("*.spool"))
+    data = bytearray(middle.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    middle.write_bytes(data)
+    with Spool(tmp_path / "spool") as spool:
+        async with served(tmp_path / "redis", port), Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            desk = Desk(bus, spool)
+            await desk.lease.acquire()
+            await desk.journal.publish()
+            texts = [int(text) for text in await desk.texts()]
+            assert texts == sorted(texts)
+            assert len(texts) == 9_999
+            assert spool.damaged > 0
