@@ -6,6 +6,7 @@ Fields, types and map keys that are not known are passed over; what cannot be re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgpack
@@ -213,6 +214,7 @@ def read_segment(item: object) -> Segment:
             return Unknown(item)
 
 
+@lru_cache(maxsize=256)
 def _moment(text: bytes) -> float:
     moment = datetime.fromisoformat(text.decode())
     if moment.tzinfo is None:

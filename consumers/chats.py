@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from adapter import Received, SchemaError
+from adapter import Received, SchemaError, read_event
 
 # Entries read ahead while handlers are quick. Slow ones get fewer, so that peers find something to do.
 MOST_AHEAD: Final = 1_000
@@ -14,18 +14,42 @@ MOST_AHEAD: Final = 1_000
 
 @dataclass(slots=True)
 class Job:
-    """An entry in hand: `count` times begun so far, `suspect` if somebody else left it unfinished."""
+    """An entry in hand. `count`: so often it was begun; `suspect`: somebody began it and did not finish.
+
+    `lost`: while its handler runs the lease has ended, and somebody else has it now.
+    """
 
     entry: str
     fields: list[bytes]
     event: Received | SchemaError
     count: int = 0
     suspect: bool = False
+    lost: bool = False
+
+    @classmethod
+    def read(cls, entry: str, fields: list[bytes], begun: int = 0) -> "Job":
+        """A job from an entry that somebody has begun so often."""
+        try:
+            event: Received | SchemaError = read_event(
+                entry, dict(zip(fields[::2], fields[1::2], strict=True))
+            )
+        except SchemaError as exc:
+            event = exc
+        return cls(entry, fields, event, begun, begun > 0)
 
     @property
     def chat(self) -> str:
         """Key for order."""
         return self.event.chat if isinstance(self.event, Received) else ""
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """The jobs of one chat, oldest first. The first may be in hand."""
+
+    chat: str
+    jobs: deque[Job]
+    busy: bool = False
 
 
 Handle = Callable[[Job], Awaitable[float | None]]
@@ -34,17 +58,18 @@ Handle = Callable[[Job], Awaitable[float | None]]
 class Chats:
     """Hands jobs to `handle`, `slots` at a time. It answers None when done, or the seconds to try again in.
 
-    A chat whose event has to be tried again waits without taking a slot.
+    A chat whose event has to be tried again waits without taking a slot. Nothing is begun while
+    `may_begin` says no; then somebody has to call `forget`.
     """
 
     def __init__(self, handle: Handle, slots: int) -> None:
         self._handle = handle
+        self.may_begin: Callable[[], bool] = lambda: True
         self.slots = slots
         self.held: dict[str, Job] = {}
-        self._queues: dict[str, deque[Job]] = {}
-        self._ready: deque[str] = deque()
+        self._lines: dict[str, _Line] = {}
+        self._ready: deque[_Line] = deque()
         self._sleepers: deque[asyncio.Future[None]] = deque()
-        self._begun: set[str] = set()
         self._room = asyncio.Event()
         self._low = 0
         self._closed = False
@@ -52,22 +77,40 @@ class Chats:
     def put(self, jobs: Iterable[Job]) -> None:
         """Queue these behind what their chats already wait for."""
         for job in jobs:
+            if job.entry in self.held:
+                # In hand while the lease ended, and dealt to this very process again.
+                self.held[job.entry].lost = False
+                continue
             self.held[job.entry] = job
-            queue = self._queues.get(job.chat)
-            if queue is None:
-                self._queues[job.chat] = deque((job,))
-                self._offer(job.chat)
+            line = self._lines.get(job.chat)
+            if line is None:
+                line = self._lines[job.chat] = _Line(job.chat, deque((job,)))
+                self._offer(line)
             elif job.suspect:
-                _place(queue, job)
+                _place(line, job)
             else:
-                queue.append(job)
+                line.jobs.append(job)
+
+    def forget(self) -> None:
+        """Drop all that has not been begun; what has been is finished, and not tried again."""
+        for line in list(self._lines.values()):
+            for job in list(line.jobs)[1 if line.busy else 0 :]:
+                del self.held[job.entry]
+            if line.busy:
+                line.jobs[0].lost = True
+                line.jobs = deque((line.jobs[0],))
+            else:
+                line.jobs.clear()
+                del self._lines[line.chat]
+        self._ready.clear()
 
     def close(self) -> list[str]:
-        """Begin nothing more; returns the entries that had not been begun."""
+        """Begin nothing more; returns the entries that are not in hand."""
         self._closed = True
         while self._sleepers:
             self._wake()
-        return [entry for entry in self.held if entry not in self._begun]
+        begun = {line.jobs[0].entry for line in self._lines.values() if line.busy}
+        return [entry for entry in self.held if entry not in begun]
 
     async def drop_to(self, number: int, seconds: float) -> bool:
         """Wait until at most so many jobs are in hand, for so long at most; whether it came to that."""
@@ -91,29 +134,31 @@ class Chats:
                 self._sleepers.append(sleeper)
                 await sleeper
                 continue
-            chat = self._ready.popleft()
-            job = self._queues[chat][0]
-            self._begun.add(job.entry)
+            line = self._ready.popleft()
+            # A line that was forgotten while it waited for its next try is empty.
+            if not line.jobs or not self.may_begin():
+                continue
+            job = line.jobs[0]
+            line.busy = True
             delay = await self._handle(job)
-            self._begun.discard(job.entry)
-            if delay is None:
-                self._done(chat, job)
+            line.busy = False
+            if delay is None or job.lost:
+                self._done(line, job)
             elif not self._closed:
-                loop.call_later(delay, self._offer, chat)
+                loop.call_later(delay, self._offer, line)
 
-    def _done(self, chat: str, job: Job) -> None:
-        queue = self._queues[chat]
-        queue.popleft()
+    def _done(self, line: _Line, job: Job) -> None:
+        line.jobs.popleft()
         del self.held[job.entry]
-        if queue:
-            self._ready.append(chat)
+        if line.jobs:
+            self._ready.append(line)
         else:
-            del self._queues[chat]
+            del self._lines[line.chat]
         if len(self.held) <= self._low:
             self._room.set()
 
-    def _offer(self, chat: str) -> None:
-        self._ready.append(chat)
+    def _offer(self, line: _Line) -> None:
+        self._ready.append(line)
         self._wake()
 
     def _wake(self) -> None:
@@ -123,15 +168,17 @@ class Chats:
                 sleeper.set_result(None)
 
 
-def _place(queue: deque[Job], job: Job) -> None:
-    """Behind everything older; what a dead peer left may be older than what waits. The head has begun."""
-    place = len(queue)
-    while place > 1 and _order(queue[place - 1].entry) > _order(job.entry):
+def _place(line: _Line, job: Job) -> None:
+    """Behind everything older: what a dead peer left may be older than what waits."""
+    first = 1 if line.busy else 0
+    place = len(line.jobs)
+    while place > first and in_order(line.jobs[place - 1].entry) > in_order(job.entry):
         place -= 1
-    queue.insert(place, job)
+    line.jobs.insert(place, job)
 
 
-def _order(entry: str) -> tuple[int, int]:
+def in_order(entry: str) -> tuple[int, int]:
+    """What entry ids are compared by."""
     milliseconds, _, number = entry.partition("-")
     return int(milliseconds), int(number)
 
@@ -143,9 +190,16 @@ class Ahead:
         self._least = slots
         self.limit = min(2 * slots, MOST_AHEAD)
 
-    def waited(self, seconds: float) -> None:
-        """So long it took to bring down what was in hand."""
-        if seconds < 0.05:  # noqa: PLR2004 – quick enough to ask for twice as much
+    def room(self, held: int) -> int:
+        """How many to read while so many are in hand."""
+        return self.limit - held
+
+    def came(self, number: int, room: int, held: int) -> None:
+        """So many came where there was room for so many, while so many were still in hand."""
+        if number == room and held < self._least:
+            # Everything asked for was there, and the slots had run dry before it came.
             self.limit = min(self.limit * 2, MOST_AHEAD)
-        elif seconds > 0.5:  # noqa: PLR2004 – a peer could have had these
-            self.limit = max(self.limit // 2, self._least)
+
+    def slow(self) -> None:
+        """What is in hand takes long: a peer could have had some of it."""
+        self.limit = max(self.limit // 2, self._least)

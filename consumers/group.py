@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -14,10 +14,14 @@ from consumers.office import Office
 
 log = logging.getLogger(__name__)
 
-READ: Final = 250
+READ: Final = 500
 CLAIM: Final = 100
+# More than any consumer ever has: readers stop long before.
+ALL: Final = 100_000
 # An entry given back is at once old enough to be claimed, whatever age a peer asks for.
 LONG_AGO: Final = 86_400_000
+TIDY: Final = 3_600.0
+SILENT_MS: Final = 86_400_000
 
 Entry = tuple[str, list[bytes]]
 
@@ -42,6 +46,7 @@ class Group:
         self._start = start
         self._newest = ""
         self._cursor = "0-0"
+        self._tidied = 0.0
 
     async def make(self) -> None:
         """Make the group and its stream; fine if they are there.
@@ -61,7 +66,7 @@ class Group:
 
     async def fresh(self, count: int, block: int = BLOCK_MS) -> list[Entry]:
         """New entries; waits for `block` ms at most. Never cancel it: entries would strand."""
-        line = ("XREADGROUP", "GROUP", self.name, self.consumer, "COUNT", count, "BLOCK", block)
+        line = (*self.read_line(count), "BLOCK", block)
         try:
             answer = await self._reader.execute_command(*line, "STREAMS", self.stream, ">")  # type: ignore[no-untyped-call]
         except ResponseError as exc:
@@ -70,14 +75,14 @@ class Group:
             log.warning("the group %s of %s is gone and made again", self.name, self.stream)
             await self.make()
             return []
-        entries = _entries(_only_stream(answer))
+        entries = entries_of(only_stream(answer))
         if entries:
             self._newest = entries[-1][0]
         return entries
 
-    async def mine(self, count: int = CLAIM, after: str = "-") -> list[Pending]:
-        """What is pending for this consumer, oldest first."""
-        rows = await self._do("XPENDING", self.stream, self.name, after, "+", count, self.consumer)
+    async def mine(self, count: int = ALL, consumer: str = "") -> list[Pending]:
+        """What is pending for this consumer, or for another one, oldest first."""
+        rows = await self._do("XPENDING", self.stream, self.name, "-", "+", count, consumer or self.consumer)
         return [Pending(row[0].decode(), int(row[3])) for row in rows or ()]
 
     async def take_over(self, idle_ms: int) -> bool:
@@ -89,17 +94,34 @@ class Group:
             log.error("%d entries were trimmed before anybody had handled them", len(answer[2]))
         return bool(answer[1]) or self._cursor != "0-0"
 
+    async def unfinished(
+        self, known: Callable[[str], bool], seen: Container[str] = ()
+    ) -> list[tuple[Pending, list[bytes]]]:
+        """What is pending for this consumer and not known in this process, oldest first.
+
+        One look at one moment: lanes rely on seeing nothing newer than what they miss. `seen`: these
+        were read and put aside just now, which Redis has counted as a delivery.
+        """
+        rows = [
+            Pending(row.entry, row.begun - (row.entry in seen))
+            for row in await self.mine()
+            if not known(row.entry)
+        ]
+        found: list[tuple[Pending, list[bytes]]] = []
+        for start in range(0, len(rows), READ):
+            found += await self.fetch(rows[start : start + READ])
+        return found
+
     async def fetch(self, rows: Sequence[Pending]) -> list[tuple[Pending, list[bytes]]]:
-        """The content of pending entries of this consumer, oldest first, their counts kept."""
+        """The content of pending entries, oldest first, their counts kept; they are this consumer's then."""
         found: dict[str, list[bytes]] = {}
         for begun in {row.begun for row in rows}:
             ids = [row.entry for row in rows if row.begun == begun]
-            answer = await self._claim(ids, "RETRYCOUNT", begun)
-            found.update(_entries(answer))
+            found.update(entries_of(await self._claim(ids, "RETRYCOUNT", begun)))
         gone = [row.entry for row in rows if row.entry not in found]
-        if gone:
+        # Deleted, or acknowledged a moment ago. Redis 6.2 keeps a deleted one pending for ever.
+        if gone and await self._do("XACK", self.stream, self.name, *gone):
             log.error("%d entries were deleted before anybody had handled them", len(gone))
-            await self._do("XACK", self.stream, self.name, *gone)
         return [(row, found[row.entry]) for row in rows if row.entry in found]
 
     async def begin(self, entry: str, count: int) -> None:
@@ -109,7 +131,7 @@ class Group:
     async def touch(self, entries: Iterable[str]) -> None:
         """These are still being worked on: nobody shall claim them. Only what is still ours."""
         held = set(entries)
-        ours = [row.entry for row in await self.mine(len(held) + CLAIM) if row.entry in held]
+        ours = [row.entry for row in await self.mine() if row.entry in held]
         if ours:
             await self._claim(ours, "JUSTID")
 
@@ -118,7 +140,7 @@ class Group:
         if entries:
             await self._claim(entries, "IDLE", LONG_AGO, "JUSTID")
 
-    async def leave(self) -> None:
+    async def remove(self) -> None:
         """Take this consumer's name out of the group, if nothing is pending under it."""
         if not await self.mine(1):
             await self._do("XGROUP", "DELCONSUMER", self.stream, self.name, self.consumer)
@@ -148,20 +170,51 @@ class Group:
             pipe.execute_command("XACK", self.stream, self.name, entry)
             await pipe.execute()
 
+    async def last_delivered(self) -> str:
+        """The newest entry that the group has given to anybody."""
+        for row in await self._do("XINFO", "GROUPS", self.stream):
+            known = row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
+            if known.get(b"name") == self.name.encode():
+                newest: Any = known.get(b"last-delivered-id")
+                return str(newest.decode())
+        return "0-0"
+
+    def read_line(self, count: int) -> tuple[str | int, ...]:
+        """The head of an XREADGROUP."""
+        return ("XREADGROUP", "GROUP", self.name, self.consumer, "COUNT", count)
+
+    def claim_line(self, consumer: str, ids: Iterable[str]) -> tuple[str | int, ...]:
+        """An XCLAIM of these for that consumer, however young they are."""
+        return ("XCLAIM", self.stream, self.name, consumer, 0, *ids)
+
+    async def tidy(self) -> None:
+        """Take out the names of consumers that are long gone and left nothing: once an hour is enough.
+
+        Only after long silence, because a name takes with it whatever is pending under it.
+        """
+        if time.monotonic() < self._tidied + TIDY:
+            return
+        self._tidied = time.monotonic()
+        for row in await self._do("XINFO", "CONSUMERS", self.stream, self.name):
+            known = row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
+            if not known[b"pending"] and known[b"idle"] > SILENT_MS:
+                await self._do("XGROUP", "DELCONSUMER", self.stream, self.name, known[b"name"].decode())
+
     async def _claim(self, ids: Sequence[str], *options: str | int) -> Any:
-        return await self._do("XCLAIM", self.stream, self.name, self.consumer, 0, *ids, *options)
+        return await self._do(*self.claim_line(self.consumer, ids), *options)
 
     async def _do(self, *line: str | int) -> Any:
         return await self.client.execute_command(*line)  # type: ignore[no-untyped-call]
 
 
-def _only_stream(answer: Any) -> Any:
+def only_stream(answer: Any) -> Any:
     """The entries of the one stream that was asked for: RESP3 answers a map, RESP2 a list of pairs."""
     if not answer:
         return ()
     return next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
 
 
-def _entries(rows: Any) -> list[Entry]:
+def entries_of(rows: Any) -> list[Entry]:
+    """The entries that still exist, of an answer that lists entries."""
     # A deleted entry is nil on Redis 6.2, or comes without fields.
     return [(row[0].decode(), row[1]) for row in rows or () if row and row[1]]

@@ -32,6 +32,7 @@ class Outlet:
         self._group = group
         self._adds: list[tuple[str, Fields]] = []
         self._acks: list[str] = []
+        self._under_way: list[str] = []
         self._bell = asyncio.Event()
         self._moved = asyncio.Condition()
         self._taken = 0
@@ -58,6 +59,10 @@ class Outlet:
         async with self._moved:
             await self._moved.wait_for(lambda: self._sent >= place)
 
+    def is_leaving(self, entry: str) -> bool:
+        """Whether its ack is on the way: Redis may still call it pending."""
+        return entry in self._acks or entry in self._under_way
+
     @property
     def empty(self) -> bool:
         """Whether nothing waits to be written."""
@@ -83,7 +88,7 @@ class Outlet:
 
     async def _write(self, stop: asyncio.Event, end: float) -> bool:
         adds, acks = self._adds, self._acks
-        self._adds, self._acks = [], []
+        self._adds, self._acks, self._under_way = [], [], acks
         if not adds and not acks:
             return True
         delays = backoff(most=1.0)
@@ -99,6 +104,7 @@ class Outlet:
                     self._acks = acks
                     return False
                 await asyncio.sleep(next(delays))
+        self._under_way = []
         self.acked += len(acks)
         self.added += len(adds)
         if adds:

@@ -6,23 +6,27 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from adapter import Received, SchemaError, read_event
-from consumers.chats import Ahead, Chats, Job
-from consumers.connection import BLOCK_MS, backoff, passes
+from adapter import Received, SchemaError
+from consumers.chats import Chats, Job
+from consumers.connection import backoff, passes
 from consumers.event import Event
-from consumers.group import READ, Entry, Group, Pending
+from consumers.group import Group
 from consumers.handlers import Handlers
+from consumers.lanes import Lanes
 from consumers.office import Office
+from consumers.sharing import Sharing
 
 log = logging.getLogger("qqbus.worker")
 
 # A delay before a failing event is tried again; doubled each time.
 RETRY_FIRST: Final = 0.5
 RETRY_MOST: Final = 30.0
+# While handlers finish, what they hold is kept from being claimed.
+KEEP: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Plan:
 
     `claim_after`: an event that nobody has touched for so long was left by a dead peer. `deliveries`:
     so often an event is begun before it goes to `qq:dead`. `grace`: what a stop grants handlers.
+    `lanes`: one process at a time for each chat, whatever happens; all processes of the application must
+    agree on it. `lease`: a process that pauses for so long has lost its chats.
     """
 
     concurrency: int = 16
@@ -39,6 +45,8 @@ class Plan:
     deliveries: int = 5
     retry_first: float = RETRY_FIRST
     grace: float = 20.0
+    lanes: bool = False
+    lease: float = 6.0
 
 
 @dataclass(slots=True)
@@ -48,9 +56,26 @@ class Numbers:
     handled: int = 0
     failed: int = 0
     buried: int = 0
-    claimed: int = 0
     lost_connections: int = 0
     busy_seconds: float = 0.0
+
+
+class Source(Protocol):
+    """Where the chats' jobs come from: a plain group, or lanes."""
+
+    claimed: int
+
+    async def recover(self) -> None:
+        """After a start or a lost connection: find out what is pending here."""
+
+    async def step(self) -> None:
+        """One round, a second long at most."""
+
+    async def keep(self) -> None:
+        """Keep what is in hand while nothing new is taken."""
+
+    async def leave(self, unbegun: Sequence[str]) -> None:
+        """The end: these entries had not been begun."""
 
 
 class Runtime:
@@ -66,7 +91,11 @@ class Runtime:
         self.chats = Chats(self._handle, plan.concurrency)
         self._handlers = handlers
         self._suspects = asyncio.Lock()
-        self._look = 0.0
+        self.source: Source = (
+            Lanes(office, self.group, self.chats, plan.lease)
+            if plan.lanes
+            else Sharing(office, self.group, self.chats, plan.claim_after)
+        )
 
     # --- running -------------------------------------------------------------------------------
 
@@ -78,26 +107,34 @@ class Runtime:
             slots = [tasks.create_task(self.chats.slot()) for _ in range(self.plan.concurrency)]
             await self._read()
             unbegun = self.chats.close()
-            await _finish(slots, self.plan.grace)
+            await self._finish(slots)
             writer_stop.set()
             self.office.outlet.ring()
-            with contextlib.suppress(RedisError, OSError):
-                await self.group.give_back(unbegun)
         with contextlib.suppress(RedisError, OSError):
-            await self.group.leave()
+            await self.source.leave(unbegun)
+
+    async def _finish(self, slots: Sequence["asyncio.Task[None]"]) -> None:
+        late: set[asyncio.Task[None]] = set(slots)
+        end = time.monotonic() + self.plan.grace
+        while late and time.monotonic() < end:
+            _, late = await asyncio.wait(late, timeout=min(KEEP, end - time.monotonic()))
+            with contextlib.suppress(RedisError, OSError):
+                await self.source.keep()
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("%d handlers did not finish: their events will come again", len(late))
 
     async def _read(self) -> None:
         delays = backoff(most=2.0)
-        ahead = Ahead(self.plan.concurrency)
         recovered = False
         while not self.stop.is_set():
             try:
                 if not recovered:
-                    await self._recover()
+                    await self.source.recover()
                     recovered = True
                     self.started.set()
-                await self._look_after_peers()
-                await self._read_once(ahead)
+                await self.source.step()
                 delays = backoff(most=2.0)
             except (RedisError, OSError) as exc:
                 if not passes(exc):
@@ -108,52 +145,6 @@ class Runtime:
                 # An answer may have been lost on the way: what it held is in the own pending list.
                 recovered = False
                 await _unless(self.stop, next(delays))
-
-    async def _read_once(self, ahead: Ahead) -> None:
-        room = ahead.limit - len(self.chats.held)
-        if room <= 0:
-            began = time.monotonic()
-            if await self.chats.drop_to(ahead.limit // 2, BLOCK_MS / 1000):
-                ahead.waited(time.monotonic() - began)
-            else:
-                ahead.waited(BLOCK_MS / 1000 + 0.1)
-            return
-        entries = await self.group.fresh(min(room, READ))
-        if entries:
-            self.chats.put([_job(entry) for entry in entries])
-
-    async def _recover(self) -> None:
-        """After a start or a lost connection: first what is pending for this very consumer."""
-        await self.group.make()
-        self._look = 0.0
-        await self._take_mine()
-
-    async def _take_mine(self) -> None:
-        after = "-"
-        while rows := await self.group.mine(after=after):
-            await self._take([row for row in rows if row.entry not in self.chats.held])
-            after = f"({rows[-1].entry}"
-
-    async def _take(self, rows: Sequence[Pending]) -> None:
-        if not rows:
-            return
-        self.numbers.claimed += len(rows)
-        for row, fields in await self.group.fetch(rows):
-            job = _job((row.entry, fields))
-            job.count, job.suspect = row.begun, True
-            self.chats.put([job])
-
-    async def _look_after_peers(self) -> None:
-        """Claim what dead peers left, also while nothing new arrives; and keep what is in hand here."""
-        now = time.monotonic()
-        if now < self._look:
-            return
-        self._look = now + self.plan.claim_after / 3
-        if self.chats.held:
-            await self.group.touch(self.chats.held)
-        if len(self.chats.held) < READ and await self.group.take_over(int(self.plan.claim_after * 1000)):
-            await self._take_mine()
-            self._look = now  # there may be more
 
     # --- one event -----------------------------------------------------------------------------
 
@@ -218,23 +209,6 @@ class Runtime:
                 await asyncio.sleep(next(delays))
             else:
                 return
-
-
-def _job(entry: Entry) -> Job:
-    ident, flat = entry
-    try:
-        event: Received | SchemaError = read_event(ident, dict(zip(flat[::2], flat[1::2], strict=True)))
-    except SchemaError as exc:
-        event = exc
-    return Job(ident, flat, event)
-
-
-async def _finish(slots: Sequence["asyncio.Task[None]"], seconds: float) -> None:
-    _, late = await asyncio.wait(slots, timeout=seconds)
-    for task in late:
-        task.cancel()
-    if late:
-        log.warning("%d handlers did not finish in %g s: their events will come again", len(late), seconds)
 
 
 async def _unless(stop: asyncio.Event, seconds: float) -> None:

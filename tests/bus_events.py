@@ -4,9 +4,10 @@ import asyncio
 import itertools
 import signal
 import sys
-import time
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
@@ -72,7 +73,8 @@ class Desk:
         entries = []
         for draft in drafts:
             line = ("XADD", self.key("inbound"), "*", *fields(draft))
-            entries.append((await self.client.execute_command(*line)).decode())  # type: ignore[no-untyped-call]
+            entry: Any = await self.client.execute_command(*line)  # type: ignore[no-untyped-call]
+            entries.append(str(entry.decode()))
         return entries
 
     async def rows(self, name: str) -> list[dict[str, bytes]]:
@@ -108,7 +110,8 @@ class Desk:
     async def settle(self, status: str = "sent", code: str = "ok") -> list[Result]:
         """Answer every request that asks for a result, as the adapter would."""
         results = []
-        for entry, row in await self.client.xrange(self.key("outbound")):
+        requests: Any = await self.client.xrange(self.key("outbound"))
+        for entry, row in requests:
             told: dict[str, str] = {
                 "v": "1",
                 "id": row[b"id"].decode(),
@@ -146,20 +149,19 @@ async def desk_at(url: str, prefix: str) -> AsyncIterator[Desk]:
 class Program:
     """A real process with what it prints."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, printed: Path) -> None:
         self.process = process
-        self.lines: list[str] = []
-
-    async def read(self) -> None:
-        """Collect its output."""
-        assert self.process.stdout
-        while line := await self.process.stdout.readline():
-            self.lines.append(line.decode().rstrip("\n"))
+        self._printed = printed
 
     @property
     def output(self) -> str:
         """Everything so far."""
-        return "\n".join(self.lines)
+        return self._printed.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def lines(self) -> list[str]:
+        """The same line by line."""
+        return self.output.splitlines()
 
     async def says(self, words: str, timeout: float = 15.0) -> str:
         """Wait for a line that holds these words."""
@@ -200,26 +202,19 @@ class Program:
 async def program(desk: Desk, *line: str, **settings: str) -> AsyncIterator[Program]:
     """Run `python LINE` (or the first word, if it is a path) on the desk's keys; killed at the end."""
     command = line if "/" in line[0] else (sys.executable, *line)
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=clean_environment(REDIS_URL=desk.url, QQBUS_PREFIX=desk.prefix, **settings),
-    )
-    running = Program(process)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(running.read())
+    with tempfile.NamedTemporaryFile(suffix=".txt") as printed:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=printed.fileno(),
+            stderr=asyncio.subprocess.STDOUT,
+            env=clean_environment(REDIS_URL=desk.url, QQBUS_PREFIX=desk.prefix, **settings),
+        )
         try:
-            yield running
+            yield Program(process, Path(printed.name))
         finally:
             if process.returncode is None:
                 process.kill()
             await process.wait()
             transport: Any = process._transport  # type: ignore[attr-defined]  # noqa: SLF001
             transport.close()
-
-
-def now() -> float:
-    """Seconds of a clock that never jumps."""
-    return time.monotonic()

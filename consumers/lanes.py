@@ -1,0 +1,150 @@
+"""Lanes: the events of one chat are handled by one process at a time, in order, over any number of processes.
+
+Why a leader that deals out, and not one of the other ways:
+- a lock for each chat excludes but does not order: with plain group reading 11 % of events overtook others;
+- every process reading everything and dropping what is not its own costs a full read for each process;
+- streams for each partition would need a second copy of every event and a contract beyond `qq:inbound`.
+Here one member reads and hands entry ids to the owners of 64 lanes; a lane changes hands only when its
+owner has finished it, or when the owner's lease has ended. Who is not sure of its lease begins nothing.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Container, Sequence
+from typing import Any, Final
+
+from redis.exceptions import ResponseError
+
+from consumers.chats import Ahead, Chats, Job, in_order
+from consumers.connection import BLOCK_MS, group_is_gone
+from consumers.group import Group, entries_of, only_stream
+from consumers.leader import Leader
+from consumers.membership import LeaseLost, Membership
+from consumers.office import Office
+
+log = logging.getLogger("qqbus.worker")
+
+# A member reads its inbox in pieces of this size.
+_INBOX: Final = 250
+
+
+class Lanes:
+    """Feeds the chats of one process with the lanes that it owns."""
+
+    def __init__(self, office: Office, group: Group, chats: Chats, lease: float) -> None:
+        self._office = office
+        self._group = group
+        self._chats = chats
+        self._membership = Membership(office, lease)
+        chats.may_begin = self._membership.valid
+        self._leader: Leader | None = None
+        self._ahead = Ahead(chats.slots)
+        self._last = "0-0"
+        self._more = False
+        self.claimed = 0
+
+    async def recover(self) -> None:
+        """After a start, a lost connection or a lost lease."""
+        await self._group.make()
+        if not self._membership.valid():
+            await self._rejoin()
+            return
+        self._leader = None
+        await self._take_mine()
+
+    async def step(self) -> None:
+        """One round, as long as a blocking read at most."""
+        try:
+            await self._renew()
+            if not self._membership.leading:
+                await self._member_step()
+                return
+            if self._leader is None:
+                self._leader = Leader(self._office, self._group, self._membership, self._chats)
+                await self._leader.take_office()
+            await self._leader.cycle()
+        except LeaseLost:
+            log.warning("the lease ended: what was in hand has others now")
+            await self._rejoin()
+        except ResponseError as exc:
+            if not group_is_gone(exc):
+                raise
+            log.warning("the group %s is gone and made again", self._group.name)
+            self._leader = None
+            await self._group.make()
+
+    async def keep(self) -> None:
+        """Renew the lease while nothing new is taken."""
+        with contextlib.suppress(LeaseLost):
+            await self._renew()
+
+    async def _renew(self) -> None:
+        if self._membership.due:
+            if not self._membership.valid():
+                raise LeaseLost
+            await self._membership.renew()
+
+    async def leave(self, unbegun: Sequence[str]) -> None:  # noqa: ARG002 – the leader finds them by itself
+        """Let the others have the lanes at once."""
+        with contextlib.suppress(LeaseLost):
+            await self._membership.leave()
+
+    async def _rejoin(self) -> None:
+        """Under a new name: all that the former one had not begun is for the others."""
+        self._chats.forget()
+        self._leader = None
+        self._last = "0-0"
+        await self._membership.join()
+        self._group.consumer = self._membership.consumer
+
+    # --- the inbox -----------------------------------------------------------------------------
+
+    async def _member_step(self) -> None:
+        room = min(self._ahead.room(len(self._chats.held)), _INBOX)
+        if room <= 0:
+            if not await self._chats.drop_to(self._ahead.limit // 2, BLOCK_MS / 1000):
+                self._ahead.slow()
+            return
+        if not self._more:
+            bell = self._membership.key(f"bell:{self._membership.consumer}")
+            await self._office.reader.blpop([bell], timeout=BLOCK_MS / 1000)
+        number = await self._read_inbox(room)
+        self._ahead.came(number, room, len(self._chats.held))
+        self._more = number > 0
+
+    async def _read_inbox(self, room: int) -> int:
+        """What was dealt to us since; all of it anew where older entries have been put in between."""
+        group, key = self._group, self._membership.key
+        async with self._office.client.pipeline(transaction=True) as pipe:
+            pipe.delete(key(f"bell:{group.consumer}"))
+            pipe.getdel(key(f"again:{group.consumer}"))
+            pipe.execute_command(*group.read_line(room), "STREAMS", group.stream, self._last)
+            answers: list[Any] = await pipe.execute()
+        rows = only_stream(answers[2])
+        if answers[1]:
+            await self._take_mine({row[0].decode() for row in rows})
+            return 0
+        entries = entries_of(rows)
+        if len(entries) < len(rows):
+            await self._drop_deleted([row[0].decode() for row in rows if not row[1]])
+        if rows:
+            self._last = rows[-1][0].decode()
+        self._chats.put([Job.read(*entry) for entry in entries])
+        return len(rows)
+
+    async def _drop_deleted(self, entries: list[str]) -> None:
+        log.error("%d entries were trimmed before anybody had handled them", len(entries))
+        for entry in entries:
+            self._office.outlet.ack(entry)
+        await asyncio.sleep(0)
+
+    async def _take_mine(self, seen: Container[str] = ()) -> None:
+        for row, fields in await self._group.unfinished(self._known, seen):
+            self._chats.put([Job.read(row.entry, fields, row.begun)])
+            self.claimed += 1
+            if in_order(row.entry) > in_order(self._last):
+                self._last = row.entry
+
+    def _known(self, entry: str) -> bool:
+        return entry in self._chats.held or self._office.outlet.is_leaving(entry)

@@ -1,0 +1,285 @@
+"""The leader of the lanes: the only one who reads new entries, and gives each to the owner of its lane.
+
+An entry is given by XCLAIM into the owner's pending list, so the group itself holds all that is known of
+who has what: a leader that dies leaves nothing behind but pending entries, and its successor deals them
+out again, oldest first. Every step is fenced by the leader's key.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from zlib import crc32
+
+from redis.asyncio.client import Pipeline
+
+from consumers.chats import Chats, Job, in_order
+from consumers.connection import BLOCK_MS
+from consumers.group import READ, Entry, Group, Pending, entries_of, only_stream
+from consumers.membership import KEPT, Membership
+from consumers.office import Office
+
+log = logging.getLogger("qqbus.worker")
+
+# Fine enough to share the work of dozens of processes, few enough to be looked through at once.
+LANES: Final = 64
+# A member with so much unfinished work gets no more, and nor does anybody: one stream, one front.
+MOST_GIVEN: Final = 2_000
+# Entries held back while a lane moves. More than that, and the lane stays where it is.
+MOST_PARKED: Final = 1_000
+# How often the peers are looked at, in parts of a second; and how soon a lane that moves is asked for.
+TEND: Final = 1.0
+MOVE_LOOK: Final = 0.05
+_CALM: Final = 10.0
+
+
+def lane_of(fields: Sequence[bytes]) -> int:
+    """The lane of an entry: all events of one chat are in one."""
+    # The contract's order puts `chat` eighth; an adapter that adds fields may not.
+    if len(fields) > 15 and fields[14] == b"chat":  # noqa: PLR2004
+        return crc32(fields[15]) % LANES
+    names = fields[::2]
+    return crc32(fields[names.index(b"chat") * 2 + 1] if b"chat" in names else b"") % LANES
+
+
+class Leader:
+    """Reads, deals out, and watches over the members. Lives as long as the lead does."""
+
+    def __init__(self, office: Office, group: Group, membership: Membership, chats: Chats) -> None:
+        self._client = office.client
+        self._reader = office.reader
+        self._is_leaving = office.outlet.is_leaving
+        self._group = group
+        self._membership = membership
+        self._chats = chats
+        self._owners: dict[int, str] = {}
+        self._live: set[str] = set()
+        self._moves: dict[int, str] = {}
+        self._barrier = ""
+        self._parked: list[Entry] = []
+        self._fresh: dict[str, list[str]] = {}
+        self._again: dict[str, list[str]] = {}
+        self._newest = "0-0"
+        self._pending: dict[str, int] = {}
+        self._tended = 0.0
+        self._calm_until = 0.0
+        self.dealt = 0
+
+    async def take_office(self) -> None:
+        """Learn who owns what, and deal out again what the former leader and the dead left."""
+        rows: Any = await self._client.hgetall(self._membership.key("owners"))
+        self._owners = {int(lane): owner.decode() for lane, owner in rows.items()}
+        self._newest = await self._group.last_delivered()
+        self._live, _ = await self._membership.census()
+        await self._rebuild()
+        self._tended = time.monotonic()
+
+    async def cycle(self) -> None:
+        """One round: hand out, read what is new, and when there is nothing, wait for it."""
+        if time.monotonic() >= self._tended + TEND:
+            await self._tend()
+        if self._moves:
+            await self._move()
+        count = self._room()
+        given = bool(self._fresh or self._again)
+        entries = await self._trip(count)
+        for entry in entries:
+            self._deal(entry)
+        if entries or given or self._fresh or self._again:
+            return
+        if not count:
+            await self._chats.drop_to(READ, MOVE_LOOK)
+        elif self._moves:
+            await self._wait(int(MOVE_LOOK * 1000))
+        else:
+            await self._wait(BLOCK_MS)
+
+    # --- dealing -------------------------------------------------------------------------------
+
+    def _room(self) -> int:
+        if len(self._parked) >= MOST_PARKED:
+            self._stay()
+        crowded = any(self._pending.get(name, 0) > MOST_GIVEN for name in self._live)
+        return 0 if crowded or len(self._chats.held) > READ else READ
+
+    def _deal(self, entry: Entry) -> None:
+        ident, fields = entry
+        self._newest = ident
+        lane = lane_of(fields)
+        owner = self._owners[lane]
+        if lane in self._moves:
+            self._parked.append(entry)
+        elif owner == self._membership.consumer:
+            self._chats.put((Job.read(ident, fields),))
+        else:
+            self._fresh.setdefault(owner, []).append(ident)
+
+    async def _trip(self, count: int) -> list[Entry]:
+        """What is to be handed out leaves, and what is new comes, in one fenced step."""
+        fresh, again = self._fresh, self._again
+        group, dealt = self._group, sum(map(len, fresh.values()))
+
+        def fill(pipe: Pipeline) -> None:
+            for owner, ids in fresh.items():
+                # Nobody has begun these: the owner's own reading will count as the first time.
+                pipe.execute_command(*group.claim_line(owner, ids), "RETRYCOUNT", 0, "JUSTID")
+            for owner, ids in again.items():
+                pipe.execute_command(*group.claim_line(owner, ids), "JUSTID")
+                pipe.set(self._membership.key(f"again:{owner}"), "1", ex=KEPT)
+            for owner in fresh.keys() | again.keys():
+                pipe.rpush(self._membership.key(f"bell:{owner}"), "1")
+                pipe.expire(self._membership.key(f"bell:{owner}"), KEPT)
+            pipe.execute_command("XPENDING", group.stream, group.name)
+            if count:
+                pipe.execute_command(*group.read_line(count), "STREAMS", group.stream, ">")
+
+        answers = await self._membership.fenced(fill)
+        self._fresh, self._again = {}, {}
+        self.dealt += dealt
+        summary = answers[-2 if count else -1]
+        self._pending = {row[0].decode(): int(row[1]) for row in summary[3] or ()}
+        return entries_of(only_stream(answers[-1])) if count else []
+
+    async def _wait(self, milliseconds: int) -> None:
+        # A blocked XREADGROUP could still be given entries after the lead is lost; a plain read cannot.
+        line = ("XREAD", "COUNT", 1, "BLOCK", milliseconds, "STREAMS", self._group.stream, self._newest)
+        await self._reader.execute_command(*line)  # type: ignore[no-untyped-call]
+
+    # --- members -------------------------------------------------------------------------------
+
+    async def _tend(self) -> None:
+        self._tended = time.monotonic()
+        live, gone = await self._membership.census()
+        if gone:
+            await self._membership.strike(gone)
+        await self._group.tidy()
+        lost = self._live - live
+        strangers = [name for name, number in self._pending.items() if number and name not in live]
+        self._live = live
+        if lost or strangers:
+            await self._rebuild()
+        elif not self._moves and time.monotonic() >= self._calm_until:
+            self._level()
+            self._barrier = self._newest
+
+    async def _rebuild(self) -> None:
+        """Deal out again what nobody alive has in hand: of the dead, and what was held back here."""
+        self._moves, self._parked, self._fresh, self._again = {}, [], {}, {}
+        await self._fill_lanes()
+        me = self._membership.consumer
+        summary = await self._client.execute_command("XPENDING", self._group.stream, self._group.name)  # type: ignore[no-untyped-call]
+        names = [row[0].decode() for row in summary[3] or ()]
+        dead = [name for name in names if name not in self._live and name != me]
+        found: list[tuple[Pending, list[bytes]]] = []
+        for name in [me, *dead]:
+            found += await self._seize(name)
+        for row, fields in sorted(found, key=lambda pair: in_order(pair[0].entry)):
+            owner = self._owners[lane_of(fields)]
+            if owner == me:
+                self._chats.put((Job.read(row.entry, fields, row.begun),))
+            else:
+                self._again.setdefault(owner, []).append(row.entry)
+        for name in dead:
+            log.warning("%s is gone; its chats have others now", name)
+
+    async def _seize(self, name: str) -> list[tuple[Pending, list[bytes]]]:
+        """All that is pending for that consumer and not in hand here; it is this one's now."""
+        held, leaving = self._chats.held, self._is_leaving
+        rows = await self._group.mine(consumer=name)
+        unknown = [row for row in rows if row.entry not in held and not leaving(row.entry)]
+        found: list[tuple[Pending, list[bytes]]] = []
+        for start in range(0, len(unknown), READ):
+            found += await self._fetch(unknown[start : start + READ])
+        return found
+
+    async def _fetch(self, rows: Sequence[Pending]) -> list[tuple[Pending, list[bytes]]]:
+        lines = [
+            (*self._group.claim_line(self._membership.consumer, ids), "RETRYCOUNT", begun)
+            for begun, ids in _by_count(rows)
+        ]
+        if not lines:
+            return []
+        answers = await self._membership.fenced(lambda pipe: [pipe.execute_command(*line) for line in lines])
+        fields = dict(entry for answer in answers for entry in entries_of(answer))
+        return [(row, fields[row.entry]) for row in rows if row.entry in fields]
+
+    # --- lanes ---------------------------------------------------------------------------------
+
+    async def _fill_lanes(self) -> None:
+        """Give every lane without a living owner to whoever has fewest."""
+        load = dict.fromkeys(sorted(self._live | {self._membership.consumer}), 0)
+        orphans = []
+        for lane in range(LANES):
+            owner = self._owners.get(lane, "")
+            if owner in load:
+                load[owner] += 1
+            else:
+                orphans.append(lane)
+        for lane in orphans:
+            poorest = min(load, key=lambda name: load[name])
+            self._owners[lane] = poorest
+            load[poorest] += 1
+        if orphans:
+            await self._write_owners()
+
+    def _level(self) -> None:
+        """Let lanes move from those who have many to those who have few."""
+        lanes: dict[str, list[int]] = {name: [] for name in sorted(self._live)}
+        for lane, owner in self._owners.items():
+            lanes.setdefault(owner, []).append(lane)
+        while True:
+            richest = max(lanes, key=lambda name: len(lanes[name]))
+            poorest = min(lanes, key=lambda name: len(lanes[name]))
+            if len(lanes[richest]) - len(lanes[poorest]) <= 1:
+                return
+            lane = lanes[richest].pop()
+            lanes[poorest].append(lane)
+            self._moves[lane] = poorest
+
+    async def _move(self) -> None:
+        """Finish the moves of lanes whose owners have done all that came before."""
+        free = set()
+        for owner in {self._owners[lane] for lane in self._moves}:
+            line = ("XPENDING", self._group.stream, self._group.name, "-", self._barrier, 1, owner)
+            if not await self._client.execute_command(*line):  # type: ignore[no-untyped-call]
+                free.add(owner)
+        moved = [lane for lane in self._moves if self._owners[lane] in free]
+        for lane in moved:
+            self._owners[lane] = self._moves.pop(lane)
+        if moved:
+            await self._write_owners()
+            self._unpark()
+
+    def _stay(self) -> None:
+        log.warning("a lane cannot move: its owner is busy with one event for long")
+        self._moves.clear()
+        self._calm_until = time.monotonic() + _CALM
+        self._unpark()
+
+    def _unpark(self) -> None:
+        parked, self._parked = self._parked, []
+        me = self._membership.consumer
+        for ident, fields in parked:
+            lane = lane_of(fields)
+            if lane in self._moves:
+                self._parked.append((ident, fields))
+            elif self._owners[lane] == me:
+                self._chats.put((Job.read(ident, fields),))
+            else:
+                self._again.setdefault(self._owners[lane], []).append(ident)
+
+    async def _write_owners(self) -> None:
+        key = self._membership.key("owners")
+        await self._membership.fenced(
+            lambda pipe: (
+                pipe.hset(key, mapping={str(lane): owner for lane, owner in self._owners.items()}),
+                pipe.expire(key, KEPT),
+            )
+        )
+
+
+def _by_count(rows: Iterable[Pending]) -> list[tuple[int, list[str]]]:
+    counts: dict[int, list[str]] = {}
+    for row in rows:
+        counts.setdefault(row.begun, []).append(row.entry)
+    return list(counts.items())

@@ -1,0 +1,137 @@
+"""Who is there and who leads: leases that only plain commands of Redis are needed for.
+
+Keys, all below `lanes:<application>`: `leader` (who leads), `live:<consumer>` (a lease each), `members`
+(hash of everybody who joined), `owners` (hash: lane -> consumer), and each member's `bell:` and `again:`.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from redis.asyncio.client import Pipeline
+from redis.exceptions import WatchError
+
+from consumers.connection import consumer_name
+from consumers.office import Office
+
+# What a clock of ours may run slower than the server's, as a part of the lease.
+_MARGIN: Final = 0.1
+# A leader's lease ends after its member's lease has: whoever takes the lead finds it gone.
+_LONGER: Final = 1.25
+_TRIES: Final = 5
+# Everything here is written anew while somebody works; afterwards it goes.
+KEPT: Final = 86_400
+
+
+class LeaseLost(Exception):  # noqa: N818 – a state, not a mistake
+    """This process paused longer than its lease: others have its chats now."""
+
+
+class Membership:
+    """One member's place among its peers. `ttl` in seconds."""
+
+    def __init__(self, office: Office, ttl: float) -> None:
+        self._client = office.client
+        self._base = office.settings.key(f"lanes:{office.application}")
+        self._ttl = ttl
+        self._until = 0.0
+        self._renewed = 0.0
+        self.consumer = office.consumer
+        self.leading = False
+
+    def key(self, name: str) -> str:
+        """The key of that name."""
+        return f"{self._base}:{name}"
+
+    def valid(self) -> bool:
+        """Whether the lease surely holds, by a clock that does not stop while we do."""
+        return time.monotonic() < self._until
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to renew."""
+        return time.monotonic() >= self._renewed + self._ttl / 3
+
+    async def join(self) -> None:
+        """Come in under a name nobody had before: what the former name had is for the others."""
+        self.consumer = consumer_name()
+        self.leading = False
+        now = time.monotonic()
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.set(self.key(f"live:{self.consumer}"), "1", px=self._ms())
+            pipe.hset(self.key("members"), self.consumer, "1")
+            pipe.expire(self.key("members"), KEPT)
+            await pipe.execute()
+        self._extend(now)
+        self._renewed = 0.0  # take the lead, if nobody has it, at once
+
+    async def renew(self) -> None:
+        """Keep the lease, and take the lead if nobody has it. Raises LeaseLost."""
+        now = time.monotonic()
+        live = self.key(f"live:{self.consumer}")
+        if self.leading:
+            await self.fenced(
+                lambda pipe: (
+                    pipe.set(live, "1", px=self._ms()),
+                    pipe.set(self.key("leader"), self.consumer, px=self._ms(_LONGER)),
+                )
+            )
+        else:
+            if not await self._client.set(live, "1", px=self._ms(), xx=True):
+                raise LeaseLost
+            taken = await self._client.set(self.key("leader"), self.consumer, px=self._ms(_LONGER), nx=True)
+            # Until the lead is used it proves nothing: the fence looks at it each time.
+            self.leading = bool(taken)
+        self._extend(now)
+
+    async def fenced(self, fill: Callable[[Pipeline], Any]) -> list[Any]:
+        """Do these commands in one step, only while this member leads. Raises LeaseLost."""
+        leader = self.key("leader")
+        for _ in range(_TRIES):
+            async with self._client.pipeline(transaction=True) as pipe:
+                await pipe.watch(leader)
+                if await pipe.get(leader) != self.consumer.encode():
+                    break
+                pipe.multi()  # type: ignore[no-untyped-call]
+                fill(pipe)
+                try:
+                    return await pipe.execute(raise_on_error=True)
+                except WatchError:
+                    continue  # our own renewal, or the end: looked at once more
+        raise LeaseLost
+
+    async def census(self) -> tuple[set[str], set[str]]:
+        """The members whose lease holds, and those whose lease has ended."""
+        known: Any = await self._client.hkeys(self.key("members"))
+        names = [name.decode() for name in known]
+        leases = await self._client.mget([self.key(f"live:{name}") for name in names]) if names else []
+        live = {name for name, lease in zip(names, leases, strict=True) if lease is not None}
+        return live, set(names) - live
+
+    async def strike(self, names: Iterable[str]) -> None:
+        """Take these off the list. Raises LeaseLost."""
+        await self.fenced(lambda pipe: pipe.hdel(self.key("members"), *names))
+
+    async def leave(self) -> None:
+        """Let the others have everything at once."""
+        if self.leading:
+            await self.fenced(self._abdicate)
+            return
+        async with self._client.pipeline(transaction=True) as pipe:
+            self._farewell(pipe)
+            await pipe.execute()
+
+    def _abdicate(self, pipe: Pipeline) -> None:
+        self._farewell(pipe)
+        pipe.delete(self.key("leader"))
+
+    def _farewell(self, pipe: Pipeline) -> None:
+        pipe.delete(*(self.key(f"{name}:{self.consumer}") for name in ("live", "bell", "again")))
+        pipe.hdel(self.key("members"), self.consumer)
+
+    def _extend(self, since: float) -> None:
+        self._renewed = since
+        self._until = since + self._ttl * (1 - _MARGIN)
+
+    def _ms(self, factor: float = 1.0) -> int:
+        return int(self._ttl * factor * 1000)

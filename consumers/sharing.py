@@ -1,0 +1,78 @@
+"""A plain consumer group: whoever asks gets the next entries; what dead peers leave is claimed after a while.
+
+Events of one chat are in order within a process, not across processes: for that there are lanes.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from consumers.chats import Ahead, Chats, Job
+from consumers.connection import BLOCK_MS
+from consumers.group import READ, Group
+from consumers.office import Office
+
+# Looked for so often within the time after which an entry counts as left behind.
+_LOOKS: Final = 3
+
+
+class Sharing:
+    """Feeds the chats of one process from the group."""
+
+    def __init__(self, office: Office, group: Group, chats: Chats, claim_after: float) -> None:
+        self._office = office
+        self._group = group
+        self._chats = chats
+        self._claim_after = claim_after
+        self._ahead = Ahead(chats.slots)
+        self._look = 0.0
+        self.claimed = 0
+
+    async def recover(self) -> None:
+        """After a start or a lost connection: first what is pending for this very consumer."""
+        await self._group.make()
+        self._look = 0.0
+        await self._take_mine()
+
+    async def step(self) -> None:
+        """One round, as long as a blocking read at most."""
+        await self._look_after_peers()
+        room = min(self._ahead.room(len(self._chats.held)), READ)
+        if room <= 0:
+            if not await self._chats.drop_to(self._ahead.limit // 2, BLOCK_MS / 1000):
+                self._ahead.slow()
+            return
+        entries = await self._group.fresh(room)
+        self._ahead.came(len(entries), room, len(self._chats.held))
+        self._chats.put([Job.read(*entry) for entry in entries])
+
+    async def keep(self) -> None:
+        """Keep what is in hand while nothing new is taken."""
+        await self._group.touch(self._chats.held)
+
+    async def leave(self, unbegun: Sequence[str]) -> None:
+        """Give back what was not begun, at once, and take the consumer's name out of the group."""
+        await self._group.give_back(unbegun)
+        await self._group.remove()
+
+    async def _look_after_peers(self) -> None:
+        """Claim what dead peers left, also while nothing new arrives; and keep what is in hand here."""
+        now = time.monotonic()
+        if now < self._look:
+            return
+        self._look = now + self._claim_after / _LOOKS
+        if self._chats.held:
+            await self._group.touch(self._chats.held)
+        if len(self._chats.held) < READ and await self._group.take_over(int(self._claim_after * 1000)):
+            await self._take_mine()
+            self._look = now  # there may be more
+        else:
+            await self._group.tidy()
+
+    async def _take_mine(self) -> None:
+        for row, fields in await self._group.unfinished(self._known):
+            self._chats.put([Job.read(row.entry, fields, row.begun)])
+            self.claimed += 1
+
+    def _known(self, entry: str) -> bool:
+        return entry in self._chats.held or self._office.outlet.is_leaving(entry)

@@ -1,0 +1,160 @@
+"""Lanes: one process at a time for each chat, in order, whoever dies or sleeps meanwhile."""
+
+import random
+from collections import defaultdict
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.bus_events import Desk, Program, desk_at, message, program
+from tests.helpers import wait_until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+CHATS = 40
+EACH = 15
+
+# Writes down when it begins and ends an event; the list in Redis is the one order that all agree on.
+WORKER = """
+import asyncio, os, random, sys
+import redis.asyncio as redis
+from consumers.worker import Event, Plan, Settings, Worker
+
+log = redis.Redis.from_url(os.environ["REDIS_URL"])
+key = os.environ["QQBUS_PREFIX"] + ":log"
+worker = Worker("lanes", plan=Plan(lanes=True, lease=1.0, concurrency=8, grace=5.0, claim_after=1.0))
+
+@worker.on("message")
+async def handle(event: Event) -> None:
+    await log.rpush(key, f"begin {event.chat} {event.text} {os.getpid()}")
+    await asyncio.sleep(random.random() * 0.02)
+    await log.rpush(key, f"end {event.chat} {event.text} {os.getpid()}")
+    await event.reply(event.text)
+
+worker.main()
+"""
+
+
+async def _begin_publishing(desk: Desk) -> None:
+    await desk.publish(*[message(str(0), f"group:{chat}") for chat in range(1, CHATS + 1)])
+
+
+async def _publish(desk: Desk, number: int) -> None:
+    await desk.publish(*[message(str(number), f"group:{chat}") for chat in range(1, CHATS + 1)])
+
+
+async def _log(desk: Desk) -> list[list[str]]:
+    return [row.decode().split() for row in await desk.client.lrange(desk.key("log"), 0, -1)]
+
+
+def _violations(rows: list[list[str]]) -> list[str]:
+    """Events begun before an older one of their chat, or while another process was at one.
+
+    What a process had in its hands when it was paused it goes on with when it wakes: no lease can
+    stop that, only the ids of its replies keep it harmless. It must not begin anything else.
+    """
+    wrong = []
+    newest: dict[str, int] = defaultdict(lambda: -1)
+    at_work: dict[str, tuple[int, str]] = {}
+    woken: set[str] = set()
+    for kind, chat, text, process in rows:
+        number = int(text)
+        match kind:
+            case "killed":
+                at_work = {key: work for key, work in at_work.items() if work[1] != process}
+            case "woken":
+                woken.add(process)
+            case "end":
+                if at_work.get(chat) == (number, process):
+                    del at_work[chat]
+            case "begin" if process in woken and number <= newest[chat]:
+                pass
+            case "begin":
+                # One that is begun again is not out of order; one that was left out is.
+                if number > newest[chat] + 1:
+                    wrong.append(f"{chat}: {number} begun after {newest[chat]}")
+                other = at_work.get(chat)
+                if other and other[1] != process and other[0] != number:
+                    wrong.append(f"{chat}: {number} begun by {process} while {other[1]} was at {other[0]}")
+                newest[chat] = max(newest[chat], number)
+                at_work[chat] = (number, process)
+    return wrong
+
+
+async def _mark(desk: Desk, what: str, worker: Program) -> None:
+    await desk.client.rpush(desk.key("log"), f"{what} - 0 {worker.process.pid}")
+
+
+async def _everything_done(desk: Desk) -> bool:
+    return await desk.all_done("lanes")
+
+
+async def test_no_event_overtakes_another_of_its_chat_while_workers_are_killed_and_paused(
+    redis_url: str, prefix: str
+) -> None:
+    dice = random.Random(7)
+    async with desk_at(redis_url, prefix) as desk, AsyncExitStack() as stack:
+
+        async def hire() -> Program:
+            return await stack.enter_async_context(program(desk, "-c", WORKER))
+
+        workers = [await hire() for _ in range(3)]
+        await wait_until(lambda: desk.has_group("lanes"), "the group")
+        for number in range(EACH):
+            await _publish(desk, number)
+            victim = dice.randrange(len(workers))
+            match dice.randrange(4):
+                case 0:
+                    workers[victim].kill()
+                    await workers[victim].ended()
+                    await _mark(desk, "killed", workers[victim])
+                    workers[victim] = await hire()
+                case 1:
+                    workers[victim].pause()
+                    name = f"-{workers[victim].process.pid}-"
+                    await wait_until(lambda name=name: _owns_nothing(desk, name), "the lease ended", 20)
+                    await _mark(desk, "woken", workers[victim])
+                    workers[victim].resume()
+                case 2:
+                    workers[victim].terminate()
+                    workers[victim] = await hire()
+                case _:
+                    pass
+        await wait_until(lambda: _everything_done(desk), "all acknowledged", 60)
+        rows = await _log(desk)
+        assert _violations(rows) == []
+        assert await desk.rows("dead") == []
+        assert {(chat, number) for kind, chat, number, _ in rows if kind == "end"} == {
+            (f"group:{chat}", str(number)) for chat in range(1, CHATS + 1) for number in range(EACH)
+        }
+        ids = [row["id"] for row in await desk.rows("outbound")]
+        assert len(set(ids)) == CHATS * EACH
+        for worker in workers:
+            assert "Traceback" not in worker.output, worker.output
+        await desk.client.delete(desk.key("log"))
+
+
+async def _owns_nothing(desk: Desk, name: str) -> bool:
+    owners = await desk.client.hvals(desk.key("lanes:lanes:owners"))
+    return not any(name in owner.decode() for owner in owners)
+
+
+async def test_all_living_workers_have_a_part_of_the_lanes(redis_url: str, prefix: str) -> None:
+    async with desk_at(redis_url, prefix) as desk, AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(program(desk, "-c", WORKER)) for _ in range(3)]
+
+        async def shares() -> bool:
+            owners = await desk.client.hgetall(desk.key("lanes:lanes:owners"))
+            counts = [list(owners.values()).count(name) for name in set(owners.values())]
+            return len(counts) == 3 and min(counts) >= 21
+
+        await wait_until(shares, "64 lanes in three parts", 30)
+        await _begin_publishing(desk)
+        await wait_until(lambda: _everything_done(desk), "all acknowledged", 30)
+        assert len({process for _, _, _, process in await _log(desk)}) == 3
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            assert await worker.ended() == 0
+        assert await desk.client.hlen(desk.key("lanes:lanes:members")) == 0
+        await desk.client.delete(desk.key("log"))
