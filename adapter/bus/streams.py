@@ -20,6 +20,7 @@ MAX_BATCH = 500
 # Ids remembered twice over: a copy of any of the last 32,768 events is recognised. About 8 MB at most.
 SEEN_WINDOW = 32_768
 SESSION_ENTRIES = 1_000
+COUNTED = 1_000
 REPLICAS_MS = 1_000
 MEMBERS_KEPT = 7 * 86_400
 OLDEST_SERVER = (6, 2)
@@ -190,6 +191,11 @@ class Bus:
         if reached < replicas:
             raise BusUnavailable(f"{reached} of {replicas} replicas have confirmed")
 
+    async def _unread(self, last: bytes) -> int:
+        with translated():
+            after = f"({last.decode()}"
+            return len(await self.client.xrange(self.keys("outbound"), after, "+", count=COUNTED))
+
     async def push(self, key: str, value: bytes) -> None:
         """Put a value at the end of a list."""
         with translated():
@@ -216,7 +222,7 @@ class Bus:
         return row["min"].decode() if row["min"] else ""
 
     async def outbound_pending(self) -> int:
-        """How many requests wait or are being sent; -1 where the server cannot tell."""
+        """How many requests wait or are being sent, counted up to COUNTED where the server keeps no count."""
         with translated():
             try:
                 groups: Any = await self.client.xinfo_groups(self.keys("outbound"))
@@ -224,6 +230,8 @@ class Bus:
                 return 0
         for group in groups:
             if group.get("name") == GROUP.encode():
-                lag = group.get("lag", 0)
-                return -1 if lag is None else int(lag) + int(group["pending"])
+                lag = group.get("lag")  # none before Redis 7, or after a deletion in the middle
+                if lag is None:
+                    lag = await self._unread(group["last-delivered-id"])
+                return int(lag) + int(group["pending"])
         return 0

@@ -96,7 +96,7 @@ class Watch:
                 if self._wall() - counted >= COUNT_EVERY:
                     counted = self._wall()
                     pending = await self._bus.outbound_pending()
-                    self._figures["outbound_pending"] = "" if pending < 0 else str(pending)
+                    self._figures["outbound_pending"] = str(pending)
                     oldest = (await self._bus.oldest_pending()).partition("-")[0]
                     self._figures["outbound_oldest"] = timestamp(int(oldest) / 1000) if oldest else ""
             except BusUnavailable as exc:
