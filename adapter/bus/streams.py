@@ -194,7 +194,8 @@ class Bus:
     async def _unread(self, last: bytes) -> int:
         with translated():
             after = f"({last.decode()}"
-            return len(await self.client.xrange(self.keys("outbound"), after, "+", count=COUNTED))
+            rows: Any = await self.client.xrange(self.keys("outbound"), after, "+", count=COUNTED)
+        return len(rows)
 
     async def push(self, key: str, value: bytes) -> None:
         """Put a value at the end of a list."""
