@@ -12,6 +12,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
+from urllib.error import HTTPError
 
 import anyio
 
@@ -59,6 +60,8 @@ class Bell:
 
     command: str = ""
     url: str = field(default="", repr=False)
+    first: float = FIRST
+    most: float = MOST
 
     async def ring(self, call: Call) -> None:
         """Tell it in both ways; what fails is logged, never raised."""
@@ -86,7 +89,7 @@ class Bell:
 
     async def _post(self, call: Call) -> None:
         failure = ""
-        for delay in islice(backoff(random.random, first=FIRST, most=MOST), TRIES):
+        for delay in islice(backoff(random.random, first=self.first, most=self.most), TRIES):
             try:
                 await anyio.to_thread.run_sync(_post, self.url, call.as_json(), abandon_on_cancel=True)
             except OSError as exc:  # HTTP and network errors alike; their text may hold the address
@@ -100,5 +103,9 @@ class Bell:
 
 def _post(url: str, body: bytes) -> None:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 – Config
-    with urllib.request.urlopen(request, timeout=POST_SECONDS) as answer:  # noqa: S310 – checked the scheme
-        answer.read(1)
+    try:
+        with urllib.request.urlopen(request, timeout=POST_SECONDS) as answer:  # noqa: S310 – checked the scheme
+            answer.read(1)
+    except HTTPError as exc:
+        exc.close()  # it holds the answer
+        raise

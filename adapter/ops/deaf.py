@@ -54,6 +54,9 @@ NETWORK_GRACE: Final = 1800.0
 """SmartQQ cannot be reached: it is tried again by itself, but not unnoticed for ever."""
 
 DEAF: Final = "deaf"
+ALARMED: Final = 3
+"""Remedies after which a person has been called: probe, relink, alarm."""
+
 NEEDS: Final = {
     "qr": "a QR code waits to be scanned",
     "scanned": "the login waits to be confirmed on the phone",
@@ -220,7 +223,7 @@ class Vigil:
         silence = self._silence
         if silence is None:
             return
-        if self.alarm and (self.alarm != DEAF or silence.heard):
+        if self.alarm and (self.alarm != DEAF or (silence.heard and silence.done < ALARMED)):
             words = "messages arrive again" if self.alarm == DEAF else "online again"
             self.alarm = ""
             yield Order(Deed.CLEAR, "online", words)
@@ -228,7 +231,7 @@ class Vigil:
             return
         known = silence.missed >= ODD
         words = f"online, but nothing was delivered for {math.floor((now - silence.since) / 60)} minutes"
-        match silence.done:
+        match silence.done:  # how many remedies were tried
             case 0:
                 yield Order(Deed.PROBE, DEAF, words)
             case 1 if known:

@@ -33,7 +33,7 @@ _APPEND: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.
 _REQUEST: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 
 # When a counter was made is of no use to anybody, and as long as the counters.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 # Proof of life is what upstream delivers, not that it answers.
 _DELIVERED: Final = ("message.", "notice.")

@@ -44,7 +44,7 @@ class Trend:
         slot.waited_most = max(slot.waited_most, seconds)
 
     def since(self, start: float, now: float) -> list[list[float]]:
-        """Rows of `[start, events, append ms, its most, ended, waited s, its most]` from `start` on.
+        """Rows of `[start, events, append ms, its most, ended, waited ms, its most]` from `start` on.
 
         Nothing older than an hour; the means are taken over batches and requests.
         """
@@ -66,6 +66,6 @@ def _row(slot: Slot) -> list[float]:
         round(1000 * slot.append / max(1, slot.batches), 2),
         round(1000 * slot.append_most, 2),
         slot.ended,
-        round(slot.waited / max(1, slot.ended), 2),
-        round(slot.waited_most, 2),
+        round(1000 * slot.waited / max(1, slot.ended)),
+        round(1000 * slot.waited_most),
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import content, polls, wire
 from .identity import Kind
+from .journal import Uttered
 from .mailbox import Letter
 from .network import Network
 from .polls import Head, Item
@@ -75,6 +76,8 @@ def say(
         if isinstance(element, list) and element[:1] == [content.PICTURE]:
             net.pictures.setdefault(content.picture_name(element), net.mint.hexadecimal(32))
     post(net, item, said)
+    words = text if text is not None else content.shown(elements or [])
+    net.journal.say(lambda n: Uttered(n, chat, speaker, words, net.clock()))
     return item
 
 

@@ -136,7 +136,13 @@ def parse_sent(inner: Any) -> tuple[list[Any], str]:
     if not isinstance(parts, list) or not all(isinstance(part, str | list) for part in parts):
         raise ContentError("content is not an array of strings and lists")
     parts = [part for part in parts if not (isinstance(part, list) and part[:1] == ["font"])]
-    return parts, "".join(map(_shown, parts))
+    return parts, shown(parts)
+
+
+def shown(parts: list[Any]) -> str:
+    """Return what a phone shows for wire elements; it knows nothing but texts and lists."""
+    known = (part for part in parts if isinstance(part, str | list) and part[:1] != ["font"])
+    return "".join(map(_shown, known))
 
 
 def _shown(part: Any) -> str:

@@ -10,6 +10,7 @@ from .pulse import Pulse
 # Enough for any test; a long run loses the oldest quarter.
 REQUESTS_KEPT = 100_000
 RECEIVED_KEPT = 400_000
+SAID_KEPT = 2_000
 ARRIVED_KEPT = 1_000
 
 
@@ -47,6 +48,17 @@ class Received:
     raw: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Uttered:
+    """One thing somebody else said to the account, in real numbers; `n` counts from 1."""
+
+    n: int
+    chat: str
+    sender: int
+    text: str
+    time: float
+
+
 class Journal:
     """The two lists and the counters that outlive their trimming."""
 
@@ -54,6 +66,8 @@ class Journal:
         self.requests: list[RequestLog] = []
         self.received: list[Received] = []
         self.dropped: list[Received] = []
+        self.said: list[Uttered] = []
+        self.said_count = 0
         self.request_count = 0
         self.received_count = 0
         self.by_path: Counter[str] = Counter()
@@ -80,6 +94,12 @@ class Journal:
         _bounded(self.received, RECEIVED_KEPT).append(made)
         self.changed.beat()
         return made
+
+    def say(self, entry: Callable[[int], Uttered]) -> None:
+        """Note what somebody else said, for the phones to show."""
+        self.said_count += 1
+        _bounded(self.said, SAID_KEPT).append(entry(self.said_count))
+        self.changed.beat()
 
     def drop(self, entry: Callable[[int], Received]) -> None:
         """Note a message that was accepted and reached nobody."""

@@ -14,6 +14,7 @@ from .journal import Received, RequestLog
 from .network import Network, wall_clock
 from .notices import Notices
 from .options import Options
+from .phone import Phone
 from .polls import Item
 from .pulse import within
 from .qr import QrCode, QrState
@@ -57,7 +58,7 @@ class Simulator:
         self._port = port
         self.notices = Notices(self.network)
         self._control = ControlApi(self)
-        self._gateway = Gateway(self.network, self._control)
+        self._gateway = Gateway(self.network, Phone(self.network, self._control))
 
     async def __aenter__(self) -> Self:
         port = await self._gateway.start(HOST, self._port)

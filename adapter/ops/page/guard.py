@@ -25,7 +25,7 @@ HEADERS: Final = {
 # Probes of an orchestrator carry no token; what these say is no secret.
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 # What the login form itself is made of.
-FORM: Final = frozenset({"/login", "/login.js", "/page.css", "/icon.svg"})
+FORM: Final = frozenset({"/login", "/login.js", "/net.js", "/page.css", "/icon.svg"})
 
 
 class Guard:

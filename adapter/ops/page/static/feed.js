@@ -6,12 +6,14 @@ import { address, meet, nameOf, resulted } from "./send.js";
 import { bytes, clock, entryTime } from "./words.js";
 
 const KEPT = 400; // rows; older ones leave the screen
+const LINES = 6; // of a text; `.text` in the sheet has the same height
 const NEAR = 60; // pixels from the end within which the feed keeps to its end
 
 const rows = new Map(); // "event 1-0" -> {view, node}
 const results = new Map(); // entry of a request -> result
 const filter = { kind: "all", chat: "", text: "" };
 let unseen = 0;
+let sticky = true;
 
 const list = $("rows");
 const key = (view) => `${view.kind} ${view.entry}`;
@@ -34,7 +36,6 @@ export const feed = {
 
   /** What is new. */
   add({ events = [], requests = [], results: told = [], skipped = 0 }) {
-    const sticky = atEnd();
     if (skipped) list.append(el("li", { class: "gap" }, `${skipped} events in between came too fast to be shown`));
     for (const view of [...events, ...requests].sort((a, b) => order(a) - order(b))) {
       if (rows.has(key(view))) continue;
@@ -59,7 +60,8 @@ export const feed = {
   },
 
   seen() {
-    if (atEnd()) unseen = 0;
+    sticky = atEnd();
+    if (sticky) unseen = 0;
     put($("newer"), unseen === 1 ? "1 new ↓" : `${unseen} new ↓`);
     toggle($("newer"), unseen > 0);
     toggle($("empty"), ![...list.children].some((node) => !node.hidden));
@@ -95,6 +97,7 @@ function message(view) {
       { class: "body" },
       el("p", { class: "head" }, el("b", {}, foreign(name)), view.self && el("span", { class: "tag" }, "own"), group && chat(view), time(view)),
       text(view, "inbound"),
+      note(view),
     ),
     reply(view),
   );
@@ -110,7 +113,7 @@ function request(view) {
       { class: "body" },
       el("p", { class: "head" }, el("span", { class: "to" }, "to "), chat(view), el("span", { class: "state", "data-colour": "busy" }, "waiting"), time(view)),
       text(view, "outbound"),
-      view.note && el("p", { class: "bad" }, view.note),
+      note(view),
     ),
     reply(view),
   );
@@ -132,9 +135,11 @@ function notice(view) {
     "li",
     { class: `notice ${family}` },
     el("span", { class: "dot", "aria-hidden": "true" }),
-    el("div", { class: "body" }, el("p", { class: "head" }, el("span", { class: "tag" }, view.type), view.chat && chat(view), time(view)), text(view, "inbound")),
+    el("div", { class: "body" }, el("p", { class: "head" }, el("span", { class: "tag" }, view.type), view.chat && chat(view), time(view)), text(view, "inbound"), note(view)),
   );
 }
+
+const note = (view) => view.note && el("p", { class: "bad" }, foreign(view.note));
 
 function chat(view) {
   const name = view.chat_name || nameOf(view.chat) || view.chat;
@@ -152,15 +157,18 @@ function reply(view) {
 }
 
 function text(view, stream) {
-  const words = foreign(view.text || view.note || "", { class: "text" });
-  if (!view.length) return words;
-  const more = el("button", { class: "more", onclick: () => whole(view, stream, words, more) }, `Show all ${bytes(view.length)}`);
+  const words = foreign(view.text || "", { class: "text" });
+  if (!view.length && !tall(view.text)) return words;
+  const more = el("button", { class: "more", onclick: () => whole(view, stream, words, more) }, `Show all ${bytes(view.length || view.text.length)}`);
   return el("div", {}, words, more);
 }
 
+/** Whether a text is cut by its box. */
+const tall = (text) => Boolean(text) && (text.length > 300 || text.split("\n").length > LINES);
+
 async function whole(view, stream, words, more) {
   try {
-    put(words, (await get("/api/text", { stream, entry: view.entry })).text);
+    if (view.length) put(words, (await get("/api/text", { stream, entry: view.entry })).text);
     words.classList.add("long");
     more.remove();
   } catch (error) {
@@ -207,3 +215,5 @@ $("search").addEventListener("input", () => {
 });
 $("newer").addEventListener("click", () => feed.end());
 list.addEventListener("scroll", () => feed.seen(), { passive: true });
+// A window that is made smaller keeps its last line.
+new ResizeObserver(() => sticky && feed.end()).observe(list);

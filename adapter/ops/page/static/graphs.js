@@ -1,17 +1,17 @@
 // Four small graphs of the last quarter of an hour, drawn as bars; the figure beside each is the last minute's.
 import { $, el, put, replace, svg } from "./dom.js";
-import { clock, now, short } from "./words.js";
+import { clock, lasting, now, short } from "./words.js";
 
 const SLOT = 10;
 const SLOTS = 90;
 const [WIDTH, HEIGHT] = [SLOTS * 3, 44];
 
-// Rows are [start, events, append ms, its most, ended, waited s, its most].
+// Rows are [start, events, append ms, its most, ended, waited ms, its most].
 const TILES = [
   { name: "Events", unit: "a minute", rate: true, at: 1 },
   { name: "Sends", unit: "a minute", rate: true, at: 4 },
-  { name: "Answer to bus", unit: "ms", at: 2, most: 3, by: 1 },
-  { name: "Request to result", unit: "s", at: 5, most: 6, by: 4 },
+  { name: "Answer to bus", at: 2, most: 3, by: 1 },
+  { name: "Request to result", at: 5, most: 6, by: 4 },
 ];
 const drawn = new Map();
 
@@ -34,11 +34,13 @@ function draw(tile, rows, newest) {
     bars.push(bar(i, values[i] / top, "mean"));
   }
   replace(parts.bars, ...bars);
-  put(parts.figure, short(lastMinute(tile, rows)));
-  put(parts.top, mosts.some(Boolean) ? `up to ${short(Math.max(...mosts))}` : "");
+  const written = tile.rate ? short : lasting;
+  put(parts.figure, written(lastMinute(tile, rows)));
+  put(parts.top, mosts.some(Boolean) ? `up to ${written(Math.max(...mosts))}` : "");
   parts.look = (i) => {
     const when = clock((newest - (SLOTS - 1 - i) * SLOT) * 1000);
-    return tile.most ? `${when}: ${short(values[i])} ${tile.unit}, at most ${short(mosts[i])}` : `${when}: ${short(values[i])} ${tile.unit}`;
+    const told = `${when}: ${written(values[i])}`;
+    return tile.rate ? `${told} ${tile.unit}` : `${told}, at most ${written(mosts[i])}`;
   };
 }
 
@@ -64,7 +66,7 @@ function make(tile) {
     const i = Math.min(SLOTS - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * SLOTS)));
     put(parts.top, parts.look(i));
   });
-  $("tiles").append(el("figure", { class: "card" }, el("figcaption", {}, el("span", {}, tile.name), el("span", { class: "figure" }, parts.figure, ` ${tile.unit}`)), chart, parts.top));
+  $("tiles").append(el("figure", { class: "card" }, el("figcaption", {}, el("span", {}, tile.name), el("span", { class: "figure" }, parts.figure, tile.unit && ` ${tile.unit}`)), chart, parts.top));
   drawn.set(tile, parts);
   return parts;
 }

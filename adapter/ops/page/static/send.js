@@ -52,13 +52,14 @@ async function send() {
   // The same id for the same click: a request that is repeated is not sent twice.
   const id = `page/${crypto.randomUUID?.() ?? `${Date.now()}-${Math.floor(Math.random() * 1e9)}`}`;
   $("go").disabled = true;
+  waiting.set(id, to); // before asking: the result may be quicker than the answer
+  say("busy", "Waiting to be sent to ", to);
   try {
     await post("/api/send", { to, text, id });
-    waiting.set(id, to);
     $("text").value = "";
     grow();
-    say("busy", "Waiting to be sent to ", to);
   } catch (error) {
+    waiting.delete(id);
     say("bad", error.message);
   } finally {
     $("go").disabled = false;

@@ -1,7 +1,7 @@
 // The session: its state in words, the code to scan with its countdown, the captcha, and the commands.
 import { $, foreign, put, replace, toggle } from "./dom.js";
 import { post } from "./net.js";
-import { now, span, stateWords } from "./words.js";
+import { now, stateWords } from "./words.js";
 
 let shown = ""; // the entry whose picture is on the screen
 let asked = 0; // when a new code was asked for
@@ -41,7 +41,7 @@ function code(status, change, held) {
     }
     const whole = (Date.parse(change.expires) - Date.parse(change.time)) / 1000;
     $("countdown-bar").value = Math.min(1, Math.max(0, left / whole));
-    put($("countdown-words"), `good for ${span(left)}`);
+    put($("countdown-words"), `good for ${Math.floor(left / 60)}:${String(Math.floor(left % 60)).padStart(2, "0")}`);
   } else if (shown) {
     shown = "";
     $("code-picture").removeAttribute("src");

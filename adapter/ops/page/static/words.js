@@ -77,6 +77,13 @@ export function short(number) {
   return number.toFixed(number < 10 ? 1 : 0);
 }
 
+/** A length of time in milliseconds, for reading. */
+export function lasting(milliseconds) {
+  if (!milliseconds) return "–";
+  if (milliseconds < 1000) return `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
+  return milliseconds < 60000 ? `${(milliseconds / 1000).toFixed(1)} s` : span(milliseconds / 1000);
+}
+
 export function bytes(length) {
   return length < 1000 ? `${length} characters` : `${short(length)} characters`;
 }
