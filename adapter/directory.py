@@ -41,6 +41,7 @@ _CHATS = {
     ChatKind.DISCUSS: Space.DISCUSS,
 }
 _Key = Callable[["Record | Contact"], str]
+PLACES = 20_000  # pairs of chat and speaker whose names are at hand
 FRIENDS = "friends"  # the scope of friends; members have their chat's stable address as theirs
 
 
@@ -79,6 +80,7 @@ class Directory:
         self._now: dict[tuple[Space, str], _Known] = {}
         self._back: dict[tuple[Space, str], str] = {}
         self._cards: dict[tuple[str, str], str] = {}
+        self._places: dict[tuple[Address | None, str, str], Place] = {}
         self._changed: dict[tuple[Space, str], Record] = {}
         self.session = session
         for record in records:
@@ -94,6 +96,7 @@ class Directory:
         self._now.clear()
         self._back.clear()
         self._cards.clear()
+        self._places.clear()
 
     def changed(self) -> tuple[Record, ...]:
         """The records that are new or different since this was asked last."""
@@ -105,6 +108,7 @@ class Directory:
 
     def learn(self, listed: ContactList, now: float) -> tuple[tuple[str, Contact, Identity], ...]:
         """Take in a whole list; returns its contacts with their stable ids."""
+        self._places.clear()
         space = _SPACES.get(listed.kind, Space.PERSON)
         scope = self._scope(listed)
         self._match(space, scope, listed.contacts)
@@ -198,6 +202,15 @@ class Directory:
 
     def place(self, event: Message | Notice) -> Place:
         """Where an event happened and who caused it, in stable ids. Strangers are met here."""
+        key = (event.chat, event.sender, event.qq if isinstance(event, Message) else "")
+        place = self._places.get(key)
+        if place is None:
+            if len(self._places) >= PLACES:
+                self._places.clear()
+            place = self._places[key] = self._locate(event)
+        return place
+
+    def _locate(self, event: Message | Notice) -> Place:
         chat = None if event.chat is None else self.address(event.chat)
         party = sender = None
         if event.chat is not None and chat is not None:

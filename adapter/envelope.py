@@ -63,13 +63,20 @@ class Origin(NamedTuple):
 
 def message_draft(message: Message, place: Place, origin: Origin, *, raw: bool) -> Draft:
     """The entry of a message. Shapes: contract, "qq:inbound"."""
-    segments = [segment_map(segment) for segment in message.segments]
-    packed = pack(segments)
-    body: dict[str, object] = {"segments": segments, "font": font_map(message.font), **_place_map(place)}
-    body["message_id"] = message.message_id
-    body["upstream"] = message.upstream
-    if raw:
-        body["raw"] = message.raw
+    packed = pack([segment_map(segment) for segment in message.segments])
+    # Put together from packed pieces: what speakers and chats have in common is packed once.
+    body = b"".join(
+        (
+            _RAW_HEAD if raw else _HEAD,
+            packed,
+            _packed_font(message.font),
+            _packed_place(place),
+            pack(message.message_id),
+            _UPSTREAM,
+            pack(message.upstream),
+            _RAW + pack(message.raw) if raw else b"",
+        )
+    )
     ident = _event_id(origin, place, message.message_id, str(int(message.time)), packed)
     kind = "temp" if place.chat is None else place.chat.kind.value
     return Draft(
@@ -80,8 +87,24 @@ def message_draft(message: Message, place: Place, origin: Origin, *, raw: bool) 
         place.sender.id if place.sender else "",
         "1" if message.own else "0",
         clean(render(message.segments)),
-        pack(body),
+        body,
     )
+
+
+# The start of a body, a map of six or seven, and two of its keys in msgpack.
+_HEAD, _RAW_HEAD = b"\x86\xa8segments", b"\x87\xa8segments"
+_UPSTREAM, _RAW = b"\xa8upstream", b"\xa3raw"
+
+
+@lru_cache(maxsize=1024)
+def _packed_font(font: Font | None) -> bytes:
+    return pack("font") + pack(font_map(font))
+
+
+@lru_cache(maxsize=8192)
+def _packed_place(place: Place) -> bytes:
+    named = _place_map(place)
+    return b"".join(pack(name) + pack(value) for name, value in named.items()) + pack("message_id")
 
 
 def notice_draft(notice: Notice, place: Place, origin: Origin, *, raw: bool) -> Draft:

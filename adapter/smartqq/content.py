@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from adapter.errors import ProtocolError, SchemaError
@@ -101,11 +102,21 @@ def _picture(kind: str, data: Mapping[str, object]) -> Image:
 
 def _font(element: object) -> Font | None:
     """The font of a `["font", {…}]`, mended where it is odd; None for every other element."""
-    match element:
-        case ["font", *rest]:
-            data = rest[0] if rest and isinstance(rest[0], dict) else {}
-        case _:
-            return None
+    if not (isinstance(element, list) and element and element[0] == "font"):
+        return None
+    data = element[1] if len(element) > 1 and isinstance(element[1], dict) else {}
+    try:
+        return _known_font(data["name"], data["size"], data["color"], *data["style"])
+    except (KeyError, TypeError):
+        return _mended_font(data)  # something is missing, or is neither text nor number
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _known_font(name: object, size: object, color: object, *style: object) -> Font:
+    return _mended_font({"name": name, "size": size, "color": color, "style": list(style)})
+
+
+def _mended_font(data: Mapping[str, object]) -> Font:
     style = data.get("style")
     bits = [integer(bit) for bit in style[:3]] if isinstance(style, list) else []
     marks = [int(bool(bit)) for bit in bits] + [0, 0, 0]
