@@ -104,13 +104,23 @@ class Chats:
                 del self._lines[line.chat]
         self._ready.clear()
 
-    def close(self) -> list[str]:
-        """Begin nothing more; returns the entries that are not in hand."""
+    def close(self) -> None:
+        """Begin nothing more."""
         self._closed = True
         while self._sleepers:
             self._wake()
-        begun = {line.jobs[0].entry for line in self._lines.values() if line.busy}
-        return [entry for entry in self.held if entry not in begun]
+
+    def unfinished(self) -> list[tuple[str, int]]:
+        """What is left when no slot works any more, and how often each was begun before.
+
+        A handler that was stopped is no reason to suspect its event.
+        """
+        return [
+            (job.entry, max(0, job.count - (line.busy and job is line.jobs[0])))
+            for line in self._lines.values()
+            for job in line.jobs
+            if not job.lost
+        ]
 
     async def drop_to(self, number: int, seconds: float) -> bool:
         """Wait until at most so many jobs are in hand, for so long at most; whether it came to that."""

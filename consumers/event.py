@@ -59,6 +59,10 @@ class Request:
         return flat
 
 
+class Refused(Exception):  # noqa: N818 – the handler's word, not its mistake
+    """Raised by a handler: trying again will not help, the event shall go to `qq:dead` at once."""
+
+
 class Sender(Protocol):
     """Where requests go: the bus, or a list in a test."""
 

@@ -135,10 +135,11 @@ class Group:
         if ours:
             await self._claim(ours, "JUSTID")
 
-    async def give_back(self, entries: Sequence[str]) -> None:
-        """Let a peer claim these at once."""
-        if entries:
-            await self._claim(entries, "IDLE", LONG_AGO, "JUSTID")
+    async def give_back(self, entries: Sequence[tuple[str, int]]) -> None:
+        """Let a peer claim these at once; each was begun so often."""
+        for count in {count for _, count in entries}:
+            ids = [entry for entry, begun in entries if begun == count]
+            await self._claim(ids, "IDLE", LONG_AGO, "RETRYCOUNT", count, "JUSTID")
 
     async def remove(self) -> None:
         """Take this consumer's name out of the group, if nothing is pending under it."""

@@ -85,8 +85,10 @@ class Lanes:
                 raise LeaseLost
             await self._membership.renew()
 
-    async def leave(self, unbegun: Sequence[str]) -> None:  # noqa: ARG002 – the leader finds them by itself
-        """Let the others have the lanes at once."""
+    async def leave(self, unfinished: Sequence[tuple[str, int]]) -> None:
+        """Let the others have the lanes, and what was not finished, at once."""
+        if self._membership.valid():
+            await self._group.give_back(unfinished)
         with contextlib.suppress(LeaseLost):
             await self._membership.leave()
 

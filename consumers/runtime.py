@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from adapter import Received, SchemaError
 from consumers.chats import Chats, Job
 from consumers.connection import backoff, passes
-from consumers.event import Event
+from consumers.event import Event, Refused
 from consumers.group import Group
 from consumers.handlers import Handlers
 from consumers.lanes import Lanes
@@ -57,7 +57,6 @@ class Numbers:
     failed: int = 0
     buried: int = 0
     lost_connections: int = 0
-    busy_seconds: float = 0.0
 
 
 class Source(Protocol):
@@ -74,8 +73,8 @@ class Source(Protocol):
     async def keep(self) -> None:
         """Keep what is in hand while nothing new is taken."""
 
-    async def leave(self, unbegun: Sequence[str]) -> None:
-        """The end: these entries had not been begun."""
+    async def leave(self, unfinished: Sequence[tuple[str, int]]) -> None:
+        """The end: these entries are not finished, and were begun so often."""
 
 
 class Runtime:
@@ -87,6 +86,7 @@ class Runtime:
         self.numbers = Numbers()
         self.stop = asyncio.Event()
         self.started = asyncio.Event()
+        self.serving = False
         self.group = Group(office, plan.start)
         self.chats = Chats(self._handle, plan.concurrency)
         self._handlers = handlers
@@ -106,12 +106,12 @@ class Runtime:
             tasks.create_task(self.office.run(writer_stop, self.plan.grace))
             slots = [tasks.create_task(self.chats.slot()) for _ in range(self.plan.concurrency)]
             await self._read()
-            unbegun = self.chats.close()
+            self.chats.close()
             await self._finish(slots)
             writer_stop.set()
             self.office.outlet.ring()
         with contextlib.suppress(RedisError, OSError):
-            await self.source.leave(unbegun)
+            await self.source.leave(self.chats.unfinished())
 
     async def _finish(self, slots: Sequence["asyncio.Task[None]"]) -> None:
         late: set[asyncio.Task[None]] = set(slots)
@@ -123,6 +123,7 @@ class Runtime:
         for task in late:
             task.cancel()
         if late:
+            await asyncio.wait(late)
             log.warning("%d handlers did not finish: their events will come again", len(late))
 
     async def _read(self) -> None:
@@ -133,6 +134,7 @@ class Runtime:
                 if not recovered:
                     await self.source.recover()
                     recovered = True
+                    self.serving = True
                     self.started.set()
                 await self.source.step()
                 delays = backoff(most=2.0)
@@ -141,6 +143,7 @@ class Runtime:
                     raise
                 if recovered or not self.numbers.lost_connections:
                     log.warning("Redis does not serve (%s: %s); trying again", type(exc).__name__, exc)
+                self.serving = False
                 self.numbers.lost_connections += 1
                 # An answer may have been lost on the way: what it held is in the own pending list.
                 recovered = False
@@ -169,6 +172,9 @@ class Runtime:
         try:
             for handler, mine in self._handlers.for_event(event):
                 await handler(mine)
+        except Refused as exc:
+            self.numbers.failed += 1
+            return await self._bury(job, "refused", str(exc))
         except Exception as exc:  # noqa: BLE001 – whatever a handler raises is its own affair
             self.numbers.failed += 1
             return await self._failed(job, exc)

@@ -50,9 +50,9 @@ class Sharing:
         """Keep what is in hand while nothing new is taken."""
         await self._group.touch(self._chats.held)
 
-    async def leave(self, unbegun: Sequence[str]) -> None:
-        """Give back what was not begun, at once, and take the consumer's name out of the group."""
-        await self._group.give_back(unbegun)
+    async def leave(self, unfinished: Sequence[tuple[str, int]]) -> None:
+        """Give back what was not finished, at once, and take the consumer's name out of the group."""
+        await self._group.give_back(unfinished)
         await self._group.remove()
 
     async def _look_after_peers(self) -> None:

@@ -30,12 +30,13 @@ from redis.exceptions import RedisError
 
 from adapter import Delivery, Priority, Received, Result
 from consumers.connection import Settings, application_name, consumer_name
-from consumers.event import Content, Event, Request, fresh_id
+from consumers.event import Content, Event, Refused, Request, fresh_id
 from consumers.handlers import Handler, Handlers, Wish
+from consumers.health import endpoint
 from consumers.office import Office
 from consumers.runtime import Plan, Runtime
 
-__all__ = ["Content", "Event", "Plan", "Request", "Settings", "Worker"]
+__all__ = ["Content", "Event", "Plan", "Refused", "Request", "Settings", "Worker"]
 
 log = logging.getLogger("qqbus.worker")
 
@@ -115,6 +116,11 @@ class Worker:
         """Send, and wait for what became of it. Raises TimeoutError; the message may still be sent then."""
         return await self._running().office.ask(Request(to, content, id or fresh_id(self.name)), seconds)
 
+    async def control(self, command: str, by: str) -> None:
+        """Tell the adapter `login`, `logout`, `refresh`, `pause`, `resume`. Takes the operator's rights."""
+        office = self._running().office
+        await office.outlet.add(office.settings.key("control"), ["cmd", command, "by", by])
+
     async def feed(self, received: Received) -> list[Request]:
         """Call the handlers as if this had been read, without Redis; returns what they asked to send."""
         tray = Tray(self.name)
@@ -128,7 +134,8 @@ class Worker:
         async with Office.open(self.name, consumer_name(), settings) as office:
             self._runtime = Runtime(office, self._handlers, self.plan)
             try:
-                await self._runtime.run()
+                async with endpoint(self._runtime, settings.http):
+                    await self._runtime.run()
             finally:
                 self._runtime = None
 

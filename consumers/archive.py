@@ -1,0 +1,140 @@
+"""Archive: keeps everything that is said in an SQLite file, and finds it again.
+
+python -m consumers.archive talk.db
+python -m consumers.archive talk.db --query "words to find" --chat group:2
+"""
+
+import argparse
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from adapter import Received, pack
+from consumers.event import Event
+from consumers.worker import Worker
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS events (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL, type TEXT NOT NULL,
+  time REAL NOT NULL, account TEXT NOT NULL, chat TEXT NOT NULL, chat_name TEXT NOT NULL,
+  sender TEXT NOT NULL, sender_name TEXT NOT NULL, own INTEGER NOT NULL, text TEXT NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS by_chat ON events (chat, time);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5
+  (text, sender_name, chat_name, content='events', content_rowid='number', tokenize='{tokenizer}');
+CREATE TRIGGER IF NOT EXISTS index_words AFTER INSERT ON events BEGIN
+  INSERT INTO words (rowid, text, sender_name, chat_name)
+  VALUES (new.number, new.text, new.sender_name, new.chat_name);
+END;
+"""
+# Trigrams find parts of words, and words in languages that put no blanks between them; they came with 3.34.
+_TRIGRAM_SINCE: Final = (3, 34)
+_TRIGRAM: Final = 3
+
+
+class Row(NamedTuple):
+    """One finding."""
+
+    time: float
+    chat: str
+    chat_name: str
+    sender: str
+    sender_name: str
+    text: str
+
+    def __str__(self) -> str:
+        clock = datetime.fromtimestamp(self.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return f"{clock} {self.chat} {self.chat_name} | {self.sender_name or self.sender}: {self.text}"
+
+
+class Archive:
+    """The file. Adding an event twice keeps it once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> Iterator["Archive"]:
+        """Open or make the file."""
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            # With WAL a search does not wait for the writer; FULL: what is acknowledged is on disk.
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            tokenizer = "trigram" if sqlite3.sqlite_version_info >= _TRIGRAM_SINCE else "unicode61"
+            db.executescript(_SCHEMA.format(tokenizer=tokenizer))
+            yield cls(db)
+        finally:
+            db.close()
+
+    def add(self, event: Received) -> None:
+        """Keep one event."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO events (id, seq, type, time, account, chat, chat_name, sender,"
+            " sender_name, own, text, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(event.id, event.seq, event.type, event.time, event.account, event.chat, event.chat_name),
+                *(event.sender, event.sender_name, event.own, event.text, pack(event.body)),
+            ),
+        )
+
+    def find(self, words: str, chat: str = "", limit: int = 50) -> list[Row]:
+        """The newest events that hold all these words, newest last."""
+        terms = words.split()
+        # An index of trigrams does not know anything shorter; such words are looked for one by one.
+        long = [term for term in terms if len(term) >= _TRIGRAM]
+        short = [term for term in terms if len(term) < _TRIGRAM]
+        where, values = ["1"], list[str]()
+        if long:
+            where.append("number IN (SELECT rowid FROM words WHERE words MATCH ?)")
+            values.append(" ".join('"' + term.replace('"', '""') + '"' for term in long))
+        for term in short:
+            where.append("instr(text, ?)")
+            values.append(term)
+        if chat:
+            where.append("chat = ?")
+            values.append(chat)
+        rows = self._db.execute(
+            "SELECT time, chat, chat_name, sender, sender_name, text FROM events"  # noqa: S608 – values are bound
+            f" WHERE {' AND '.join(where)} ORDER BY time DESC, number DESC LIMIT ?",
+            (*values, limit),
+        )
+        return [Row(*row) for row in rows][::-1]
+
+
+def main() -> None:
+    """Archive until SIGTERM or SIGINT, or answer a query."""
+    parser = argparse.ArgumentParser(
+        prog="python -m consumers.archive",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, help="the SQLite file")
+    parser.add_argument("--query", metavar="WORDS", help="print what holds all these words, and end")
+    parser.add_argument("--chat", default="", help="with --query: only in this chat")
+    parser.add_argument("--limit", type=int, default=50, help="with --query: at most so many (50)")
+    options = parser.parse_args()
+    if options.query is not None and not options.file.exists():
+        sys.exit(f"{options.file} does not exist")
+    with Archive.open(options.file) as archive:
+        if options.query is not None:
+            for row in archive.find(options.query, options.chat, options.limit):
+                print(row)
+            return
+        worker = Worker("archive")
+
+        @worker.on(own=True)
+        async def keep(event: Event) -> None:
+            archive.add(event.received)
+
+        worker.main()
+
+
+if __name__ == "__main__":
+    main()

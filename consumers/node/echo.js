@@ -1,0 +1,157 @@
+#!/usr/bin/env node
+// Echo in Node: says every message back where it was said.
+//
+// Shows all that a worker promises: a group of its own that heals, what dead peers left is claimed in the
+// same loop, the ack leaves with the reply, and the reply's id is made from the event's, so that an event
+// handled twice is answered once. Settings: REDIS_URL, QQBUS_PREFIX, and the application's name as argument.
+
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { decode, encode } from "@msgpack/msgpack";
+import { RESP_TYPES, createClient } from "redis";
+
+const application = process.argv[2] ?? "echo-node";
+if (application === "--help") {
+  console.log("usage: node echo.js [APPLICATION]\nSettings: REDIS_URL, QQBUS_PREFIX, QQBUS_CLAIM_MS (30000)");
+  process.exit(0);
+}
+const prefix = process.env.QQBUS_PREFIX || "qq";
+const inbound = `${prefix}:inbound`;
+const consumer = `${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`;
+const CLAIM_MS = Number(process.env.QQBUS_CLAIM_MS || 30_000);
+const BLOCK_MS = 500;
+const MOST_DELIVERIES = 5;
+
+const options = {
+  url: process.env.REDIS_URL || "redis://127.0.0.1:6379",
+  // A command whose answer is lost is not repeated by the client: this loop knows which ones may be.
+  disableOfflineQueue: true,
+  socket: { reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, 2_000) },
+};
+const client = createClient(options);
+client.on("error", (error) => console.error(`Redis does not serve: ${error.message}`));
+// Bodies are bytes; everything else is turned into text where it is used.
+const bytes = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+const words = (line) => line.map((part) => (Buffer.isBuffer(part) ? part : String(part)));
+const run = (...line) => client.sendCommand(words(line), bytes);
+
+// All of these or none.
+async function together(...lines) {
+  const transaction = client.multi();
+  for (const line of lines) transaction.addCommand(words(line));
+  await transaction.exec();
+}
+
+let stopping = false;
+for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => (stopping = true));
+
+async function makeGroup() {
+  try {
+    await run("XGROUP", "CREATE", inbound, application, "0", "MKSTREAM");
+  } catch (error) {
+    if (!String(error.message).startsWith("BUSYGROUP")) throw error;
+  }
+}
+
+function eventOf(flat) {
+  const event = {};
+  for (let i = 0; i < flat.length; i += 2) event[String(flat[i])] = flat[i + 1];
+  return event;
+}
+
+// What can be sent is sent as it came; the rest is said in words.
+function sendable({ type, data }) {
+  if (type === "text" || type === "face") return { type, data };
+  return { type: "text", data: { text: type === "image" ? "[图片]" : "[未识别内容]" } };
+}
+
+function replyTo(event) {
+  const kind = String(event.type ?? "");
+  if (!kind.startsWith("message.") || String(event.self) === "1") return null;
+  const segments = (decode(event.body, { useBigInt64: true }).segments ?? []).map(sendable);
+  const id = String(event.id);
+  return [
+    ...["to", event.chat, "body", Buffer.from(encode({ segments }, { useBigInt64: true }))],
+    ...["id", `${application}/${id}`, "cause", id],
+  ];
+}
+
+async function handle([id, flat]) {
+  const reply = flat && flat.length ? replyTo(eventOf(flat)) : null;
+  const ack = ["XACK", inbound, application, id];
+  // The ack never leaves without the reply.
+  if (reply) await together(["XADD", `${prefix}:outbound`, "*", ...reply], ack);
+  else await run(...ack);
+}
+
+async function bury(id, flat, deliveries, reason, detail) {
+  const pairs = Object.entries(eventOf(flat));
+  const fields = Object.fromEntries(pairs.map(([name, value]) => [name, Uint8Array.from(value)]));
+  const letter = [
+    ...["v", "1", "time", new Date().toISOString(), "stream", inbound, "entry", id, "group", application],
+    ...["consumer", consumer, "reason", reason, "detail", detail, "attempts", String(deliveries)],
+    ...["fields", Buffer.from(encode(fields))],
+  ];
+  await together(["XADD", `${prefix}:dead`, "*", ...letter], ["XACK", inbound, application, id]);
+}
+
+async function each(entries) {
+  for (const [rawId, flat] of entries) {
+    const id = String(rawId);
+    try {
+      await handle([id, flat]);
+    } catch (error) {
+      if (isRedis(error)) throw error;
+      // It stays pending and is claimed again; after a few times it goes to the dead letters.
+      const [row] = await run("XPENDING", inbound, application, id, id, "1");
+      const deliveries = row ? Number(row[3]) : MOST_DELIVERIES;
+      console.error(`event ${id} failed, try ${deliveries}: ${error.message}`);
+      if (deliveries >= MOST_DELIVERIES) await bury(id, flat, deliveries, "handler.failed", error.message);
+    }
+  }
+}
+
+const isRedis = (error) =>
+  /^(NOGROUP|UNBLOCKED|LOADING|READONLY|OOM|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|EXECABORT|BUSY)/.test(error.message) ||
+  /client is (closed|offline)|Socket|ECONN|disconnect|timeout|abort/i.test(`${error.name} ${error.message}`) ||
+  "code" in error;
+
+// RESP2 answers [[stream, entries]].
+const entriesOf = (answer) => (answer ? answer[0][1] : []);
+
+async function claim() {
+  const answer = await run("XAUTOCLAIM", inbound, application, consumer, CLAIM_MS, "0", "COUNT", "100");
+  await each(answer[1].filter((entry) => entry && entry[1]));
+}
+
+async function main() {
+  let recovered = false;
+  let looked = 0;
+  let tries = 0;
+  await client.connect();
+  console.log(`echo-node reads ${inbound} as ${application}/${consumer}`);
+  while (!stopping) {
+    try {
+      if (!recovered) {
+        // An answer may have been lost on the way: what it held is in the own pending list.
+        await makeGroup();
+        await each(entriesOf(await run("XREADGROUP", "GROUP", application, consumer, "STREAMS", inbound, "0")));
+        recovered = true;
+      }
+      if (Date.now() - looked > CLAIM_MS / 3) {
+        looked = Date.now();
+        await claim();
+      }
+      const line = ["XREADGROUP", "GROUP", application, consumer, "COUNT", "100", "BLOCK", BLOCK_MS];
+      await each(entriesOf(await run(...line, "STREAMS", inbound, ">")));
+      tries = 0;
+    } catch (error) {
+      if (!isRedis(error)) throw error;
+      recovered = false;
+      await new Promise((done) => setTimeout(done, Math.min(50 * 2 ** tries++, 2_000)));
+    }
+  }
+  client.destroy();
+}
+
+await main();

@@ -1,0 +1,85 @@
+#!/bin/sh
+# Echo in the shell: says every message back where it was said. Needs redis-cli (or valkey-cli) alone.
+#
+#   REDIS_URL=redis://127.0.0.1:6379 sh consumers/shell/echo.sh [APPLICATION]
+#
+# Plain fields suffice: the event's `text` becomes the reply's. The reply's id is made from the event's, so an
+# event that is read twice is answered once; reply and ack are one transaction; what a dead peer left is
+# claimed in the same loop. Settings: REDIS_URL, QQBUS_PREFIX, QQBUS_CLAIM_MS (30000).
+
+set -u
+case "${1-}" in --help | -h) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 0 ;; esac
+
+application=${1-echo-shell}
+prefix=${QQBUS_PREFIX-qq}
+claim_ms=${QQBUS_CLAIM_MS-30000}
+inbound=$prefix:inbound
+consumer=$(uname -n)-$$-$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
+
+cli=$(command -v redis-cli || command -v valkey-cli) || {
+  echo "redis-cli is missing: on Debian it is in the package redis-tools" >&2
+  exit 2
+}
+
+# Answers with every text in quotes, which is also how redis-cli reads commands from its standard input.
+redis() { "$cli" -u "${REDIS_URL-redis://127.0.0.1:6379}" --no-auth-warning --no-raw "$@"; }
+
+# From an answer that lists entries to the commands that answer them. A field's name never looks like an id.
+answers='
+  function finish() {
+    if (event != "") {
+      print "MULTI"
+      if (kind ~ /^"message\./ && self == "\"0\"" && text != "\"\"")
+        print "XADD " outbound " * to " chat " text " text " cause " event " id \"" application "/" substr(event, 2)
+      print "XACK " inbound " " application " " entry
+      print "EXEC"
+    }
+    event = kind = self = text = chat = ""
+  }
+  !/"/ { next }
+  { sub(/^[^"]*/, "") }
+  value { fields[name] = $0; value = 0
+    if (name == "\"id\"") event = $0; if (name == "\"type\"") kind = $0; if (name == "\"self\"") self = $0
+    if (name == "\"text\"") text = $0; if (name == "\"chat\"") chat = $0
+    next }
+  /^"[0-9]+-[0-9]+"$/ { finish(); entry = $0; next }
+  entry == "" { next }
+  { name = $0; value = 1 }
+  END { finish() }
+'
+
+# Handle what an answer lists. Fails if Redis refused any of it: then it is still pending.
+handle() {
+  lines=$(printf '%s\n' "$1" | awk -v application="$application" -v inbound="$inbound" \
+    -v outbound="$prefix:outbound" "$answers")
+  [ -n "$lines" ] || return 0
+  printed=$(printf '%s\n' "$lines" | redis 2>&1) || return 1
+  case "$printed" in *"(error)"* | *"Could not connect"* | *"closed the connection"*) return 1 ;; esac
+}
+
+# Ask, and handle the answer. Fails if there was none.
+ask() {
+  answer=$(redis "$@" 2>&1) || return 1
+  case "$answer" in "(error)"* | "Error:"* | "Could not connect"*) return 1 ;; esac
+  handle "$answer"
+}
+
+stop=0
+trap 'stop=1' TERM INT
+recovered=0
+looked=0
+echo "echo-shell reads $inbound as $application/$consumer"
+while [ "$stop" = 0 ]; do
+  if [ "$recovered" = 0 ]; then
+    # An answer may have been lost on the way: what it held is in the own pending list.
+    redis XGROUP CREATE "$inbound" "$application" 0 MKSTREAM >/dev/null 2>&1
+    ask XREADGROUP GROUP "$application" "$consumer" STREAMS "$inbound" 0 || { sleep 1; continue; }
+    recovered=1
+  fi
+  now=$(date +%s)
+  if [ $((now - looked)) -ge $((claim_ms / 3000)) ]; then
+    looked=$now
+    ask XAUTOCLAIM "$inbound" "$application" "$consumer" "$claim_ms" 0 COUNT 100 || { recovered=0; continue; }
+  fi
+  ask XREADGROUP GROUP "$application" "$consumer" COUNT 100 BLOCK 500 STREAMS "$inbound" ">" || recovered=0
+done
