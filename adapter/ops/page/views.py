@@ -21,7 +21,7 @@ NAME: Final = 80
 # A worker's content beyond this is not taken apart for a feed.
 LONG_BODY: Final = 32 * 1024
 # The whole of a text that is asked for.
-WHOLE: Final = 256 * 1024
+WHOLE: Final = 1024 * 1024
 
 ENTRY: Final = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 PICTURED: Final = frozenset({SessionState.QR.value, SessionState.CAPTCHA.value})

@@ -81,7 +81,7 @@ export function menu() {
     if (text) command("captcha", { text });
     $("captcha-text").value = "";
   });
-  for (const button of document.querySelectorAll("[data-cmd]")) {
+  for (const button of [$("hold"), ...document.querySelectorAll("#menu [data-cmd]")]) {
     button.addEventListener("click", () => {
       if (!sure(button)) return;
       command(button.dataset.cmd);
