@@ -30,6 +30,7 @@ contract:
 
 chaos:
 	@$(PYTHON) .ci/venv.py dev
+	@$(RUN) -m pytest -n $(JOBS) -m long
 	@$(RUN) -m tests.chaos --faults $(FAULTS)
 
 compat:

@@ -171,6 +171,7 @@ async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_succe
         assert first.waiting == 0
 
 
+@pytest.mark.long
 async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: Path) -> None:
     port = free_port()
     with Spool(tmp_path / "spool") as spool:
