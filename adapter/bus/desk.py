@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+import anyio
 import redis.asyncio as redis
 from redis.exceptions import NoPermissionError, ResponseError
 
@@ -51,12 +52,16 @@ class Desk:
     @asynccontextmanager
     async def open(cls, url: str | None, prefix: str) -> AsyncIterator["Desk"]:
         """Connect, or say what to do about it."""
-        client = connect(url, timeout=TIMEOUT)
+        pool = connect(url, prefix, timeout=TIMEOUT)
+        # One connection that is ours alone: a command that is cancelled, as by Ctrl-C, leaves none behind.
+        client = pool.client()
         try:
             await _greet(client, url)
             yield cls(client, Keys(prefix))
         finally:
-            await client.aclose()
+            with anyio.CancelScope(shield=True):
+                await client.aclose()
+                await pool.aclose()
 
     # --- looking -------------------------------------------------------------------------------
 

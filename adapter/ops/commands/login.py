@@ -26,6 +26,9 @@ _POLL = 0.2
 _BLOCK = 500
 # After these the adapter waits to be asked again. Anything else goes on by itself.
 _FINAL = frozenset({"login.refused", "login.blocked", "qr.unscanned", "logout"})
+# An adapter that has just started gets a code by itself: asking would only make it get another.
+_BUSY = frozenset({"", SessionState.STARTING, SessionState.RELINKING, SessionState.STOPPED})
+_GRACE = 3.0
 _WAITING = frozenset({SessionState.QR.value, SessionState.SCANNED.value, SessionState.CAPTCHA.value})
 
 Fields = dict[bytes, bytes]
@@ -56,10 +59,11 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
                 return 0
             if _current(fields):
                 screen.show(fields)
-        if arguments.force or not _current(fields):
+        asks = arguments.force or not (_current(fields) or screen.state(fields) in _BUSY)
+        if asks:
             await desk.ask("login", caller())
         with anyio.move_on_after(arguments.timeout):
-            return await _follow(desk, after, screen)
+            return await _follow(desk, after, screen, settled=asks or _current(fields))
     print(f"qqbus: not online after {span(arguments.timeout)}", file=sys.stderr)
     return 1
 
@@ -93,15 +97,21 @@ def _current(fields: Fields) -> bool:
     return expires is None or expires > time.time()
 
 
-async def _follow(desk: Desk, after: str, screen: "_Screen") -> int:
+async def _follow(desk: Desk, after: str, screen: "_Screen", *, settled: bool) -> int:
+    """Show what happens. Until it is `settled` that a login is under way, one may have to be asked for."""
+    limit = time.monotonic() + _GRACE
     while True:
+        if not settled and time.monotonic() > limit:
+            await desk.ask("login", caller())
+            settled = True
         for entry, fields in await desk.follow("session", after, _BLOCK):
             after = entry
             screen.show(fields)
             if screen.state(fields) == SessionState.CAPTCHA and sys.stdin.isatty():
-                # Typing takes its time; whoever ends it with Ctrl-C leaves the thread behind.
-                typed = await anyio.to_thread.run_sync(input, "? ", abandon_on_cancel=True)
-                await desk.ask("captcha", caller(), text=typed.strip())
+                say("? ")
+                await anyio.wait_readable(sys.stdin)
+                await desk.ask("captcha", caller(), text=sys.stdin.readline().strip())
+            settled = settled or screen.state(fields) not in _BUSY
             state, reason = screen.state(fields), fields.get(b"reason", b"").decode()
             if state == SessionState.ONLINE:
                 say(screen.paint(f"online as {await _account(desk)}", "green"))
