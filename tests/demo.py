@@ -126,18 +126,23 @@ async def phone(origin: str) -> None:
             say("phone", f"{message['chat']} receives: {BOLD}{message['text']}{OFF}")
 
 
-def hints(url: str, port: int, origin: str, chat: str) -> None:
+def hints(url: str, page: str, origin: str, chat: str) -> None:
     """What to type next."""
     qqbus = Path(sys.executable).with_name("qqbus")
     qqbus = qqbus.relative_to(Path.cwd()) if qqbus.is_relative_to(Path.cwd()) else qqbus
     print(
         f"""
-{BOLD}It runs. In another terminal:{OFF}
+{BOLD}It runs. In a browser:{OFF}
+
+  {origin}/phone    the friends' phones: write, and see the answers
+  {page}/          the adapter's status page
+
+{BOLD}In another terminal:{OFF}
 
   export REDIS_URL={url}
   {qqbus} tail
   {qqbus} send {chat} "hello"
-  redis-cli -p {port} XADD qq:outbound '*' to {chat} text hello
+  redis-cli -p {url.rpartition(":")[2]} XADD qq:outbound '*' to {chat} text hello
   curl -s {origin}/sim/say -d '{{"chat": "friend:{FRIEND}", "text": "你好 [微笑]"}}'
 
 Ctrl-C ends it.
@@ -149,9 +154,9 @@ Ctrl-C ends it.
 async def main() -> None:
     """Run it until Ctrl-C."""
     with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
-        folder, port = Path(name), free_port()
+        folder = Path(name)
         async with (
-            served(folder / "redis", port) as url,
+            served(folder / "redis", free_port()) as url,
             process("simulator", folder, "tests.simulator", "--port", "0", "--auto-scan") as simulator,
         ):
             assert simulator.stdout is not None
@@ -159,12 +164,13 @@ async def main() -> None:
             origin = next(word for word in line.split() if word.startswith("http://")).rstrip("/")
             say("redis", f"embedded server on {url}")
             say("QQ", f"simulated on {origin}")
+            page = f"127.0.0.1:{free_port()}"
             settings = {
                 "REDIS_URL": url,
                 "QQBUS_SMARTQQ_URL": origin,
                 "QQBUS_STATE_DIR": str(folder / "state"),
                 "QQBUS_SEND_INTERVAL": "1",
-                "QQBUS_HTTP": f"127.0.0.1:{free_port()}",
+                "QQBUS_HTTP": page,
             }
             client = connect(url, timeout=10.0)
             async with (
@@ -183,7 +189,7 @@ async def main() -> None:
                 await control(
                     origin, "/sim/say", {"chat": f"friend:{FRIEND}", "text": 'hello 😀 [微笑] "<&>"'}
                 )
-                hints(url, port, origin, await _answered(client))
+                hints(url, f"http://{page}", origin, await _answered(client))
             await client.aclose()
     print("\nended cleanly")
 
