@@ -137,11 +137,23 @@ class Directory:
             record = numbers.get(contact.qq) if contact.qq else None
             if record is not None and self._is_free(record):
                 self._bind(space, contact, record, Identity.EXACT)
+        self._match_ids(space, mine, strangers)
         # Names are compared with the last list alone: those who had left before may share them.
         latest = max((record.seen for record in mine if record.scope == scope), default=0)
         last = [record for record in mine if record.scope == scope and record.seen == latest]
         for key in (_mark, _nick):
             self._match_names(space, key, last, contacts)
+
+    def _match_ids(self, space: Space, mine: list[Record], strangers: list[Contact]) -> None:
+        """Ids may outlive a new link: the same one under the same names is no coincidence."""
+        last = {record.momentary: record for record in mine if record.session == self.session - 1}
+        for contact in strangers:
+            record = last.get(contact.id)
+            if record is None or (space, contact.id) in self._now or not self._is_free(record):
+                continue
+            same = (record.mark, record.nick) == (contact.mark, contact.nick or contact.name)
+            if same and (contact.qq == record.qq or not (contact.qq and record.qq)):
+                self._bind(space, contact, record, record.identity)
 
     def _match_names(
         self, space: Space, key: "_Key", last: list[Record], contacts: tuple[Contact, ...]

@@ -37,6 +37,7 @@ IN_HAND = 4
 # How often waiting requests are looked through for those whose time has run out.
 TICK = 0.5
 MAX_ATTEMPTS = 3
+NOBODY, REFUSED = "target.unknown", "session.rejected"
 
 
 @dataclass(slots=True)
@@ -44,7 +45,6 @@ class _Job:
     """A request that has been begun: its parts, how many have left, and how often it was tried."""
 
     request: SendRequest
-    to: Address
     parts: tuple[Part, ...]
     sent: int
     attempts: int
@@ -197,8 +197,13 @@ class Outbound:
         if job is None:
             return False
         reach(Step.BEGUN)
-        outcome = await self._upstream.send(job.to, job.parts[job.sent])
+        outcome = await self._utter(request.to, job.parts[job.sent])
         reach(Step.ANSWERED)
+        if outcome is None:
+            # Nothing has left: it waits for the session like all others, and whoever comes next may begin.
+            del self._jobs[request.entry]
+            await self._settling.step(request.id, job.sent, suspend=True)
+            return True
         if outcome.status is Status.SENT:
             job.sent += 1
             if job.sent < len(job.parts):
@@ -209,8 +214,28 @@ class Outbound:
             job.attempts += 1
             return True
         del self._jobs[request.entry]
-        await self._end(request, outcome, job)
+        await self._end(request, outcome, None if outcome.code == NOBODY and not job.sent else job)
         return False
+
+    async def _utter(self, chat: Address, part: Part) -> Outcome | None:
+        """Send a part to where this chat is now; None while there is no session.
+
+        Momentary ids hold for one login: they are looked up for every part, and again where the session
+        was replaced under way. Nothing had left then.
+        """
+        tried: Address | None = None
+        while True:
+            with anyio.move_on_after(TICK) as waited:
+                await self._upstream.connected()
+            if waited.cancelled_caught:
+                return None
+            to = self._directory.resolve(chat)
+            if to is None:
+                return Outcome(Status.FAILED, NOBODY, f"{chat} cannot be reached in this session")
+            outcome = await self._upstream.send(to, part)
+            if outcome.code != REFUSED or tried is not None or to == self._directory.resolve(chat):
+                return outcome
+            tried = to
 
     def _may_repeat(self, job: _Job, outcome: Outcome) -> bool:
         ambiguous = outcome.status is Status.UNKNOWN
@@ -218,7 +243,6 @@ class Outbound:
 
     async def _begin(self, request: SendRequest) -> _Job | None:
         """Everything before the first byte; None where the request ends here."""
-        to = self._directory.resolve(request.to)
         try:
             parts = self._upstream.prepare(request.segments, request.font)
         except SchemaError as exc:
@@ -237,18 +261,15 @@ class Outbound:
             case Begun(attempts) if attempts == 1 and (former := self._settling.ended(request.id)):
                 # Redis came back without its tail and has forgotten it; this process has not.
                 await self._settling.restore(request, former)
-            case Begun(attempts, sent, messages) if to is not None:
+            case Begun(attempts, sent, messages):
                 # A retry keeps the message ids it had: upstream knows a copy by them.
                 kept = messages if len(messages) == len(parts) else ids
                 parts = tuple(Part(part.content, kept[i]) for i, part in enumerate(parts))
-                job = self._jobs[request.entry] = _Job(request, to, parts, sent, attempts)
+                job = self._jobs[request.entry] = _Job(request, parts, sent, attempts)
                 return job
-            case Begun():
-                detail = f"{request.to} cannot be reached in this session"
-                await self._end(request, Outcome(Status.FAILED, "target.unknown", detail))
             case unfinished:
                 detail = "an earlier process ended while it was being sent"
-                lost = _Job(request, request.to, parts, unfinished.sent, unfinished.attempts)
+                lost = _Job(request, parts, unfinished.sent, unfinished.attempts)
                 await self._end(request, Outcome(Status.UNKNOWN, "crash", detail), lost)
         self._known.discard(request.entry)
         return None

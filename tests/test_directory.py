@@ -60,6 +60,19 @@ def test_two_of_one_name_are_never_matched() -> None:
     assert directory.resolve(friend("11")) is None
 
 
+def test_ids_that_outlive_a_new_link_keep_their_owners() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom"), ("12", "Tom"), ("13", "")), NOW)
+    same = friends(("12", "Tom"), ("11", "Tom"), ("13", ""))
+    for _ in range(3):
+        assert [stable for stable, _ in after_login(directory, same)] == ["12", "11", "13"]
+    # Another name under an old id, and another number, are somebody else.
+    other = friends(("12", "Tom", "5"), ("11", "Jim"), ("13", ""))
+    assert [stable for stable, _ in after_login(directory, other)] == ["12", "110", "13"]
+    other = friends(("12", "Tom", "6"), ("110", "Jim"), ("13", ""))
+    assert [stable for stable, _ in after_login(directory, other)] == ["120", "110", "13"]
+
+
 def test_a_name_that_became_common_is_no_match() -> None:
     directory = Directory()
     directory.learn(friends(("11", "Tom")), NOW)
@@ -123,7 +136,7 @@ def test_members_are_compared_within_their_group() -> None:
 
 def test_a_restart_in_the_same_login_keeps_everybody() -> None:
     directory = Directory()
-    directory.learn(friends(("11", "Tom"), ("12", "Tom")), NOW)
+    directory.learn(friends(("11", "Tom"), ("12", "Ann")), NOW)
     directory.renew()
     directory.learn(friends(("91", "Tom"), ("12", "Tom")), NOW + 9)
     again = Directory(directory.changed(), directory.session)

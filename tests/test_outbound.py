@@ -99,6 +99,47 @@ async def test_every_way_to_fail_has_its_code(bus: Bus, redis_url: str, tmp_path
         }
 
 
+async def test_what_a_relink_with_new_ids_interrupts_is_addressed_again(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path, new_uins="always") as it:
+        await it.adapter()
+        chat, uin = await chat_of_friend(it), it.sim.uin_of(FRIEND)
+        for number in range(3):
+            # The session dies unseen: the poll that is out goes on, and the send is the first to know.
+            it.sim.network.sessions.end(100001)
+            await it.ask(chat, f"after relink {number}", id=f"x/{number}")
+            result = (await it.results(number + 1))[-1]
+            assert (result["status"], result["attempts"], result["parts"]) == ("sent", "1", "1/1")
+            await it.sim.wait_poll()
+        assert it.sim.uin_of(FRIEND) != uin
+        assert [(m.chat, m.text) for m in it.sim.received] == [
+            (f"friend:{FRIEND}", f"after relink {number}") for number in range(3)
+        ]
+        codes = [request.code for request in it.sim.requests if request.path == BUDDY]
+        assert codes == [100001, 0] * 3
+        # The second half of a long text follows its addressee too.
+        it.sim.next_answer(BUDDY, Answer(), Answer(json={"retcode": 100001}))
+        it.sim.next_answer("/channel/get_online_buddies2", Answer(json={"retcode": 103}))
+        await it.ask(chat, "long " * 200, id="long")
+        result = (await it.results(4))[-1]
+        assert (result["status"], result["parts"]) == ("sent", "2/2")
+        assert {m.chat for m in it.sim.received} == {f"friend:{FRIEND}"}
+
+
+async def test_what_the_session_cannot_take_now_waits_for_the_next_one(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        await it.adapter()
+        chat = await chat_of_friend(it)
+        it.sim.kick()
+        await _status(it, "state", "kicked")
+        await it.ask(chat, "later", id="x/1")
+        await bus.client.xadd(bus.keys("control"), {"cmd": "login"})
+        assert [(row["id"], row["status"]) for row in await it.results(1)] == [("x/1", "sent")]
+
+
 async def test_a_long_text_goes_in_parts_and_has_one_result(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with system(bus, redis_url, tmp_path) as it:
         await it.adapter()

@@ -1,5 +1,8 @@
 """Proof of adapter/smartqq/poll.py: every row of the table, alone and through the real client."""
 
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapter.errors import TransportError
-from adapter.events import Gap, Message, SessionState
+from adapter.events import Batch, Gap, Message, SessionChange, SessionState
 from adapter.smartqq.limits import Limits
 from adapter.smartqq.network import SmartQQ
 from adapter.smartqq.poll import GATEWAY, MANY, RELINKS, TOO_MANY, Action, Health, judge
@@ -136,6 +139,24 @@ def test_empty_answers_that_come_at_once_never_become_a_hot_loop() -> None:
     assert judge(Answer(504), 0.0, health, LIMITS).pause == LIMITS.quick_first
 
 
+def test_a_session_that_is_lost_again_and_again_never_becomes_a_hot_loop() -> None:
+    health = Health()
+    pauses = [judge(code(121), 0.0, health, LIMITS).pause for _ in range(30)]
+    assert pauses[:4] == [0, LIMITS.moment, 2 * LIMITS.moment, 4 * LIMITS.moment]
+    assert (pauses, pauses[-1]) == (sorted(pauses), LIMITS.blocked)
+    assert judge(code(102), 0.0, health, LIMITS).action is Action.REPOLL
+    assert judge(code(121), 0.0, health, LIMITS).pause == 0
+
+
+def test_neither_renewals_nor_copies_become_a_hot_loop() -> None:
+    for answer in (code(116, p="0123"), code(116), Answer(200, b'{"retcode":0,"result":[{}]}')):
+        health = Health()
+        pauses = [judge(answer, 0.0, health, LIMITS).pause for _ in range(20)]
+        assert (pauses[0], pauses[1], pauses[-1]) == (0, LIMITS.quick_first, LIMITS.quick_most)
+        judge(Answer(200, b'{"retcode":0,"result":[[]]}'), 0.0, health, LIMITS)
+        assert judge(answer, 0.0, health, LIMITS).pause == 0
+
+
 def test_every_answer_that_is_not_a_long_poll_s_has_a_pause() -> None:
     for number in (100003, 109, 77, 103, 108):
         assert judge(code(number), 0.0, Health(), LIMITS).pause > 0
@@ -176,6 +197,7 @@ def said(number: int, **more: Any) -> Scripted:
 
 POLL = "poll2"
 BACK = ("relinking", "online")
+ANEW = ("offline", *BACK)
 
 ROWS = [
     row("102", said(102, errmsg="")),
@@ -195,15 +217,15 @@ ROWS = [
     row("truncated", Scripted(body=b'{"retcode":0,"result":[{"poll'), gap=True),
     row("cut before the answer", Scripted(cut="before"), gap=True),
     row("cut within the answer", Scripted(body=NOTHING * 100, cut="body"), gap=True),
-    row("100", said(100), calls=LOGIN, states=BACK),
+    row("100", said(100), calls=LOGIN, states=ANEW),
     row("103", said(103), calls=[PROBE]),
     row("103 twice", said(103), said(103), calls=[PROBE, POLL, *RELINK], states=BACK),
-    row("108", said(108), calls=LOGIN, states=BACK),
+    row("108", said(108), calls=LOGIN, states=ANEW),
     row("109", said(109)),
     row("110", said(110)),
     row("120", said(120), calls=RELINK, states=BACK),
     row("121", said(121, t="0"), calls=RELINK, states=BACK),
-    row("122", said(122), calls=LOGIN, states=BACK),
+    row("122", said(122), calls=LOGIN, states=ANEW),
     row("1202", said(1202)),
     row("100000", said(100000), calls=[PROBE]),
     row("100000 twice", said(100000), said(100000), calls=[PROBE, POLL, *RELINK], states=BACK),
@@ -277,6 +299,17 @@ async def test_three_relinks_that_do_not_last_are_followed_by_a_login(tmp_path: 
         assert listener.states.count("online") == 5
 
 
+async def test_a_way_in_that_does_not_last_is_followed_by_the_next_one(tmp_path: Path) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+        polls, since = answered(sim), len(sim.requests)
+        sim.next_poll(*[said(100)] * 4)
+        await polled(sim, polls + 4)
+        ways = [n for n in names(sim, since) if n in ("login2", "pt4_auth", "ptqrshow")]
+        assert ways == ["login2", "pt4_auth", "login2", *["ptqrshow", "login2"] * 2]
+        lost = [change for change in listener.of(SessionChange) if change.reason == "session.lost"]
+        assert [change.detail for change in lost] == ["retcode 100"] * 4
+
+
 async def test_a_dead_session_is_opened_again_with_its_cookies(tmp_path: Path) -> None:
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         sim.drop_session()
@@ -290,6 +323,39 @@ async def test_dead_cookies_lead_to_a_scan(tmp_path: Path) -> None:
         sim.drop_session(cookies=True)
         await listener.state(SessionState.QR, 2)
         await listener.state(SessionState.ONLINE, 2)
+        steps = [(change.state.value, change.reason) for change in listener.of(SessionChange)]
+        assert steps[steps.index(("relinking", "relink")) :] == [
+            ("relinking", "relink"),
+            ("offline", "session.lost"),
+            ("relinking", "reopen"),
+            ("relinking", "quick"),
+            ("qr", "scan"),
+            ("scanned", "confirm"),
+            ("online", "full"),
+        ]
+
+
+async def test_a_silence_of_ours_longer_than_upstream_keeps_things_is_a_gap(tmp_path: Path) -> None:
+    ahead = 0.0
+    async with Simulator("e3", poll_seconds=0.05) as sim:
+        upstream = SmartQQ(config(sim, tmp_path), limits=FAST, clock=lambda: time.time() + ahead)
+        async with upstream, aclosing(upstream.events()) as events:
+            for later in (0.0, FAST.queued - 1.0, 2 * FAST.queued):
+                told = await until_idle(events)
+                assert not [event for event in told if isinstance(event, Gap)]
+                ahead += later
+            (gap,) = [event for event in await until_idle(events) if isinstance(event, Gap)]
+            assert (gap.reason, round(gap.until - gap.since, -1)) == ("silence", 2 * FAST.queued)
+
+
+async def until_idle(events: AsyncGenerator[Batch, None]) -> Batch:
+    """What is told up to the first poll that brings nothing."""
+    told: Batch = ()
+    async for batch in events:
+        told += batch
+        if not batch:
+            break
+    return told
 
 
 async def test_a_network_that_is_away_is_told_once_and_its_return_too(tmp_path: Path) -> None:

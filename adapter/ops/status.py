@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 # Figures are written this often, and only when they changed.
 EVERY = 1.0
 COUNT_EVERY = 5.0
+_ALARMING = frozenset({SessionState.OFFLINE, SessionState.KICKED})
 
 
 class Watch:
@@ -48,7 +49,10 @@ class Watch:
             self._figures["nick"] = clean(change.nick)
         if change.state is not self.state:
             self._figures["since"] = timestamp(now)
-            log.info("session %s%s", change.state.value, f": {change.reason}" if change.reason else "")
+        if (change.state, change.reason) != (self.state, self.reason):
+            level = logging.WARNING if change.state in _ALARMING else logging.INFO
+            said = ": ".join(filter(None, (change.state.value, change.reason, change.detail)))
+            log.log(level, "session %s", clean(said))
         self.state = change.state
         self.reason = change.reason
         self.was_online = self.was_online or change.state is SessionState.ONLINE

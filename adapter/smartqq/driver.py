@@ -3,9 +3,9 @@
 Nothing runs beside it. Wishes come from other tasks and wake the step that is waiting.
 """
 
-import logging
 import random
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from http import HTTPStatus
@@ -30,8 +30,6 @@ from adapter.smartqq.tokens import Tokens
 from adapter.smartqq.usher import Usher
 from adapter.smartqq.wishes import Wishes
 from adapter.upstream import backoff
-
-log = logging.getLogger(__name__)
 
 KEEP_EVERY: Final = 60.0
 """Seconds between two notes on disk of when upstream last answered."""
@@ -84,6 +82,9 @@ class Driver:
         self._delays: Iterator[float] | None = None
         self._kicked_at: float | None = None
         self._kept_at = 0.0
+        self._heard_at: float | None = None
+        self._online = False
+        self._why = ""
         self._spared = False
         self._doubted = False
 
@@ -116,9 +117,10 @@ class Driver:
 
     async def mended(self) -> bool:
         """Whether the session works, if need be after it has been opened again."""
-        if await self._answers() is True:
-            return True
-        self.suspect()
+        if self.ready:
+            if await self._answers() is True and self.ready:
+                return True
+            self.suspect()
         with anyio.move_on_after(self._works.limits.heal):
             await self.connected()
             return True
@@ -145,7 +147,7 @@ class Driver:
             return await self._leave()
         doubt, self._works.wishes.doubt = self._works.wishes.doubt, False
         if doubt and self.phase in SETTLED:
-            self._heal(Stage.RELINK)
+            self._heal(Stage.RELINK, "upstream refuses what is asked")
         return await {
             Phase.TALK: self._converse,
             Phase.ARRIVED: self._lists,
@@ -164,9 +166,13 @@ class Driver:
             return ()
         if change.state is SessionState.RELINKING and self._delays is not None:
             return ()  # `offline, network` has been said, and is still so
-        self._said = change
-        log.info("session %s %s", change.state.value, change.reason)
+        self._tell(change)
         return (change,)
+
+    def _tell(self, change: SessionChange) -> None:
+        self._said = change
+        relinking = change.state is SessionState.RELINKING
+        self._online = change.state is SessionState.ONLINE or (self._online and relinking)
 
     def _offline(self) -> None:
         if self._ready.is_set():
@@ -181,7 +187,7 @@ class Driver:
         try:
             match await self._works.usher.next():
                 case SessionChange() as change:
-                    return self._change(change)
+                    return (*self._lost(change), *self._change(change))
                 case Arrival() as arrival:
                     return self._arrive(arrival)
         except LoginRefused as exc:
@@ -189,6 +195,13 @@ class Driver:
         except (TransportError, ProtocolError) as exc:
             return self._unreachable(Phase.TALK, exc)
         return ()
+
+    def _lost(self, following: SessionChange) -> Batch:
+        """That the session is lost, if it is and the next step no longer tries to save it."""
+        saving = (following.state, following.reason) == (SessionState.RELINKING, Stage.RELINK.name.lower())
+        if saving or not self._online:
+            return ()
+        return self._change(SessionChange(SessionState.OFFLINE, "session.lost", self._why))
 
     def _arrive(self, arrival: Arrival) -> Batch:
         self._works.usher.drop()
@@ -205,7 +218,7 @@ class Driver:
         away = self._works.clock() - (self._works.tokens.last_poll or self._works.clock())
         lossy = arrival.renewed or away > self._works.limits.queued
         gap = self._gap(arrival.stage.name.lower()) if lossy else ()
-        self._works.tokens.last_poll = self._works.clock()
+        self._heard_at = self._works.tokens.last_poll = self._works.clock()
         self._works.file.save(self._works.tokens)
         state = SessionChange(SessionState.ONLINE, arrival.stage.name.lower(), renewed=arrival.renewed)
         return (*self._change(state), *gap)
@@ -224,9 +237,10 @@ class Driver:
         self._ready.set()
         return tuple(await self._works.roster.more(self._works.limits.details))
 
-    def _heal(self, begin: Stage) -> None:
+    def _heal(self, begin: Stage, why: str = "") -> None:
         """Log in again from this stage on."""
         self._offline()
+        self._why = why
         self.phase = Phase.TALK
         self._works.usher.begin(begin)
 
@@ -235,8 +249,6 @@ class Driver:
         self._offline()
         self._works.usher.drop()
         self.phase = Phase.AWAY
-        if reason != "logout":
-            log.error("%s: %s", reason, detail)
         return self._change(SessionChange(SessionState.OFFLINE, reason, detail))
 
     def _unreachable(self, again: Phase, exc: Exception) -> Batch:
@@ -265,16 +277,14 @@ class Driver:
         return self._change(SessionChange(SessionState.STARTING, "login"))
 
     async def _leave(self) -> Batch:
-        self._works.wishes.leaving = False
-        if self._works.tokens.psessionid:
-            try:
-                with anyio.move_on_after(self._works.limits.leave):
-                    await self._works.client.perform(calls.logout(self._works.tokens, self._works.clock()))
-            except TransportError as exc:
-                log.info("no farewell: %s", exc)
-        self._works.tokens.forget()
-        self._works.roster.renew()
-        self._works.file.save(self._works.tokens)
+        works = self._works
+        works.wishes.leaving = False
+        if works.tokens.psessionid:
+            with anyio.move_on_after(works.limits.leave), suppress(TransportError):
+                await works.client.perform(calls.logout(works.tokens, works.clock()))
+        works.tokens.forget()
+        works.roster.renew()
+        works.file.save(works.tokens)
         return self._give_up("logout")
 
     # --- polling ---
@@ -299,7 +309,16 @@ class Driver:
         if answer is None:
             return ()
         took = anyio.current_time() - moment
-        return await self._follow(judge(answer, took, self._health, self._works.limits), started)
+        silence = self._silence(started) if isinstance(answer, Answer) else ()
+        verdict = judge(answer, took, self._health, self._works.limits)
+        return (*silence, *await self._follow(verdict, started))
+
+    def _silence(self, started: float) -> Batch:
+        """The gap, if nobody had polled for longer than upstream keeps what is not polled."""
+        heard, self._heard_at = self._heard_at, self._works.clock()
+        if heard is None or started - heard <= self._works.limits.queued:
+            return ()
+        return (Gap(heard, started, "silence"),)
 
     async def _follow(self, verdict: Verdict, started: float) -> Batch:
         """Do what the answer to a poll asks for. What it brought is in hand: nothing here may be cut."""
@@ -315,9 +334,12 @@ class Driver:
                 self._works.file.save(self._works.tokens)
             case Action.PROBE:
                 self.phase = Phase.PROBE
-            case Action.RELINK | Action.LOGIN:
-                log.warning("the session is lost: %s", verdict.reason)
-                self._heal(Stage.RELINK if verdict.action is Action.RELINK else Stage.REOPEN)
+            case Action.RELINK:
+                self._heal(Stage.RELINK, verdict.reason)
+            case Action.LOGIN:
+                # What did not last the last time is left out this time.
+                later = min(Stage.REOPEN + max(self._health.logins, 1) - 1, Stage.FULL)
+                self._heal(Stage(later), verdict.reason)
             case Action.STOP:
                 return self._give_up("request.refused", verdict.reason)
         return self._gap("poll", started) if verdict.lost else ()
@@ -340,9 +362,9 @@ class Driver:
         self._offline()
         self.phase = Phase.AWAY if fight else Phase.KICKED
         change = replace(change, account=self._works.tokens.account, nick=self._works.tokens.nick)
-        self._said = replace(change, reason="kicked.again") if fight else change
-        log.warning("kicked: %s", change.detail)
-        return self._said
+        change = replace(change, reason="kicked.again") if fight else change
+        self._tell(change)
+        return change
 
     async def _answers(self) -> bool | TransportError:
         """Whether upstream knows this session, or why that cannot be told."""
@@ -364,12 +386,15 @@ class Driver:
             return self._unreachable(Phase.PROBE, answers)
         self._works.roster.doubt = False
         if not answers:
-            self._heal(Stage.RELINK)
+            self._heal(Stage.RELINK, "upstream does not know the session any more")
             return ()
         self.phase = Phase.POLL
         if self._delays is None:
+            self._note_life()
             return ()
         self._delays = None
         self._ready.set()
-        online = self._change(SessionChange(SessionState.ONLINE, "network"))
-        return (*online, *self._gap("network"))
+        gap = self._gap("network")
+        self._note_life()
+        self._heard_at = self._works.tokens.last_poll
+        return (*self._change(SessionChange(SessionState.ONLINE, "network")), *gap)

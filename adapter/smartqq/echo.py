@@ -37,9 +37,11 @@ class Echoes:
         self._sent.append(_Sent(now, to, spoken(segments)))
 
     def forget_numbers(self) -> None:
-        """All momentary ids are new."""
+        """All momentary ids are new: where something was sent to is known by its kind alone."""
         self._aliases.clear()
+        nowhere = [replace(sent, to=Address(sent.to.kind, "")) for sent in self._sent]
         self._sent.clear()
+        self._sent.extend(nowhere)
 
     def suspect(self, message: Message, book: Book) -> bool:
         """Whether the lists have to be looked at again before this message can be judged."""
@@ -58,7 +60,8 @@ class Echoes:
         if message.own or sent or message.sender in self._aliases:
             if not message.own:
                 self._aliases.add(message.sender)
-            chat = sent.to if sent and message.chat.kind is ChatKind.FRIEND else message.chat
+            told = sent is not None and sent.to.id and message.chat.kind is ChatKind.FRIEND
+            chat = sent.to if sent is not None and told else message.chat
             return replace(message, own=True, sender=account or message.sender, chat=chat)
         return message
 
@@ -67,7 +70,8 @@ class Echoes:
         for sent in reversed(self._sent):
             if now - sent.time > self.life:
                 break
-            same = sent.to == message.chat or message.chat.kind is ChatKind.FRIEND is sent.to.kind
+            kin = message.chat.kind is sent.to.kind
+            same = sent.to == message.chat or (kin and (sent.to.kind is ChatKind.FRIEND or not sent.to.id))
             if same and sent.words == words:
                 return sent
         return None

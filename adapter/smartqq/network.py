@@ -115,6 +115,8 @@ class SmartQQ:
         """Send one message to momentary ids; a doubted session is mended and the message sent again."""
         roster, post = self._works.roster, self._works.post
         book, before = roster.book, roster.book.find(to)
+        if not self._driver.ready and not (await self._driver.mended() and roster.book is book):
+            return post.rejected()  # to wait, or to be addressed again: the ids are new
         outcome = await post.send(to, part)
         if outcome is not None:
             return outcome
@@ -155,11 +157,14 @@ class SmartQQ:
         if not self._driver.ready:
             return
         works = self._works
+        book = works.roster.book
         try:
             works.roster.see(await works.client.perform(calls.online_friends(works.tokens, self._clock())))
         except TransportError as exc:
             log.warning("cannot ask who is online: %s", exc)
-        self._driver.queue(await works.roster.reload())
+        lists = await works.roster.reload()
+        if works.roster.book is book:  # else a new login came between: these ids are nobody's
+            self._driver.queue(lists)
 
     # --- on demand; raises UpstreamError where it cannot be had ---
 

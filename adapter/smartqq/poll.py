@@ -126,10 +126,22 @@ class Health:
     probes: int = 0
     quick: int = 0
     relinks: int = 0
+    logins: int = 0
+    losses: int = 0
+    renewals: int = 0
+    copies: int = 0
+    body: int = 0
 
     def well(self) -> None:
         """A poll went as it should."""
-        self.strikes = self.probes = self.quick = self.relinks = 0
+        self.strikes = self.probes = self.quick = self.renewals = 0
+        self.relinks = self.logins = self.losses = 0
+
+    def copied(self, body: bytes) -> int:
+        """How many times in a row these very items have come."""
+        self.copies = self.copies + 1 if hash(body) == self.body else 0
+        self.body = hash(body)
+        return self.copies
 
 
 def judge(answer: Answer | TransportError, took: float, health: Health, limits: Limits) -> Verdict:
@@ -139,16 +151,25 @@ def judge(answer: Answer | TransportError, took: float, health: Health, limits: 
     rule, reason, reply = _read(answer)
     if rule.action is Action.DELIVER:
         health.well()
-        return Verdict(Action.DELIVER, reason, items=poll_items(reply))
+        pause = _growing(health.copied(answer.body), limits)
+        return Verdict(Action.DELIVER, reason, pause, items=poll_items(reply))
     if rule.action is Action.RENEW:
-        health.well()
-        fresh = reply.get("p")
-        good = isinstance(fresh, str) and fresh.isascii() and fresh.isprintable()
-        return Verdict(Action.RENEW if good else Action.REPOLL, reason, ptwebqq=str(fresh) if good else "")
+        return _renewed(reply.get("p"), reason, health, limits)
     # Half of an answer: what stood in the other half is gone.
     cut = reason == "not JSON" and answer.body.lstrip()[:1] in (b"{", b"[")
     verdict = _weigh(rule, reason, took, health, limits)
     return Verdict(verdict.action, reason, verdict.pause, lost=cut)
+
+
+def _renewed(fresh: object, reason: str, health: Health, limits: Limits) -> Verdict:
+    """A new `ptwebqq`: once at once, again and again with growing pauses."""
+    before = health.renewals
+    health.well()
+    health.renewals = before + 1
+    pause = _growing(before, limits)
+    if isinstance(fresh, str) and fresh.isascii() and fresh.isprintable():
+        return Verdict(Action.RENEW, reason, pause, ptwebqq=fresh)
+    return Verdict(Action.REPOLL, reason, pause)
 
 
 def _read(answer: Answer) -> tuple[Rule, str, Mapping[str, object]]:
@@ -197,7 +218,9 @@ def _weigh(rule: Rule, reason: str, took: float, health: Health, limits: Limits)
             health.probes += 1
             if rule.trust is not None and health.probes > rule.trust:
                 action = Action.RELINK
-    return Verdict(_escalated(action, health), reason, pause)
+    if action in (Action.RELINK, Action.LOGIN):
+        action, pause = _escalated(action, health), max(pause, _lost(health, limits))
+    return Verdict(action, reason, pause)
 
 
 def _again(rule: Rule, took: float, health: Health, limits: Limits) -> tuple[Action, float]:
@@ -209,18 +232,31 @@ def _again(rule: Rule, took: float, health: Health, limits: Limits) -> tuple[Act
         return Action.REPOLL, 0.0
     health.quick = quick
     action = Action.PROBE if quick % GATEWAY == 0 else Action.REPOLL
-    return action, min(limits.quick_first * 2 ** min(quick - 1, 16), limits.quick_most)
+    return action, _growing(quick, limits)
+
+
+def _growing(times: int, limits: Limits) -> float:
+    """No pause at first, then longer ones."""
+    return min(limits.quick_first * 2 ** min(times - 1, 16), limits.quick_most) if times else 0.0
 
 
 def _escalated(action: Action, health: Health) -> Action:
     """What helped three times in a row and did not last does not help."""
+    health.strikes = health.probes = 0
     if action is Action.RELINK:
         health.relinks += 1
-        health.strikes = health.probes = 0
         action = Action.LOGIN if health.relinks > RELINKS else action
     if action is Action.LOGIN:
         health.relinks = 0
+        health.logins += 1
     return action
+
+
+def _lost(health: Health, limits: Limits) -> float:
+    """The pause before a lost session is replaced: none, then doubling while no poll goes well."""
+    pause = min(limits.moment * 2 ** min(health.losses - 1, 16), limits.blocked) if health.losses else 0.0
+    health.losses += 1
+    return pause
 
 
 def _seconds(pause: Pause, limits: Limits) -> float:

@@ -53,9 +53,12 @@ class Post:
             return Outcome(Status.FAILED, "upstream.denied", f"{to.id!r} is no id of SmartQQ's")
         signature = ""
         if to.kind is ChatKind.TEMP:
+            session = self._tokens.psessionid
             permitted = await self._signature(to)
             if not isinstance(permitted, str):
                 return permitted
+            if self._tokens.psessionid != session:
+                return None  # these ids belong to the session before
             signature = permitted
         self._echoes.remember(to, spoken_in(part.content), self._clock())
         request = calls.send(self._tokens, to, part.content, int(part.message_id), signature)
