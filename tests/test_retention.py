@@ -24,10 +24,10 @@ class Desk:
         self.key = bus.keys("inbound")
         self.lease = Lease(bus, "a", 30.0, time.monotonic)
         self.retention = Retention(
-            bus, self.lease, self.alarms.append, self._gap, time.time, cap=cap, kept=KEPT
+            bus, self.lease, self.alarms.append, self.gap, time.time, cap=cap, kept=KEPT
         )
 
-    async def _gap(self, gap: Gap) -> None:
+    async def gap(self, gap: Gap) -> None:
         self.gaps.append(gap)
 
     async def add(self, count: int) -> list[str]:
@@ -110,6 +110,20 @@ async def test_the_cap_warns_before_and_counts_what_it_drops(bus: Bus) -> None:
     assert "20 entries of inbound were dropped unread" in desk.alarms[1]
     (gap,) = desk.gaps
     assert 0 < gap.since <= gap.until <= time.time()
+
+
+async def test_the_cap_in_bytes_is_kept_too(bus: Bus) -> None:
+    desk = await a_desk(bus)
+    desk.retention = Retention(
+        bus, desk.lease, desk.alarms.append, desk.gap, time.time, cap_bytes=200_000, kept=KEPT
+    )
+    await bus.make_group("inbound", "stuck")
+    for _ in range(100):
+        await bus.client.xadd(desk.key, {"body": b"x" * 4000})
+    await desk.retention.look()
+    await desk.retention.look()
+    assert int(await bus.client.memory_usage(desk.key) or 0) < 260_000
+    assert any("dropped unread" in words for words in desk.alarms)
 
 
 async def test_many_entries_go_in_steps(bus: Bus) -> None:

@@ -25,8 +25,9 @@ STEP: Final = 1_000
 STEPS: Final = 50
 # Acknowledged entries stay for a replay: about three weeks of a busy account.
 KEPT: Final = {"inbound": 100_000, "results": 10_000, "outbound": 10_000, "dead": 10_000}
-# Nothing unread is dropped below this; some 350 MB of events.
+# Nothing unread is dropped below these: entries, and bytes as the server counts them.
 CAP: Final = 1_000_000
+CAP_BYTES: Final = 1 << 30
 WARN_AT: Final = 0.8
 # An entry that was handed out so often and is pending for so long again is poison. The worker
 # runtimes give up earlier; this is for those that have no runtime.
@@ -64,6 +65,7 @@ class Retention:
         wall: Callable[[], float],
         *,
         cap: int = CAP,
+        cap_bytes: int = CAP_BYTES,
         kept: dict[str, int] | None = None,
     ) -> None:
         self._bus = bus
@@ -72,6 +74,8 @@ class Retention:
         self._gap = gap
         self._wall = wall
         self._cap = cap
+        self._cap_bytes = cap_bytes
+        self._caps: dict[str, int] = {}
         self._kept = kept or KEPT
         self._wakeup = Wakeup()
         self._warned: set[str] = set()
@@ -93,6 +97,7 @@ class Retention:
     async def look(self) -> None:
         """Trim and bury once."""
         for stream in self._kept:
+            self._caps[stream] = await self._most(stream)
             lost: Trimmed | None = None
             for _ in range(STEPS):
                 done = await self.trim(stream)
@@ -110,11 +115,24 @@ class Retention:
         """One step: at most STEP entries of one stream."""
         lapsed = await self.lapsed()
         names = [self._bus.keys("ids:epoch"), self._bus.keys(stream)]
-        args = [*self._lease.fence, self._kept[stream], self._cap, STEP, *lapsed]
+        cap = self._caps.get(stream, self._cap)
+        args = [*self._lease.fence, self._kept[stream], cap, STEP, *lapsed]
         left, trimmed, dropped, holder, since, until = await self._bus.call("retain", names, args)
         self.dropped += int(dropped)
         return Trimmed(
             stream, int(left), int(trimmed), int(dropped), holder.decode(), _moment(since), _moment(until)
+        )
+
+    async def _most(self, stream: str) -> int:
+        """So many entries of this stream's size are within both caps."""
+        key = self._bus.keys(stream)
+        with translated():
+            length = int(await self._bus.client.xlen(key))
+            used = int(await self._bus.client.memory_usage(key, samples=5) or 0) if length else 0
+        return (
+            min(self._cap, self._cap_bytes * length // used)
+            if used > self._cap_bytes * WARN_AT
+            else self._cap
         )
 
     async def lapsed(self) -> list[str]:
@@ -139,12 +157,13 @@ class Retention:
             await self._gap(Gap(lost.since, lost.until, words))
 
     def _judge(self, done: Trimmed) -> None:
-        if done.left < self._cap * WARN_AT:
+        cap = self._caps.get(done.stream, self._cap)
+        if done.left < cap * WARN_AT:
             self._warned.discard(done.stream)
         elif done.stream not in self._warned:
             self._warned.add(done.stream)
             self._alarm(
-                f"{done.stream} holds {done.left} of {self._cap} entries: group {done.holder!r} does not "
+                f"{done.stream} holds {done.left} of {cap} entries: group {done.holder!r} does not "
                 "acknowledge; start its workers, or declare it lapsed"
             )
 

@@ -11,15 +11,15 @@ from hashlib import sha256
 
 from adapter.errors import ConfigError
 
-# Connection and transaction: nothing here touches a key.
-_BASE = "ping hello auth select client|setname client|setinfo client|id multi exec discard"
+# Connection and transaction: nothing here touches a key. In a Cluster a client asks for the owner of a slot.
+_BASE = "ping hello auth select client|setname client|setinfo client|id multi exec discard cluster|slots"
 _LOOK = "xread xrange xrevrange xlen xinfo|stream xinfo|groups xinfo|consumers"
 _LOOK_HASH = "hget hmget hgetall hexists hlen hkeys hvals hscan hstrlen"
 _CONTACTS = "friends groups discusses members:*"
 _ADAPTER_STREAM = (
     "xadd xtrim xdel xlen xrange xrevrange xread xreadgroup xack xclaim xautoclaim xpending "
     "xinfo|stream xinfo|groups xinfo|consumers xgroup|create xgroup|createconsumer xgroup|delconsumer "
-    "xgroup|setid exists expire pexpire ttl pttl"
+    "xgroup|setid exists expire pexpire ttl pttl memory|usage"
 )
 _ADAPTER_HASH = f"{_LOOK_HASH} hset hdel hincrby del unlink exists expire pexpire ttl pttl"
 _WORKER_GROUP = (
