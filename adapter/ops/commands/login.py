@@ -48,7 +48,7 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
     """Exit code 0 once the account is online."""
     screen = _Screen(Paint(arguments.colour))
     async with Desk.open(config.redis_url, config.prefix) as desk:
-        if not await _running(desk):
+        if not await _running(desk, arguments.timeout):
             print("qqbus: no adapter is running: start one with `qqbus run`", file=sys.stderr)
             return 1
         newest = await desk.newest("session")
@@ -76,8 +76,8 @@ def caller() -> str:
         return socket.gethostname()
 
 
-async def _running(desk: Desk) -> bool:
-    with anyio.move_on_after(_ADAPTER_PATIENCE):
+async def _running(desk: Desk, timeout: float) -> bool:  # noqa: ASYNC109 – a limit that a person gave
+    with anyio.move_on_after(min(timeout, _ADAPTER_PATIENCE)):
         while await desk.held() is False:  # noqa: ASYNC110 – another process has no event of ours
             await anyio.sleep(_POLL)
         return True
