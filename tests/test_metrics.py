@@ -1,6 +1,9 @@
 """Proof of adapter/ops/metrics.py, trend.py and the health endpoints' judgement."""
 
+import json
+import re
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,6 +112,26 @@ def test_all_names_are_ours_or_the_process_own() -> None:
     names = {name.partition("{")[0] for name in values(Metrics())}
     assert all(name.startswith(("qqbus_", "process_", "python_")) for name in names)
     assert not any(name.endswith("_created") for name in names)
+
+
+def test_the_dashboard_asks_for_nothing_that_is_not_told() -> None:
+    board = json.loads((Path(__file__).parent.parent / "deploy" / "grafana.json").read_text(encoding="utf-8"))
+    asked = {
+        name
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"(?:qqbus|process)_\w+", target["expr"])
+    }
+    text = Metrics().expose([], 0, 0, 0).decode()
+    told = {family.name: family.type for family in text_string_to_metric_families(text)}
+    suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
+    names = {name + end for name, kind in told.items() for end in suffixes[kind]}
+    assert asked <= names
+    assert {name for name in names if name.startswith("qqbus_")} - asked <= {
+        *(name + end for name in told for end in ("_sum", "_count")),
+        "qqbus_info",
+        "qqbus_last_poll_age_seconds",
+    }
 
 
 def test_two_of_them_do_not_mix() -> None:
