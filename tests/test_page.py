@@ -15,6 +15,7 @@ import pytest
 
 from adapter.bus.streams import Bus
 from adapter.config import Config
+from adapter.contract.acl import ROLES, hashed, line
 from adapter.envelope import pack
 from adapter.errors import ConfigError
 from adapter.ops.metrics import Metrics
@@ -410,6 +411,27 @@ async def test_a_weak_token_and_a_taken_port_are_named(bus: Bus, redis_url: str,
         with pytest.raises(ConfigError, match=f"QQBUS_HTTP={address}"):
             async with page(bus, redis_url, tmp_path, QQBUS_HTTP=address):
                 pass
+
+
+async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    prefix = bus.keys.prefix
+    granted = line(ROLES["adapter"], prefix, user=prefix, secret=hashed("pw"))
+    await bus.client.execute_command("ACL", "SETUSER", *granted.split())  # type: ignore[no-untyped-call]
+    await bus.make_group("inbound", "echo")
+    await event(bus, "hello")
+    try:
+        url = redis_url.replace("redis://", f"redis://{prefix}:pw@")
+        async with page(bus, url, tmp_path) as http:
+            async with listening(http) as stream:
+                picture = await stream.next("all")
+                assert (picture["bus"], len(picture["events"]), len(picture["groups"])) == ("", 1, 1)
+            sent = await http.post("/api/send", json={"to": "friend:1", "text": "x"})
+            told = await http.post("/api/control", json={"cmd": "refresh"})
+            again = await http.post("/api/dead", json={"entry": await bury(bus, "1-1"), "action": "redrive"})
+            assert [answer.status_code for answer in (sent, told, again)] == [200, 200, 200]
+            assert "qqbus_redis_up 1.0" in (await http.get("/metrics")).text
+    finally:
+        await bus.client.execute_command("ACL", "DELUSER", prefix)  # type: ignore[no-untyped-call]
 
 
 async def test_off_means_off(bus: Bus, redis_url: str, tmp_path: Path) -> None:
