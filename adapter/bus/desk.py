@@ -171,6 +171,29 @@ class Desk:
             answer: Any = await self.client.xread({self.keys(stream): after}, count=PAGE, block=wait_ms)
         return _entries(answer[0][1]) if answer else []
 
+    # --- the server ----------------------------------------------------------------------------
+
+    async def info(self) -> dict[str, Any]:
+        """What the server tells of itself."""
+        with translated():
+            told: dict[str, Any] = await self.client.info()
+        return told
+
+    async def settings(self, *names: str) -> dict[str, str] | None:
+        """Some of its settings; None where this user may not see them."""
+        try:
+            with translated():
+                found: Any = await self.client.config_get(*names)
+        except BusError:  # refused, or a server that knows no CONFIG
+            return None
+        return {_text(name): _text(value) for name, value in found.items()}
+
+    async def time(self) -> float:
+        """Its clock, in seconds since 1970."""
+        with translated():
+            seconds, micros = await self.client.time()
+        return float(seconds) + float(micros) / 1e6
+
     # --- asking --------------------------------------------------------------------------------
 
     async def ask(self, command: str, by: str, **details: str) -> str:
@@ -244,6 +267,10 @@ async def _greet(client: "redis.Redis", url: str | None) -> None:
 
 def _entries(rows: Any) -> list[Entry]:
     return [(entry.decode(), fields or {}) for entry, fields in rows]
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else _words(value)
 
 
 def _words(value: bytes) -> str:

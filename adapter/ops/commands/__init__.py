@@ -2,9 +2,21 @@
 
 import argparse
 
-from adapter.ops.commands import acl, check, contacts, contract, dead, login, orders, send, status, tail
+from adapter.ops.commands import (
+    acl,
+    check,
+    contacts,
+    contract,
+    dead,
+    doctor,
+    login,
+    orders,
+    send,
+    status,
+    tail,
+)
 
-_ALL = (status, login, orders, tail, send, contacts, dead, acl, contract, check)
+_ALL = (status, login, orders, tail, send, contacts, dead, acl, contract, check, doctor)
 
 
 def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
