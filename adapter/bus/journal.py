@@ -102,6 +102,7 @@ class Journal:
                 await self._look()
                 await self.publish()
                 await self.collect()
+                self._back()
             except BusUnavailable as exc:
                 self._gone(exc)
                 await self._return(stop)
@@ -128,8 +129,7 @@ class Journal:
                 await self.publish()
             except BusUnavailable:
                 continue
-            self.away = False
-            log.info("Redis is back; everything that waited is published")
+            self._back()
             return
 
     async def _look(self) -> None:
@@ -158,3 +158,9 @@ class Journal:
             log.warning("%s; events wait on disk", exc)
         self.away = True
         self._wakeup.ring()
+
+    def _back(self) -> None:
+        """Also where only the one call failed, and the next one found all well again."""
+        if self.away:
+            self.away = False
+            log.info("Redis is back; everything that waited is published")
