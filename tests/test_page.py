@@ -2,104 +2,24 @@
 
 import json
 import socket
-import stat
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
-import msgpack
 import pytest
 
 from adapter.bus.streams import Bus
-from adapter.config import Config
-from adapter.contract.acl import ROLES, hashed, line
 from adapter.envelope import pack
-from adapter.errors import ConfigError
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import served
 from adapter.ops.page.hub import QUEUE
 from tests.helpers import wait_until
+from tests.visit import bury, config, event, listening, page
 
 pytestmark = pytest.mark.anyio
 
-TOKEN = "correct-horse-battery"
 PNG = b"\x89PNG\r\n\x1a\n and so on"
-
-
-def config(prefix: str, folder: Path, **settings: str) -> Config:
-    given = {"QQBUS_HTTP": "127.0.0.1:0", "QQBUS_PREFIX": prefix, "QQBUS_STATE_DIR": str(folder)}
-    return Config.read(given | settings)
-
-
-@asynccontextmanager
-async def page(
-    bus: Bus, redis_url: str, folder: Path, metrics: Metrics | None = None, **settings: str
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A page and somebody who looks at it."""
-    made = config(bus.keys.prefix, folder, **settings)
-    async with served(made, redis_url, metrics or Metrics()) as url:
-        port = url.rpartition(":")[2]
-        own = {"X-QQBus": "1", "Origin": f"http://127.0.0.1:{port}"}
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers=own, trust_env=False, timeout=10.0
-        ) as http:
-            yield http
-
-
-async def event(bus: Bus, text: str, **changes: str | bytes) -> str:
-    fields: dict[Any, Any] = {
-        "v": "1",
-        "id": f"1.f1.2.3.4.{len(text):04x}",
-        "type": "message.friend",
-        "time": "2026-01-02T03:04:05.000Z",
-        "account": "305419896",
-        "epoch": "1",
-        "seq": "1",
-        "chat": "friend:1",
-        "sender": "1",
-        "self": "0",
-        "text": text,
-        "body": pack({"chat": {"name": "林晓"}, "sender": {"name": "林晓"}}),
-    }
-    entry: bytes = await bus.client.xadd(bus.keys("inbound"), fields | changes)
-    return entry.decode()
-
-
-class Listener:
-    """One open page's end of the stream."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._lines = response.aiter_lines()
-
-    async def next(self, kind: str) -> Any:
-        """The next message of a kind."""
-        with anyio.fail_after(10):
-            found = ""
-            async for line in self._lines:
-                if line.startswith("event: "):
-                    found = line[7:]
-                elif line.startswith("data: ") and found == kind:
-                    return json.loads(line[6:])
-        raise AssertionError(f"the stream ended without {kind}")
-
-    async def news(self, name: str) -> Any:
-        """The next news that have something of this name."""
-        while True:
-            news = await self.next("news")
-            if name in news:
-                return news[name]
-
-
-@asynccontextmanager
-async def listening(http: httpx.AsyncClient) -> AsyncIterator[Listener]:
-    async with http.stream("GET", "/api/stream") as response:
-        assert response.status_code == 200
-        assert response.headers["cache-control"] == "no-store"
-        yield Listener(response)
-
 
 # --- what it shows -----------------------------------------------------------------------------
 
@@ -188,19 +108,6 @@ async def test_groups_dead_letters_and_status_are_told(bus: Bus, redis_url: str,
         assert (letter["reason"], letter["chat"], letter["text"]) == ("handler.failed", "friend:1", "hello")
 
 
-async def bury(bus: Bus, entry: str, stream: str = "outbound") -> str:
-    original = {"to": b"friend:1", "text": b"hello", "id": b"echo/1"}
-    fields: dict[Any, Any] = {
-        "v": "1",
-        "stream": bus.keys(stream),
-        "entry": entry,
-        "reason": "handler.failed",
-        "fields": msgpack.packb(original),
-    }
-    letter: bytes = await bus.client.xadd(bus.keys("dead"), fields)
-    return letter.decode()
-
-
 async def test_contacts_are_found_by_name_mark_and_number(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     key = bus.keys
     await bus.put(key("friends"), {"1": pack({"name": "小林", "nick": "林晓", "qq": "10001"}), "2": b"\xc1"})
@@ -276,167 +183,6 @@ async def test_dead_letters_are_redriven_once_or_dropped(bus: Bus, redis_url: st
         assert (await act("all", "drop"))[0] == 400
         [(_, fields)] = await bus.client.xrange(bus.keys("outbound"))
         assert fields == {b"to": b"friend:1", b"text": b"hello", b"id": b"echo/1"}
-
-
-# --- who may -----------------------------------------------------------------------------------
-
-
-async def test_every_answer_carries_the_strict_headers(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    async with page(bus, redis_url, tmp_path) as http:
-        for path in ("/", "/page.js", "/healthz", "/api/contacts", "/nothing", "/api/picture"):
-            headers = (await http.get(path)).headers
-            policy = headers["content-security-policy"]
-            assert "unsafe" not in policy
-            assert "frame-ancestors 'none'" in policy
-            assert headers["x-content-type-options"] == "nosniff"
-            assert headers["referrer-policy"] == "no-referrer"
-            assert headers["cache-control"] in {"no-store", "no-cache"}
-
-
-async def test_the_page_holds_no_foreign_address_and_no_inline_code(
-    bus: Bus, redis_url: str, tmp_path: Path
-) -> None:
-    async with page(bus, redis_url, tmp_path) as http:
-        for path in ("/", "/login"):
-            text = (await http.get(path)).text
-            assert "http:" not in text
-            assert "https:" not in text
-            assert " style=" not in text
-            assert "onclick" not in text
-            assert "<script>" not in text
-        etag = (await http.get("/page.js")).headers["etag"]
-        assert (await http.get("/page.js", headers={"If-None-Match": etag})).status_code == 304
-
-
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8710", "127.0.0.1.evil.example", ""])
-async def test_a_rebound_name_is_refused(bus: Bus, redis_url: str, tmp_path: Path, host: str) -> None:
-    async with page(bus, redis_url, tmp_path) as http:
-        for path in ("/", "/api/stream", "/api/picture", "/metrics"):
-            refused = await http.get(path, headers={"Host": host})
-            assert refused.status_code == 403
-            assert "QQBUS_HTTP_TOKEN" in refused.json()["error"]
-
-
-@pytest.mark.parametrize("host", ["localhost", "localhost:9000", "127.0.0.1:1", "[::1]:8710"])
-async def test_loopback_names_are_served_also_through_a_tunnel(
-    bus: Bus, redis_url: str, tmp_path: Path, host: str
-) -> None:
-    async with page(bus, redis_url, tmp_path) as http:
-        assert (await http.get("/", headers={"Host": host})).status_code == 200
-
-
-async def test_a_proxy_needs_a_token(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    async with page(bus, redis_url, tmp_path) as http:
-        assert (await http.get("/", headers={"X-Forwarded-For": "203.0.113.7"})).status_code == 403
-
-
-async def test_a_post_from_another_site_is_refused(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    async with page(bus, redis_url, tmp_path) as http:
-        own = str(http.headers["Origin"])
-        for wrong in (
-            {"Origin": "http://evil.example"},
-            {"Origin": "null"},
-            {"Origin": own.replace("http://", "http://evil.")},
-            {"Sec-Fetch-Site": "cross-site"},
-            {"Sec-Fetch-Site": "same-site"},
-        ):
-            answer = await http.post("/api/control", json={"cmd": "logout"}, headers=wrong)
-            assert answer.status_code == 403
-        del http.headers["X-QQBus"]
-        assert (await http.post("/api/control", json={"cmd": "logout"})).status_code == 403
-        http.headers["X-QQBus"] = "1"
-        del http.headers["Origin"]
-        assert (await http.post("/api/control", json={"cmd": "logout"})).status_code == 403
-        assert await bus.client.xlen(bus.keys("control")) == 0
-        asked = await http.options("/api/control", headers={"Origin": "http://evil.example"})
-        assert "access-control-allow-origin" not in asked.headers
-
-
-async def test_with_a_token_nothing_but_health_and_the_door_is_open(
-    bus: Bus, redis_url: str, tmp_path: Path
-) -> None:
-    async with page(bus, redis_url, tmp_path, QQBUS_HTTP_TOKEN=TOKEN) as http:
-        assert (await http.get("/")).headers["location"] == "/login"
-        for path in ("/api/stream", "/api/picture", "/api/contacts", "/metrics", "/page.js", "/api/text"):
-            assert (await http.get(path)).status_code == 401
-        assert (await http.post("/api/send", json={"to": "friend:1", "text": "x"})).status_code == 401
-        for path in ("/healthz", "/login", "/page.css", "/login.js", "/net.js"):
-            assert (await http.get(path)).status_code == 200
-        assert (await http.get("/readyz")).status_code == 503
-        assert await bus.client.xlen(bus.keys("outbound")) == 0
-
-
-async def test_the_token_is_a_cookie_that_scripts_cannot_read_or_a_bearer(
-    bus: Bus, redis_url: str, tmp_path: Path
-) -> None:
-    async with page(bus, redis_url, tmp_path, QQBUS_HTTP_TOKEN=TOKEN) as http:
-        for wrong in ("", "wrong", TOKEN[:-1], TOKEN + "x", "é"):
-            assert (await http.post("/login", json={"token": wrong})).status_code == 403
-        given = await http.post("/login", json={"token": TOKEN})
-        cookie = given.headers["set-cookie"]
-        assert "HttpOnly" in cookie
-        assert "SameSite=Strict" in cookie
-        assert TOKEN not in cookie
-        assert (await http.get("/")).status_code == 200
-        assert (await http.get("/", headers={"Host": "bot.example"})).status_code == 200
-        http.cookies.clear()
-        assert (await http.get("/")).status_code == 303
-        bearer = {"Authorization": f"Bearer {TOKEN}"}
-        assert (await http.get("/metrics", headers=bearer)).status_code == 200
-        assert (await http.get("/metrics", headers={"Authorization": "Bearer wrong"})).status_code == 401
-
-
-async def test_bound_elsewhere_it_makes_a_token_only_the_owner_can_read(
-    bus: Bus, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    async with page(bus, redis_url, tmp_path, QQBUS_HTTP="0.0.0.0:0") as http:
-        assert (await http.get("/api/contacts")).status_code == 401
-        file = tmp_path / "http-token"
-        token = file.read_text().strip()
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert (await http.get("/metrics", headers={"Authorization": f"Bearer {token}"})).status_code == 200
-        assert str(file) in caplog.text
-        assert token not in caplog.text
-    async with page(bus, redis_url, tmp_path, QQBUS_HTTP="0.0.0.0:0"):
-        assert file.read_text().strip() == token
-
-
-async def test_a_weak_token_and_a_taken_port_are_named(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="QQBUS_HTTP_TOKEN"):
-        async with page(bus, redis_url, tmp_path, QQBUS_HTTP_TOKEN="short"):
-            pass
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ConfigError, match=f"QQBUS_HTTP={address}"):
-            async with page(bus, redis_url, tmp_path, QQBUS_HTTP=address):
-                pass
-
-
-async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    prefix = bus.keys.prefix
-    granted = line(ROLES["adapter"], prefix, user=prefix, secret=hashed("pw"))
-    await bus.client.execute_command("ACL", "SETUSER", *granted.split())  # type: ignore[no-untyped-call]
-    await bus.make_group("inbound", "echo")
-    await event(bus, "hello")
-    try:
-        url = redis_url.replace("redis://", f"redis://{prefix}:pw@")
-        async with page(bus, url, tmp_path) as http:
-            async with listening(http) as stream:
-                picture = await stream.next("all")
-                assert (picture["bus"], len(picture["events"]), len(picture["groups"])) == ("", 1, 1)
-            sent = await http.post("/api/send", json={"to": "friend:1", "text": "x"})
-            told = await http.post("/api/control", json={"cmd": "refresh"})
-            again = await http.post("/api/dead", json={"entry": await bury(bus, "1-1"), "action": "redrive"})
-            assert [answer.status_code for answer in (sent, told, again)] == [200, 200, 200]
-            assert "qqbus_redis_up 1.0" in (await http.get("/metrics")).text
-    finally:
-        await bus.client.execute_command("ACL", "DELUSER", prefix)  # type: ignore[no-untyped-call]
-
-
-async def test_off_means_off(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    async with served(config(bus.keys.prefix, tmp_path, QQBUS_HTTP="off"), redis_url, Metrics()) as url:
-        assert url == ""
 
 
 # --- how it ends -------------------------------------------------------------------------------

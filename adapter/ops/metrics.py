@@ -165,6 +165,7 @@ class Metrics:
         """The office is closed: its loops need not turn, and there is nothing to read."""
         self.reading = None
         self.turns.clear()
+        self.heard("offline")
 
     # --- asked by the page ---------------------------------------------------------------------
 
