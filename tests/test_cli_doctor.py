@@ -129,11 +129,12 @@ async def test_faults_that_were_prepared_on_a_real_server_and_disk_are_found(tmp
         await client.set("qq:lease", "x", ex=60)
         assert await doctor(**settings) == (0, [])
 
-        await client.set("ballast", b"x" * 20_000_000)
+        await client.config_set("appendonly", "no")
+        for number in range(200):  # small ones: what a large one leaves in buffers is not there for long
+            await client.set(f"ballast:{number}", b"x" * 100_000)
         used = (await client.info("memory"))["used_memory"]
         await client.config_set("maxmemory", str(int(used * 1.15)))
         await client.config_set("maxmemory-policy", "allkeys-lru")
-        await client.config_set("appendonly", "no")
         await client.xadd("qq:dead", {"reason": "x"})
         state.chmod(0o755)
         (state / "smartqq.json").write_text("{}", encoding="utf-8")

@@ -260,7 +260,8 @@ async def _greet(client: "redis.Redis", url: str | None) -> None:
     except BusUnavailable as exc:
         advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
         start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
-        raise BusUnavailable(f"no Redis answers at {shown(url)}: {advice}{start} ({exc})") from exc
+        reason = str(exc.__cause__ or exc).partition(". Connect call failed")[0]
+        raise BusUnavailable(f"no Redis answers at {shown(url)}: {advice}{start} ({reason})") from exc
     except BusError as exc:
         raise BusUnavailable(f"Redis at {shown(url)} does not let us in: {exc}") from exc
 
