@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -583,3 +584,34 @@ async def test_check_of_a_broken_bus_fails_and_says_where(cli: Cli, bus: Bus) ->
     told = json.loads((await cli("check", "--json")).out)
     assert told["entries"]["inbound"] == 2
     assert told["wrong"]
+
+
+# --- completion -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["qqbus", "sta"], ["status"]),
+        (["qqbus", "acl", "w"], ["worker"]),
+        (["qqbus", "send", "--w"], ["--wait"]),
+    ],
+)
+async def test_the_shell_offers_what_may_be_typed(words: list[str], offered: list[str]) -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("there is no bash on this machine")
+    script = (await Cli({})("completion", "bash")).out
+    line = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _qqbus; echo ${{COMPREPLY[@]}}"
+    done = await anyio.run_process(["bash", "--norc", "-c", f"{script}\n{line}"])
+    assert done.stdout.decode().split() == offered
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+async def test_other_shells_get_theirs(shell: str) -> None:
+    done = await Cli({})("completion", shell)
+    assert done.code == 0
+    assert "qqbus" in done.out
+    assert "login" in done.out
+    if shutil.which(shell):
+        checked = await anyio.run_process([shell, "-n"], input=done.out.encode(), check=False)
+        assert checked.returncode == 0, checked.stderr

@@ -32,8 +32,12 @@ async def test_following_waits_for_what_is_new_and_takes_it_from_nobody(bus: Bus
         after = await desk.last_id("outbound")
         assert after == "0-0"
         assert await desk.follow("outbound", after, 1) == []
+
+        async def add() -> None:
+            await bus.client.xadd(bus.keys("outbound"), {"to": "x"})
+
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(bus.client.xadd, bus.keys("outbound"), {"to": "x"})
+            tasks.start_soon(add)
             ((entry, fields),) = await desk.follow("outbound", after, 5_000)
         assert fields == {b"to": b"x"}
         assert [one for one, _ in await bus.fresh("outbound", 10)] == [entry]

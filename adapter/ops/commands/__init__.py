@@ -5,6 +5,7 @@ import argparse
 from adapter.ops.commands import (
     acl,
     check,
+    completion,
     contacts,
     contract,
     dead,
@@ -16,7 +17,7 @@ from adapter.ops.commands import (
     tail,
 )
 
-_ALL = (status, login, orders, tail, send, contacts, dead, acl, contract, check, doctor)
+_ALL = (status, login, orders, tail, send, contacts, dead, acl, contract, check, doctor, completion)
 
 
 def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
