@@ -10,7 +10,10 @@ from adapter.errors import ConfigError
 
 DEFAULT_PORT = 6379
 PREFIX = re.compile(r"(\w[\w.-]*|\{\w[\w.-]*\})\Z", re.ASCII)
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+REDIS_SCHEMES = (
+    *("redis", "rediss", "unix"),
+    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+)
 MIN_KEY = 16
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -117,14 +120,15 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
         return None
     try:
         parts = urlsplit(url)
-        _ = "sentinel" in parts.scheme or parts.port  # .port raises ValueError for a bad one
+        if "+" not in parts.scheme:  # of several hosts
+            _ = parts.port  # raises ValueError for a bad one
     except ValueError as exc:
         # The address may hold a password: it is never repeated.
         raise ConfigError("REDIS_URL has a port that is not a number from 1 to 65535") from exc
     if parts.scheme not in REDIS_SCHEMES or not (parts.netloc or parts.path):
         raise ConfigError(
-            "REDIS_URL is not understood: give redis://host:port, rediss://…, unix:///path "
-            "or redis+sentinel://host:port,host:port/name"
+            "REDIS_URL is not understood: give redis://host:port, rediss://…, unix:///path, "
+            "redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port"
         )
     return url
 

@@ -26,6 +26,8 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from adapter import ConfigError, of_cluster
+
 # How long a read waits for entries: a stop is noticed after this time at the latest.
 BLOCK_MS: Final = 500
 COMMAND_TIMEOUT: Final = 5.0
@@ -63,8 +65,10 @@ class Settings:
         return f"{self.prefix}:{name}"
 
 
-def connect(url: str, *, wait: float = 0.0) -> "redis.Redis":
+def connect(url: str, prefix: str = "qq", *, wait: float = 0.0) -> "redis.Redis":
     """A client that never repeats a command by itself; `wait`: how long its commands may block.
+
+    `prefix` is that of the keys: in a Cluster it says which node to talk to. Raises ConfigError.
 
     redis-py 8 would send a command up to ten times more when a reply is lost, which doubles entries.
     Stream commands answer as the server does, flat: turning them into dicts is left to whoever needs it.
@@ -76,10 +80,23 @@ def connect(url: str, *, wait: float = 0.0) -> "redis.Redis":
         "retry": None,
         "health_check_interval": 0,
     }
-    client = _sentinel(url, options) if "+sentinel:" in url else redis.Redis.from_url(url, **options)
+    try:
+        client = _client(url, prefix, options)
+    except ValueError as exc:
+        # The address may hold a password: it is never repeated.
+        raise ConfigError("REDIS_URL is not understood: give redis://host:port") from exc
     for name in _RAW:
         client.response_callbacks.pop(name, None)
     return client
+
+
+def _client(url: str, prefix: str, options: dict[str, Any]) -> "redis.Redis":
+    scheme = url.partition(":")[0]
+    if scheme.endswith("+sentinel"):
+        return _sentinel(url, options)
+    if scheme.endswith("+cluster"):
+        return of_cluster(url, prefix, options)
+    return redis.Redis.from_url(url, **options)
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> "redis.Redis":

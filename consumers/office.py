@@ -37,8 +37,8 @@ class Office:
     @asynccontextmanager
     async def open(cls, application: str, consumer: str, settings: Settings) -> AsyncIterator["Office"]:
         """Make the clients; the first command connects."""
-        client = connect(settings.url)
-        reader = connect(settings.url, wait=BLOCK_MS / 1000)
+        client = connect(settings.url, settings.prefix)
+        reader = connect(settings.url, settings.prefix, wait=BLOCK_MS / 1000)
         try:
             yield cls(application, consumer, settings, client, reader)
         finally:

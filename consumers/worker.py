@@ -28,7 +28,7 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from adapter import Delivery, Priority, Received, Result
+from adapter import ConfigError, Delivery, Priority, Received, Result
 from consumers.connection import Settings, application_name, consumer_name
 from consumers.event import Content, Event, Refused, Request, fresh_id
 from consumers.handlers import Handler, Handlers, Wish
@@ -40,6 +40,7 @@ __all__ = ["Content", "Event", "Plan", "Refused", "Request", "Settings", "Worker
 
 log = logging.getLogger("qqbus.worker")
 
+_BAD_USE: Final = 2
 _CANNOT_REACH: Final = 3
 
 
@@ -153,6 +154,9 @@ class Worker:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         try:
             asyncio.run(self._until_signal())
+        except ConfigError as exc:
+            log.error("%s", exc)  # noqa: TRY400 – likewise
+            sys.exit(_BAD_USE)
         except BaseExceptionGroup as group:
             refused, others = group.split((RedisError, OSError))
             if refused is None or others is not None:

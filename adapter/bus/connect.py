@@ -8,9 +8,11 @@ from urllib.parse import unquote, urlsplit
 import redis.asyncio as redis
 from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ClusterCrossSlotError,
     ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
@@ -21,6 +23,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from adapter.bus.cluster import NoCluster, of_cluster
 from adapter.errors import BusError, BusRefused, BusUnavailable, ConfigError, Fenced
 
 # Long enough for a busy disk, short enough to notice a dead peer before the lease is lost.
@@ -43,10 +46,16 @@ _PASSING = (
     "BUSY",
 )
 _LOCAL = "redis://127.0.0.1:6379"
+CLUSTERED = (
+    "this Redis is a node of a Cluster: give REDIS_URL=redis+cluster://host:port,host:port "
+    "and a hash tag as QQBUS_PREFIX, such as {qq}"
+)
 
 
-def connect(url: str | None, *, timeout: float = COMMAND_TIMEOUT) -> "redis.Redis":
+def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIMEOUT) -> "redis.Redis":
     """A client for a `REDIS_URL` of the contract; no I/O happens yet. Raises ConfigError.
+
+    `prefix` is that of the keys: in a Cluster it says which node to talk to.
 
     redis-py 8 sends a command up to ten times more when a reply is lost, which doubles entries:
     retries are switched off here, and whoever knows a step to be idempotent repeats it.
@@ -63,6 +72,8 @@ def connect(url: str | None, *, timeout: float = COMMAND_TIMEOUT) -> "redis.Redi
     try:
         if "+sentinel" in url.partition(":")[0]:
             return _sentinel(url, options)
+        if "+cluster" in url.partition(":")[0]:
+            return of_cluster(url, prefix, options)
         return redis.Redis.from_url(url, **options)
     except ValueError as exc:
         raise ConfigError("REDIS_URL is not understood: give redis://host:port/db") from exc
@@ -98,6 +109,10 @@ def translated() -> Iterator[None]:
     """Foreign exceptions stop here: ours come out, the foreign one as their cause."""
     try:
         yield
+    except (AskError, ClusterCrossSlotError) as exc:
+        raise ConfigError(CLUSTERED) from exc
+    except NoCluster as exc:
+        raise ConfigError(str(exc)) from exc
     except (AuthenticationError, AuthorizationError, NoPermissionError) as exc:
         raise BusRefused(f"Redis refuses this user: {exc}") from exc
     except (

@@ -17,7 +17,7 @@ class Lookout(Desk):
     @classmethod
     def at(cls, url: str | None, prefix: str) -> "Lookout":
         """Close its `client` in the end."""
-        return cls(connect(url, timeout=TIMEOUT), Keys(prefix))
+        return cls(connect(url, prefix, timeout=TIMEOUT), Keys(prefix))
 
     async def close(self) -> None:
         """End the connections."""

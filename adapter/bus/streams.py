@@ -9,11 +9,12 @@ import redis.asyncio as redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import ResponseError
 
-from adapter.bus.connect import BLOCK_MS, READ_TIMEOUT, connect, is_no_group, translated
+from adapter.bus.cluster import follows
+from adapter.bus.connect import BLOCK_MS, CLUSTERED, READ_TIMEOUT, connect, is_no_group, translated
 from adapter.bus.keys import CONSUMER, GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.envelope import Draft
-from adapter.errors import BusRefused, BusUnavailable
+from adapter.errors import BusRefused, BusUnavailable, ConfigError
 
 # A script call this large blocks the server for about a millisecond.
 MAX_BATCH = 500
@@ -60,7 +61,7 @@ class Bus:
     @asynccontextmanager
     async def open(cls, url: str | None, prefix: str) -> AsyncIterator["Bus"]:
         """Make the clients; the first command connects."""
-        client, reader = connect(url), connect(url, timeout=READ_TIMEOUT)
+        client, reader = connect(url, prefix), connect(url, prefix, timeout=READ_TIMEOUT)
         try:
             yield cls(client, reader, Keys(prefix))
         finally:
@@ -80,6 +81,8 @@ class Bus:
         with translated():
             info: dict[str, Any] = await self.client.info("server")
             memory: dict[str, Any] = await self.client.info("memory")
+        if "cluster" in (info.get("redis_mode"), info.get("server_mode")) and not follows(self.client):
+            raise ConfigError(CLUSTERED)
         version = str(info.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
             raise BusRefused(f"Redis {version} is too old: 6.2 or newer is needed")
