@@ -9,7 +9,7 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from adapter import CONTRACT_VERSION, clean, timestamp
-from consumers.connection import BLOCK_MS, group_is_gone
+from consumers.connection import group_is_gone
 from consumers.office import Office
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Group:
             start = self._start if self._start == "$" else "0"
             await self._do("XGROUP", "CREATE", self.stream, self.name, start, "MKSTREAM")
 
-    async def fresh(self, count: int, block: int = BLOCK_MS) -> list[Entry]:
+    async def fresh(self, count: int, block: int) -> list[Entry]:
         """New entries; waits for `block` ms at most. Never cancel it: entries would strand."""
         line = (*self.read_line(count), "BLOCK", block)
         try:

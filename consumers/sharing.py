@@ -26,6 +26,8 @@ class Sharing:
         self._claim_after = claim_after
         self._ahead = Ahead(chats.slots)
         self._look = 0.0
+        # What is in hand has to be touched before a peer may take it for left behind.
+        self._block = min(BLOCK_MS, int(claim_after * 1000 / _LOOKS))
         self.claimed = 0
 
     async def recover(self) -> None:
@@ -39,10 +41,10 @@ class Sharing:
         await self._look_after_peers()
         room = min(self._ahead.room(len(self._chats.held)), READ)
         if room <= 0:
-            if not await self._chats.drop_to(self._ahead.limit // 2, BLOCK_MS / 1000):
+            if not await self._chats.drop_to(self._ahead.limit // 2, self._block / 1000):
                 self._ahead.slow()
             return
-        entries = await self._group.fresh(room)
+        entries = await self._group.fresh(room, self._block)
         self._ahead.came(len(entries), room, len(self._chats.held))
         self._chats.put([Job.read(*entry) for entry in entries])
 

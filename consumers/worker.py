@@ -17,6 +17,7 @@ and `QQBUS_PREFIX`.
 
 import asyncio
 import logging
+import math
 import os
 import re
 import signal
@@ -199,5 +200,6 @@ def _several(value: str | Collection[str]) -> Collection[str]:
 
 def _start(value: str | datetime) -> str:
     if isinstance(value, datetime):
-        return str(max(0, int(value.timestamp() * 1000) - 1))
+        # The last id that can exist in the millisecond before.
+        return f"{max(0, math.ceil(value.timestamp() * 1000) - 1)}-{2**64 - 1}"
     return value

@@ -1,6 +1,7 @@
 """What worker tests share: entries of `qq:inbound` made by the adapter's own code, and what came of them."""
 
 import asyncio
+import contextlib
 import itertools
 import signal
 import sys
@@ -16,6 +17,7 @@ from adapter.address import parse_address
 from adapter.envelope import Draft, Origin, message_draft, notice_draft
 from adapter.events import Message, Notice, Party, Place, Segment, Text
 from adapter.received import Result, read_result
+from consumers.worker import Worker
 from tests.helpers import clean_environment, wait_until
 
 _numbers = itertools.count(1)
@@ -105,7 +107,7 @@ class Desk:
         groups: Any = await self.client.xinfo_groups(self.key("inbound"))
         info: Any = await self.client.xinfo_stream(self.key("inbound"))
         row = next(row for row in groups if row["name"] == group.encode())
-        return row["pending"] == 0 and row["last-delivered-id"] == info["last-generated-id"]
+        return bool(row["pending"] == 0 and row["last-delivered-id"] == info["last-generated-id"])
 
     async def settle(self, status: str = "sent", code: str = "ok") -> list[Result]:
         """Answer every request that asks for a result, as the adapter would."""
@@ -131,8 +133,8 @@ class Desk:
             stream = row.get(b"results", self.key("results").encode()).decode()
             await self.client.xadd(stream, dict[Any, Any](told))
             await self.client.expire(stream, 60)
+            await self.client.xdel(self.key("outbound"), entry)
             results.append(read_result({key.encode(): value.encode() for key, value in told.items()}))
-        await self.client.xtrim(self.key("outbound"), 0, approximate=False)
         return results
 
 
@@ -218,3 +220,77 @@ async def program(desk: Desk, *line: str, **settings: str) -> AsyncIterator[Prog
             await process.wait()
             transport: Any = process._transport  # type: ignore[attr-defined]  # noqa: SLF001
             transport.close()
+
+
+@asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator[Worker]:
+    """The worker at work in this process."""
+    task = asyncio.get_running_loop().create_task(worker.run())
+    try:
+        while not task.done():
+            with contextlib.suppress(RuntimeError, TimeoutError):
+                await asyncio.wait_for(worker.ready(), 0.1)
+                break
+            await asyncio.sleep(0.01)
+        yield worker
+    finally:
+        worker.stop()
+        async with asyncio.timeout(20):
+            await task
+
+
+class Cutter:
+    """A TCP proxy that can cut all connections before what the server has answered arrives."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._writers: list[asyncio.StreamWriter] = []
+        self.url = ""
+        # Cut when an answer holds this, instead of passing it on; once.
+        self.cut_at: bytes | None = None
+        self.cuts = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def before(cls, url: str) -> AsyncIterator["Cutter"]:
+        """In front of the server with that URL."""
+        cutter = cls(int(url.rpartition(":")[2]))
+        server = await asyncio.start_server(cutter._serve, "127.0.0.1", 0)
+        cutter.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield cutter
+        finally:
+            server.close()
+            cutter.cut()
+
+    def cut(self) -> None:
+        """All connections, now."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_server, from_server = None, writer
+        try:
+            answers, to_server = await asyncio.open_connection("127.0.0.1", self._port)
+            self._writers += [from_server, to_server]
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pump(reader, to_server, watch=False))
+                tasks.create_task(self._pump(answers, from_server, watch=True))
+        except* OSError:
+            pass
+        finally:
+            from_server.close()
+            if to_server is not None:
+                to_server.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, watch: bool) -> None:
+        while data := await reader.read(65536):
+            if watch and self.cut_at is not None and self.cut_at in data:
+                self.cut_at = None
+                self.cuts += 1
+                writer.transport.abort()
+                raise ConnectionResetError
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError

@@ -3,6 +3,8 @@
 import random
 from collections import defaultdict
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ from consumers.worker import Event, Plan, Settings, Worker
 
 log = redis.Redis.from_url(os.environ["REDIS_URL"])
 key = os.environ["QQBUS_PREFIX"] + ":log"
-worker = Worker("lanes", plan=Plan(lanes=True, lease=1.0, concurrency=8, grace=5.0, claim_after=1.0))
+worker = Worker("lanes", plan=Plan(lanes=True, lease=2.0, concurrency=8, grace=5.0, claim_after=1.0))
 
 @worker.on("message")
 async def handle(event: Event) -> None:
@@ -44,7 +46,8 @@ async def _publish(desk: Desk, number: int) -> None:
 
 
 async def _log(desk: Desk) -> list[list[str]]:
-    return [row.decode().split() for row in await desk.client.lrange(desk.key("log"), 0, -1)]
+    rows: Any = await desk.client.lrange(desk.key("log"), 0, -1)
+    return [row.decode().split() for row in rows]
 
 
 def _violations(rows: list[list[str]]) -> list[str]:
@@ -112,7 +115,7 @@ async def test_no_event_overtakes_another_of_its_chat_while_workers_are_killed_a
                 case 1:
                     workers[victim].pause()
                     name = f"-{workers[victim].process.pid}-"
-                    await wait_until(lambda name=name: _owns_nothing(desk, name), "the lease ended", 20)
+                    await wait_until(partial(_owns_nothing, desk, name), "the lease ended", 20)
                     await _mark(desk, "woken", workers[victim])
                     workers[victim].resume()
                 case 2:
@@ -135,7 +138,7 @@ async def test_no_event_overtakes_another_of_its_chat_while_workers_are_killed_a
 
 
 async def _owns_nothing(desk: Desk, name: str) -> bool:
-    owners = await desk.client.hvals(desk.key("lanes:lanes:owners"))
+    owners: Any = await desk.client.hvals(desk.key("lanes:lanes:owners"))
     return not any(name in owner.decode() for owner in owners)
 
 
