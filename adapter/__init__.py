@@ -1,7 +1,6 @@
 """qqbus: QQ on a Redis stream. The names here are what consumers and tests may rely on."""
 
 from adapter.address import chat_of_event, parse_address
-from adapter.bus.cluster import of_cluster
 from adapter.envelope import clean, pack, segment_map, timestamp
 from adapter.errors import ConfigError, QQBusError, SchemaError
 from adapter.events import (
@@ -56,7 +55,6 @@ __all__ = [
     "Unknown",
     "chat_of_event",
     "clean",
-    "of_cluster",
     "pack",
     "parse_address",
     "read_event",

@@ -26,7 +26,10 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from adapter import ConfigError, of_cluster
+from adapter import ConfigError
+
+# Not one of the public names: `import adapter` must not bring redis along.
+from adapter.bus.cluster import of_cluster
 
 # How long a read waits for entries: a stop is noticed after this time at the latest.
 BLOCK_MS: Final = 500
