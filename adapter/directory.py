@@ -43,6 +43,7 @@ _CHATS = {
 _Key = Callable[["Record | Contact"], str]
 PLACES = 20_000  # pairs of chat and speaker whose names are at hand
 FRIENDS = "friends"  # the scope of friends; members have their chat's stable address as theirs
+ALIAS = "-"  # the scope of a second id of somebody who was a stranger until a number told who it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Directory:
         self._places: dict[tuple[Address | None, str, str], Place] = {}
         self._changed: dict[tuple[Space, str], Record] = {}
         self.session = session
-        for record in records:
+        for record in sorted(records, key=_aliases_last, reverse=True):
             self._records[record.space, record.stable] = record
             if record.session == session and record.momentary:
                 name = record.mark or record.nick
@@ -128,21 +129,43 @@ class Directory:
 
     def _match(self, space: Space, scope: str, contacts: tuple[Contact, ...]) -> None:
         """Give momentary ids back the stable ids of those they surely are."""
+        mine = [record for record in self._records.values() if record.space is space]
+        self._match_numbers(space, mine, contacts)
         strangers = [contact for contact in contacts if (space, contact.id) not in self._now]
         if not strangers:
             return
-        mine = [record for record in self._records.values() if record.space is space]
-        numbers = {record.qq: record for record in mine if record.qq}
-        for contact in strangers:
-            record = numbers.get(contact.qq) if contact.qq else None
-            if record is not None and self._is_free(record):
-                self._bind(space, contact, record, Identity.EXACT)
         self._match_ids(space, mine, strangers)
         # Names are compared with the last list alone: those who had left before may share them.
         latest = max((record.seen for record in mine if record.scope == scope), default=0)
         last = [record for record in mine if record.scope == scope and record.seen == latest]
         for key in (_mark, _nick):
             self._match_names(space, key, last, contacts)
+
+    def _match_numbers(self, space: Space, mine: list[Record], contacts: tuple[Contact, ...]) -> None:
+        """Whoever has a number known before is that one, even if met as a stranger a moment ago.
+
+        The id of that stranger goes on leading there: it may have been told.
+        """
+        numbers: dict[str, list[Record]] = {}
+        for record in sorted(mine, key=_aliases_last):
+            if record.qq:
+                numbers.setdefault(record.qq, []).append(record)
+        for contact in contacts:
+            for record in numbers.get(contact.qq, ()):
+                known = self._now.get((space, contact.id))
+                if not self._is_free(record):
+                    continue
+                if known is None or record.scope != ALIAS:
+                    self._bind(space, contact, record, Identity.EXACT)
+                    self._retire(space, known, contact.qq)
+                else:
+                    self._back[space, record.stable] = contact.id
+
+    def _retire(self, space: Space, known: "_Known | None", qq: str) -> None:
+        former = None if known is None else self._records.get((space, known.stable))
+        if former is not None:
+            retired = replace(former, scope=ALIAS, qq=qq)
+            self._records[space, former.stable] = self._changed[space, former.stable] = retired
 
     def _match_ids(self, space: Space, mine: list[Record], strangers: list[Contact]) -> None:
         """Ids may outlive a new link: the same one under the same names is no coincidence."""
@@ -255,6 +278,10 @@ class Directory:
     def names(self) -> Mapping[str, int]:
         """How many contacts are reachable now, by space."""
         return Counter(space.value for space, _ in self._now)
+
+
+def _aliases_last(record: Record) -> bool:
+    return record.scope == ALIAS
 
 
 def _mark(who: Record | Contact) -> str:

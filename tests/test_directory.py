@@ -73,6 +73,33 @@ def test_ids_that_outlive_a_new_link_keep_their_owners() -> None:
     assert [stable for stable, _ in after_login(directory, other)] == ["120", "110", "13"]
 
 
+def test_a_stranger_whose_number_comes_later_is_the_old_acquaintance_under_both_ids() -> None:
+    directory = Directory()
+    directory.learn(friends(("11", "Tom", "5"), ("12", "Tom", "6")), NOW)
+    assert after_login(directory, friends(("91", "Tom"), ("92", "Tom"))) == [
+        ("91", Identity.SESSION),
+        ("92", Identity.SESSION),
+    ]
+    assert directory.resolve(friend("11")) is None
+    late = friends(("91", "Tom", "5"), ("92", "Tom", "6"))
+    assert [(row[0], row[2]) for row in directory.learn(late, NOW + 200)] == [
+        ("11", Identity.EXACT),
+        ("12", Identity.EXACT),
+    ]
+    for known in (directory, Directory(directory.changed(), directory.session)):
+        assert {one: known.resolve(friend(one)) for one in ("11", "12", "91", "92")} == {
+            **dict.fromkeys(("11", "91"), friend("91")),
+            **dict.fromkeys(("12", "92"), friend("92")),
+        }
+        assert known.place(said(friend("91"), "91")).chat == friend("11")
+        # After the next login too, in whatever order upstream lists them.
+        assert after_login(known, friends(("72", "Tom", "6"), ("71", "Tom", "5"))) == [
+            ("12", Identity.EXACT),
+            ("11", Identity.EXACT),
+        ]
+        assert known.resolve(friend("91")) == known.resolve(friend("11")) == friend("71")
+
+
 def test_a_name_that_became_common_is_no_match() -> None:
     directory = Directory()
     directory.learn(friends(("11", "Tom")), NOW)

@@ -107,20 +107,20 @@ class Driver:
 
     def queue(self, lists: Iterable[ContactList]) -> None:
         """Keep lists for the next batch; a newer list takes the place of an older one."""
-        for new in lists:
-            self._pending = [
-                old
-                for old in self._pending
-                if not isinstance(old, ContactList) or (old.kind, old.of) != (new.kind, new.of)
-            ]
-            self._pending.append(new)
+        fresh = {(new.kind, new.of): new for new in lists}
+        kept = (e for e in self._pending if not (isinstance(e, ContactList) and (e.kind, e.of) in fresh))
+        self._pending = [*kept, *fresh.values()]
 
     async def mended(self) -> bool:
         """Whether the session works, if need be after it has been opened again."""
         if self.ready:
+            session = self._works.tokens.psessionid
             if await self._answers() is True and self.ready:
                 return True
-            self.suspect()
+            # The poll goes first: if this was a kick, only the poll is told so.
+            await anyio.sleep(self._works.limits.moment)
+            if self._works.tokens.psessionid == session:
+                self.suspect()
         with anyio.move_on_after(self._works.limits.heal):
             await self.connected()
             return True
@@ -128,7 +128,7 @@ class Driver:
 
     def suspect(self) -> None:
         """Open the session again, whatever it looks like."""
-        if self.phase in SETTLED:
+        if self.ready:
             self._offline()
             self._works.wishes.suspect()
             self._works.client.cut()
