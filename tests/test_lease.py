@@ -38,6 +38,19 @@ async def test_the_epoch_rises_by_one_at_each_login(bus: Bus) -> None:
     assert a.fence.epoch == 3
 
 
+async def test_what_was_on_its_way_while_the_holder_raised_the_epoch_is_its_own(bus: Bus) -> None:
+    a, b = lease(bus, "a", 0.05), lease(bus, "b")
+    await a.acquire()
+    before = a.fence
+    await a.advance()
+    await bus.announce(before, {"state": "online"})
+    async with held(b, anyio.Event(), nothing):
+        for fence in (before, a.fence):
+            with pytest.raises(Fenced):
+                await bus.announce(fence, {"state": "online"})
+    assert (await bus.hash(bus.keys("status"))) == {"state": b"online"}
+
+
 async def test_a_holder_that_slept_too_long_is_fenced(bus: Bus) -> None:
     a, b = lease(bus, "a", 0.05), lease(bus, "b")
     await a.acquire()

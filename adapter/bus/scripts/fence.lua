@@ -3,7 +3,8 @@
 local function fence(key, epoch, holder)
   local known = redis.call('HMGET', key, 'epoch', 'holder')
   local newest = tonumber(known[1] or '0')
-  if newest > epoch or (newest == epoch and known[2] ~= holder) then
+  -- The holder's own older epoch is fine: it has raised it while this was on its way.
+  if newest >= epoch and known[2] ~= holder then
     return redis.error_reply('FENCED epoch ' .. newest .. ' is held by another adapter')
   end
   if newest < epoch then
