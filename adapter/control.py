@@ -20,7 +20,7 @@ STREAM = "control"
 READ = 10
 # A command that waited longer than this for an adapter to read it is no longer meant.
 STALE = 60.0
-COMMANDS = ("login", "logout", "refresh", "pause", "resume", "lapse", "restore")
+COMMANDS = ("login", "logout", "refresh", "pause", "resume", "captcha", "lapse", "restore")
 
 
 class Control:

@@ -167,17 +167,26 @@ class Outbound:
         now = self._clock()
         if pause := self.pacer.wait(now):
             return min(pause, TICK)
-        request = self._backlog.take(lambda chat: self.pacer.chat_wait(chat, now) == 0)
+        request = await self._choose(now)
         if request is None:
-            return TICK
-        if request.id in self._in_hand:
-            # The same id is being sent to another chat: its result will answer this one.
-            self._backlog.give_back(request)
             return TICK
         self.pacer.spoke(str(request.to), now)
         self._in_hand.add(request.id)
         tasks.start_soon(self._handle, request)
         return 0.0
+
+    async def _choose(self, now: float) -> SendRequest | None:
+        while (request := self._backlog.take(lambda chat: self.pacer.chat_wait(chat, now) == 0)) is not None:
+            if request.id in self._in_hand:
+                # The same id is being sent to another chat: its result will answer this one.
+                self._backlog.give_back(request)
+                return None
+            late = request.expires is not None and request.expires <= self._wall()
+            if not late or request.entry in self._jobs:
+                return request
+            await self._end(request, Outcome(Status.EXPIRED, "expired"))
+            self._backlog.free(str(request.to))
+        return None
 
     async def _handle(self, request: SendRequest) -> None:
         with anyio.CancelScope(shield=True):

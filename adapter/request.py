@@ -27,6 +27,7 @@ from adapter.events import (
     Text,
     Unknown,
 )
+from adapter.framing import unframe
 
 # About fifty messages of SmartQQ, or two and a half minutes of talking at its pace.
 MAX_CONTENT = 36_000
@@ -46,19 +47,20 @@ _Choice = TypeVar("_Choice", Delivery, Priority)
 
 def request_id(entry: str, fields: Fields) -> str:
     """The idempotency key of an entry, also of one that cannot be read otherwise."""
-    given = fields.get(b"id", b"").decode("ascii", "replace")
+    given = plain(fields).get(b"id", b"").decode("ascii", "replace")
     return given if _ID.fullmatch(given) else f"entry:{entry}"
 
 
 def result_stream(fields: Fields, prefix: str) -> str:
     """Where the result of an entry belongs; the default stream where the entry names none properly."""
-    name = fields.get(b"results", b"").decode("ascii", "replace")
+    name = plain(fields).get(b"results", b"").decode("ascii", "replace")
     head = f"{prefix}:results:"
     return name if name.startswith(head) and _NAME.fullmatch(name[len(head) :]) else f"{prefix}:results"
 
 
 def decode_request(entry: str, fields: Fields, prefix: str) -> SendRequest:
     """Read one entry of `qq:outbound` (contract). Raises SchemaError saying what to change."""
+    fields = unframe(fields)
     if not fields:
         raise SchemaError("the entry was deleted before it could be read")
     ident = _text(fields, "id")
@@ -100,6 +102,14 @@ def encode_result(result: SendResult, account: str, epoch: int, now: float) -> l
         *("message_id", result.message_id),
         *("replayed", "1" if result.replayed else "0"),
     ]
+
+
+def plain(fields: Fields) -> Fields:
+    """The fields without a frame, where it can be taken off."""
+    try:
+        return unframe(fields)
+    except SchemaError:
+        return fields
 
 
 def _text(fields: Fields, name: str) -> str:

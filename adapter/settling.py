@@ -16,7 +16,7 @@ from adapter.bus.streams import Bus, Fence
 from adapter.envelope import timestamp
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import CONTRACT_VERSION, SendRequest, SendResult, Status
-from adapter.request import encode_result, request_id, result_stream
+from adapter.request import encode_result, plain, request_id, result_stream
 from adapter.upstream import backoff
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Settling:
 
     async def reject(self, entry: str, fields: Mapping[bytes, bytes], why: SchemaError) -> None:
         """Answer an entry that makes no sense, and keep it in `qq:dead`."""
-        to = fields.get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
+        to = plain(fields).get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
         result = SendResult(entry, request_id(entry, fields), to, Status.REJECTED, why.code, str(why))
         now = self._wall()
         told = encode_result(result, self._account(), self._lease.fence.epoch, now)

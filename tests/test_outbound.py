@@ -228,3 +228,19 @@ async def test_chats_do_not_wait_for_each_other_but_keep_their_order(
         ids = [row["id"] for row in await it.results(7)]
         assert [one for one in ids if one[0] == "s"] == ["s/0", "s/1", "s/2", "s/3"]
         assert ids[:3] == ["q/1", "q/2", "q/3"]
+
+
+async def test_a_request_in_a_frame_of_faststream_is_sent_and_answered(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        await it.adapter()
+        chat = await chat_of_friend(it)
+        framed = json.dumps({"data": json.dumps({"to": chat, "text": "framed", "id": "x/1"}), "headers": {}})
+        await bus.client.xadd(bus.keys("outbound"), {"__data__": framed})
+        broken = json.dumps({"data": json.dumps({"to": "x", "id": "x/2"}), "headers": {}})
+        await bus.client.xadd(bus.keys("outbound"), {"__data__": broken})
+        await it.ask(chat, "too late", id="x/3", expires="0")
+        rows = {row["id"]: row["status"] for row in await it.results(3)}
+        assert rows == {"x/1": "sent", "x/2": "rejected", "x/3": "expired"}
+        assert [message.text for message in it.sim.received] == ["framed"]

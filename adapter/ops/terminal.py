@@ -36,7 +36,7 @@ def _shown(char: str) -> str:
 def as_json(value: object) -> str:
     """One line of JSON that is as harmless on a terminal. Bytes become hexadecimal text."""
     line = json.dumps(value, ensure_ascii=False, default=_foreign)
-    return line if line.isascii() else "".join(map(_escaped, line))
+    return line if line.isascii() and "\x7f" not in line else "".join(map(_escaped, line))
 
 
 def _foreign(value: Any) -> str:
@@ -46,7 +46,7 @@ def _foreign(value: Any) -> str:
 def _escaped(char: str) -> str:
     if char == _JOINER or unicodedata.category(char) not in _ORDERS:
         return char
-    return json.dumps(char)[1:-1]
+    return f"\\u{ord(char):04x}" if char == "\x7f" else json.dumps(char)[1:-1]
 
 
 def width(text: str) -> int:
