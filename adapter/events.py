@@ -295,7 +295,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """One readable entry of `qq:outbound`. `to` holds stable ids; `results` is a whole key."""
+    """One readable entry of `qq:outbound`. `to` holds stable ids; `results` is a whole key.
+
+    `traceparent` (W3C Trace Context) comes back with the result.
+    """
 
     entry: str
     id: str
@@ -307,6 +310,7 @@ class SendRequest:
     delivery: Delivery = Delivery.AT_MOST_ONCE
     priority: Priority = Priority.NORMAL
     results: str = ""
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,3 +348,4 @@ class SendResult:
     total: int = 0
     message_id: str = ""
     replayed: bool = False
+    traceparent: str = ""

@@ -117,6 +117,9 @@ class Inbound:
                 self._owes_epoch = False
 
     async def _store(self, drafts: list[Draft]) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            for draft in drafts:
+                log.debug("event %s: %s", draft.id, draft.type, extra={"event": draft.id})
         alarmed = False
         began = anyio.current_time()
         while True:

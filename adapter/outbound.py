@@ -295,6 +295,7 @@ class Outbound:
             sent=job.sent if job else 0,
             total=len(job.parts) if job else 0,
             message_id=job.parts[0].message_id if job else "",
+            traceparent=request.traceparent,
         )
         await self._settling.settle(request, result)
         reach(Step.SETTLED)

@@ -37,6 +37,7 @@ MAX_BODY = 256 * 1024
 
 _ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _COLOR = re.compile(r"[0-9A-Fa-f]{6}", re.ASCII)
 _MAX_FONT_SIZE = 200
 _CENTURY = 3_200_000_000.0  # seconds; a longer time to live is a mistake
@@ -81,6 +82,7 @@ def decode_request(entry: str, fields: Fields, prefix: str) -> SendRequest:
         delivery=_one_of(fields, "delivery", Delivery, Delivery.AT_MOST_ONCE),
         priority=_one_of(fields, "priority", Priority, Priority.NORMAL),
         results=result_stream(fields, prefix),
+        traceparent=_trace(fields),
     )
 
 
@@ -101,6 +103,7 @@ def encode_result(result: SendResult, account: str, epoch: int, now: float) -> l
         *("parts", f"{result.sent}/{result.total}"),
         *("message_id", result.message_id),
         *("replayed", "1" if result.replayed else "0"),
+        *(("traceparent", result.traceparent) if result.traceparent else ()),
     ]
 
 
@@ -153,6 +156,12 @@ def _moment(text: str) -> float:
         return moment.timestamp()
     except (ValueError, OverflowError) as exc:
         raise SchemaError("expires is neither an RFC 3339 time nor a number of seconds") from exc
+
+
+def _trace(fields: Fields) -> str:
+    # Not ours to judge: what is no trace context is nobody's.
+    given = fields.get(b"traceparent", b"").decode("ascii", "replace")
+    return given if _TRACE.fullmatch(given) else ""
 
 
 def _content(fields: Fields) -> tuple[tuple[Segment, ...], Font | None]:

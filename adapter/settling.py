@@ -81,6 +81,13 @@ class Settling:
                 fence, request.id, request.entry, request.results, fields, remember=True
             )
         )
+        log.debug(
+            "request %s: %s %s",
+            result.id,
+            result.status.value,
+            result.code,
+            extra={"request": result.id, "entry": result.entry},
+        )
         self._told(result)
 
     async def replay(self, request: SendRequest, former: Sequence[str]) -> None:

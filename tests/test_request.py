@@ -81,6 +81,14 @@ def test_a_body_is_read_from_msgpack_and_from_json(pack: Any) -> None:
     assert request.font == Font("宋体", 12, (1, 0, 0), "ff0000")
 
 
+def test_a_trace_context_is_carried_and_anything_else_is_not() -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    assert read(to="group:5", text="a", traceparent=trace).traceparent == trace
+    assert read(to="group:5", text="a", traceparent="no trace").traceparent == ""
+    flat = encode_result(SendResult(ENTRY, "a", "group:5", Status.SENT, "ok", traceparent=trace), "1", 1, 0.0)
+    assert flat[-2:] == ["traceparent", trace]
+
+
 def test_a_time_is_read_with_its_zone() -> None:
     assert read(to="group:5", text="a", expires="2015-10-24T02:25:07Z").expires == 1445653507
     assert read(to="group:5", text="a", expires="2015-10-24T10:25:07.500+08:00").expires == 1445653507.5

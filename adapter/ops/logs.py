@@ -5,6 +5,8 @@ import logging
 import sys
 import time
 
+IDS = ("request", "entry", "event")
+
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -15,6 +17,8 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        # What a line is about, where it is about one thing: `logging`'s extra.
+        line |= {name: value for name in IDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
