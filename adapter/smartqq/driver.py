@@ -4,9 +4,9 @@ Nothing runs beside it. Wishes come from other tasks and wake the step that is w
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
@@ -16,19 +16,10 @@ import anyio
 from adapter.errors import LoginRefused, ProtocolError, TransportError
 from adapter.events import Batch, ContactList, Gap, SessionChange, SessionState, UpstreamEvent
 from adapter.smartqq import calls
-from adapter.smartqq.client import Client
-from adapter.smartqq.echo import Echoes
-from adapter.smartqq.hearing import Hearing
-from adapter.smartqq.limits import Limits
 from adapter.smartqq.login import Arrival, Stage
 from adapter.smartqq.poll import Action, Health, Verdict, judge
-from adapter.smartqq.post import Post
 from adapter.smartqq.protocol import OK, Answer, code_of, load
-from adapter.smartqq.roster import Roster
-from adapter.smartqq.session import SessionFile
-from adapter.smartqq.tokens import Tokens
-from adapter.smartqq.usher import Usher
-from adapter.smartqq.wishes import Wishes
+from adapter.smartqq.works import Works
 from adapter.upstream import backoff
 
 KEEP_EVERY: Final = 60.0
@@ -51,23 +42,6 @@ SETTLED: Final = (Phase.DETAILS, Phase.POLL, Phase.PROBE)
 """Phases in which there is a session that may have to be mended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Works:
-    """What the driver drives."""
-
-    tokens: Tokens
-    client: Client
-    roster: Roster
-    hearing: Hearing
-    echoes: Echoes
-    post: Post
-    usher: Usher
-    wishes: Wishes
-    file: SessionFile
-    limits: Limits
-    clock: Callable[[], float]
-
-
 class Driver:
     """The life of one session. `phase` is what the next step will do."""
 
@@ -87,6 +61,7 @@ class Driver:
         self._why = ""
         self._spared = False
         self._doubted = False
+        self._polls = self._out = 0
 
     # --- for other tasks ---
 
@@ -113,15 +88,18 @@ class Driver:
 
     async def mended(self) -> bool:
         """Whether the session works, if need be after it has been opened again."""
-        if self.ready:
-            session = self._works.tokens.psessionid
-            if await self._answers() is True and self.ready:
-                return True
-            # The poll goes first: if this was a kick, only the poll is told so.
-            await anyio.sleep(self._works.limits.moment)
-            if self._works.tokens.psessionid == session:
-                self.suspect()
+        session = self._works.tokens.psessionid
+        if self.ready and await self._answers() is True and self.ready:
+            return True
         with anyio.move_on_after(self._works.limits.heal):
+            # The poll goes first: if this was a kick, only the poll is told so.
+            before = 0
+            while self.ready and self._works.tokens.psessionid == session:
+                if before and before == self._out:
+                    self.suspect()
+                    break
+                before = self._out
+                await anyio.sleep(self._works.limits.moment)
             await self.connected()
             return True
         return False
@@ -302,10 +280,12 @@ class Driver:
         self._spared = False
         started, moment = self._works.clock(), anyio.current_time()
         answer: Answer | TransportError | None
+        self._polls = self._out = self._polls + 1
         try:
             answer = await self._works.client.park(calls.poll(self._works.tokens))
         except TransportError as exc:
             answer = exc
+        self._out = 0
         if answer is None:
             return ()
         took = anyio.current_time() - moment

@@ -14,7 +14,7 @@ from adapter.events import Address, Batch, Font, Image, Outcome, Part, Segment
 from adapter.smartqq import calls
 from adapter.smartqq.client import Client
 from adapter.smartqq.content import encode
-from adapter.smartqq.driver import Driver, Works
+from adapter.smartqq.driver import Driver
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.extras import Extras, Picture
 from adapter.smartqq.hearing import Hearing
@@ -27,6 +27,7 @@ from adapter.smartqq.talk import Desk
 from adapter.smartqq.tokens import Tokens
 from adapter.smartqq.usher import Usher
 from adapter.smartqq.wishes import Wishes
+from adapter.smartqq.works import Works
 
 log = logging.getLogger(__name__)
 

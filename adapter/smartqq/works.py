@@ -1,0 +1,32 @@
+"""The parts of this door, gathered around one login."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapter.smartqq.client import Client
+from adapter.smartqq.echo import Echoes
+from adapter.smartqq.hearing import Hearing
+from adapter.smartqq.limits import Limits
+from adapter.smartqq.post import Post
+from adapter.smartqq.roster import Roster
+from adapter.smartqq.session import SessionFile
+from adapter.smartqq.tokens import Tokens
+from adapter.smartqq.usher import Usher
+from adapter.smartqq.wishes import Wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What the driver drives."""
+
+    tokens: Tokens
+    client: Client
+    roster: Roster
+    hearing: Hearing
+    echoes: Echoes
+    post: Post
+    usher: Usher
+    wishes: Wishes
+    file: SessionFile
+    limits: Limits
+    clock: Callable[[], float]
