@@ -104,12 +104,12 @@ class Guide:
             except (AuthenticationError, AuthorizationError):
                 raise
             except (RedisConnectionError, RedisTimeoutError, OSError) as exc:
-                silent.append(f"{node[0]}:{node[1]} ({type(exc).__name__})")
+                silent.append(f"{node[0]}:{node[1]} ({str(exc) or type(exc).__name__})")
                 continue
             if owner := self._read(table, node):
                 self.current = owner
                 return owner
-        words = f", and these do not answer: {', '.join(silent)}" if silent else ""
+        words = f", and these do not answer: {'; '.join(silent)}" if silent else ""
         raise RedisConnectionError(f"no node of the Cluster knows who owns slot {self._slot}{words}")
 
     async def _table(self, node: Address) -> Any:
