@@ -100,6 +100,7 @@ OPERATOR = Role(
         Selector("eval", "dead outbound inbound"),  # a redrive is one step
         Selector("xgroup|destroy xgroup|delconsumer", "inbound"),
         Selector("exists pttl", "lease", "%R"),
+        Selector("blpop", "ids:reply:*"),
     ),
     base="info time config|get acl|whoami dbsize",
 )

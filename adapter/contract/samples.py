@@ -234,6 +234,8 @@ def _others() -> list[Golden]:
     made = [Golden("dead", "dead", letter)]
     details: dict[str, dict[str, Value]] = {"captcha": {"text": "a7Kq"}}
     details["lapse"] = details["restore"] = {"group": "bot"}
+    details["presence"] = {"status": "busy", "reply": "0123456789abcdef" * 2}
+    details["image"] = {"entry": "1445653507123-0", "number": "1", "reply": "0123456789abcdef" * 2}
     for name in COMMANDS:
         order: dict[str, Value] = {"cmd": name, "by": "operator@host"}
         made.append(Golden("control", f"control.{name}", order | details.get(name, {})))

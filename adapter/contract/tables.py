@@ -30,7 +30,13 @@ CODES: Final[Mapping[Status, tuple[str, ...]]] = {
     Status.REJECTED: ("schema.invalid", "content.empty", "content.toolong"),
     Status.EXPIRED: ("expired",),
 }
-COMMANDS: Final = ("login", "logout", "refresh", "pause", "resume", "captcha", "lapse", "restore")
+COMMANDS: Final = (
+    *("login", "logout", "refresh", "pause", "resume"),
+    *("captcha", "lapse", "restore", "presence", "image"),
+)
+
+PRESENCES: Final = ("online", "away", "busy", "hidden", "callme", "silent")
+NONCE: Final = "[0-9a-f]{32}"
 
 _NUMBER = r"(0|[1-9][0-9]{0,19})"
 ADDRESS: Final = (
@@ -139,6 +145,7 @@ OUTBOUND: Final = Table(
             _form(r"\S+:results:[A-Za-z0-9._-]{1,64}"),
             required=False,
         ),
+        Field("traceparent", "W3C trace context; comes back with the result", required=False),
     ),
 )
 RESULTS: Final = Table(
@@ -162,6 +169,7 @@ RESULTS: Final = Table(
         Field("parts", "messages that were sent, of how many", _form("[0-9]+/[0-9]+")),
         Field("message_id", "upstream's number of the first message; empty if none"),
         Field("replayed", "1: the answer to an earlier request of this id", _FLAG),
+        Field("traceparent", "the request's, where it has one", required=False),
     ),
     ordered=True,
 )
@@ -192,6 +200,17 @@ CONTROL: Final = Table(
         Field("by", "who says so, for the log", required=False),
         Field("text", "of captcha: what the picture shows", required=False),
         Field("group", "of lapse and restore: the consumer group", required=False),
+        Field("status", "of presence: how to be seen", _one_of(*PRESENCES), required=False),
+        Field(
+            "entry", "of image: the message's entry id on the inbound stream", _form(ENTRY), required=False
+        ),
+        Field("number", "of image: which of its pictures, from 1", _form("[1-9][0-9]*"), required=False),
+        Field(
+            "reply",
+            "of presence and image: the answer is pushed to the list <prefix>:ids:reply:<this>",
+            _form(NONCE),
+            required=False,
+        ),
     ),
 )
 SESSION: Final = Table(
