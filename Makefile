@@ -37,6 +37,11 @@ compat:
 	@$(PYTHON) .ci/venv.py dev
 	@$(RUN) -m tests.compat
 
+# BENCH=name for one of them, QUICK=1 to see in a minute whether it runs at all.
+bench:
+	@$(PYTHON) .ci/venv.py sim
+	@$(RUN) -m tests.bench $(BENCH) $(if $(QUICK),--quick)
+
 format:
 	@$(PYTHON) .ci/venv.py dev
 	@$(RUN) -m ruff format .

@@ -1,0 +1,62 @@
+"""Whether the benchmarks run; what they find is theirs to tell, on a machine that has nothing else to do."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.bench.figures import Findings, Row, Want, percentile
+from tests.bench.report import number, table
+from tests.helpers import clean_environment
+
+
+def row(ours: list[float], others: list[float], want: Want | None = None) -> Row:
+    return Row("inbound", "polls of 1", "events/s", ours, beside="floor", others=others, want=want)
+
+
+def test_a_ratio_is_the_median_of_the_ratios_of_pairs() -> None:
+    disturbed = row([100.0, 50.0, 200.0], [100.0, 50.0, 100.0])
+    assert disturbed.ratio == 1.0
+    assert disturbed.value == 100.0
+
+
+def test_what_is_wanted_holds_for_the_ratio_where_there_is_one() -> None:
+    assert row([50.0], [100.0], Want(least=0.8)).met is False
+    assert row([90.0], [100.0], Want(least=0.8)).met is True
+    assert row([90.0], [], Want(most=91.0)).met is True
+    assert row([], [], Want(most=91.0)).met is None
+
+
+def test_a_row_without_figures_says_why() -> None:
+    lines = table([Row("workers", "beside arq", "events/s", [], note="cannot be installed here")])
+    assert "cannot be installed here" in lines
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.1234, "0.12"), (12.34, "12.3"), (123.4, "123"), (123456.0, "123.5 k")]
+)
+def test_numbers_are_shown_with_the_digits_that_matter(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_percentiles_come_from_the_values_themselves() -> None:
+    assert percentile([float(n) for n in range(100)], 0.99) == 99.0
+    assert percentile([5.0], 0.5) == 5.0
+
+
+def test_quick_runs_measure_once_without_a_warm_up() -> None:
+    assert list(Findings(quick=True).turns) == [1]
+    assert list(Findings().turns) == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_benchmarks_of_both_corridors_run(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "tests.bench", "--quick", "--into", str(tmp_path), "inbound", "outbound"]
+    done = subprocess.run(line, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    assert {row["bench"] for row in found["rows"]} == {"inbound", "outbound"}
+    assert all(row["median"] for row in found["rows"])
+    assert ET.parse(tmp_path / "bench.svg").getroot().tag.endswith("svg")  # noqa: S314 – our own file
