@@ -25,6 +25,7 @@ from adapter.config import DEFAULT_PORT, Config
 from adapter.control import Control
 from adapter.directory import Directory
 from adapter.envelope import Origin, session_draft
+from adapter.errands import Errands
 from adapter.errors import BusUnavailable, Fenced
 from adapter.events import Gap, SessionChange, SessionState
 from adapter.inbound import Inbound
@@ -165,7 +166,8 @@ class _Office:
             raw=config.raw,
         )
         self.retention = Retention(bus, lease, self._alarm, self._tell, time.time)
-        self.control = Control(bus, upstream, self.outbound, self.watch, self.retention, time.time)
+        errands = Errands(bus, lease, upstream)
+        self.control = Control(bus, upstream, self.outbound, self.watch, self.retention, errands, time.time)
         bell = Bell(config.alarm_command, config.alarm_url)
         habits = config.state_dir / "habits.json"
         self.sentry = Sentry(

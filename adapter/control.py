@@ -1,13 +1,15 @@
-"""The operator's stream `qq:control`: login, logout, refresh, pause, resume, lapse, restore."""
+"""The operator's stream `qq:control`: login, logout, refresh, pause, resume and the others in COMMANDS."""
 
 import logging
 import random
 from collections.abc import Callable
 
 import anyio
+from anyio.abc import TaskGroup
 
 from adapter.bus.retention import Retention
 from adapter.bus.streams import Bus
+from adapter.errands import Errands
 from adapter.errors import BusUnavailable
 from adapter.ops.status import Watch
 from adapter.outbound import Outbound
@@ -20,7 +22,10 @@ STREAM = "control"
 READ = 10
 # A command that waited longer than this for an adapter to read it is no longer meant.
 STALE = 60.0
-COMMANDS = ("login", "logout", "refresh", "pause", "resume", "captcha", "lapse", "restore")
+COMMANDS = (
+    *("login", "logout", "refresh", "pause", "resume"),
+    *("captcha", "lapse", "restore", "presence", "image"),
+)
 
 
 class Control:
@@ -33,6 +38,7 @@ class Control:
         outbound: Outbound,
         watch: Watch,
         retention: Retention,
+        errands: Errands,
         wall: Callable[[], float],
     ) -> None:
         self._bus = bus
@@ -40,11 +46,17 @@ class Control:
         self._outbound = outbound
         self._watch = watch
         self._retention = retention
+        self._errands = errands
         self._wall = wall
         self._wakeup = Wakeup()
 
     async def run(self, stop: anyio.Event) -> None:
         """Read and obey until stopped."""
+        async with anyio.create_task_group() as errands:
+            await self._serve(stop, errands)
+            errands.cancel_scope.cancel()
+
+    async def _serve(self, stop: anyio.Event, errands: TaskGroup) -> None:
         delays = backoff(random.random, first=0.05, most=2.0)
         recovered = False
         while not stop.is_set():
@@ -56,7 +68,7 @@ class Control:
                     entries = await self._bus.pending(STREAM, "0", READ)
                     recovered = not entries
                 for entry, fields in entries:
-                    await self._obey(entry, fields)
+                    await self._obey(entry, fields, errands)
                     await self._bus.ack(STREAM, entry)
                 delays = backoff(random.random, first=0.05, most=2.0)
             except BusUnavailable as exc:
@@ -64,9 +76,11 @@ class Control:
                 log.debug("control: %s", exc)
                 await self._wakeup.wait(next(delays))
 
-    async def _obey(self, entry: str, fields: dict[bytes, bytes]) -> None:
-        command = fields.get(b"cmd", b"").decode("utf-8", "replace")
-        by = fields.get(b"by", b"").decode("utf-8", "replace")
+    async def _obey(self, entry: str, given: dict[bytes, bytes], errands: TaskGroup) -> None:
+        fields = {
+            name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in given.items()
+        }
+        command, by = fields.get("cmd", ""), fields.get("by", "")
         age = self._wall() - int(entry.partition("-")[0]) / 1000
         if age > STALE:
             log.warning("command %.20r is %.0f s old: passed over", command, age)
@@ -79,12 +93,14 @@ class Control:
             case "refresh":
                 await self._upstream.refresh()
             case "captcha":
-                await self._upstream.answer(fields.get(b"text", b"").decode("utf-8", "replace").strip())
+                await self._upstream.answer(fields.get("text", "").strip())
+                await self._bus.delete(STREAM, entry)  # it was for these eyes only
             case "pause" | "resume":
                 self.hold(paused=command == "pause")
             case "lapse" | "restore":
-                group = fields.get(b"group", b"").decode("utf-8", "replace")
-                await self._retention.lapse(group, lapsed=command == "lapse")
+                await self._retention.lapse(fields.get("group", ""), lapsed=command == "lapse")
+            case "presence" | "image":
+                errands.start_soon(self._errands.run, command, fields)
             case _:
                 log.warning("command %.20r is not known: %s are", command, ", ".join(COMMANDS))
                 return

@@ -265,6 +265,14 @@ class Place:
     sender: Party | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as a network gave it."""
+
+    content_type: str
+    body: bytes = field(repr=False)
+
+
 # --- sending -----------------------------------------------------------------------------------
 
 

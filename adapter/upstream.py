@@ -1,9 +1,9 @@
 """The seam to a network: what the corridors expect of one, and how patiently to try again."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import Protocol
 
-from adapter.events import Address, Batch, Font, Outcome, Part, Segment
+from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Segment
 
 
 class Upstream(Protocol):
@@ -57,6 +57,14 @@ class Upstream(Protocol):
 
     async def refresh(self) -> None:
         """Load all contacts again; they arrive as events."""
+        ...
+
+    async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> Picture:
+        """The picture of a segment, with `upstream` of the message it stood in. Raises UpstreamError."""
+        ...
+
+    async def change_status(self, status: str) -> None:
+        """Be seen as online, away, busy, hidden, callme or silent. Raises UpstreamError."""
         ...
 
 

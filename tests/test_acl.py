@@ -98,6 +98,9 @@ MATRIX: list[tuple[str, set[str]]] = [
     ("SMEMBERS ~ids:lapsed", {ADAPTER}),
     ("SMEMBERS ~seen:new", {ADAPTER}),
     ("RPUSH ~ids:late x", {ADAPTER}),
+    ("RPUSH ~ids:reply:abc x", {ADAPTER}),
+    ("BLPOP ~ids:reply:abc 1", {ADAPTER, OPERATOR}),
+    ("BLPOP ~ids:late 1", {ADAPTER}),
     ("SADD ~seen:new x", {ADAPTER}),
     # scripts
     ("EVAL code 1 ~inbound", {ADAPTER, OPERATOR}),

@@ -3,6 +3,7 @@
 It belongs to no consumer group, holds no lease and knows no epoch: what it reads nobody misses.
 """
 
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -204,6 +205,16 @@ class Desk:
                 self.keys("control"), fields, maxlen=CONTROL_ENTRIES, approximate=True
             )
         return _words(entry)
+
+    async def answer(self, nonce: str, seconds: float) -> bytes | None:
+        """The answer to a command that asked for one under this name; None where none comes in time."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            with translated():
+                found: Any = await self.client.blpop([self.keys.reply(nonce)], min(left, WAIT_MS / 1000))
+            if found:
+                return bytes(found[1])
+        return None
 
     async def add(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
         """Append an entry."""

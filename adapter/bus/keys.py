@@ -20,6 +20,10 @@ class Keys:
         """What is known of one request."""
         return f"{self.prefix}:ledger:{request}"
 
+    def reply(self, nonce: str) -> str:
+        """Where the answer to a command is put; whoever gave it made up the name."""
+        return f"{self.prefix}:ids:reply:{nonce}"
+
     def members(self, chat: str) -> str:
         """The members of a group or discussion."""
         return f"{self.prefix}:members:{chat}"

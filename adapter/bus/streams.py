@@ -24,6 +24,7 @@ SESSION_ENTRIES = 1_000
 COUNTED = 1_000
 REPLICAS_MS = 1_000
 MEMBERS_KEPT = 7 * 86_400
+REPLY_KEPT = 60  # whoever asked waits for it; a picture has megabytes
 OLDEST_SERVER = (6, 2)
 
 Entry = tuple[str, dict[bytes, bytes]]
@@ -199,6 +200,22 @@ class Bus:
             after = f"({last.decode()}"
             rows: Any = await self.client.xrange(self.keys("outbound"), after, "+", count=COUNTED)
         return len(rows)
+
+    async def entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
+        """One entry of a stream; None where it is gone."""
+        with translated():
+            rows: Any = await self.client.xrange(self.keys(stream), entry, entry)
+        return rows[0][1] if rows else None
+
+    async def reply(self, fence: Fence, nonce: str, answer: bytes) -> None:
+        """Put an answer where whoever asked under this name waits for it."""
+        names = [self.keys("ids:epoch"), self.keys.reply(nonce)]
+        await self.call("reply", names, [*fence, REPLY_KEPT, answer])
+
+    async def delete(self, stream: str, entry: str) -> None:
+        """Take an entry out of a stream."""
+        with translated():
+            await self.client.xdel(self.keys(stream), entry)
 
     async def push(self, key: str, value: bytes) -> None:
         """Put a value at the end of a list."""

@@ -80,7 +80,7 @@ def login2(tokens: Tokens, *, relink: bool) -> Request:
         "ptwebqq": tokens.ptwebqq,
         "clientid": CLIENTID,
         "psessionid": tokens.psessionid if relink else "",
-        "status": "online",
+        "status": tokens.status,
     }
     return _channel("login2", form=_r(**values, **({"key": ""} if relink else {})))
 

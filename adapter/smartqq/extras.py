@@ -1,13 +1,13 @@
 """What is fetched only when somebody asks: pictures, avatars, profiles; and how others see us."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urljoin
 
 from adapter.errors import ProtocolError, TransportError
-from adapter.events import Address, ChatKind, Image
+from adapter.events import Address, ChatKind, Image, Picture
 from adapter.smartqq import calls
 from adapter.smartqq.limits import Limits
 from adapter.smartqq.protocol import (
@@ -24,19 +24,10 @@ from adapter.smartqq.protocol import (
     words,
 )
 from adapter.smartqq.roster import Roster
-from adapter.smartqq.tokens import Tokens
+from adapter.smartqq.tokens import STATUSES, Tokens
 
-STATUSES: Final = ("online", "away", "busy", "hidden", "callme", "silent")
 CHAIN: Final = 5
 """Redirects to a storage host; there was one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture as upstream gave it."""
-
-    content_type: str
-    body: bytes = field(repr=False)
 
 
 class Extras:
@@ -114,7 +105,7 @@ class Extras:
             answer = await self._ask(request)
         # Errors come as JSON with status 200.
         if answer.status != HTTPStatus.OK or not answer.content_type.startswith("image/"):
-            raise ProtocolError(f"{request.name} gave no picture but {answer!r}")
+            raise ProtocolError(f"{request.name} gave no picture but {_instead(answer)}")
         if len(answer.body) > self._limits.picture:
             raise ProtocolError(f"{request.name} gave a picture of {len(answer.body)} bytes")
         return Picture(answer.content_type.partition(";")[0].strip(), answer.body)
@@ -144,6 +135,7 @@ class Extras:
         reply = load(await self._ask(request))
         if code_of(reply) != OK:
             raise ProtocolError(f"{request.name}: {code_of(reply)} {said(reply)}".strip())
+        self._tokens.status = status
 
     async def _result(self, request: Request) -> object:
         """The result of a call, None where upstream has none: 100000 may mean no signature."""
@@ -152,3 +144,12 @@ class Extras:
         except (TransportError, ProtocolError):
             return None
         return reply.get("result") if code_of(reply) == OK else None
+
+
+def _instead(answer: Answer) -> str:
+    """What came in place of a picture."""
+    try:
+        reply = load(answer)
+    except ProtocolError:
+        return repr(answer)
+    return f"{code_of(reply)} {said(reply)}".strip()

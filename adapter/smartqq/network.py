@@ -10,13 +10,13 @@ from typing import Self
 
 from adapter.config import Config
 from adapter.errors import TransportError
-from adapter.events import Address, Batch, Font, Image, Outcome, Part, Segment
+from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Segment
 from adapter.smartqq import calls
 from adapter.smartqq.client import Client
 from adapter.smartqq.content import encode
 from adapter.smartqq.driver import Driver
 from adapter.smartqq.echo import Echoes
-from adapter.smartqq.extras import Extras, Picture
+from adapter.smartqq.extras import Extras
 from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.limits import Limits
 from adapter.smartqq.post import Post
@@ -172,6 +172,8 @@ class SmartQQ:
     @property
     def _extras(self) -> Extras:
         works = self._works
+        if not self._driver.ready:
+            raise TransportError("there is no session at this moment", sent=False)
         return Extras(works.client.perform, works.tokens, works.roster, self._limits, self._clock)
 
     async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> Picture:
@@ -189,3 +191,4 @@ class SmartQQ:
     async def change_status(self, status: str) -> None:
         """Be seen as online, away, busy, hidden, callme or silent."""
         await self._extras.change_status(status)
+        self._works.file.save(self._works.tokens)

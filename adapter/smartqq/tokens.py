@@ -14,6 +14,9 @@ APIS: Final = "web2.qq.com"
 DEVICE: Final = ("ptcz", "RK", "pgv_pvi", "pgv_info")
 """Cookies by which upstream knows a machine again: a stranger's logins are looked at more closely."""
 
+STATUSES: Final = ("online", "away", "busy", "hidden", "callme", "silent")
+"""How one can be seen (1.7)."""
+
 _TEXTS: Final = ("account", "nick", "ptwebqq", "vfwebqq", "psessionid")
 
 
@@ -28,6 +31,8 @@ class Tokens:
     vfwebqq: str = field(default="", repr=False)
     psessionid: str = field(default="", repr=False)
     face: int = 522
+    status: str = "online"
+    """How others are to see us: asked for again with every new session."""
     last_poll: float | None = None
     """When upstream last answered a poll: the other end of a gap."""
 
@@ -67,6 +72,7 @@ class Tokens:
             "format": FORMAT,
             **texts,
             "face": self.face,
+            "status": self.status,
             "last_poll": self.last_poll,
             "cookies": self.jar.dump(),
         }
@@ -87,5 +93,7 @@ class Tokens:
                 "psessionid": str() as psessionid,
             }:
                 jar = Jar.restore((row for row in cookies if isinstance(row, dict)), now)
-                return cls(jar, account, nick, ptwebqq, vfwebqq, psessionid, face, last_poll)
+                status = data.get("status") if isinstance(data, dict) else None
+                shown = status if status in STATUSES else "online"
+                return cls(jar, account, nick, ptwebqq, vfwebqq, psessionid, face, shown, last_poll)
         raise ValueError("the session file is of another kind")

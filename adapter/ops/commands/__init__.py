@@ -10,6 +10,7 @@ from adapter.ops.commands import (
     contract,
     dead,
     doctor,
+    errands,
     login,
     orders,
     send,
@@ -17,7 +18,7 @@ from adapter.ops.commands import (
     tail,
 )
 
-_ALL = (status, login, orders, tail, send, contacts, dead, acl, contract, check, doctor, completion)
+_ALL = (status, login, orders, tail, send, contacts, errands, dead, acl, contract, check, doctor, completion)
 
 
 def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
