@@ -26,7 +26,7 @@ from consumers.office import Office
 log = logging.getLogger("qqbus.worker")
 
 # A member reads its inbox in pieces of this size.
-_INBOX: Final = 250
+_INBOX: Final = 500
 
 
 class Lanes:
@@ -113,7 +113,7 @@ class Lanes:
             await self._office.reader.blpop([bell], timeout=BLOCK_MS / 1000)
         number = await self._read_inbox(room)
         self._ahead.came(number, room, len(self._chats.held))
-        self._more = number > 0
+        self._more = number == room
 
     async def _read_inbox(self, room: int) -> int:
         """What was dealt to us since; all of it anew where older entries have been put in between."""

@@ -15,7 +15,7 @@ from redis.asyncio.client import Pipeline
 
 from consumers.chats import Chats, Job, in_order
 from consumers.connection import BLOCK_MS
-from consumers.group import READ, Entry, Group, Pending, entries_of, only_stream
+from consumers.group import Entry, Group, Pending, entries_of, only_stream
 from consumers.membership import KEPT, Membership
 from consumers.office import Office
 
@@ -25,6 +25,8 @@ log = logging.getLogger("qqbus.worker")
 LANES: Final = 64
 # A member with so much unfinished work gets no more, and nor does anybody: one stream, one front.
 MOST_GIVEN: Final = 2_000
+# Large enough that each member gets a batch worth a trip.
+DEAL: Final = 1_000
 # Entries held back while a lane moves. More than that, and the lane stays where it is.
 MOST_PARKED: Final = 1_000
 # How often the peers are looked at, in parts of a second; and how soon a lane that moves is asked for.
@@ -88,7 +90,7 @@ class Leader:
         if entries or given or self._fresh or self._again:
             return
         if not count:
-            await self._chats.drop_to(READ, MOVE_LOOK)
+            await self._chats.drop_to(DEAL, MOVE_LOOK)
         elif self._moves:
             await self._wait(int(MOVE_LOOK * 1000))
         else:
@@ -100,7 +102,7 @@ class Leader:
         if len(self._parked) >= MOST_PARKED:
             self._stay()
         crowded = any(self._pending.get(name, 0) > MOST_GIVEN for name in self._live)
-        return 0 if crowded or len(self._chats.held) > READ else READ
+        return 0 if crowded or len(self._chats.held) > DEAL else DEAL
 
     def _deal(self, entry: Entry) -> None:
         ident, fields = entry
@@ -188,8 +190,8 @@ class Leader:
         rows = await self._group.mine(consumer=name)
         unknown = [row for row in rows if row.entry not in held and not leaving(row.entry)]
         found: list[tuple[Pending, list[bytes]]] = []
-        for start in range(0, len(unknown), READ):
-            found += await self._fetch(unknown[start : start + READ])
+        for start in range(0, len(unknown), DEAL):
+            found += await self._fetch(unknown[start : start + DEAL])
         return found
 
     async def _fetch(self, rows: Sequence[Pending]) -> list[tuple[Pending, list[bytes]]]:
