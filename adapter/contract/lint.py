@@ -129,8 +129,8 @@ class Linter:
         stream = stream or table.name
         self.seen[stream] += 1
         names = [name.decode("utf-8", "replace") for name in fields]
-        if table.ordered and names[: len(table.names)] != list(table.names):
-            missing = [name for name in table.names if name not in names]
+        if table.ordered and names[: len(table.always)] != list(table.always):
+            missing = [name for name in table.always if name not in names]
             what = f"{', '.join(missing)} missing" if missing else "fields in another order"
             self._say(stream, entry, [what])
         if extra := [name for name in names if name not in table.names]:

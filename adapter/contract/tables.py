@@ -72,6 +72,11 @@ class Table:
         """The names of all fields."""
         return tuple(one.name for one in self.fields)
 
+    @property
+    def always(self) -> tuple[str, ...]:
+        """The names of the fields that every entry has."""
+        return tuple(one.name for one in self.fields if one.required)
+
 
 def _form(pattern: str, *, empty: bool = False) -> Schema:
     return {"type": "string", "pattern": f"^({pattern})?$" if empty else f"^{pattern}$"}
