@@ -194,6 +194,7 @@ async def test_a_slot_that_moves_takes_the_bus_along(nodes: Nodes, tag: str, tmp
         await wait_until(lambda: adapter.text().count("is back") == adapter.text().count("on disk"), "back")
 
 
+@pytest.mark.long
 async def test_a_replica_that_is_promoted_is_followed(tmp_path: Path, tag: str) -> None:
     async with cluster(tmp_path, replicas=1) as nodes, Bus.open(nodes.url, tag) as bus:
         master, replica = await nodes.owner(tag), nodes.ports[-1]

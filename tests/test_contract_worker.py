@@ -128,6 +128,7 @@ async def test_the_fault_of_a_worker_is_found_and_no_other(
 
 
 @pytest.mark.anyio
+@pytest.mark.long
 async def test_our_own_worker_passes(bus: Bus, redis_url: str) -> None:
     environment = clean_environment(REDIS_URL=redis_url, QQBUS_PREFIX=bus.keys.prefix)
     line = [

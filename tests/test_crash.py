@@ -50,7 +50,7 @@ async def test_a_kill_at_a_step_of_the_append_loses_nothing_that_was_on_disk(
         assert seqs == list(range(1, len(seqs) + 1))
 
 
-@pytest.mark.parametrize("delivery", ["at-most-once", "at-least-once"])
+@pytest.mark.parametrize("delivery", ["at-most-once", pytest.param("at-least-once", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("step", "count"),
     [

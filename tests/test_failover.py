@@ -49,6 +49,7 @@ async def knows_replica(port: int) -> bool:
         await client.aclose()
 
 
+@pytest.mark.long
 async def test_the_adapter_follows_a_failover(tmp_path: Path) -> None:
     first, second = free_port(), free_port()
     follows = ["--replicaof", "127.0.0.1", str(first)]

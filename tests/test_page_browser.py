@@ -114,6 +114,7 @@ async def _length(row: Any) -> bool:
     return bool(await row.locator(".text").evaluate("node => node.textContent.length") == 100_000)
 
 
+@pytest.mark.long
 async def test_a_refused_code_is_replaced_and_a_lost_session_is_said(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
@@ -147,6 +148,7 @@ async def test_a_captcha_is_typed_on_the_page(bus: Bus, redis_url: str, tmp_path
         await page.wait_for_selector(ONLINE)
 
 
+@pytest.mark.long
 async def test_groups_dead_letters_contacts_and_filters(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with both(bus, redis_url, tmp_path) as (it, tabs, url, _):
         page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")
@@ -186,6 +188,7 @@ async def _found(page: Any, count: int) -> bool:
     return bool(await page.locator("#contact-rows .who").count() == count)
 
 
+@pytest.mark.long
 async def test_a_paused_adapter_keeps_what_is_asked_of_it(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with both(bus, redis_url, tmp_path) as (it, tabs, url, _):
         page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")
@@ -218,6 +221,7 @@ async def test_the_door_opens_with_the_token_alone(bus: Bus, redis_url: str, tmp
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.long
 async def test_it_fits_a_phone(bus: Bus, redis_url: str, tmp_path: Path, scheme: str) -> None:
     async with both(bus, redis_url, tmp_path) as (it, tabs, url, _):
         page = await tabs.open(url, width=360, height=740, scheme=scheme)
@@ -234,6 +238,7 @@ async def test_it_fits_a_phone(bus: Bus, redis_url: str, tmp_path: Path, scheme:
         assert await phone.is_hidden("#talk")
 
 
+@pytest.mark.long
 async def test_a_page_outlives_its_adapter_and_says_so(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with both(bus, redis_url, tmp_path) as (it, tabs, url, adapter):
         page = await tabs.open(url)

@@ -76,6 +76,7 @@ async def test_a_post_is_signed_and_its_answer_is_sent(redis_url: str, prefix: s
         assert rows == [(f"webhook/{said.id}", "one [微笑]"), (f"webhook/{said.id}/2", "two")]
 
 
+@pytest.mark.long
 async def test_an_endpoint_that_is_down_or_failing_costs_neither_an_event_nor_their_order(
     redis_url: str, prefix: str
 ) -> None:

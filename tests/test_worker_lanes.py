@@ -92,6 +92,7 @@ async def _everything_done(desk: Desk) -> bool:
     return await desk.all_done("lanes")
 
 
+@pytest.mark.long
 async def test_no_event_overtakes_another_of_its_chat_while_workers_are_killed_and_paused(
     redis_url: str, prefix: str
 ) -> None:
