@@ -136,12 +136,18 @@ def passes(exc: BaseException) -> bool:
         ClusterDownError,
         OSError,
     )
-    return isinstance(exc, passing) or (isinstance(exc, RedisError) and str(exc).startswith(_PASSING))
+    return isinstance(exc, passing) or (isinstance(exc, RedisError) and _words(exc).startswith(_PASSING))
 
 
-def group_is_gone(exc: RedisError) -> bool:
-    """Whether a read failed because its stream or group does not exist any more."""
-    return str(exc).startswith(("NOGROUP", "UNBLOCKED"))
+def group_is_gone(exc: BaseException) -> bool:
+    """Whether a command failed because its stream or group does not exist any more."""
+    return isinstance(exc, RedisError) and _words(exc).startswith(("NOGROUP", "UNBLOCKED"))
+
+
+def _words(exc: RedisError) -> str:
+    """What the server said; redis-py puts the command before it where it stood in a pipeline."""
+    before, found, after = str(exc).partition(" of pipeline caused error: ")
+    return after.lstrip("('\"") if found else before
 
 
 def backoff(first: float = 0.05, most: float = 5.0) -> Iterator[float]:

@@ -9,7 +9,6 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from adapter import CONTRACT_VERSION, clean, timestamp
-from consumers.connection import group_is_gone
 from consumers.office import Office
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class Group:
         self.name = office.application
         self.consumer = office.consumer
         self._start = start
-        self._newest = ""
+        self.newest = ""
         self._cursor = "0-0"
         self._tidied = 0.0
 
@@ -55,29 +54,21 @@ class Group:
         would say everything again. On a stream that vanished with it everything is new.
         """
         try:
-            await self._do("XGROUP", "CREATE", self.stream, self.name, self._newest or self._start)
+            await self._do("XGROUP", "CREATE", self.stream, self.name, self.newest or self._start)
         except ResponseError as exc:
             if str(exc).startswith("BUSYGROUP"):
                 return
             if "requires the key to exist" not in str(exc):
                 raise
-            start = self._start if self._start == "$" else "0"
-            await self._do("XGROUP", "CREATE", self.stream, self.name, start, "MKSTREAM")
+            await self._do("XGROUP", "CREATE", self.stream, self.name, "0", "MKSTREAM")
 
     async def fresh(self, count: int, block: int) -> list[Entry]:
         """New entries; waits for `block` ms at most. Never cancel it: entries would strand."""
         line = (*self.read_line(count), "BLOCK", block)
-        try:
-            answer = await self._reader.execute_command(*line, "STREAMS", self.stream, ">")  # type: ignore[no-untyped-call]
-        except ResponseError as exc:
-            if not group_is_gone(exc):
-                raise
-            log.warning("the group %s of %s is gone and made again", self.name, self.stream)
-            await self.make()
-            return []
+        answer = await self._reader.execute_command(*line, "STREAMS", self.stream, ">")  # type: ignore[no-untyped-call]
         entries = entries_of(only_stream(answer))
         if entries:
-            self._newest = entries[-1][0]
+            self.newest = entries[-1][0]
         return entries
 
     async def mine(self, count: int = ALL, consumer: str = "") -> list[Pending]:

@@ -14,10 +14,8 @@ import logging
 from collections.abc import Container, Sequence
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
-
 from consumers.chats import Ahead, Chats, Job, in_order
-from consumers.connection import BLOCK_MS, group_is_gone
+from consumers.connection import BLOCK_MS
 from consumers.group import Group, entries_of, only_stream
 from consumers.leader import Leader
 from consumers.membership import LeaseLost, Membership
@@ -67,12 +65,6 @@ class Lanes:
         except LeaseLost:
             log.warning("the lease ended: what was in hand has others now")
             await self._rejoin()
-        except ResponseError as exc:
-            if not group_is_gone(exc):
-                raise
-            log.warning("the group %s is gone and made again", self._group.name)
-            self._leader = None
-            await self._group.make()
 
     async def keep(self) -> None:
         """Renew the lease while nothing new is taken."""
@@ -131,7 +123,7 @@ class Lanes:
         if len(entries) < len(rows):
             await self._drop_deleted([row[0].decode() for row in rows if not row[1]])
         if rows:
-            self._last = rows[-1][0].decode()
+            self._last = self._group.newest = rows[-1][0].decode()
         self._chats.put([Job.read(*entry) for entry in entries])
         return len(rows)
 

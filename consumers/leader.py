@@ -61,7 +61,6 @@ class Leader:
         self._parked: list[Entry] = []
         self._fresh: dict[str, list[str]] = {}
         self._again: dict[str, list[str]] = {}
-        self._newest = "0-0"
         self._pending: dict[str, int] = {}
         self._tended = 0.0
         self._calm_until = 0.0
@@ -71,7 +70,7 @@ class Leader:
         """Learn who owns what, and deal out again what the former leader and the dead left."""
         rows: Any = await self._client.hgetall(self._membership.key("owners"))
         self._owners = {int(lane): owner.decode() for lane, owner in rows.items()}
-        self._newest = await self._group.last_delivered()
+        self._group.newest = await self._group.last_delivered()
         self._live, _ = await self._membership.census()
         await self._rebuild()
         self._tended = time.monotonic()
@@ -106,7 +105,7 @@ class Leader:
 
     def _deal(self, entry: Entry) -> None:
         ident, fields = entry
-        self._newest = ident
+        self._group.newest = ident
         lane = lane_of(fields)
         owner = self._owners[lane]
         if lane in self._moves:
@@ -144,7 +143,7 @@ class Leader:
 
     async def _wait(self, milliseconds: int) -> None:
         # A blocked XREADGROUP could still be given entries after the lead is lost; a plain read cannot.
-        line = ("XREAD", "COUNT", 1, "BLOCK", milliseconds, "STREAMS", self._group.stream, self._newest)
+        line = ("XREAD", "COUNT", 1, "BLOCK", milliseconds, "STREAMS", self._group.stream, self._group.newest)
         await self._reader.execute_command(*line)  # type: ignore[no-untyped-call]
 
     # --- members -------------------------------------------------------------------------------
@@ -162,7 +161,7 @@ class Leader:
             await self._rebuild()
         elif not self._moves and time.monotonic() >= self._calm_until:
             self._level()
-            self._barrier = self._newest
+            self._barrier = self._group.newest
 
     async def _rebuild(self) -> None:
         """Deal out again what nobody alive has in hand: of the dead, and what was held back here."""

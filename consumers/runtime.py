@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from adapter import Received, SchemaError
 from consumers.chats import Chats, Job
-from consumers.connection import backoff, passes
+from consumers.connection import backoff, group_is_gone, passes
 from consumers.event import Event, Refused
 from consumers.group import Group
 from consumers.handlers import Handlers
@@ -139,6 +139,11 @@ class Runtime:
                 await self.source.step()
                 delays = backoff(most=2.0)
             except (RedisError, OSError) as exc:
+                if group_is_gone(exc):
+                    log.warning("the group %s is gone and made again", self.office.application)
+                    recovered = False
+                    await _unless(self.stop, next(delays))
+                    continue
                 if not passes(exc):
                     raise
                 if recovered or not self.numbers.lost_connections:
@@ -210,6 +215,9 @@ class Runtime:
             try:
                 await step()
             except (RedisError, OSError) as exc:
+                # Of a group that is gone nothing is pending: there is nothing left to do for it.
+                if group_is_gone(exc):
+                    return
                 if not passes(exc):
                     raise
                 await asyncio.sleep(next(delays))

@@ -3,12 +3,13 @@
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgpack
 import pytest
 
+from adapter.bus.embedded import free_port, served
 from adapter.events import Face, Text
 from tests.bus_events import Desk, Program, desk_at, fields, message, notice, program
 from tests.helpers import wait_until
@@ -152,6 +153,29 @@ async def test_the_shell_takes_over_from_a_killed_worker_and_survives_a_lost_str
             await desk.publish(message("two"))
             await wait_until(lambda: desk.all_done("taken-over"), "the second, too", 20)
             assert await desk.texts() == ["one", "two"]
+
+
+@pytest.mark.parametrize("language", ["node", "shell"])
+async def test_a_server_that_restarts_is_found_again(
+    tmp_path: Path, prefix: str, language: str, request: pytest.FixtureRequest
+) -> None:
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        async with served(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
+            worker = (
+                node(desk, request.getfixturevalue("node_echo"), "again")
+                if language == "node"
+                else shell_echo(desk, "again")
+            )
+            running = await stack.enter_async_context(worker)
+            await desk.publish(message("one"))
+            await wait_until(lambda: desk.all_done("again"), "the first", 20)
+        async with served(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
+            await desk.publish(message("two"))
+            await wait_until(lambda: desk.all_done("again"), "the second", 30)
+            assert len(await desk.rows("outbound")) == 2
+            running.terminate()
+            assert await running.ended() == 0
 
 
 def test_no_lock_file_and_no_registry_stand_in_the_tree() -> None:

@@ -362,9 +362,12 @@ async def _pending_is(desk: Desk, number: int) -> bool:
     return await desk.pending("app") == number
 
 
-async def test_a_group_that_vanished_begins_where_this_worker_was(redis_url: str, prefix: str) -> None:
+@pytest.mark.parametrize("lanes", [False, True])
+async def test_a_group_that_vanished_begins_where_this_worker_was(
+    redis_url: str, prefix: str, *, lanes: bool
+) -> None:
     async with desk_at(redis_url, prefix) as desk:
-        worker = worker_at(desk)
+        worker = worker_at(desk, plan=Plan(lanes=lanes))
         worker.on("message")(lambda event: event.reply(event.text))
         async with running(worker):
             await desk.publish(message("one"))
