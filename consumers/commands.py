@@ -43,6 +43,8 @@ MAX_OUTPUT: Final = 6_000
 PART: Final = 600
 # A command that waited longer for this worker is no longer meant.
 STALE: Final = 300.0
+# A grandchild that left the group may hold the output open for ever.
+_REAP: Final = 2.0
 _ADMINISTRATOR: Final = re.compile(r"qq:\d{5,20}|(friend|group|discuss):\d{1,20}", re.ASCII)
 _PLACE: Final = re.compile(r"\{(\d)\}")
 
@@ -182,13 +184,22 @@ async def output_of(line: list[str], seconds: float) -> str:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await _reap(process, process.stdout)
     if len(printed) > MAX_OUTPUT:
         del printed[MAX_OUTPUT:]
         end = "\n(cut here)"
     elif not end and process.returncode:
         end = f"\n(exit code {process.returncode})"
     return (printed.decode("utf-8", "replace").strip() + end).strip() or "(done, nothing printed)"
+
+
+async def _reap(process: asyncio.subprocess.Process, printed: asyncio.StreamReader) -> None:
+    """Take the dead process off the table; what it had still printed stands in the way of that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_REAP):
+            while await printed.read(65_536):
+                pass
+            await process.wait()
 
 
 def parts(text: str) -> list[str]:
