@@ -76,7 +76,7 @@ class _Known:
 class Directory:
     """Both directions between stable and momentary ids. No I/O: what is `changed` is to be stored."""
 
-    def __init__(self, records: Iterable[Record] = (), session: int = 0) -> None:
+    def __init__(self, records: Iterable[Record] = (), session: int = 0, account: str = "") -> None:
         self._records: dict[tuple[Space, str], Record] = {}
         self._now: dict[tuple[Space, str], _Known] = {}
         self._back: dict[tuple[Space, str], str] = {}
@@ -84,6 +84,7 @@ class Directory:
         self._places: dict[tuple[Address | None, str, str], Place] = {}
         self._changed: dict[tuple[Space, str], Record] = {}
         self.session = session
+        self.account = account
         for record in sorted(records, key=_aliases_last, reverse=True):
             self._records[record.space, record.stable] = record
             if record.session == session and record.momentary:
@@ -91,8 +92,17 @@ class Directory:
                 contact = Contact(record.momentary, name, nick=record.nick, mark=record.mark, qq=record.qq)
                 self._bind(record.space, contact, record, record.identity)
 
-    def renew(self) -> None:
-        """A login with new momentary ids: nobody is reachable until met again."""
+    def renew(self, account: str = "") -> None:
+        """A login with new momentary ids: nobody is reachable until met again.
+
+        Another account's contacts are known again by their numbers alone: a name is somebody else there.
+        """
+        if account not in ("", self.account):
+            if self.account:
+                nameless = {key: replace(record, mark="", nick="") for key, record in self._records.items()}
+                self._records = nameless
+                self._changed |= nameless
+            self.account = account
         self.session += 1
         self._now.clear()
         self._back.clear()

@@ -97,7 +97,7 @@ class Inbound:
     async def _session(self, change: SessionChange, origin: Origin) -> list[Draft]:
         was = self._watch.state
         if change.renewed:
-            await self._registry.renew()
+            await self._registry.renew(change.account)
             self._owes_epoch = True
         await self._advance()
         if change.state is SessionState.ONLINE and self._watch.was_online:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 # Somebody who was in no list for so long is forgotten.
 FORGET_AFTER = 90 * 86_400
-_SESSION = "session"
+_SESSION, _ACCOUNT = "session", "account"
 
 
 class Registry:
@@ -29,10 +29,12 @@ class Registry:
         self._owed: dict[str, tuple[list[tuple[str, bytes]], int]] = {}
         self._records: dict[str, bytes] = {}
 
-    async def renew(self) -> None:
+    async def renew(self, account: str) -> None:
         """A login with new momentary ids."""
-        self._directory.renew()
+        self._directory.renew(account)
         self._records[_SESSION] = str(self._directory.session).encode()
+        self._records[_ACCOUNT] = self._directory.account.encode()
+        self._note()
         await self.settle()
 
     async def learn(self, listed: ContactList, now: float) -> None:
@@ -46,9 +48,12 @@ class Registry:
             chat = self._directory.address(listed.of)
             key, kept = self._bus.keys.members(str(chat)), MEMBERS_KEPT
         self._owed[key] = (packed, kept)
+        self._note()
+        await self.settle()
+
+    def _note(self) -> None:
         for record in self._directory.changed():
             self._records[f"{record.space}:{record.stable}"] = pack(asdict(record))
-        await self.settle()
 
     async def settle(self) -> None:
         """Write what is owed; what Redis cannot take now is owed until the next time."""
@@ -66,7 +71,7 @@ async def load(bus: Bus, now: float) -> Directory:
     """The directory as the last process left it."""
     key = bus.keys("ids:contacts")
     rows = await bus.hash(key)
-    session = int(rows.pop(_SESSION, b"0"))
+    session, account = int(rows.pop(_SESSION, b"0")), rows.pop(_ACCOUNT, b"").decode()
     records, stale = [], []
     for name, value in rows.items():
         record = _record(value)
@@ -75,7 +80,7 @@ async def load(bus: Bus, now: float) -> Directory:
         else:
             records.append(record)
     await bus.drop(key, stale)
-    return Directory(records, session)
+    return Directory(records, session, account)
 
 
 def _record(value: bytes) -> Record | None:

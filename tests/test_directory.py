@@ -100,6 +100,18 @@ def test_a_stranger_whose_number_comes_later_is_the_old_acquaintance_under_both_
         assert known.resolve(friend("91")) == known.resolve(friend("11")) == friend("71")
 
 
+def test_another_account_s_friend_of_the_same_name_is_somebody_else() -> None:
+    directory = Directory()
+    directory.renew("111")
+    directory.learn(friends(("11", "Tom"), ("12", "Ann", "5")), NOW)
+    for known in (directory, Directory(directory.changed(), directory.session, "111")):
+        known.renew("222")
+        assert known.account == "222"
+        rows = known.learn(friends(("91", "Tom"), ("92", "Ann", "5")), NOW + 100)
+        assert [row[0] for row in rows] == ["91", "12"]
+        assert known.resolve(friend("11")) is None
+
+
 def test_a_name_that_became_common_is_no_match() -> None:
     directory = Directory()
     directory.learn(friends(("11", "Tom")), NOW)

@@ -57,7 +57,7 @@ class Driver:
         self._kicked_at: float | None = None
         self._kept_at = 0.0
         self._heard_at: float | None = None
-        self._online = False
+        self._online = works.tokens.has_session  # or was, when the process before this one ended
         self._why = ""
         self._spared = False
         self._doubted = False
@@ -149,8 +149,8 @@ class Driver:
 
     def _tell(self, change: SessionChange) -> None:
         self._said = change
-        relinking = change.state is SessionState.RELINKING
-        self._online = change.state is SessionState.ONLINE or (self._online and relinking)
+        trying = change.state in (SessionState.STARTING, SessionState.RELINKING)
+        self._online = change.state is SessionState.ONLINE or (self._online and trying)
 
     def _offline(self) -> None:
         if self._ready.is_set():

@@ -30,13 +30,14 @@ FRIENDS = (10001, 20002, 30003, 40004, 50005, 60006, 70007)
 DISCUSSION = "discuss:1664012345"
 # Two of one name, and one without any: known by their numbers alone, if at all.
 # Answers that wait until it is over: what is under way when the line is cut may or may not arrive.
-AFTERWARDS = ("outage", "upgrade", "farewell")
+AFTERWARDS = ("outage", "upgrade", "crash", "farewell")
 UNCLEAR = frozenset({"friend:50005", "friend:60006", "friend:70007"})
 ANNOUNCED = ("online", "offline", "kicked")
 PATIENCE = 20.0
 OPTIONS: dict[str, Any] = {"scan_after": 1, "poll_seconds": 0.5}
 
 RELINKED = ("relinking relink", "online relink")
+LOST = ("relinking relink", "offline session.lost", "relinking reopen", "relinking quick")
 SCANNED = ("qr scan", "scanned confirm", "online full")
 
 
@@ -113,8 +114,7 @@ class Life:
         chats = [f"friend:{qq}" for qq in FRIENDS] + [*ROOMS, DISCUSSION]
         for chat in self.chance.sample(chats, len(chats)):
             text = f"d{day}.{len(self.said)}"
-            sender = self.chance.choice(ROOMS[chat]) if chat in ROOMS else None
-            self.it.sim.say(chat, text, sender=sender)
+            self.it.sim.say(chat, text, sender=self.chance.choice(ROOMS.get(chat, (None,))))
             self.said[text] = chat
 
     async def answer(self, rows: list[dict[str, str]]) -> None:
@@ -201,8 +201,7 @@ async def night(life: Life) -> None:
     sim = life.it.sim
     sim.set(auto_scan=False)
     sim.drop_session(cookies=True)
-    lost = ("relinking relink", "offline session.lost", "relinking reopen", "relinking quick")
-    await life.step(*lost, "qr scan")
+    await life.step(*LOST, "qr scan")
     if life.chance.random() < 0.5:
         sim.expire()
         await life.step("qr scan")
@@ -254,6 +253,19 @@ async def upgrade(life: Life) -> None:
     await life.step("stopped SIGTERM", "starting", "online probe")
 
 
+async def crash(life: Life) -> None:
+    """The process dies at night, and the session with it: the next one says so."""
+    await life.heard()  # what the answer of a poll holds at that moment would die as well
+    life.program.process.kill()
+    await life.program.ended()
+    await life.it.bus.client.delete(life.it.bus.keys("lease"))  # rather than wait for its end
+    life.it.sim.drop_session(cookies=True)
+    life.program = life.it.start("tests.chaos.hasty", "run")
+    life.kicked = False
+    await life.step("starting", *LOST, *SCANNED)
+    life.gaps_owed += 1
+
+
 async def renaming(life: Life) -> None:
     """Somebody takes another name; numbers tell who it is, while upstream gives them away."""
     sim, qq = life.it.sim, life.chance.choice((10001, 20002, 30003))
@@ -284,6 +296,7 @@ EVERY: dict[Callable[[Life], Awaitable[None]], int] = {
     outage: 2,
     farewell: 1,
     upgrade: 1,
+    crash: 1,
     renaming: 2,
     closing: 1,
 }
@@ -380,8 +393,7 @@ def main() -> None:
         life = anyio.run(run, arguments.days, arguments.seed, Path(name))
     print(f"{arguments.days} days in {time.monotonic() - began:.0f} s")
     print(f"happened   {dict(life.happened)}")
-    print(f"steps      {len(life.steps)} told, each once")
-    print(f"messages   {len(life.said)}, each told once")
+    print(f"told       {len(life.steps)} steps and {len(life.said)} messages, each once")
     print(f"answers    {len(life.asked)}, {dict(Counter(row['status'] for row in life.results))}")
 
 
