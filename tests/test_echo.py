@@ -72,6 +72,16 @@ def test_the_number_of_an_echo_is_known_from_then_on(echoes: Echoes, book: Book)
     assert not judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).own
 
 
+def test_an_echo_that_comes_after_a_relink_is_known_by_its_words(echoes: Echoes, book: Book) -> None:
+    echoes.forget_numbers()
+    moved = Address(ChatKind.GROUP, "14")
+    found = judged(echoes, book, said(moved, "999", Text("hello "), Face(14, "微笑")))
+    assert (found.own, found.sender, found.chat) == (True, ME, moved)
+    found = judged(echoes, book, said(Address(ChatKind.FRIEND, "777"), "777", Text("hi")))
+    assert (found.own, found.chat.id) == (True, "777")
+    assert not judged(echoes, book, said(Address(ChatKind.DISCUSS, "6"), "998", Text("hello [微笑]"))).own
+
+
 @pytest.mark.parametrize("sender", ["0", ME])
 def test_an_echo_to_a_friend_is_told_in_the_friend_s_chat(echoes: Echoes, book: Book, sender: str) -> None:
     found = judged(echoes, book, said(Address(ChatKind.FRIEND, sender), ME, Text("hi"), own=True))

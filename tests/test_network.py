@@ -16,6 +16,7 @@ from adapter.events import (
     Markup,
     Message,
     Notice,
+    SessionChange,
     SessionState,
     Status,
     Text,
@@ -212,6 +213,38 @@ async def test_a_refresh_tells_everything_again(tmp_path: Path) -> None:
         sim.say("friend:10001", "wake the poll")
         await wait_until(lambda: len(listener.of(ContactList)) >= 2 * before - 1, "all lists again")
         assert sim.network.mailbox.polls <= 1
+
+
+async def test_a_refresh_that_a_new_login_overtakes_tells_nobody_s_ids(tmp_path: Path) -> None:
+    path = "/api/get_group_name_list_mask2"
+    async with Simulator("e3", new_uins="always") as sim, online(sim, tmp_path) as listener:
+        sim.next_answer(path, Scripted(delay=0.3))
+        async with anyio.create_task_group() as group:
+            group.start_soon(listener.upstream.refresh)
+            await sim.wait_delayed(path)
+            await listener.upstream.relink()
+            await listener.state(SessionState.ONLINE, 2)
+        sim.say("friend:10001", "wake the poll")
+        message = await listener.first(Message)
+        events = listener.events
+        again = max(n for n, event in enumerate(events) if isinstance(event, SessionChange))
+        lists = [event for event in events[again:] if isinstance(event, ContactList)]
+        friends = {c.id for told in lists if told.kind is ListKind.FRIENDS for c in told.contacts}
+        assert friends == {str(sim.uin_of(qq)) for qq in sim.world.friends}
+        assert message.sender in friends
+
+
+async def test_a_send_waits_for_a_session_that_is_being_mended(tmp_path: Path) -> None:
+    async with Simulator("e3", new_uins="always") as sim, online(sim, tmp_path) as listener:
+        before = friend(sim)
+        sim.next_answer("/channel/login2", Scripted(delay=0.2))
+        sim.drop_session()
+        await listener.state(SessionState.RELINKING)
+        # Its address is one of the session before: nothing is sent to it.
+        outcome = await send(listener, before)
+        assert (outcome.status, outcome.code) == (Status.FAILED, "session.rejected")
+        assert (await send(listener, friend(sim))).status is Status.SENT
+        assert names(sim).count("send_buddy_msg2") == 1
 
 
 async def test_early_group_messages_give_the_group_s_number_away(tmp_path: Path) -> None:
