@@ -1,6 +1,7 @@
 """Proof of adapter/smartqq/post.py and sending.py: what becomes of a message."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from adapter.events import (
     Text,
 )
 from adapter.smartqq.network import SmartQQ
+from adapter.smartqq.sending import message_ids
 from tests.rig import FAST, config, friend, names, online, send
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
@@ -22,6 +24,13 @@ pytestmark = pytest.mark.anyio
 
 
 SEND = "/channel/send_buddy_msg2"
+
+
+def test_numbers_follow_the_official_formula_and_differ_within_its_second() -> None:
+    assert list(islice(message_ids(1482192000.0), 2)) == [20000001, 20000002]
+    first, second = (set(islice(message_ids(1482192000 + part), 500)) for part in (0.1, 0.2))
+    assert not first & second
+    assert {number // 10000 for number in first | second} == {2000}
 
 
 # --- what becomes of a send (the rows of 4.6) ---

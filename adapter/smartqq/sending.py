@@ -21,8 +21,12 @@ _LAP: Final = 10000
 
 
 def message_ids(now: float) -> Iterator[int]:
-    """Message numbers by the official client's formula: from the second of the start, then counting (4.4)."""
-    number = int(now) % _LAP * _LAP
+    """Message numbers by the official client's formula: from the second of the start, then counting (4.4).
+
+    Where in that second is counted too: a program can be started again within it, a page was not, and
+    a number that comes twice is accepted and not delivered.
+    """
+    number = int(now * _LAP) % (_LAP * _LAP)
     while True:
         number += 1
         yield number
