@@ -93,7 +93,11 @@ async def run(faults: int, seed: int, folder: Path) -> tuple[Verdict, Stage]:
         verdict = await judge(client, Record(said, list(stage.sim.received), polls, kills, stage.pauses))
         await client.aclose()
         windows = stage.windows()
-        verdict.figures = {"faults": counts, **verdict.figures}
+        verdict.figures = {
+            "workers": ", ".join(role.name for role in stage.workers),
+            "faults": counts,
+            **verdict.figures,
+        }
         if windows:
             verdict.figures["window p50/p99 in µs"] = (
                 f"{windows[len(windows) // 2] * 1e6:.0f}/{windows[len(windows) * 99 // 100] * 1e6:.0f}"

@@ -1,5 +1,6 @@
 """The stage of the chaos run: a server, a simulated QQ, two adapters and three workers, all real processes."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.helpers import clean_environment
 from tests.simulator import Simulator
 
 LEASE = 1.5
+NODE = Path(__file__).resolve().parents[2] / "consumers" / "node"
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Role:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.line],
+                self.line if self.line[0] == "node" else [sys.executable, *self.line],
                 env=clean_environment(**self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -99,6 +101,18 @@ class Stage:
         )
 
 
+def node_worker(folder: Path) -> tuple[str, ...] | None:
+    """The echo in Node with its packages, in a folder of its own; None where there is no Node or no npm."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        return None
+    target = folder / "node"
+    shutil.copytree(NODE, target, ignore=shutil.ignore_patterns("node_modules"))
+    line = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    done = subprocess.run(line, cwd=target, capture_output=True, check=False, timeout=120)
+    return None if done.returncode else ("node", str(target / "echo.js"))
+
+
 @asynccontextmanager
 async def staged(folder: Path, adapters: int = 2, workers: int = 3) -> AsyncIterator[Stage]:
     """Set the stage; everybody goes home in the end."""
@@ -122,6 +136,9 @@ async def staged(folder: Path, adapters: int = 2, workers: int = 3) -> AsyncIter
         for number in range(workers):
             line = ("-m", "tests.chaos.worker")
             stage.workers.append(Role(f"worker {number}", line, settings, folder / f"worker-{number}.log"))
+        if (echo := node_worker(folder)) is not None:
+            node = settings | {"QQBUS_CLAIM_MS": "2000"}
+            stage.workers.append(Role("worker in Node", (*echo, "chaos"), node, folder / "worker-node.log"))
         try:
             for role in (*stage.adapters, *stage.workers):
                 role.start()

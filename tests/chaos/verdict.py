@@ -10,7 +10,8 @@ import redis.asyncio as redis
 from tests.simulator import Received
 
 # Between upstream's answer and the disk: a kill in there takes the answer's messages with it.
-WINDOW = 0.05
+WINDOW = 0.1
+NEAR = 3.0
 CLOSE = 0.005  # two clocks readings of one moment
 
 
@@ -53,6 +54,18 @@ class Record:
     kills: list[float]
     pauses: list[tuple[float, float]]
 
+    def told(self, said: float) -> str:
+        """What happened around that time, in seconds after it."""
+        near = {
+            "polls answered": self.polls,
+            "kills": self.kills,
+            "pauses": [time for pause in self.pauses for time in pause],
+        }
+        return "; ".join(
+            f"{what} {[round(time - said, 4) for time in times if -NEAR < time - said < NEAR]}"
+            for what, times in near.items()
+        )
+
     def in_pause(self, said: float) -> bool:
         """Whether a message was said while an adapter was stopped."""
         return any(began - WINDOW <= said <= ended for began, ended in self.pauses)
@@ -68,8 +81,10 @@ async def judge(client: "redis.Redis", record: Record) -> Verdict:
     verdict = Verdict()
     _events(verdict, await rows(client, "inbound"), record)
     outbound, results = await rows(client, "outbound"), await rows(client, "results")
+    # The workers say an event's text again, in `text` or in `body`; its id is in the request's.
+    said = {f"chaos/{row['id']}": row["text"] for row in await rows(client, "inbound")}
     _results(verdict, outbound, results)
-    _sends(verdict, outbound, results, record.heard)
+    _sends(verdict, outbound, results, record.heard, said)
     return verdict
 
 
@@ -82,7 +97,9 @@ def _events(verdict: Verdict, inbound: list[dict[str, str]], record: Record) -> 
     verdict.figures["kills of an adapter"] = len(record.kills)
     verdict.figures["kills in the window"] = len(kills)
     verdict.figures["lost in the window"] = sum(record.kill_in_window(time) is not None for _, time in lost)
-    verdict.count("lost otherwise", sum(record.kill_in_window(time) is None for _, time in lost))
+    otherwise = [(text, time) for text, time in lost if record.kill_in_window(time) is None]
+    verdict.count("lost otherwise", len(otherwise))
+    verdict.wrong += [f"{text} was lost: {record.told(time)}" for text, time in otherwise]
     verdict.count("doubled messages", sum(count - 1 for count in told.values()))
     seqs = [int(row["seq"]) for row in inbound]
     verdict.count("holes in seq", sum(1 for a, b in itertools.pairwise(seqs) if b != a + 1))
@@ -116,10 +133,13 @@ def _results(verdict: Verdict, outbound: list[dict[str, str]], results: list[dic
 
 
 def _sends(
-    verdict: Verdict, outbound: list[dict[str, str]], results: list[dict[str, str]], heard: list[Received]
+    verdict: Verdict,
+    outbound: list[dict[str, str]],
+    results: list[dict[str, str]],
+    heard: list[Received],
+    text: dict[str, str],
 ) -> None:
     delivery = {row["id"]: row.get("delivery", "at-most-once") for row in outbound}
-    text = {row["id"]: row.get("text", "") for row in outbound}
     status = {row["id"]: row["status"] for row in results if row["replayed"] == "0"}
     arrived = Counter(message.text for message in heard)
     verdict.count("doubled sends", sum(count - 1 for count in arrived.values()))

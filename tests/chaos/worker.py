@@ -1,4 +1,4 @@
-"""The worker of the chaos run: answers every message once, with a name for the answer that can be checked."""
+"""The Python worker of the chaos run: says every message back, as the Node one beside it does."""
 
 from adapter import Delivery
 from consumers.worker import Event, Plan, Worker
@@ -12,7 +12,7 @@ async def answer(event: Event) -> None:
     number = event.text.removeprefix("m")
     delivery = "at-least-once" if number.isdecimal() and int(number) % 2 else "at-most-once"
     await worker.send(
-        event.chat, f"r{number}", id=f"chaos/{event.id}", cause=event.id, delivery=Delivery(delivery)
+        event.chat, event.text, id=f"chaos/{event.id}", cause=event.id, delivery=Delivery(delivery)
     )
 
 
