@@ -11,7 +11,6 @@ import msgpack
 
 from adapter.address import chat_token
 from adapter.events import (
-    Address,
     Face,
     Font,
     Gap,
@@ -63,6 +62,7 @@ class Origin(NamedTuple):
 
 def message_draft(message: Message, place: Place, origin: Origin, *, raw: bool) -> Draft:
     """The entry of a message. Shapes: contract, "qq:inbound"."""
+    common = _common(place)
     packed = pack([segment_map(segment) for segment in message.segments])
     # Put together from packed pieces: what speakers and chats have in common is packed once.
     body = b"".join(
@@ -70,21 +70,20 @@ def message_draft(message: Message, place: Place, origin: Origin, *, raw: bool) 
             _RAW_HEAD if raw else _HEAD,
             packed,
             _packed_font(message.font),
-            _packed_place(place),
+            common.packed,
             pack(message.message_id),
             _UPSTREAM,
             pack(message.upstream),
             _RAW + pack(message.raw) if raw else b"",
         )
     )
-    ident = _event_id(origin, place, message.message_id, str(int(message.time)), packed)
-    kind = "temp" if place.chat is None else place.chat.kind.value
+    kind = "temp" if place.chat is None else place.chat.kind
     return Draft(
-        ident,
+        _event_id(origin, common, message.message_id, str(int(message.time)), packed),
         f"message.{kind}",
         timestamp(message.time),
-        _chat_text(place.chat),
-        place.sender.id if place.sender else "",
+        common.chat,
+        common.sender,
         "1" if message.own else "0",
         clean(render(message.segments)),
         body,
@@ -101,10 +100,25 @@ def _packed_font(font: Font | None) -> bytes:
     return pack("font") + pack(font_map(font))
 
 
+class _Common(NamedTuple):
+    """What all entries of one speaker in one chat have in common."""
+
+    chat: str
+    sender: str
+    token: str
+    packed: bytes
+
+
 @lru_cache(maxsize=8192)
-def _packed_place(place: Place) -> bytes:
-    named = _place_map(place)
-    return b"".join(pack(name) + pack(value) for name, value in named.items()) + pack("message_id")
+def _common(place: Place) -> _Common:
+    named = b"".join(pack(name) + pack(value) for name, value in _place_map(place).items())
+    chat, sender = place.chat, place.sender
+    return _Common(
+        "" if chat is None else str(chat),
+        "" if sender is None else sender.id,
+        f"{chat_token(chat)}.{'0' if sender is None else sender.id}",
+        named + pack("message_id"),
+    )
 
 
 def notice_draft(notice: Notice, place: Place, origin: Origin, *, raw: bool) -> Draft:
@@ -119,13 +133,14 @@ def notice_draft(notice: Notice, place: Place, origin: Origin, *, raw: bool) -> 
     # Without a time of upstream's two equal notices are two events: the adapter's clock tells them apart.
     told = notice.time is not None
     time = notice.time if notice.time is not None else origin.now
+    common = _common(place)
     stamp = str(int(time)) if told else f"{int(time * 1000)}-{origin.ordinal}"
     return Draft(
-        _event_id(origin, place, notice.message_id or "0", stamp, packed),
+        _event_id(origin, common, notice.message_id or "0", stamp, packed),
         f"notice.{notice.kind}",
         timestamp(time),
-        _chat_text(place.chat),
-        place.sender.id if place.sender else "",
+        common.chat,
+        common.sender,
         "1" if notice.own else "0",
         clean(notice.text),
         pack(body),
@@ -188,9 +203,13 @@ def clean(text: str) -> str:
 def pack(value: object) -> bytes:
     """The value in msgpack, whatever upstream put into it. Texts become valid UTF-8."""
     try:
-        return msgpack.packb(value)  # type: ignore[no-any-return]
+        return _packer.pack(value)  # type: ignore[no-any-return]
     except (UnicodeEncodeError, OverflowError, ValueError, TypeError):
-        return msgpack.packb(_tame(value, MAX_DEPTH))  # type: ignore[no-any-return]
+        return _packer.pack(_tame(value, MAX_DEPTH))  # type: ignore[no-any-return]
+
+
+# Making one costs more than packing a message with it. After an error it is as good as new.
+_packer = msgpack.Packer()
 
 
 def _tame(value: object, depth: int) -> object:  # noqa: PLR0911 – one line a type reads best
@@ -211,11 +230,10 @@ def _tame(value: object, depth: int) -> object:  # noqa: PLR0911 – one line a 
             return clean(str(value))
 
 
-def _event_id(origin: Origin, place: Place, message_id: str, stamp: str, content: bytes) -> str:
-    sender = place.sender.id if place.sender else "0"
+def _event_id(origin: Origin, common: _Common, message_id: str, stamp: str, content: bytes) -> str:
     check = zlib.crc32(content)
     digest = (check ^ check >> 16) & 0xFFFF
-    return f"{origin.account}.{chat_token(place.chat)}.{sender}.{message_id}.{stamp}.{digest:04x}"
+    return f"{origin.account}.{common.token}.{message_id}.{stamp}.{digest:04x}"
 
 
 def _place_map(place: Place) -> dict[str, object]:
@@ -241,7 +259,3 @@ def _party_map(party: Party) -> dict[str, object]:
         known["qq"] = party.qq
     known["identity"] = party.identity.value
     return known
-
-
-def _chat_text(chat: Address | None) -> str:
-    return "" if chat is None else str(chat)

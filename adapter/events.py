@@ -256,9 +256,12 @@ class Party:
     qq: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """Where something was said and by whom, in stable ids. `party` is what `chat` names."""
+    """Where something was said and by whom, in stable ids. `party` is what `chat` names.
+
+    The directory gives the same object for the same place: it is known by its identity.
+    """
 
     chat: Address | None = None
     party: Party | None = None

@@ -109,6 +109,15 @@ def test_raw_stands_in_the_body_only_on_demand_and_in_unknown_notices() -> None:
     assert msgpack.unpackb(notice_draft(other, Place(), ORIGIN, raw=False).body)["raw"] == {"k": "v"}
 
 
+def test_what_cannot_be_packed_leaves_nothing_behind_for_the_next() -> None:
+    deep: object = "x"
+    for _ in range(600):
+        deep = [deep]
+    for odd in ("\ud800", 2**70, deep, {"a": {1, 2}}):
+        assert isinstance(msgpack.unpackb(pack({"before": 1, "odd": odd})), dict)
+        assert msgpack.unpackb(pack({"k": "v"})) == {"k": "v"}
+
+
 def test_two_equal_notices_without_a_time_are_two_events() -> None:
     notice = Notice("presence", "online", data={"status": "online"})
     first = notice_draft(notice, Place(), ORIGIN, raw=False)

@@ -55,13 +55,13 @@ def decode(content: object, *, early: bool) -> tuple[tuple[Segment, ...], Font |
 
 def _append(segments: list[Segment], element: object, *, early: bool) -> None:
     segment = _segment(element, early=early)
-    match segment, segments[-1] if segments else None:
-        case Text(text=""), _:
+    if isinstance(segment, Text):
+        if not segment.text:
             return
-        case Text(text=more), Text(text=text):
-            segments[-1] = Text(text + more)
-        case _:
-            segments.append(segment)
+        if segments and isinstance(before := segments[-1], Text):
+            segments[-1] = Text(before.text + segment.text)
+            return
+    segments.append(segment)
 
 
 def _segment(element: object, *, early: bool) -> Segment:
@@ -81,8 +81,10 @@ def _segment(element: object, *, early: bool) -> Segment:
 
 
 def _text(text: str) -> str:
-    text = _RUBBISH.sub("", text)
-    return unescape(text).replace("\r\n", "\n").replace("\r", "\n")
+    if "\x00" in text:
+        text = _RUBBISH.sub("", text)
+    text = unescape(text)
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _picture(kind: str, data: Mapping[str, object]) -> Image:
@@ -131,11 +133,11 @@ def _mended_font(data: Mapping[str, object]) -> Font:
 
 def _without_last_blank(segments: list[Segment]) -> tuple[Segment, ...]:
     """Senders on a desktop end every text with one blank that nobody typed."""
-    match segments:
-        case [*before, Text(text=" ")]:
-            return tuple(before)
-        case [*before, Text(text=text)] if text.endswith(" "):
-            return (*before, Text(text[:-1]))
+    match segments[-1] if segments else None:
+        case Text(text=" "):
+            return tuple(segments[:-1])
+        case Text(text=text) if text.endswith(" "):
+            return (*segments[:-1], Text(text[:-1]))
         case _:
             return tuple(segments)
 

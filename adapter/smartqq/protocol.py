@@ -201,6 +201,8 @@ def integer(value: object) -> int | None:
 
 def ident(value: object) -> str:
     """An id as decimal text, or "" where there is none. Zero is an id: it means oneself (3.3)."""
+    if type(value) is int and 0 <= value < INT64:
+        return str(value)  # as it nearly always is
     number = integer(value)
     return "" if number is None or number < 0 else str(number)
 

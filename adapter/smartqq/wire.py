@@ -1,8 +1,7 @@
 """One item of a poll: its type, its value and what every kind of event takes from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapter.errors import ProtocolError
 from adapter.smartqq.protocol import ident, integer, mapping
@@ -14,8 +13,7 @@ EARLY_FIELDS: Final = frozenset({"msg_id2", "reply_ip", "info_seq"})
 """Fields that upstream stopped sending in December 2015."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """`kind` is the poll_type, "" if there is none; `time` None where upstream gives none.
 
     `raw` is the value if values are kept, `whole` the value or, where there is none, the item itself.
@@ -60,11 +58,8 @@ class Item:
 
     def upstream(self) -> Mapping[str, object]:
         """The network, the type, and all of upstream's own integers by their own names."""
-        numbers = {
-            name: value
-            for name, value in self.value.items()
-            if isinstance(value, int) and not isinstance(value, bool)
-        }
+        # JSON knows no subclass of int but bool, which is no number here.
+        numbers = {name: value for name, value in self.value.items() if type(value) is int}
         return {"network": "smartqq", "poll_type": self.kind, **numbers}
 
 
