@@ -13,6 +13,7 @@ import pytest
 
 from adapter import Face, Priority, Received, Text, read_event
 from adapter.bus.embedded import free_port, served
+from adapter.contract.acl import ROLES, line
 from consumers.connection import Settings
 from consumers.event import request_id
 from consumers.worker import Event, Plan, Refused, Worker
@@ -540,19 +541,10 @@ async def _get(port: int, path: str) -> str:
 
 
 # What the role of a worker must be given; with lanes also the last selector.
-ROLE = (
-    "+ping +hello +auth +client|setname +client|setinfo +select +multi +exec +discard +unwatch"
-    " (+xreadgroup +xack +xautoclaim +xclaim +xpending +xgroup|create +xgroup|delconsumer +xinfo|groups"
-    " +xinfo|consumers +xread ~{0}:inbound) (+xadd %W~{0}:outbound) (+xadd %W~{0}:dead)"
-    " (+xread %R~{0}:results:*)"
-    " (+watch +get +set +del +getdel +expire +hset +hdel +hkeys +hgetall +mget +rpush +blpop ~{0}:lanes:*)"
-)
-
-
-async def test_a_role_with_few_rights_is_enough(tmp_path: Path, prefix: str) -> None:
+async def test_the_rights_of_the_workers_role_are_enough(tmp_path: Path, prefix: str) -> None:
     async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
-        rules = _rules(ROLE.format(prefix))
-        await desk.client.execute_command("ACL", "SETUSER", "few", "reset", "on", ">pw", "-@all", *rules)  # type: ignore[no-untyped-call]
+        rules = _rules(line(ROLES["worker"], prefix, user="few", secret=">pw"))
+        await desk.client.execute_command("ACL", "SETUSER", *rules)  # type: ignore[no-untyped-call]
         for lanes in (False, True):
             name = f"app{lanes}"
             settings = Settings(url.replace("//", "//few:pw@"), prefix)

@@ -78,7 +78,10 @@ WORKER = Role(
         Selector("xadd", "outbound dead", "%W"),
         Selector(_LOOK, "inbound results results:*", "%R"),
         Selector(_LOOK_HASH, f"status {_CONTACTS}", "%R"),
+        # Who owns which lane is the workers' own business.
+        Selector("watch get set del getdel expire hset hdel hkeys hgetall mget rpush blpop", "lanes:*"),
     ),
+    base="unwatch",
 )
 READER = Role(
     "reader",
