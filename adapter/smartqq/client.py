@@ -7,8 +7,10 @@ host and path and nothing that could be a token.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -50,7 +52,7 @@ class Client:
         self.jar = jar
         self._limits = limits
         self._clock = clock
-        self._origin = None if origin is None else httpx.URL(origin)
+        self._origin = origin
         # The transport without a client round it: cookies, redirects and passwords are our own business,
         # and asking a client about them costs a fifth of the time that a request takes.
         self._http: httpx.AsyncHTTPTransport | None = None
@@ -108,17 +110,15 @@ class Client:
             write=limits.call,
             pool=limits.call,
         )
+        # What has no parameters is asked again and again.
+        place = _place if request.params else _known_place
         built = httpx.Request(
             request.method,
-            request.target,
+            place(request.target, self._origin),
             content=request.body,
             headers=self._headers(request),
             extensions={"timeout": timeout.as_dict()},
         )
-        if self._origin is not None:
-            # Another place to connect to; Host, path and cookies stay true.
-            origin = self._origin
-            built.url = built.url.copy_with(scheme=origin.scheme, host=origin.host, port=origin.port)
         return await self._http.handle_async_request(built)
 
     def _headers(self, request: Request) -> dict[str, str]:
@@ -126,7 +126,8 @@ class Client:
         given = {"Referer": request.referer, "Origin": request.origin, "Cookie": cookies}
         if request.form is not None:
             given["Content-Type"] = FORM
-        return HEADERS | {name: value for name, value in given.items() if value}
+        host = {"Host": urlsplit(request.url).netloc}
+        return host | HEADERS | {name: value for name, value in given.items() if value}
 
     async def _read(self, request: Request, response: httpx.Response) -> Answer:
         body = b""
@@ -144,6 +145,18 @@ class Client:
             content_type=response.headers.get("content-type", "").lower(),
             location=response.headers.get("location", ""),
         )
+
+
+def _place(url: str, origin: str | None) -> httpx.URL:
+    """Where to connect to and what to ask there. With an origin that is there; Host and cookies stay true."""
+    parsed = httpx.URL(url)
+    if origin is None:
+        return parsed
+    other = httpx.URL(origin)
+    return parsed.copy_with(scheme=other.scheme, host=other.host, port=other.port)
+
+
+_known_place = lru_cache(maxsize=32)(_place)
 
 
 @contextmanager
