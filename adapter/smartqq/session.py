@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -58,10 +57,8 @@ class SessionFile:
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self._path)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        finally:
+            Path(name).unlink(missing_ok=True)  # there is one only if something went wrong
         directory = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(directory)
