@@ -1,16 +1,19 @@
 """Proof of adapter/errands.py and the commands that ask for them: pictures and presence, from the terminal."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgpack
 import pytest
 
 from adapter.bus.streams import Bus
-from tests.cli import Cli, alive, command_line, running
+from adapter.config import Config
+from adapter.ops.cli import parser
+from tests.cli import Done, alive, command_line, finished, running
 from tests.simulator import PICTURE
 from tests.simulator import Answer as Scripted
-from tests.system import System
+from tests.system import System, system
 
 pytestmark = pytest.mark.anyio
 
@@ -26,9 +29,10 @@ async def seen(it: System, *content: object, chat: str = "friend:10001") -> dict
 
 
 async def test_pictures_are_fetched_to_a_file_for_as_long_as_upstream_has_them(
-    bus: Bus, redis_url: str, tmp_path: Path
+    bus: Bus, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running(bus, redis_url, tmp_path, profile="e1") as (it, cli):
+        run = Here(it, capsys)
         await it.adapter()
         event = await seen(it, "two: ", [PICTURE, "a.png"], [PICTURE, "b.png"])
         out = tmp_path / "b.png"
@@ -38,33 +42,49 @@ async def test_pictures_are_fetched_to_a_file_for_as_long_as_upstream_has_them(
         assert out.read_bytes().startswith(PNG)
         group = await seen(it, [PICTURE, "c.png"], chat="group:123456789")
         entry = (await it.bus.client.xrevrange(bus.keys("inbound"), count=1))[0][0].decode()
-        assert (await cli("image", entry, "--out", str(out))).code == 0
+        assert (await run("image", entry, "--out", str(out))).code == 0
         # What cannot be had is said in words, and nothing is written.
         plain = await seen(it, "no picture")
-        await refused(cli, "image", plain["id"], words="this message has no picture")
-        await refused(cli, "image", event["id"], "--number", "3", words="this message has 2 pictures")
-        await refused(cli, "image", "1-1", words="there is no such event any more")
-        await refused(cli, "image", "305419896.f1.1.1.1.abcd", words="no event 305419896.f1.1.1.1.abcd on")
-        await refused(cli, "image", group["id"], "--out", str(tmp_path), words="cannot write")
+        await run.refused("image", plain["id"], words="this message has no picture")
+        await run.refused("image", event["id"], "--number", "3", words="this message has 2 pictures")
+        await run.refused("image", "1-1", words="there is no such event any more")
+        await run.refused("image", "305419896.f1.1.1.1.abcd", words="no event 305419896.f1.1.1.1.abcd on")
+        await run.refused("image", group["id"], "--out", str(tmp_path), words="cannot write")
         it.sim.next_answer(OFFPIC, Scripted(json={"retcode": 103, "errmsg": ""}))
-        await refused(cli, "image", event["id"], words="gave no picture but 103; a picture can be had while")
+        await run.refused("image", event["id"], words="gave no picture but 103; a picture can be had while")
         it.sim.set(pictures=False)
         kept = await seen(it, [PICTURE, "d.png"])
-        await refused(cli, "image", kept["id"], words="SmartQQ said that there was a picture and kept it")
+        await run.refused("image", kept["id"], words="SmartQQ said that there was a picture and kept it")
         assert [path.name for path in tmp_path.glob("*.png")] == ["b.png"]
         assert [key async for key in bus.client.scan_iter(f"{bus.keys('ids:reply')}:*")] == []
 
 
-async def refused(cli: Cli, *line: str, words: str) -> None:
-    done = await cli(*line)
-    assert (done.code, done.out) == (1, "")
-    assert words in done.err
+@dataclass
+class Here:
+    """Runs commands in this process: the programs are proved elsewhere, and take their time to start."""
+
+    it: System
+    capsys: pytest.CaptureFixture[str]
+
+    async def __call__(self, *line: str) -> Done:
+        arguments = parser().parse_args(line)
+        code = await arguments.command(Config.read(self.it.settings), arguments)
+        return Done(code, *self.capsys.readouterr())
+
+    async def refused(self, *line: str, words: str) -> None:
+        done = await self(*line)
+        assert (done.code, done.out) == (1, "")
+        assert words in done.err
 
 
-async def test_presence_is_kept_through_every_new_session(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    async with running(bus, redis_url, tmp_path) as (it, cli):
-        adapter = await it.adapter()
-        done = await cli("presence", "hidden")
+async def test_presence_is_kept_through_every_new_session(
+    bus: Bus, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        run = Here(it, capsys)
+        adapter = it.start("tests.chaos.hasty", "run")
+        await it.online(adapter)
+        done = await run("presence", "hidden")
         assert (done.code, done.out) == (0, "seen as hidden from now on, in later sessions too\n")
 
         def status() -> str:
@@ -73,15 +93,15 @@ async def test_presence_is_kept_through_every_new_session(bus: Bus, redis_url: s
 
         assert status() == "hidden"
         it.sim.next_answer("/channel/change_status2", Scripted(json={"retcode": 100001}))
-        await refused(cli, "presence", "busy", words="change_status2: 100001")
+        await run.refused("presence", "busy", words="change_status2: 100001")
         assert await adapter.stop() == 0
-        await refused(cli, "presence", "busy", words="no adapter is running")
+        await run.refused("presence", "busy", words="no adapter is running")
         it.sim.network.sessions.end(100001)
-        await it.adapter()
+        await it.online(it.start("tests.chaos.hasty", "run"))
         assert status() == "hidden"
-        it.sim.kick()
-        assert [row["type"] for row in await it.events(1, "session.kicked")] == ["session.kicked"]
-        await refused(cli, "presence", "busy", words="there is no session at this moment")
+        await bus.client.xadd(bus.keys("control"), {"cmd": "logout"})
+        assert [row["type"] for row in await it.events(1, "session.offline")] == ["session.offline"]
+        await run.refused("presence", "busy", words="there is no session at this moment")
 
 
 async def test_an_answer_that_does_not_come_or_makes_no_sense_is_said(bus: Bus, redis_url: str) -> None:
@@ -96,5 +116,5 @@ async def test_an_answer_that_does_not_come_or_makes_no_sense_is_said(bus: Bus, 
             for _, fields in await bus.client.xrange(bus.keys("control")):
                 after = fields[b"reply"].decode()
         await bus.client.rpush(bus.keys.reply(after), msgpack.packb({"type": "image/png"}))
-        _, errors = process.communicate(timeout=10)
+        _, errors = await finished(process)
         assert (process.returncode, b"cannot be read" in errors) == (1, True)

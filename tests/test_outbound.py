@@ -103,7 +103,7 @@ async def test_what_a_relink_with_new_ids_interrupts_is_addressed_again(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
     async with system(bus, redis_url, tmp_path, new_uins="always") as it:
-        await it.adapter()
+        await it.online(it.start("tests.chaos.hasty", "run"))
         chat, uin = await chat_of_friend(it), it.sim.uin_of(FRIEND)
         for number in range(3):
             # The session dies unseen: the poll that is out goes on, and the send is the first to know.
