@@ -1,0 +1,26 @@
+"""`qqbus` for which two minutes are half a second: `python -m tests.chaos.night run` is left alone at night."""
+
+from dataclasses import replace
+from functools import partial
+
+from adapter import app
+from adapter.ops import deaf
+from adapter.ops.cli import main
+from tests.rig import FAST
+
+# Three codes one after the other, then one in each "twenty minutes": the proportions of the real limits.
+NIGHT = replace(FAST, code=0.3, codes=3, slow_code=3.0, details=5.0)
+GRACE = 0.5
+
+
+def fall() -> None:
+    """Shorten the waits, and nothing else."""
+    app.SmartQQ = partial(app.SmartQQ, limits=NIGHT)  # type: ignore[assignment,misc]
+    app.Sentry = partial(app.Sentry, every=0.1)  # type: ignore[assignment,misc]
+    for state in deaf.GRACE:
+        deaf.GRACE[state] = GRACE  # type: ignore[index]
+
+
+if __name__ == "__main__":
+    fall()
+    main()
