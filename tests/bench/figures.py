@@ -101,6 +101,7 @@ class Findings:
         return max(20, number // 20) if self.quick else number
 
     def add(self, bench: str, what: str, unit: str, values: Sequence[float], **more: Any) -> None:
+        more["others"] = tuple(more.get("others", ()))
         self.rows.append(Row(bench, what, unit, tuple(values), **more))
 
 
