@@ -41,7 +41,7 @@ _CHATS = {
     ChatKind.DISCUSS: Space.DISCUSS,
 }
 _Key = Callable[["Record | Contact"], str]
-PLACES = 20_000  # pairs of chat and speaker whose names are at hand
+PLACES = 65_536  # pairs of chat and speaker whose names are at hand; half a kilobyte each
 FRIENDS = "friends"  # the scope of friends; members have their chat's stable address as theirs
 ALIAS = "-"  # the scope of a second id of somebody who was a stranger until a number told who it is
 

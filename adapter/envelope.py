@@ -109,7 +109,7 @@ class _Common(NamedTuple):
     packed: bytes
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=65_536)  # as many as the directory has at hand
 def _common(place: Place) -> _Common:
     named = b"".join(pack(name) + pack(value) for name, value in _place_map(place).items())
     chat, sender = place.chat, place.sender

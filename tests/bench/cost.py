@@ -11,7 +11,7 @@ from tests.bench.stage import Crowd, Program, Stage, staged
 
 NAME = "cost"
 COUNT = 10_000
-IDLE = 8.0
+IDLE = 6.0
 
 
 async def run(findings: Findings, folder: Path) -> None:
@@ -29,7 +29,7 @@ async def run(findings: Findings, folder: Path) -> None:
 
 async def busy(findings: Findings, stage: Stage, crowd: Crowd, adapter: Program, worker: Program) -> None:
     """A flood in polls of 100, and single messages."""
-    for what, count, rate in (("polls of 100", COUNT, 0.0), ("50 a second", 100, 50.0)):
+    for what, count, rate in (("polls of 100", COUNT, 0.0), ("50 a second", 60, 50.0)):
         number = findings.some(count)
         rows: list[list[float]] = []
         for turn in findings.turns:

@@ -60,6 +60,6 @@ async def fill(url: str, prefix: str, count: int, chats: int = 50) -> None:
 
 
 async def copy(client: "redis.Redis", source: str, target: str, count: int) -> None:
-    """Let the server append so many copies of what stands in `source`."""
+    """Let the server append so many copies of entries of `source`."""
     for start in range(0, count, COPIED):
         await client.eval(COPY, 2, source, target, min(COPIED, count - start))

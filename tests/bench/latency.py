@@ -13,7 +13,7 @@ from tests.bench.stage import Crowd, Program, Stage, staged
 
 NAME = "latency"
 # Messages a second, and so many in a repetition.
-RATES = {1: 3, 50: 100, 500: 500}
+RATES = {1: 2, 50: 80, 500: 400}
 WANTED = {50: (Want(most=1.25), Want(most=2.0))}
 
 Side = tuple[Crowd, Program]

@@ -11,7 +11,7 @@ from tests.bench.latency import Side, bare_side, heard, our_side
 from tests.bench.stage import staged
 
 NAME = "roundtrip"
-RATES = {50: 100, 200: 200}
+RATES = {50: 60}
 
 
 async def run(findings: Findings, folder: Path) -> None:

@@ -16,7 +16,7 @@ from tests.bench.figures import Findings, Want
 from tests.bench.stage import Program, Stage, staged
 
 NAME = "workers"
-EVENTS = 40_000
+EVENTS = 30_000
 GROUP = "bench"
 # Consumers come and go; lanes have settled by then.
 SETTLED = 1.5
