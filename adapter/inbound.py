@@ -71,9 +71,24 @@ class Inbound:
         self._stopped = True
 
     async def _take(self, batch: Batch) -> None:
+        """Disk first: whatever Redis does or refuses afterwards, what upstream has told is kept."""
         now = self._wall()
         if batch:
             reach(Step.RECEIVED)
+        drafts = self._drafts(batch, now)
+        self._watch.polled(now, len(drafts))
+        if drafts:
+            await self._keep(drafts)
+        if any(isinstance(event, ContactList | SessionChange) for event in batch):
+            await self._advance()
+            await self._registry.settle()
+            await self._watch.tell()
+        if drafts:
+            began = anyio.current_time()
+            await self._journal.flush()
+            self._metrics.stored([draft.type for draft in drafts], anyio.current_time() - began)
+
+    def _drafts(self, batch: Batch, now: float) -> list[Draft]:
         drafts: list[Draft] = []
         for ordinal, event in enumerate(batch):
             origin = Origin(self._watch.account, self._lease.fence.epoch, now, ordinal)
@@ -87,28 +102,24 @@ class Inbound:
                 case Gap():
                     drafts.append(session_draft(event, origin))
                 case ContactList():
-                    await self._registry.learn(event, now)
+                    self._registry.learn(event, now)
                 case SessionChange():
-                    drafts += await self._session(event, origin)
-        self._watch.polled(now, len(drafts))
-        if drafts:
-            await self._store(drafts)
+                    drafts += self._session(event, origin)
+        return drafts
 
-    async def _session(self, change: SessionChange, origin: Origin) -> list[Draft]:
+    def _session(self, change: SessionChange, origin: Origin) -> list[Draft]:
         was = self._watch.state
         if change.renewed:
-            await self._registry.renew(change.account)
+            self._registry.renew(change.account)
             self._owes_epoch = True
-        await self._advance()
         if change.state is SessionState.ONLINE and self._watch.was_online:
             self._pacer.reconnected()
-        await self._watch.session(change, origin.now)
+        self._watch.note(change, origin.now)
         if change.state is not was:
             self._metrics.session(change.state)
         if change.state not in ANNOUNCED or change.state is was or not self._watch.account:
             return []
-        origin = origin._replace(account=self._watch.account, epoch=self._lease.fence.epoch)
-        return [session_draft(change, origin)]
+        return [session_draft(change, origin._replace(account=self._watch.account))]
 
     async def _advance(self) -> None:
         if self._owes_epoch:
@@ -116,15 +127,14 @@ class Inbound:
                 await self._lease.advance()
                 self._owes_epoch = False
 
-    async def _store(self, drafts: list[Draft]) -> None:
+    async def _keep(self, drafts: list[Draft]) -> None:
         if log.isEnabledFor(logging.DEBUG):
             for draft in drafts:
                 log.debug("event %s: %s", draft.id, draft.type, extra={"event": draft.id})
         alarmed = False
-        began = anyio.current_time()
         while True:
             try:
-                await self._journal.add(self._watch.account, drafts)
+                self._journal.write(self._watch.account, drafts)
             except SpoolError as exc:
                 # Not polling is better than polling and dropping.
                 if not alarmed:
@@ -136,5 +146,4 @@ class Inbound:
                 self._metrics.turn("poll")
                 await anyio.sleep(DISK_RETRY)
             else:
-                self._metrics.stored([draft.type for draft in drafts], anyio.current_time() - began)
                 return

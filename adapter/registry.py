@@ -29,16 +29,15 @@ class Registry:
         self._owed: dict[str, tuple[list[tuple[str, bytes]], int]] = {}
         self._records: dict[str, bytes] = {}
 
-    async def renew(self, account: str) -> None:
-        """A login with new momentary ids."""
+    def renew(self, account: str) -> None:
+        """A login with new momentary ids. `settle` writes it down."""
         self._directory.renew(account)
         self._records[_SESSION] = str(self._directory.session).encode()
         self._records[_ACCOUNT] = self._directory.account.encode()
         self._note()
-        await self.settle()
 
-    async def learn(self, listed: ContactList, now: float) -> None:
-        """Take in a list and publish it with stable ids."""
+    def learn(self, listed: ContactList, now: float) -> None:
+        """Take in a list; `settle` publishes it with stable ids."""
         rows = self._directory.learn(listed, now)
         asof = timestamp(now)
         packed = [(stable, _contact(stable, contact, identity, asof)) for stable, contact, identity in rows]
@@ -49,7 +48,6 @@ class Registry:
             key, kept = self._bus.keys.members(str(chat)), MEMBERS_KEPT
         self._owed[key] = (packed, kept)
         self._note()
-        await self.settle()
 
     def _note(self) -> None:
         for record in self._directory.changed():

@@ -66,6 +66,7 @@ _BOUNDED = {
         "ids:epoch",
         "ids:seq",
         "ids:contacts",
+        "ids:late",
         "ids:lapsed",
         "seen:new",
         "seen:old",

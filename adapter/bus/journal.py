@@ -66,10 +66,18 @@ class Journal:
 
         Raises SpoolError when it could not be put on disk, and Fenced. May be repeated.
         """
+        self.write(account, drafts)
+        await self.flush()
+
+    def write(self, account: str, drafts: Sequence[Draft]) -> None:
+        """Put a batch on disk, before anything that may fail. Raises SpoolError; may be repeated."""
         for start in range(0, len(drafts), MAX_BATCH):
             packed = pack_batch(drafts[start : start + MAX_BATCH])
             self._spool.write(account.encode() + b"\n" + packed)
             reach(Step.SPOOLED)
+
+    async def flush(self) -> None:
+        """Publish what was written, unless Redis is away. Raises Fenced."""
         if not self.away:
             try:
                 await self.publish()

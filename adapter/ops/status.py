@@ -42,7 +42,12 @@ class Watch:
         self.account = ""
 
     async def session(self, change: SessionChange, now: float) -> None:
-        """The session moved."""
+        """The session moved: note it and tell it."""
+        self.note(change, now)
+        await self.tell()
+
+    def note(self, change: SessionChange, now: float) -> None:
+        """The session moved; `tell` writes it down."""
         if change.account:
             self.account = change.account
         if change.nick:
@@ -62,6 +67,9 @@ class Watch:
             "account": self.account,
         }
         self._entries.append(self._entry(change, now))
+
+    async def tell(self) -> None:
+        """Write what is new."""
         await self._write()
 
     def _entry(self, change: SessionChange, now: float) -> dict[str, str | bytes]:
@@ -69,7 +77,7 @@ class Watch:
             "v": CONTRACT_VERSION,
             "time": timestamp(now),
             "account": self.account,
-            "epoch": str(self._lease.fence.epoch),
+            "epoch": "",  # known when it is written: a login raises it
             "state": change.state.value,
             "reason": clean(change.reason),
             "detail": clean(change.detail),
@@ -121,6 +129,7 @@ class Watch:
             news = {name: text for name, text in self._figures.items() if self._written.get(name) != text}
             try:
                 while self._entries:
+                    self._entries[0]["epoch"] = self._entries[0]["epoch"] or str(fence.epoch)
                     await self._bus.announce(fence, news, self._entries[0])
                     self._entries.pop(0)
                     self._written |= news
