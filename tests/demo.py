@@ -26,6 +26,7 @@ from adapter.request import decode_request
 from tests.helpers import clean_environment
 
 FRIEND = 10001
+PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
 START = 20.0
 STOP = 5.0
 BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
@@ -47,7 +48,7 @@ async def process(
         subprocess.Popen(  # noqa: ASYNC220 – starting takes no time
             [sys.executable, "-m", *line],
             env=clean_environment(**settings),
-            stdout=subprocess.PIPE,
+            stdout=log if name == "honcho" else subprocess.PIPE,
             stderr=log,
             text=True,
             start_new_session=True,  # Ctrl-C is ours: we end them in order
@@ -164,22 +165,24 @@ async def main() -> None:
             origin = next(word for word in line.split() if word.startswith("http://")).rstrip("/")
             say("redis", f"embedded server on {url}")
             say("QQ", f"simulated on {origin}")
-            page = f"127.0.0.1:{free_port()}"
+            page = free_port()
             settings = {
                 "REDIS_URL": url,
                 "QQBUS_SMARTQQ_URL": origin,
                 "QQBUS_STATE_DIR": str(folder / "state"),
                 "QQBUS_SEND_INTERVAL": "1",
-                "QQBUS_HTTP": page,
+                "PORT": str(page),
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             }
             client = connect(url, timeout=10.0)
             async with (
-                process("adapter", folder, "adapter", "run", **settings) as adapter,
-                process("echo", folder, "consumers.echo", **settings),
+                process(
+                    "honcho", folder, "honcho", "--procfile", str(PROCFILE), "start", **settings
+                ) as programs,
                 anyio.create_task_group() as tasks,
             ):
                 tasks.start_soon(_interrupted, tasks.cancel_scope)
-                tasks.start_soon(_alive, adapter, folder / "adapter.log")
+                tasks.start_soon(_alive, programs, folder / "honcho.log")
                 await login(client)
                 tasks.start_soon(follow, client, "qq:inbound", "event")
                 tasks.start_soon(follow, client, "qq:outbound", "worker")
@@ -189,7 +192,7 @@ async def main() -> None:
                 await control(
                     origin, "/sim/say", {"chat": f"friend:{FRIEND}", "text": 'hello 😀 [微笑] "<&>"'}
                 )
-                hints(url, f"http://{page}", origin, await _answered(client))
+                hints(url, f"http://127.0.0.1:{page}", origin, await _answered(client))
             await client.aclose()
     print("\nended cleanly")
 
@@ -211,10 +214,10 @@ async def _interrupted(scope: anyio.CancelScope) -> None:
             return
 
 
-async def _alive(adapter: "subprocess.Popen[str]", log: Path) -> None:
-    while adapter.poll() is None:  # noqa: ASYNC110 – another process has no event of ours
+async def _alive(programs: "subprocess.Popen[str]", log: Path) -> None:
+    while programs.poll() is None:  # noqa: ASYNC110 – another process has no event of ours
         await anyio.sleep(0.2)
-    sys.exit(f"the adapter ended by itself:\n{log.read_text(encoding='utf-8')}")
+    sys.exit(f"adapter and worker ended by themselves:\n{log.read_text(encoding='utf-8')}")
 
 
 if __name__ == "__main__":
