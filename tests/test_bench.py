@@ -52,6 +52,7 @@ def test_quick_runs_measure_once_without_a_warm_up() -> None:
     assert list(Findings().turns) == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.long
 def test_the_benchmarks_of_both_corridors_run(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "tests.bench", "--quick", "--into", str(tmp_path), "inbound", "outbound"]
     done = subprocess.run(line, env=clean_environment(), capture_output=True, text=True, check=False)

@@ -77,6 +77,7 @@ class Here:
         assert words in done.err
 
 
+@pytest.mark.long
 async def test_presence_is_kept_through_every_new_session(
     bus: Bus, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from tests.system import system
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.long
 async def test_thirty_days_of_everything_tell_each_step_and_each_message_once(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
