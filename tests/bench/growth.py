@@ -20,10 +20,10 @@ from tests.helpers import wait_until
 NAME = "growth"
 NO_FILE = ("--appendonly", "no")
 BACKLOGS = {"10 k": 10_000, "1 M": 1_000_000, "5 M": 5_000_000}
-APPENDED = 20_000
+APPENDED = 10_000
 CHATS = (10, 1_000, 50_000)
 GROUPS = (1, 10, 50)
-FLOOD = 10_000
+FLOOD = 6_000
 FLAT = Want(least=0.85)
 MILLION = 1_000_000
 MOST_MB = 90.0

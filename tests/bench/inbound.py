@@ -10,7 +10,7 @@ from tests.bench.figures import Findings, Want
 from tests.bench.stage import Crowd, Program, Stage, staged
 
 NAME = "inbound"
-SIZES = {1: 600, 10: 4_000, 100: 20_000}
+SIZES = {1: 600, 10: 4_000, 100: 15_000}
 WANTED = {1: Want(least=0.8), 100: Want(least=1.0)}
 
 

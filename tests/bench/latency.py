@@ -13,7 +13,7 @@ from tests.bench.stage import Crowd, Program, Stage, staged
 
 NAME = "latency"
 # Messages a second, and so many in a repetition.
-RATES = {1: 2, 50: 80, 500: 400}
+RATES = {1: 2, 50: 80, 500: 300}
 WANTED = {50: (Want(most=1.25), Want(most=2.0))}
 
 Side = tuple[Crowd, Program]

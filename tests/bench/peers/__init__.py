@@ -22,12 +22,12 @@ class Peer:
 
 
 PEERS = {
-    "FastStream": Peer("0.7.8", ("faststream[redis]==0.7.8", "redis==8.1.0", "hiredis==3.5.0"), 1_500),
+    "FastStream": Peer("0.7.8", ("faststream[redis]==0.7.8", "redis==8.1.0", "hiredis==3.5.0"), 1_000),
     "taskiq-redis": Peer(
-        "1.2.4", ("taskiq-redis==1.2.4", "taskiq==0.13.0", "redis==8.1.0", "hiredis==3.5.0"), 1_500
+        "1.2.4", ("taskiq-redis==1.2.4", "taskiq==0.13.0", "redis==8.1.0", "hiredis==3.5.0"), 1_000
     ),
-    "arq": Peer("0.28.0", ("arq==0.28.0", "redis==5.3.1", "hiredis==3.5.0"), 1_500),
-    "docket": Peer("0.27.0", ("pydocket==0.27.0", "redis==8.1.0", "hiredis==3.5.0"), 300),
+    "arq": Peer("0.28.0", ("arq==0.28.0", "redis==5.3.1", "hiredis==3.5.0"), 1_000),
+    "docket": Peer("0.27.0", ("pydocket==0.27.0", "redis==8.1.0", "hiredis==3.5.0"), 250),
 }
 
 
