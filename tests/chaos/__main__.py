@@ -3,6 +3,7 @@
 import argparse
 import logging
 import random
+import re
 import sys
 import tempfile
 import time
@@ -12,7 +13,7 @@ import anyio
 
 from adapter.bus.connect import connect, translated
 from adapter.errors import BusUnavailable
-from tests.chaos.faults import FAULTS, POLL
+from tests.chaos.faults import FAULTS
 from tests.chaos.stage import Stage, staged
 from tests.chaos.verdict import Record, Verdict, judge, rows
 
@@ -21,6 +22,7 @@ CHATS = (
     *("group:123456789", "group:223344556", "discuss:1664012345"),
 )
 SPEAKERS = {"group:123456789": 10001, "group:223344556": 20002, "discuss:1664012345": 20002}
+SAID = re.compile(r'"(m\d+)"')
 RATE = 40.0  # messages a second
 GAP = 0.8  # seconds between two faults
 SETTLE = 90.0
@@ -88,9 +90,14 @@ async def run(faults: int, seed: int, folder: Path) -> tuple[Verdict, Stage]:
         stage.sim.clear_faults()
         await settled(stage, said)
         client = connect(stage.url, timeout=10.0)
-        polls = [one.time for one in stage.sim.requests if one.path == POLL]
+        handed = {
+            text: time
+            for time, items in stage.sim.network.journal.handed
+            for item in items
+            for text in SAID.findall(item)
+        }
         kills = sorted(time for role in stage.adapters for time in role.kills)
-        verdict = await judge(client, Record(said, list(stage.sim.received), polls, kills, stage.pauses))
+        verdict = await judge(client, Record(said, list(stage.sim.received), handed, kills, stage.pauses))
         await client.aclose()
         windows = stage.windows()
         verdict.figures = {

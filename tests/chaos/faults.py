@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
 SENDS = ("/channel/send_buddy_msg2", "/channel/send_qun_msg2", "/channel/send_discu_msg2")
-POLL = "/channel/poll2"
 PAUSE = 1.0  # seconds that a stopped process sleeps; longer than a third of the lease
 
 

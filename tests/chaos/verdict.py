@@ -9,12 +9,11 @@ import redis.asyncio as redis
 
 from tests.simulator import Received
 
-# Between upstream's answer and the disk: a kill in there takes the answer's messages with it.
+# Between the answer that carries a message and the disk: a kill in there takes it along.
 WINDOW = 0.1
-NEAR = 3.0
 # Upstream may answer a process that has just been killed: its connection is not known to be gone yet.
 CLOSE = 0.05
-QUEUED = 5.0  # what waited at upstream may be given to a holder that is paused a moment later
+NEAR = 3.0
 
 
 @dataclass
@@ -46,36 +45,36 @@ class Record:
     """What the simulator and the driver know. Times in seconds since 1970.
 
     `said`: chat, text and time in the order in which the simulated people wrote; `heard`: what reached
-    them; `polls`: when polls were answered; `kills`: when an adapter was killed by -9;
+    them; `handed`: when upstream last gave a text to a poll; `kills`: when an adapter was killed by -9;
     `pauses`: from when to when one was stopped.
     """
 
     said: list[tuple[str, str, float]]
     heard: list[Received]
-    polls: list[float]
+    handed: dict[str, float]
     kills: list[float]
     pauses: list[tuple[float, float]]
 
-    def told(self, said: float) -> str:
-        """What happened around that time, in seconds after it."""
-        near = {
-            "polls answered": self.polls,
-            "kills": self.kills,
-            "pauses": [time for pause in self.pauses for time in pause],
-        }
+    def told(self, text: str) -> str:
+        """What happened around that time, in seconds after upstream gave it away."""
+        handed = self.handed.get(text)
+        if handed is None:
+            return "upstream never gave it to anybody"
+        near = {"kills": self.kills, "pauses": [time for pause in self.pauses for time in pause]}
         return "; ".join(
-            f"{what} {[round(time - said, 4) for time in times if -NEAR < time - said < NEAR]}"
+            f"{what} {[round(time - handed, 4) for time in times if -NEAR < time - handed < NEAR]}"
             for what, times in near.items()
         )
 
-    def in_pause(self, said: float) -> bool:
-        """Whether a message was said while an adapter was stopped."""
-        return any(began - QUEUED <= said <= ended for began, ended in self.pauses)
+    def in_pause(self, text: str) -> bool:
+        """Whether upstream gave it to an adapter that was stopped before it could store it."""
+        handed = self.handed.get(text, 0.0)
+        return any(began - WINDOW <= handed <= ended for began, ended in self.pauses)
 
-    def kill_in_window(self, said: float) -> float | None:
+    def kill_in_window(self, text: str) -> float | None:
         """The kill that fell between upstream's answer with this message and the disk, if one did."""
-        answered = next((time for time in self.polls if time >= said - CLOSE), said)
-        return next((kill for kill in self.kills if -CLOSE <= kill - answered <= WINDOW), None)
+        handed = self.handed.get(text, 0.0)
+        return next((kill for kill in self.kills if -CLOSE <= kill - handed <= WINDOW), None)
 
 
 async def judge(client: "redis.Redis", record: Record) -> Verdict:
@@ -93,34 +92,37 @@ async def judge(client: "redis.Redis", record: Record) -> Verdict:
 def _events(verdict: Verdict, inbound: list[dict[str, str]], record: Record) -> None:
     messages = [row for row in inbound if row["type"].startswith("message.")]
     told = Counter(row["text"] for row in messages)
-    lost = [(text, time) for _, text, time in record.said if text not in told]
-    kills = {record.kill_in_window(time) for _, time in lost} - {None}
+    lost = [text for _, text, _ in record.said if text not in told]
+    kills = {text: record.kill_in_window(text) for text in lost}
+    otherwise = [text for text, kill in kills.items() if kill is None]
     verdict.figures["messages"] = len(record.said)
+    never = sum(text not in record.handed for _, text, _ in record.said)
+    verdict.count("never given away by upstream", never)
     verdict.figures["kills of an adapter"] = len(record.kills)
-    verdict.figures["kills in the window"] = len(kills)
-    verdict.figures["lost in the window"] = sum(record.kill_in_window(time) is not None for _, time in lost)
-    otherwise = [(text, time) for text, time in lost if record.kill_in_window(time) is None]
+    verdict.figures["kills in the window"] = len({kill for kill in kills.values() if kill is not None})
+    verdict.figures["lost in the window"] = len(lost) - len(otherwise)
     verdict.count("lost otherwise", len(otherwise))
-    verdict.wrong += [f"{text} was lost: {record.told(time)}" for text, time in otherwise]
+    verdict.wrong += [f"{text} was lost: {record.told(text)}" for text in otherwise]
     verdict.count("doubled messages", sum(count - 1 for count in told.values()))
     seqs = [int(row["seq"]) for row in inbound]
     verdict.count("holes in seq", sum(1 for a, b in itertools.pairwise(seqs) if b != a + 1))
-    late = [time for _, time in _inversions(messages, record)]
     # What upstream gave to a holder that was paused comes when it wakes, behind its successor's.
-    after_pause = sum(record.in_pause(time) for time in late)
-    verdict.figures["late after a pause"] = after_pause
-    verdict.count("out of order in a chat", len(late) - after_pause)
+    late = _inversions(messages, record)
+    others = [text for text in late if not record.in_pause(text)]
+    verdict.figures["late after a pause"] = len(late) - len(others)
+    verdict.count("out of order in a chat", len(others))
+    verdict.wrong += [f"{text} came late: {record.told(text)}" for text in others]
 
 
-def _inversions(messages: list[dict[str, str]], record: Record) -> list[tuple[str, float]]:
-    """Messages that came behind a younger one of their chat, and when they were said."""
+def _inversions(messages: list[dict[str, str]], record: Record) -> list[str]:
+    """Messages that came behind a younger one of their chat."""
     times = {text: time for _, text, time in record.said}
     newest: dict[str, float] = defaultdict(float)
     found = []
     for row in messages:
         time = times[row["text"]]
         if time < newest[row["chat"]]:
-            found.append((row["text"], time))
+            found.append(row["text"])
         newest[row["chat"]] = max(time, newest[row["chat"]])
     return found
 

@@ -61,6 +61,8 @@ class Gateway:
             return await self._respond(request, await self._control(call), None)
         reply, planned = await self._answer(call)
         self._log(call, reply)
+        if reply.letters:
+            self._net.journal.hand(self._net.clock(), tuple(letter.text for letter in reply.letters))
         try:
             return await self._respond(request, reply, planned)
         except (ConnectionError, asyncio.CancelledError):

@@ -72,7 +72,12 @@ class Journal:
         self.received_count = 0
         self.by_path: Counter[str] = Counter()
         self.arrived: dict[str, list[Mapping[str, str]]] = {}
+        self.handed: list[tuple[float, tuple[str, ...]]] = []
         self.changed = Pulse()
+
+    def hand(self, time: float, items: tuple[str, ...]) -> None:
+        """Note what an answer to a poll carries, as JSON texts; it may be put back and handed again."""
+        _bounded(self.handed, REQUESTS_KEPT).append((time, items))
 
     def arrive(self, path: str, params: Mapping[str, str]) -> None:
         """Note a request before it is answered: a delayed answer may never be given."""
