@@ -64,6 +64,8 @@ class Inbound:
                     self._metrics.polled(anyio.current_time() - asked)
                 with anyio.CancelScope(shield=True):
                     await self._take(batch)
+                # Whoever was paused may have lost the connection without anything to publish.
+                await self._lease.confirm()
                 asked = anyio.current_time()
 
     def stop(self) -> None:

@@ -30,6 +30,7 @@ from adapter.ops.metrics import Metrics
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
 from adapter.registry import Registry
+from tests.helpers import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -40,16 +41,44 @@ ONLINE = SessionChange(SessionState.ONLINE, account="305419896", renewed=True)
 
 
 class Told:
-    """A network that tells one batch and falls silent."""
+    """A network that tells some batches and falls silent. `asked`: how often it was asked for one."""
 
     network = "told"
 
-    def __init__(self, *batch: object) -> None:
-        self._batch: Batch = tuple(batch)  # type: ignore[assignment]
+    def __init__(self, *batches: Batch) -> None:
+        self._batches = batches
+        self.asked = 0
 
     async def events(self) -> AsyncGenerator[Batch, None]:
-        yield self._batch
+        for batch in self._batches:
+            self.asked += 1
+            yield batch
+        self.asked += 1
         await anyio.sleep_forever()
+
+
+def an_inbound(bus: Bus, lease: Lease, spool: Spool, told: Told) -> Inbound:
+    journal = Journal(bus, lease, spool, lambda *_: None)
+    watch = Watch(bus, lease, journal, "0", time.time)
+    directory = Directory()
+    registry = Registry(bus, lease, directory)
+    return Inbound(
+        told,  # type: ignore[arg-type]
+        directory,
+        journal,
+        registry,
+        lease,
+        watch,
+        Pacer(0.0),
+        Metrics("0"),
+        wall=time.time,
+        raw=False,
+    )
+
+
+async def taken_over(bus: Bus) -> None:
+    await bus.announce(Fence(2, "b"), {"state": "online"})
+    await bus.client.set(bus.keys("lease"), "b", px=30_000)
 
 
 @pytest.mark.parametrize("beside", [FRIENDS, ONLINE], ids=["contacts", "session"])
@@ -59,27 +88,43 @@ async def test_a_holder_that_was_fenced_keeps_the_messages_beside_what_it_may_no
     with Spool(tmp_path) as spool:
         lease = Lease(bus, "a", 30.0, time.monotonic)
         await lease.acquire()
-        journal = Journal(bus, lease, spool, lambda *_: None)
-        watch = Watch(bus, lease, journal, "0", time.time)
-        directory = Directory()
-        inbound = Inbound(
-            Told(beside, SAID),  # type: ignore[arg-type]
-            directory,
-            journal,
-            Registry(bus, lease, directory),
-            lease,
-            watch,
-            Pacer(0.0),
-            Metrics("0"),
-            wall=time.time,
-            raw=False,
-        )
-        # Somebody else has taken over since the poll was asked.
-        await bus.announce(Fence(2, "b"), {"state": "online"})
-        await bus.client.set(bus.keys("lease"), "b", px=30_000)
+        inbound = an_inbound(bus, lease, spool, Told((beside, SAID)))  # type: ignore[arg-type]
+        await taken_over(bus)
         with anyio.fail_after(10), pytest.raises(Fenced):
             await inbound.run()
         waiting = spool.peek()
         assert waiting is not None
         assert b"hello" in waiting
         assert await bus.client.xlen(bus.keys("inbound")) == 0
+
+
+async def test_a_holder_whose_time_is_up_does_not_ask_upstream_for_more(bus: Bus, tmp_path: Path) -> None:
+    clock = [0.0]
+    with Spool(tmp_path) as spool:
+        lease = Lease(bus, "a", 30.0, lambda: clock[0])
+        await lease.acquire()
+        told = Told((), (SAID,))
+        inbound = an_inbound(bus, lease, spool, told)
+        await taken_over(bus)
+        clock[0] = 31.0  # it was paused in an empty poll: nothing it publishes tells it so
+        with anyio.fail_after(10), pytest.raises(Fenced):
+            await inbound.run()
+        assert told.asked == 1
+        assert spool.peek() is None
+
+
+async def test_a_holder_whose_time_is_up_goes_on_if_nobody_took_over(bus: Bus, tmp_path: Path) -> None:
+    clock = [0.0]
+    with Spool(tmp_path) as spool:
+        lease = Lease(bus, "a", 30.0, lambda: clock[0])
+        await lease.acquire()
+        await bus.client.delete(bus.keys("lease"))
+        clock[0] = 31.0
+        told = Told((), (SAID,))
+        inbound = an_inbound(bus, lease, spool, told)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(inbound.run)
+            await wait_until(lambda: told.asked == 3, "all was asked for")
+            tasks.cancel_scope.cancel()
+        assert lease.valid()
+        assert await bus.client.xlen(bus.keys("inbound")) == 1

@@ -52,18 +52,20 @@ class Lease:
             await self._wakeup.wait(self._seconds / RENEWALS)
             if stop.is_set():
                 return
-            began = self._clock()
-            try:
-                answer = await self._call("renew")
-            except BusUnavailable:
-                continue
-            if answer < 0:
-                raise Fenced("another adapter has taken over the connection")
-            self._hold(max(answer, self.fence.epoch), began)
+            await self._renew()
 
     def wake(self) -> None:
         """Let `keep` notice that it was stopped."""
         self._wakeup.ring()
+
+    async def confirm(self) -> None:
+        """Ask, if the lease may have ended by this machine's clock. Raises Fenced when somebody took over.
+
+        For what no script refuses, such as asking upstream for messages. Through a Redis that is away
+        nobody can have taken over.
+        """
+        if not self.valid():
+            await self._renew()
 
     async def advance(self) -> None:
         """A new login: the next epoch."""
@@ -77,6 +79,16 @@ class Lease:
         """Let the next one in at once."""
         self._until = -math.inf
         await self._call("release")
+
+    async def _renew(self) -> None:
+        began = self._clock()
+        try:
+            answer = await self._call("renew")
+        except BusUnavailable:
+            return
+        if answer < 0:
+            raise Fenced("another adapter has taken over the connection")
+        self._hold(max(answer, self.fence.epoch), began)
 
     def _hold(self, epoch: int, began: float) -> None:
         self.fence = Fence(epoch, self.fence.holder)
