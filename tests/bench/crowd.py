@@ -93,6 +93,11 @@ class Crowd:
                 await self._talk(count, rate)
             case {"do": "heard", "count": count}:
                 return {"seconds": await self._answers(count)}
+            case {"do": "handed"}:
+                handed = self._sim.network.journal.handed
+                times = [time for time, _ in handed]
+                handed.clear()
+                return {"times": times}
             case {"do": "polled"}:
                 await self._sim.wait_poll(60.0)
                 return {"time": time.time()}

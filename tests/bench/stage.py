@@ -116,6 +116,11 @@ class Stage:
     async def adapter(self, crowd: "Crowd", prefix: str) -> Program:
         """The adapter, once it is online and polls."""
         program = self.start("adapter", "run", **self.adapter_settings(crowd, prefix))
+        await self.online(program, crowd, prefix)
+        return program
+
+    async def online(self, program: Program, crowd: "Crowd", prefix: str) -> None:
+        """Wait until this adapter is online and polls."""
 
         async def online() -> bool:
             assert program.process.poll() is None, program.log.read_text(encoding="utf-8")
@@ -124,7 +129,6 @@ class Stage:
 
         await wait_until(online, "the adapter is online", START)
         await crowd.polled()
-        return program
 
     async def session(self, crowd: "Crowd", prefix: str) -> Path:
         """A login of this crowd, left in a folder by an adapter that has ended."""
