@@ -16,7 +16,7 @@ import anyio
 from adapter.bus import embedded
 from adapter.bus.connect import shown
 from adapter.bus.journal import Journal, hand_over
-from adapter.bus.lease import Lease, held
+from adapter.bus.lease import Holder, Lease, held
 from adapter.bus.mirror import Mirror
 from adapter.bus.retention import Retention
 from adapter.bus.spool import Spool
@@ -71,14 +71,20 @@ async def run(config: Config, stop: anyio.Event) -> None:
             log.error("the spool was damaged: what could not be read is lost")
         metrics = Metrics(version("qqbus"))
         await rooms.enter_async_context(page.served(config, url, metrics))
+        fenced = False
         while not stop.is_set():
+            # Whoever was fenced knows that his successor lives.
+            present = Holder(config.lease, time.monotonic, alive=fenced)
             try:
-                await _term(config, bus, spool, metrics, stop)
+                await _term(config, bus, spool, metrics, stop, present)
             except* Fenced as group:
                 log.warning("%s: standing by", group.exceptions[0])
+                fenced = True
 
 
-async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: anyio.Event) -> None:
+async def _term(
+    config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: anyio.Event, present: Holder
+) -> None:
     """One term of office: from waiting for the lease to losing or releasing it."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(bus, holder, config.lease, time.monotonic)
@@ -86,8 +92,12 @@ async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: 
 
     async def waiting(seconds: float) -> None:
         nonlocal told
-        with suppress(BusUnavailable):
-            await hand_over(bus, spool)
+        present.left(seconds)
+        # A lease that nobody renews may be this adapter's own, from before it was killed: what waits on its
+        # disk comes first then, and would be overtaken on the way through somebody else's hands.
+        if present.alive:
+            with suppress(BusUnavailable):
+                await hand_over(bus, spool)
         if not told:
             log.info("another adapter holds the connection: standing by (its lease ends in %.1f s)", seconds)
             told = True

@@ -1,6 +1,7 @@
 """`qqbus`, to be killed at a step: `python -m tests.chaos.crash STEP N run`.
 
-After SIGUSR1 it dies by SIGKILL when STEP is reached for the Nth time.
+After SIGUSR1 it dies by SIGKILL when STEP is reached for the Nth time; with `armed` before `run`, from its
+start on.
 """
 
 import os
@@ -13,7 +14,7 @@ from adapter.ops.cli import main
 from adapter.steps import Step
 
 
-def kill_at(step: Step, count: int) -> None:
+def kill_at(step: Step, count: int, *, armed: bool = False) -> None:
     """Be ready to be armed."""
     left = count
 
@@ -28,9 +29,12 @@ def kill_at(step: Step, count: int) -> None:
         print("armed", flush=True)
 
     signal.signal(signal.SIGUSR1, arm)
+    if armed:
+        arm(0, None)
 
 
 if __name__ == "__main__":
-    kill_at(Step(sys.argv[1]), int(sys.argv[2]))
-    del sys.argv[1:3]
+    at_once = sys.argv[3] == "armed"
+    kill_at(Step(sys.argv[1]), int(sys.argv[2]), armed=at_once)
+    del sys.argv[1 : 4 if at_once else 3]
     main()
