@@ -1,5 +1,7 @@
-"""Echo in Node and in the shell: real programs, one of them taking over from a killed Python worker."""
+"""Echo in Node, in Go and in the shell: real programs, which also take over from a killed Python worker."""
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +18,8 @@ from tests.helpers import wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
-CONSUMERS = Path(__file__).parent.parent / "consumers"
+ROOT = Path(__file__).parent.parent
+CONSUMERS = ROOT / "consumers"
 # Takes three events, answers none.
 STUCK = """
 import asyncio
@@ -47,6 +50,36 @@ def node_echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip(f"npm cannot install the packages here: {done.stderr.strip().splitlines()[-1:]}")
     yield folder / "echo.js"
     shutil.rmtree(folder / "node_modules", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def go_echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Go consumer, built by the Go of this machine and by nothing it would have to fetch."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("Go is not installed here (Debian: golang-go)")
+    program = tmp_path_factory.mktemp("go") / "echo"
+    environment = os.environ | {"GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "", "CGO_ENABLED": "0"}
+    for line in (["vet", "."], ["build", "-o", str(program), "."]):
+        done = subprocess.run(
+            [go, *line],
+            cwd=CONSUMERS / "go",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    return program
+
+
+@asynccontextmanager
+async def go_worker(desk: Desk, built: Path, application: str = "echo-go") -> AsyncIterator[Program]:
+    """The Go consumer."""
+    async with program(desk, str(built), application, QQBUS_CLAIM_MS="1000") as running:
+        await running.says("echo-go reads")
+        yield running
 
 
 @asynccontextmanager
@@ -155,18 +188,75 @@ async def test_the_shell_takes_over_from_a_killed_worker_and_survives_a_lost_str
             assert await desk.texts() == ["one", "two"]
 
 
-@pytest.mark.parametrize("language", ["node", "shell"])
+async def test_go_answers_with_the_same_text_and_ends_well(
+    redis_url: str, prefix: str, go_echo: Path
+) -> None:
+    text = 'a "quoted" \\ line\r\nand 中文 [微笑] \x01'
+    async with desk_at(redis_url, prefix) as desk, go_worker(desk, go_echo) as echo:
+        said = [message(text), message("two", "friend:7")]
+        await desk.publish(*said, message("mine", own=True), notice())
+        await wait_until(lambda: desk.all_done("echo-go"), "all acknowledged", 20)
+        rows = await desk.rows("outbound")
+        assert [(row["to"].decode(), row["text"].decode(), row["id"].decode()) for row in rows] == [
+            ("group:2", text, f"echo-go/{said[0].id}"),
+            ("friend:7", "two", f"echo-go/{said[1].id}"),
+        ]
+        echo.terminate()
+        assert await echo.ended() == 0
+
+
+async def test_go_takes_over_from_a_killed_worker_and_survives_a_lost_stream(
+    redis_url: str, prefix: str, go_echo: Path
+) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        await desk.publish(message("one"))
+        async with program(desk, "-c", STUCK) as stuck:
+            await stuck.says("took one")
+            stuck.kill()
+            await stuck.ended()
+        async with go_worker(desk, go_echo, "taken-over"):
+            await wait_until(lambda: desk.all_done("taken-over"), "it is acknowledged", 20)
+            await desk.client.delete(desk.key("inbound"))
+            await desk.publish(message("two"))
+            await wait_until(lambda: desk.all_done("taken-over"), "the second, too", 20)
+            assert await desk.texts() == ["one", "two"]
+
+
+async def test_go_finds_redis_behind_a_user_a_password_and_a_database(
+    redis_url: str, prefix: str, go_echo: Path
+) -> None:
+    async with desk_at(redis_url, prefix) as owner:
+        rights = ("on", ">s p/ce", "~*", "+@all")
+        await owner.client.execute_command("ACL", "SETUSER", prefix, *rights)  # type: ignore[no-untyped-call]
+        address = redis_url.replace("redis://", f"redis://{prefix}:s%20p%2Fce@") + "/3"
+        async with desk_at(address, prefix) as desk, go_worker(desk, go_echo):
+            await desk.publish(message("one"))
+            await wait_until(lambda: desk.all_done("echo-go"), "acknowledged", 20)
+            assert await desk.texts() == ["one"]
+        await owner.client.execute_command("ACL", "DELUSER", prefix)  # type: ignore[no-untyped-call]
+
+
+def test_the_go_in_the_readme_is_that_of_the_program() -> None:
+    def plain(text: str) -> str:
+        return "\n".join(line.strip() for line in text.strip().splitlines())
+
+    (shown,) = re.findall(r"```go\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    whole = plain((CONSUMERS / "go" / "main.go").read_text(encoding="utf-8"))
+    assert [part for part in re.split(r"\n…\n", shown) if plain(part) not in whole] == []
+
+
+@pytest.mark.parametrize("language", ["node", "shell", "go"])
 async def test_a_server_that_restarts_is_found_again(
     tmp_path: Path, prefix: str, language: str, request: pytest.FixtureRequest
 ) -> None:
     port = free_port()
     async with AsyncExitStack() as stack:
         async with served(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
-            worker = (
-                node(desk, request.getfixturevalue("node_echo"), "again")
-                if language == "node"
-                else shell_echo(desk, "again")
-            )
+            if language == "shell":
+                worker = shell_echo(desk, "again")
+            else:
+                start = {"node": node, "go": go_worker}[language]
+                worker = start(desk, request.getfixturevalue(f"{language}_echo"), "again")
             running = await stack.enter_async_context(worker)
             await desk.publish(message("one"))
             await wait_until(lambda: desk.all_done("again"), "the first", 20)
@@ -178,7 +268,16 @@ async def test_a_server_that_restarts_is_found_again(
             assert await running.ended() == 0
 
 
+@pytest.mark.skipif(shutil.which("gofmt") is None, reason="Go is not installed here (Debian: golang-go)")
+def test_the_go_is_formatted_as_go_is() -> None:
+    done = subprocess.run(
+        ["gofmt", "-l", str(CONSUMERS / "go")], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_no_lock_file_and_no_registry_stand_in_the_tree() -> None:
     names = {path.name for path in (CONSUMERS / "node").iterdir()}
     assert names == {"package.json", "echo.js"}
+    assert {path.name for path in (CONSUMERS / "go").iterdir()} == {"go.mod", "main.go", "redis.go"}
     assert "http" not in (CONSUMERS / "node" / "package.json").read_text(encoding="utf-8")

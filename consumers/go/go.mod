@@ -1,0 +1,3 @@
+module qqbus/echo
+
+go 1.19
