@@ -218,6 +218,27 @@ def test_the_compose_file_is_understood_by_compose() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_first_compose_understands_all_but_the_name(tmp_path: Path) -> None:
+    """docker-compose 1 wants no engine for this, and is older than `name`, which is an option there."""
+    compose = tool("docker-compose")
+    quiet = {"PYTHONWARNINGS": "ignore"}  # it is of Python as we are, and long in the tooth
+    if not re.search(r"version 1\.(2[7-9]|3\d)", run(compose, "--version", **quiet).stdout):
+        pytest.skip("docker-compose is not the first one, of 1.27 or later")
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    (tmp_path / "compose.yaml").write_text(re.sub(r"(?m)^name: qqbus$", "", text), encoding="utf-8")
+    line = ("--project-name", "qqbus", "--project-directory", DEPLOY, "--file", tmp_path / "compose.yaml")
+    done = run(compose, *line, "config", **quiet)
+    assert done.returncode == 0, done.stderr
+    read = yaml.safe_load(done.stdout)
+    assert set(read["services"]) == {"redis", "adapter", "echo", "archive"}
+    for name in ("adapter", "echo", "archive"):
+        service = read["services"][name]
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), "what is merged in"
+        assert service["depends_on"] == {"redis": {"condition": "service_healthy"}}
+        assert service["build"] == {"context": str(ROOT), "dockerfile": "deploy/Dockerfile"}
+    assert read["services"]["adapter"]["environment"]["QQBUS_LOGIN"] == "qr"
+
+
 def test_the_compose_file_starts_what_exists_and_keeps_what_must_be_kept(compose: dict[str, Any]) -> None:
     services = compose["services"]
     assert set(services) == {"redis", "adapter", "echo", "archive"}
