@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -55,6 +56,33 @@ class Receiver:
         writer.close()
 
 
+@dataclass
+class Ailing(Receiver):
+    """The same, but while it is down it resets, says 503, or breaks off its answer, in turn."""
+
+    down: bool = True
+    refused: list[float] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """From the first refused attempt to the last."""
+        return self.refused[-1] - self.refused[0] if self.refused else 0.0
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.down:
+            await super()._serve(reader, writer)
+            return
+        self.refused.append(time.monotonic())
+        if len(self.refused) % 3:
+            broken = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"
+            refusal = b"HTTP/1.1 503 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(refusal if len(self.refused) % 3 == 1 else broken)
+            writer.close()
+        else:
+            writer.transport.abort()
+
+
 async def test_a_post_is_signed_and_its_answer_is_sent(redis_url: str, prefix: str) -> None:
     receiver = Receiver(free_port(), answer=json.dumps({"reply": ["one [微笑]", "two"]}).encode())
     line = ("-m", "consumers.webhook", receiver.url)
@@ -100,6 +128,49 @@ async def test_an_endpoint_that_is_down_or_failing_costs_neither_an_event_nor_th
         for chat in (1, 2, 3):
             mine = [text for text in receiver.texts if text.endswith(f" {chat}")]
             assert mine == [f"{n} {chat}" for n in range(6)]
+        assert await desk.rows("dead") == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+async def test_a_minute_without_an_endpoint_costs_nothing_and_keeps_every_chat_in_order(
+    redis_url: str, prefix: str
+) -> None:
+    receiver = Ailing(free_port(), answer=b'{"reply": "taken"}', down=False)
+    line = ("-m", "consumers.webhook", receiver.url)
+    chats = [f"group:{n}" for n in range(1, 6)]
+    drafts = [message(f"{n} {chat}", chat) for n in range(12) for chat in chats]
+    async with desk_at(redis_url, prefix) as desk, program(desk, *line, QQBUS_WEBHOOK_SECRET="s3"):
+        await desk.publish(*drafts[:15])
+        async with receiver.listening():
+            await wait_until(lambda: len(receiver.posts) == 15, "the first are taken", 20)
+        # Nobody listens at first; then somebody does who cannot serve, and people go on talking.
+        receiver.down = True
+        await desk.publish(*drafts[15:30])
+        await wait_until(lambda: desk.pending("webhook"), "some are in hand")
+        async with receiver.listening():
+            await wait_until(lambda: len(receiver.refused) > 10, "attempts while it is down", 30)
+            await desk.publish(*drafts[30:])
+            await wait_until(lambda: receiver.seconds >= 60, "an attempt a minute after the first", 120)
+            assert len(receiver.posts) == 15
+            receiver.down = False
+            await wait_until(lambda: desk.all_done("webhook"), "all acknowledged", 60)
+        for headers, body in receiver.posts:
+            moment = headers["x-qqbus-timestamp"]
+            assert headers["x-qqbus-signature"] == signature(b"s3", moment, body)
+        # What is posted after an hour must not look an hour old: each attempt is signed anew.
+        said, late = int(receiver.posts[0][0]["x-qqbus-timestamp"]), receiver.posts[15:]
+        assert all(int(headers["x-qqbus-timestamp"]) >= said + 59 for headers, _ in late)
+        assert [headers["x-qqbus-id"] for headers, _ in receiver.posts] == list(
+            dict.fromkeys(headers["x-qqbus-id"] for headers, _ in receiver.posts)
+        )
+        answers = [(row["to"].decode(), row["cause"].decode()) for row in await desk.rows("outbound")]
+        for chat in chats:
+            mine = [draft for draft in drafts if draft.chat == chat]
+            assert [text for text in receiver.texts if text.endswith(f" {chat}")] == [
+                draft.text for draft in mine
+            ]
+            assert [cause for to, cause in answers if to == chat] == [draft.id for draft in mine]
         assert await desk.rows("dead") == []
 
 
