@@ -224,15 +224,15 @@ class _Office:
             for keeper in self.keepers:
                 keepers.start_soon(keeper.keep, ended)
             async with anyio.create_task_group() as corridors:
-                receiving = anyio.CancelScope()
-                corridors.start_soon(self._receive, receiving)
+                corridors.start_soon(self.inbound.run)
                 corridors.start_soon(self.outbound.run, stop)
                 corridors.start_soon(self.control.run, stop)
-                await stop.wait()
+                try:
+                    await stop.wait()
+                finally:  # also where the lease is lost
+                    self.inbound.stop()
                 log.info("stopping: no more is taken, what is in hand is finished")
-                self.inbound.stop()
                 self.outbound.wake()
-                receiving.cancel()
                 keepers.start_soon(self._hurry, ended)
                 with suppress(BusUnavailable):
                     await self.journal.publish()
@@ -240,10 +240,6 @@ class _Office:
             ended.set()
             for keeper in self.keepers:
                 keeper.wake()
-
-    async def _receive(self, scope: anyio.CancelScope) -> None:
-        with scope:
-            await self.inbound.run()
 
     async def _hurry(self, ended: anyio.Event) -> None:
         with anyio.move_on_after(HURRY_AFTER):

@@ -1,7 +1,7 @@
 """Corridor 1: upstream.events() -> directory -> journal, and only then upstream is asked for more."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
 import anyio
@@ -56,21 +56,22 @@ class Inbound:
         self._owes_epoch = False
 
     async def run(self) -> None:
-        """Until cancelled. A batch that has been handed over is stored even then."""
-        async with aclosing(self._upstream.events()) as batches:
-            asked = anyio.current_time()
-            async for batch in batches:
-                if self._watch.state is SessionState.ONLINE:
-                    self._metrics.polled(anyio.current_time() - asked)
-                with anyio.CancelScope(shield=True):
-                    await self._take(batch)
-                # Whoever was paused may have lost the connection without anything to publish.
-                await self._lease.confirm()
+        """Until `stop`; to cancel this is not enough. What upstream has given away by then is stored."""
+        with anyio.CancelScope(shield=True):
+            async with aclosing(self._upstream.events()) as batches:
                 asked = anyio.current_time()
+                async for batch in batches:
+                    if self._watch.state is SessionState.ONLINE:
+                        self._metrics.polled(anyio.current_time() - asked)
+                    await self._take(batch)
+                    # Whoever was paused may have lost the connection without anything to publish.
+                    await self._lease.confirm()
+                    asked = anyio.current_time()
 
     def stop(self) -> None:
-        """A full disk is waited for no longer."""
+        """No more is taken, and a full disk is waited for no longer."""
         self._stopped = True
+        self._upstream.hang_up()
 
     async def _take(self, batch: Batch) -> None:
         """Disk first: whatever Redis does or refuses afterwards, what upstream has told is kept."""
@@ -79,15 +80,19 @@ class Inbound:
             reach(Step.RECEIVED)
         drafts = self._drafts(batch, now)
         self._watch.polled(now, len(drafts))
-        if drafts:
-            await self._keep(drafts)
-        if any(isinstance(event, ContactList | SessionChange) for event in batch):
+        about = any(isinstance(event, ContactList | SessionChange) for event in batch)
+        if drafts and about:
+            await self._keep(drafts, self._journal.sync)
+        if about:
             await self._advance()
             await self._registry.settle()
             await self._watch.tell()
         if drafts:
             began = anyio.current_time()
-            await self._journal.flush()
+            if about:
+                await self._journal.flush()
+            else:
+                await self._keep(drafts, self._journal.flush)
             self._metrics.stored([draft.type for draft in drafts], anyio.current_time() - began)
 
     def _drafts(self, batch: Batch, now: float) -> list[Draft]:
@@ -129,7 +134,8 @@ class Inbound:
                 await self._lease.advance()
                 self._owes_epoch = False
 
-    async def _keep(self, drafts: list[Draft]) -> None:
+    async def _keep(self, drafts: list[Draft], done: Callable[[], Awaitable[None]]) -> None:
+        """Write until it is `done`. Not polling is better than polling and dropping."""
         if log.isEnabledFor(logging.DEBUG):
             for draft in drafts:
                 log.debug("event %s: %s", draft.id, draft.type, extra={"event": draft.id})
@@ -137,8 +143,8 @@ class Inbound:
         while True:
             try:
                 self._journal.write(self._watch.account, drafts)
+                await done()
             except SpoolError as exc:
-                # Not polling is better than polling and dropping.
                 if not alarmed:
                     log.error("%s; upstream is not asked for more until there is room", exc)  # noqa: TRY400
                     alarmed = True

@@ -9,7 +9,8 @@ class Step(StrEnum):
 
     ARRIVED = "arrived"  # an answer to a poll has begun to come: upstream will not give it again
     RECEIVED = "received"  # a batch is in memory only: the one window that SmartQQ leaves
-    SPOOLED = "spooled"
+    SPOOLED = "spooled"  # the system has it: it outlives the process
+    SYNCED = "synced"  # the disk has it: it outlives the machine's power
     APPENDED = "appended"
     ADVANCED = "advanced"
     READ = "read"

@@ -20,6 +20,10 @@ class Upstream(Protocol):
         """
         ...
 
+    def hang_up(self) -> None:
+        """No more is wanted: `events` ends soon, and loses nothing that the network has given away."""
+        ...
+
     async def connected(self) -> None:
         """Wait until messages can be sent."""
         ...

@@ -1,6 +1,7 @@
 """Proof of adapter/smartqq/client.py: the door, and an answer that has begun."""
 
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,72 @@ async def test_an_answer_that_has_begun_is_read_to_its_end_whatever_happens() ->
     assert client.jar.get("skey", "qq.com") == "@a"
 
 
+async def hung_up(answer: bytes) -> tuple[Answer | None, float]:
+    """A poll that is hung up, to which upstream had answered this at that moment; and after how long."""
+    asked, found = anyio.Event(), list[Answer | None]()
+
+    async def on_its_way(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            asked.set()
+            with suppress(anyio.EndOfStream):
+                await stream.receive()
+            if not answer:
+                await anyio.sleep_forever()
+            await stream.send(answer)
+
+    async def poll() -> None:
+        found.append(await client.park(POLL))
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    client = Client(Jar(), replace(FAST, linger=0.1), lambda: 0.0, origin(listener))
+    async with client, listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, on_its_way)
+        group.start_soon(poll)
+        await asked.wait()
+        began = anyio.current_time()
+        assert client.cut()
+        await wait_until(lambda: found, "the end of the poll")
+        group.cancel_scope.cancel()
+    return found[0], anyio.current_time() - began
+
+
+async def test_an_answer_on_its_way_is_taken_by_a_poll_that_is_hung_up() -> None:
+    answer, _ = await hung_up(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    assert answer is not None
+    assert answer.body == b"{}"
+
+
+async def test_a_poll_that_is_hung_up_ends_with_the_connection() -> None:
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    asked = anyio.Event()
+
+    async def silent(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            asked.set()
+            with suppress(anyio.EndOfStream):
+                await stream.receive()
+
+    async def cut() -> None:
+        await asked.wait()
+        client.cut()
+
+    client = Client(Jar(), FAST, lambda: 0.0, origin(listener))
+    async with client, listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, silent)
+        group.start_soon(cut)
+        with anyio.fail_after(10):
+            assert await client.park(POLL) is None
+        group.cancel_scope.cancel()
+
+
+async def test_a_poll_that_is_hung_up_does_not_wait_for_ever() -> None:
+    answer, seconds = await hung_up(b"")
+    assert answer is None
+    assert seconds >= 0.1
+
+
 class Relay:
     """Stands between client and simulator, and holds a poll's answer after its headers."""
 
@@ -132,6 +199,26 @@ async def test_a_batch_that_has_begun_to_arrive_is_yielded_by_a_cancelled_listen
     last = got[-1]
     assert isinstance(last, Message)
     assert render(last.segments) == "in hand"
+
+
+async def test_what_upstream_gives_away_while_it_is_hung_up_is_yielded(tmp_path: Path) -> None:
+    got: list[UpstreamEvent] = []
+
+    async def listen() -> None:
+        async with aclosing(upstream.events()) as events:
+            async for batch in events:
+                got.extend(batch)
+
+    async with Simulator("e3") as sim, SmartQQ(config(sim.url, tmp_path), limits=FAST) as upstream:
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+            await upstream.connected()
+            await sim.wait_poll()
+            sim.say("friend:10001", "on its way")
+            upstream.hang_up()
+        handed = [letter for _, letters in sim.network.journal.handed for letter in letters]
+    heard = [event for event in got if isinstance(event, Message)]
+    assert len(heard) == len(handed)
 
 
 async def test_half_an_answer_is_an_error_that_says_so() -> None:

@@ -31,7 +31,7 @@ async def arm(program: Program) -> None:
     await wait_until(lambda: "armed" in program.text(), "the hook is armed")
 
 
-@pytest.mark.parametrize("step", [Step.RECEIVED, Step.SPOOLED, Step.APPENDED, Step.ADVANCED])
+@pytest.mark.parametrize("step", [Step.RECEIVED, Step.SPOOLED, Step.SYNCED, Step.APPENDED, Step.ADVANCED])
 async def test_a_kill_at_a_step_of_the_append_loses_nothing_that_was_on_disk(
     bus: Bus, redis_url: str, tmp_path: Path, step: Step
 ) -> None:

@@ -47,6 +47,7 @@ class Told:
 
     def __init__(self, *batches: Batch) -> None:
         self._batches = batches
+        self._ended = anyio.Event()
         self.asked = 0
 
     async def events(self) -> AsyncGenerator[Batch, None]:
@@ -54,7 +55,10 @@ class Told:
             self.asked += 1
             yield batch
         self.asked += 1
-        await anyio.sleep_forever()
+        await self._ended.wait()
+
+    def hang_up(self) -> None:
+        self._ended.set()
 
 
 def an_inbound(bus: Bus, lease: Lease, spool: Spool, told: Told) -> Inbound:
@@ -125,6 +129,6 @@ async def test_a_holder_whose_time_is_up_goes_on_if_nobody_took_over(bus: Bus, t
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(inbound.run)
             await wait_until(lambda: told.asked == 3, "all was asked for")
-            tasks.cancel_scope.cancel()
+            inbound.stop()
         assert lease.valid()
         assert await bus.client.xlen(bus.keys("inbound")) == 1

@@ -10,7 +10,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import MAX_BATCH, Bus, pack_batch
 from adapter.envelope import Draft
-from adapter.errors import BusUnavailable
+from adapter.errors import BusUnavailable, Fenced, SpoolError
 from adapter.steps import Step, reach
 from adapter.upstream import backoff
 from adapter.wakeup import Wakeup
@@ -70,19 +70,45 @@ class Journal:
         await self.flush()
 
     def write(self, account: str, drafts: Sequence[Draft]) -> None:
-        """Put a batch on disk, before anything that may fail. Raises SpoolError; may be repeated."""
+        """Give a batch to the spool, before anything that may fail. Raises SpoolError; may be repeated.
+
+        From here on the end of this process loses nothing; `flush` or `sync` put it on disk.
+        """
         for start in range(0, len(drafts), MAX_BATCH):
             packed = pack_batch(drafts[start : start + MAX_BATCH])
             self._spool.write(account.encode() + b"\n" + packed)
             reach(Step.SPOOLED)
 
+    async def sync(self) -> None:
+        """Wait until what was written is on disk. Raises SpoolError: then it is to be written again."""
+        if self._spool.sync():
+            reach(Step.SYNCED)
+
     async def flush(self) -> None:
-        """Publish what was written, unless Redis is away. Raises Fenced."""
-        if not self.away:
-            try:
-                await self.publish()
-            except BusUnavailable as exc:
-                self._gone(exc)
+        """Put what was written on disk and, unless Redis is away, on the bus.
+
+        Raises SpoolError where it is not on disk, though perhaps on the bus: write and flush it again. Raises
+        Fenced.
+        """
+        failed: list[SpoolError | Fenced] = []
+        async with anyio.create_task_group() as beside:
+            # It begins where `publish` first waits for the server: the disk works while the server does.
+            beside.start_soon(self._sync, failed)
+            if not self.away:
+                try:
+                    await self.publish()
+                except BusUnavailable as exc:
+                    self._gone(exc)
+                except Fenced as exc:
+                    failed.append(exc)
+        if failed:
+            raise failed[0]
+
+    async def _sync(self, failed: list[SpoolError | Fenced]) -> None:
+        try:
+            await self.sync()
+        except SpoolError as exc:
+            failed.append(exc)
 
     async def publish(self) -> None:
         """Publish all that waits. Raises BusUnavailable with the rest still waiting, and Fenced."""
@@ -121,6 +147,7 @@ class Journal:
         key = self._bus.keys(LATE)
         while (payload := await self._bus.first(key)) is not None:
             self._spool.write(payload)
+            await self.sync()
             await self.publish()
             await self._bus.shift(key)
 

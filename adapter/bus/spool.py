@@ -49,6 +49,7 @@ class Spool:
         self._lock: BinaryIO | None = None
         self._mark = -1
         self._end = Position(1, 0)
+        self._synced = Position(1, 0)
         self._cursor = Position(1, 0)
         self.note = ""
         self.damaged = 0
@@ -67,7 +68,7 @@ class Spool:
         self._read_cursor()
         segments = self._segments()
         last = max(segments, default=1)
-        self._end = Position(last, self._sound_length(last) if segments else 0)
+        self._end = self._synced = Position(last, self._sound_length(last) if segments else 0)
         self._cursor = min(self._cursor, self._end)
         self._file = self._open(last)
         self._file.truncate(self._end.offset)
@@ -83,23 +84,45 @@ class Spool:
             self._lock.close()
 
     def write(self, payload: bytes) -> None:
-        """Put a batch behind all others; it is on disk when this returns. Raises SpoolError."""
+        """Put a batch behind all others. Raises SpoolError.
+
+        When this returns, the system has it: the end of this process loses nothing. That the machine's end
+        does not either takes a `sync`.
+        """
         if self.unsent_bytes() + len(payload) > self._limit:
             raise SpoolError(f"the spool holds its {self._limit} bytes: Redis has been away for too long")
         if self._end.offset >= SEGMENT:
+            self.sync()
             self._rotate()
         assert self._file is not None  # noqa: S101 – entered
         start = self._end
         frame = HEADER.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
         try:
-            self._file.write(frame)
-            _sync(self._file.fileno())
+            rest = memoryview(frame)
+            while rest:  # a disk that is nearly full takes a part without a word
+                rest = rest[self._file.write(rest) :]
         except OSError as exc:
-            self._undo()
+            self._cut(start)
             raise SpoolError(f"the spool cannot be written: {exc.strerror}") from exc
         self._end = Position(start.segment, start.offset + len(frame))
         self._recent.append((start, self._end, payload))
         self.waiting += 1
+
+    def sync(self) -> bool:
+        """Wait until the disk has all that was written; whether there was something to wait for.
+
+        Raises SpoolError: then what was not on disk is not in the spool either, and is to be written again.
+        """
+        if self._synced == self._end:
+            return False
+        assert self._file is not None  # noqa: S101 – entered
+        try:
+            _sync(self._file.fileno())
+        except OSError as exc:
+            self._cut(self._synced)
+            raise SpoolError(f"the spool cannot be written: {exc.strerror}") from exc
+        self._synced = self._end
+        return True
 
     def peek(self) -> bytes | None:
         """The oldest batch that has not been published."""
@@ -155,15 +178,20 @@ class Spool:
         self._file = fresh
         if self._cursor == self._end:
             self._cursor = Position(segment, 0)
-        self._end = Position(segment, 0)
+        self._end = self._synced = Position(segment, 0)
         for old in self._segments():
             if old < self._cursor.segment - KEPT_SEGMENTS:
                 self._path(old).unlink(missing_ok=True)
 
-    def _undo(self) -> None:
+    def _cut(self, end: Position) -> None:
+        """Take back what stands behind this position of the newest segment."""
         assert self._file is not None  # noqa: S101 – entered
         with suppress(OSError):  # a torn frame fails its check and is passed over
-            self._file.truncate(self._end.offset)
+            self._file.truncate(end.offset)
+        while self._recent and self._recent[-1][1] > end:
+            start, _, _ = self._recent.pop()
+            self.waiting -= start >= self._cursor
+        self._end, self._cursor = end, min(self._cursor, end)
 
     def _open(self, segment: int) -> BinaryIO:
         file = self._path(segment).open("ab", buffering=0)

@@ -5,11 +5,12 @@ host and path and nothing that could be a token.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import anyio
@@ -43,6 +44,7 @@ POOL: Final = httpx.Limits(
     max_keepalive_connections=8,
     keepalive_expiry=10.0,  # less than any server's: a connection about to be closed is not used again
 )
+ONE: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=10.0)
 
 
 class Client:
@@ -56,19 +58,26 @@ class Client:
         # The transport without a client round it: cookies, redirects and passwords are our own business,
         # and asking a client about them costs a tenth of what the adapter spends on a message sent.
         self._http: httpx.AsyncHTTPTransport | None = None
+        # Polls have a connection of their own, so that it is known which one to hang up.
+        self._line: httpx.AsyncHTTPTransport | None = None
+        self._watch = {"trace": self._connected}
+        self._stream: Any = None
         self._parked: anyio.CancelScope | None = None
+        self._hung_up = False
 
     async def __aenter__(self) -> Self:
         self._http = httpx.AsyncHTTPTransport(verify=True, http2=False, limits=POOL, trust_env=False)
+        self._line = httpx.AsyncHTTPTransport(verify=True, http2=False, limits=ONE, trust_env=False)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._http is not None:
-            with anyio.CancelScope(shield=True):
-                await self._http.aclose()
-            self._http = None
+        with anyio.CancelScope(shield=True):
+            for transport in (self._http, self._line):
+                if transport is not None:
+                    await transport.aclose()
+        self._http = self._line = None
 
     async def perform(self, request: Request) -> Answer:
         """Ask and wait for the whole answer. Raises TransportError."""
@@ -77,16 +86,21 @@ class Client:
             return await self._read(request, response)
 
     async def park(self, request: Request) -> Answer | None:
-        """A long poll. Until the answer begins, `cut` or a cancellation ends it at once.
+        """A long poll. Until the answer begins, `cut` ends it soon and a cancellation at once.
 
         An answer that has begun is read to its end whatever happens: what it brings is gone from
         upstream. None means that it was cut.
         """
+        self._hung_up = False
         with _mapped(request):
             with anyio.CancelScope() as waiting:
                 self._parked = waiting
                 try:
                     response = await self._send(request)
+                except httpx.TransportError:
+                    if not self._hung_up:
+                        raise
+                    return None
                 finally:
                     self._parked = None
             if waiting.cancelled_caught:
@@ -95,13 +109,31 @@ class Client:
             with anyio.fail_after(self._limits.body, shield=True):
                 return await self._read(request, response)
 
-    def cut(self) -> None:
-        """End the parked poll, if its answer has not begun."""
-        if self._parked is not None:
+    def cut(self) -> bool:
+        """End the parked poll, if there is one; an answer that is on its way is still taken.
+
+        Only our half of the connection is closed: upstream, which sees it, gives that poll no answer any
+        more, and what it gave before arrives. Closing both halves would throw that away.
+        """
+        if self._parked is None:
+            return False
+        self._hung_up = True
+        try:
+            self._stream.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        except (AttributeError, OSError):  # there is no connection, or none any more
             self._parked.cancel()
+        else:
+            self._parked.deadline = anyio.current_time() + self._limits.linger
+        return True
+
+    async def _connected(self, event: str, info: Mapping[str, Any]) -> None:
+        """What httpcore tells of a poll's way: its connection, and that within TLS."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._stream = info["return_value"]
 
     async def _send(self, request: Request) -> httpx.Response:
-        if self._http is None:
+        transport = self._line if request.parked else self._http
+        if transport is None:
             raise RuntimeError("the client is used outside of its `async with`")
         limits = self._limits
         timeout = httpx.Timeout(
@@ -117,9 +149,10 @@ class Client:
             place(request.target, self._origin),
             content=request.body,
             headers=self._headers(request),
-            extensions={"timeout": timeout.as_dict()},
+            extensions={"timeout": timeout.as_dict()}
+            | ({"trace": self._connected} if request.parked else {}),
         )
-        return await self._http.handle_async_request(built)
+        return await transport.handle_async_request(built)
 
     def _headers(self, request: Request) -> dict[str, str]:
         cookies = self.jar.header(request.url, self._clock())

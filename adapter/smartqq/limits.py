@@ -19,6 +19,9 @@ class Limits:
     body: float = 30.0
     """For the rest of an answer that has begun, which nothing may cut."""
 
+    linger: float = 1.0
+    """For an answer that was on its way when its poll was hung up."""
+
     leave: float = 1.0
     """For the farewell on logout: the process may be on its way out."""
 

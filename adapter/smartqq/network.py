@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
+import anyio
+
 from adapter.config import Config
 from adapter.errors import TransportError
 from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Segment
@@ -49,6 +51,8 @@ class SmartQQ:
         self._numbers = message_ids(clock())
         self._works = self._assemble(Tokens())
         self._driver = Driver(self._works)
+        self._step: anyio.CancelScope | None = None
+        self._ended = False
 
     def _assemble(self, tokens: Tokens) -> Works:
         """All parts, around this login."""
@@ -99,8 +103,19 @@ class SmartQQ:
 
         Does not raise LoginRefused: it says so in a SessionChange and waits for `login`.
         """
-        while True:
-            yield await self._driver.step()
+        while not self._ended:
+            with anyio.CancelScope() as step:
+                self._step = step
+                batch = await self._driver.step()
+            if step.cancelled_caught:
+                return
+            yield batch
+
+    def hang_up(self) -> None:
+        """No more is wanted: `events` ends, after what is on its way."""
+        self._ended = True
+        if not self._works.client.cut() and self._step is not None:
+            self._step.cancel()
 
     async def connected(self) -> None:
         """Wait until messages can be sent: online, and the contacts told."""

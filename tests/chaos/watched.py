@@ -27,7 +27,7 @@ def watch(file: Path) -> None:
         nonlocal began
         if step is Step.ARRIVED:
             began = time.perf_counter()
-        elif step is Step.SPOOLED and began:
+        elif step is Step.SYNCED and began:
             os.write(log, struct.pack("d", time.perf_counter() - began))
             began = 0.0
 
