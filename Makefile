@@ -37,7 +37,7 @@ compat:
 	@$(PYTHON) .ci/venv.py dev
 	@$(RUN) -m tests.compat
 
-# BENCH=name for one of them, QUICK=1 to see in a minute whether it runs at all.
+# BENCH=name for one of them (`killed` runs only so), QUICK=1 to see in a minute whether it runs at all.
 bench:
 	@$(PYTHON) .ci/venv.py sim
 	@$(RUN) -m tests.bench $(BENCH) $(if $(QUICK),--quick)

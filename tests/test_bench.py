@@ -8,8 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.bench import killed
 from tests.bench.figures import Findings, Row, Want, percentile
 from tests.bench.report import number, table
+from tests.bench.stage import staged
 from tests.helpers import clean_environment
 
 
@@ -61,3 +63,28 @@ def test_the_benchmarks_of_both_corridors_run(tmp_path: Path) -> None:
     assert {row["bench"] for row in found["rows"]} == {"inbound", "outbound"}
     assert all(row["median"] for row in found["rows"])
     assert ET.parse(tmp_path / "bench.svg").getroot().tag.endswith("svg")  # noqa: S314 – our own file
+
+
+def test_lines_are_those_that_hold_code() -> None:
+    source = '"""Words.\n\nMore.\n"""\n\n# why\nx = """a\nb"""  # and\n\n\ndef f():\n    """Words."""\n    return (\n        x\n    )\n'
+    assert killed.code_lines(source) == 6
+
+
+def test_what_is_handled_behind_a_later_one_of_its_chat_is_out_of_order() -> None:
+    chats = {"a1": "a", "b1": "b", "a2": "a", "a3": "a"}
+    assert killed.disorder(["b1", "a1", "a2", "a1", "a3", "poison"], chats) == 0
+    assert killed.disorder(["a3", "a1", "b1", "a2"], chats) == 2
+
+
+def test_the_readme_counts_the_lines_of_the_bots_as_they_are() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    for contender in killed.CONTENDERS:
+        assert f"\n| {contender.label} | {contender.lines()} | " in readme
+
+
+@pytest.mark.long
+@pytest.mark.anyio
+async def test_our_bot_loses_nothing_when_it_is_killed(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        outcome = await killed.Trial(stage, killed.CONTENDERS[0], sys.executable).run(100, 2)
+    assert (outcome.lost, outcome.left, len(outcome.tries), outcome.buried) == (0, 0, 5, True)

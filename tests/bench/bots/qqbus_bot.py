@@ -1,0 +1,18 @@
+"""qqbus: retries, dead letters, claims and the reply's id are the runtime's."""
+
+import os
+
+from work import work
+
+from consumers.worker import Event, Plan, Worker
+
+worker = Worker("pong", plan=Plan(claim_after=5, lanes="PONG_LANES" in os.environ))
+
+
+@worker.on("message.group", text="^#ping")
+async def pong(event: Event) -> None:
+    await work(event.id, event.text)
+    await event.reply("pong")
+
+
+worker.main()
