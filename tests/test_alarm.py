@@ -2,10 +2,6 @@
 
 import json
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import anyio
@@ -17,46 +13,11 @@ from adapter.ops.deaf import Habit
 from adapter.ops.metrics import Metrics, Reading
 from adapter.ops.sentry import Sentry, load
 from tests.helpers import wait_until
+from tests.hook import webhook
 
 pytestmark = pytest.mark.anyio
 
 CALL = Call(active=True, reason="qr", text="a QR code waits", account="305419896", time=0.0)
-
-
-class Hook:
-    """A webhook that refuses its first requests."""
-
-    def __init__(self, refuse: int) -> None:
-        self.refuse = refuse
-        self.bodies: list[dict[str, str]] = []
-        self.url = ""
-
-
-@contextmanager
-def webhook(refuse: int = 0) -> Iterator[Hook]:
-    hook = Hook(refuse)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            hook.refuse -= 1
-            if hook.refuse < 0:
-                hook.bodies.append(body)
-            self.send_response(204 if hook.refuse < 0 else 503)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        hook.url = f"http://127.0.0.1:{server.server_port}/secret"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield hook
-        finally:
-            server.shutdown()
-            thread.join(10)
 
 
 def command(folder: Path, code: str) -> str:

@@ -1,6 +1,7 @@
 """What a test can make go wrong: scripts, rules, strict headers; and every type of poll item."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -156,6 +157,37 @@ async def test_every_other_type_of_poll_item() -> None:
         assert (values[4]["new_member"], values[4]["t_new_member"]) == (sim.uin_of(10001), 10001)
         assert values[11]["content"][1] == "林晓(10001) 被管理员禁言10分钟"
         assert (await visitor.online())["result"][0]["status"] == "away"
+
+
+@pytest.mark.parametrize("until", ["relink", "login"])
+async def test_a_deaf_session_looks_well_until_it_is_opened_anew(until: str) -> None:
+    async with logged_in(poll_seconds=0.05) as (sim, visitor):
+        sim.deafen(until)
+        sim.say("friend:10001", "one")
+        began = time.monotonic()
+        waiting = asyncio.create_task(visitor.poll())
+        await sim.wait_poll()
+        sim.say("friend:10001", "two")
+        empty = await waiting
+        assert time.monotonic() - began < 5, "what is said does not make the poll longer"
+        assert "result" not in empty
+        assert (await visitor.online())["retcode"] == 0
+        await visitor.link(visitor.psessionid)
+        await visitor.online()
+        if until == "login":
+            assert "result" not in await visitor.poll()
+            await visitor.link("")
+            await visitor.online()
+        assert [item["value"]["content"][1] for item in (await visitor.poll())["result"]] == ["one", "two"]
+
+
+async def test_nobody_is_made_deaf_who_is_not_there() -> None:
+    async with Simulator() as sim:
+        with pytest.raises(RuntimeError, match="nobody is online"):
+            sim.deafen()
+    async with logged_in() as (sim, _):
+        with pytest.raises(ValueError, match="until must be"):
+            sim.deafen("tomorrow")
 
 
 async def test_lone_surrogates_reach_the_client_as_escapes() -> None:

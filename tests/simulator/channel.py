@@ -1,5 +1,6 @@
 """The channel hosts d.web2 and d1.web2: login2, the long poll, who is online; sends are in `sending`."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -54,16 +55,17 @@ async def poll2(net: Network, call: Call) -> Reply:
     """Answer with what waits, as soon as something does, or with nothing after `poll_seconds`."""
     r = form(net, call)
     gates.client_id(net, r)
-    remaining = True
+    clock = asyncio.get_running_loop().time
+    until, remaining = clock() + net.options.poll_seconds, True
     while True:
         refused = _poll_refusal(net, call, r)
         if refused is not None:
             return refused
-        if len(net.mailbox):
+        if len(net.mailbox) and not net.deaf:
             return _batch(net)
         if not remaining:
             return text_reply(net.options.empty_poll, net.options, None)
-        remaining = await net.mailbox.park(net.options.poll_seconds)
+        remaining = await net.mailbox.park(max(0.0, until - clock()))
         if remaining and (planned := net.faults.planned(POLL)):
             return Reply(planned=planned)
 

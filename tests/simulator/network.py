@@ -55,6 +55,7 @@ class Network:
         self.counters: dict[str, int] = {}
         self.sent_ids: dict[tuple[str, int], float] = {}
         self.sent_times: list[float] = []
+        self.deaf = ""  # what makes polls bring messages again: "relink" or "login"; "" when they do
 
     @property
     def account(self) -> int:
@@ -80,6 +81,8 @@ class Network:
         """Let login2 succeed. `former` is the psessionid it came with: "" makes it a new login."""
         relink = former != "" and former in {*self.sessions.dead, self.psessionid}
         renewed = self.options.new_uins == "always" or (self.options.new_uins == "login" and not relink)
+        if self.deaf == "relink" or not relink:
+            self.deaf = ""
         present = self.sessions.current
         stranger = present is not None and present.grant is not grant
         self.sessions.end(KICKED, self.farewell(ELSEWHERE) if stranger else "")

@@ -13,7 +13,7 @@ from .identity import Kind
 from .journal import Received, RequestLog
 from .network import Network, wall_clock
 from .notices import Notices
-from .options import Options
+from .options import OptionError, Options
 from .phone import Phone
 from .polls import Item
 from .pulse import within
@@ -215,6 +215,18 @@ class Simulator:
                 grant.alive = False
         network.sessions.end(code)
         self._changed()
+
+    def deafen(self, until: str = "relink") -> None:
+        """Let the session look well and deliver nothing: polls end empty in time, all else is answered.
+
+        What is said meanwhile waits, and comes after a `relink` (a login2 with the former psessionid) or
+        only after a new `login`. A session lost meanwhile is told as always.
+        """
+        if until not in {"relink", "login"}:
+            raise OptionError(f"until must be relink or login, not {until!r}")
+        if self.network.sessions.current is None:
+            raise SimulatorError("nobody is online")
+        self.network.deaf = until
 
     def next_poll(self, *answers: Answer) -> None:
         """Answer the next polls with these; one that waits already is answered at once."""
