@@ -95,6 +95,12 @@ def test_a_later_batch_is_sorted_by_time_and_otherwise_left_alone() -> None:
     assert texts(message(9, "b"), message(9, "c"), message(8, "a"), message(10, "d")) == "abcd"
 
 
+def test_a_notice_that_looks_early_does_not_turn_a_later_batch_round() -> None:
+    typing = {"poll_type": "input_notify", "value": {"from_uin": 11, "msg_id2": 1, "reply_ip": 4294967295}}
+    assert texts(message(9, "a"), message(9, "b"), typing, message(9, "c")) == "ab-c"
+    assert texts(*(message(9, text, early=True) for text in "ba"), TYPING) == "-ab"
+
+
 def test_what_has_no_time_keeps_its_place() -> None:
     assert texts(message(8, "a"), TYPING, message(9, "b")) == "a-b"
     assert texts(TYPING, message(8, "a")) == "-a"

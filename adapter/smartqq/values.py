@@ -31,8 +31,10 @@ def _ordered(items: list[Item]) -> list[Item]:
 
     Early batches come newest first, so among equals the later one in the array is the older. What
     has no time (somebody types, somebody goes offline) keeps its place after what stood before it.
+    Notices look early in late batches too: where there are messages, they tell.
     """
-    if any(item.early for item in items):
+    talk = [item for item in items if item.kind in MESSAGES]
+    if any(item.early for item in talk or items):
         items.reverse()
     moment = 0.0
     keyed: list[tuple[float, int, Item]] = []
