@@ -41,8 +41,8 @@ async def _begin_publishing(desk: Desk) -> None:
     await desk.publish(*[message(str(0), f"group:{chat}") for chat in range(1, CHATS + 1)])
 
 
-async def _publish(desk: Desk, number: int) -> None:
-    await desk.publish(*[message(str(number), f"group:{chat}") for chat in range(1, CHATS + 1)])
+async def _publish(desk: Desk, number: int, chats: int = CHATS) -> None:
+    await desk.publish(*[message(str(number), f"group:{chat}") for chat in range(1, chats + 1)])
 
 
 async def _log(desk: Desk) -> list[list[str]]:
@@ -124,18 +124,63 @@ async def test_no_event_overtakes_another_of_its_chat_while_workers_are_killed_a
                     workers[victim] = await hire()
                 case _:
                     pass
-        await wait_until(lambda: _everything_done(desk), "all acknowledged", 60)
-        rows = await _log(desk)
-        assert _violations(rows) == []
-        assert await desk.rows("dead") == []
-        assert {(chat, number) for kind, chat, number, _ in rows if kind == "end"} == {
-            (f"group:{chat}", str(number)) for chat in range(1, CHATS + 1) for number in range(EACH)
-        }
-        ids = [row["id"] for row in await desk.rows("outbound")]
-        assert len(set(ids)) == CHATS * EACH
+        await _all_in_order(desk, CHATS, EACH)
         for worker in workers:
             assert "Traceback" not in worker.output, worker.output
-        await desk.client.delete(desk.key("log"))
+
+
+async def _all_in_order(desk: Desk, chats: int, each: int) -> int:
+    """Nothing lost, nothing left over, nothing overtaken; how many events were begun more than once."""
+    await wait_until(lambda: _everything_done(desk), "all acknowledged", 60)
+    rows = await _log(desk)
+    assert _violations(rows) == []
+    assert await desk.rows("dead") == []
+    assert {(chat, number) for kind, chat, number, _ in rows if kind == "end"} == {
+        (f"group:{chat}", str(number)) for chat in range(1, chats + 1) for number in range(each)
+    }
+    ids = [row["id"] for row in await desk.rows("outbound")]
+    assert len(set(ids)) == chats * each
+    await desk.client.delete(desk.key("log"))
+    return [row[0] for row in rows].count("begin") - chats * each
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [3, 8])
+async def test_two_hundred_chats_stay_in_order_while_eight_workers_are_killed(
+    redis_url: str, prefix: str, seed: int
+) -> None:
+    dice = random.Random(seed)
+    chats, each, team = 200, 15, 8
+    async with desk_at(redis_url, prefix) as desk, AsyncExitStack() as stack:
+
+        async def hire() -> Program:
+            return await stack.enter_async_context(program(desk, "-c", WORKER))
+
+        async def work_goes_on(length: int) -> bool:
+            return int(await desk.client.llen(desk.key("log"))) >= length or await _everything_done(desk)
+
+        workers = [await hire() for _ in range(team)]
+        await wait_until(lambda: desk.has_group("lanes"), "the group")
+        for number in range(each):
+            await _publish(desk, number, chats)
+            # Each kill meets the team in the middle of its work; every third meets whoever deals it out.
+            for _ in range(dice.randrange(1, 3)):
+                done = int(await desk.client.llen(desk.key("log")))
+                await wait_until(partial(work_goes_on, done + dice.randrange(1, chats)), "work goes on", 20)
+                victim = await _leader(desk, workers) if dice.random() < 1 / 3 else dice.randrange(team)
+                workers[victim].kill()
+                await workers[victim].ended()
+                await _mark(desk, "killed", workers[victim])
+                workers[victim] = await hire()
+        assert await _all_in_order(desk, chats, each) >= each, "the kills met work in hand"
+        for worker in workers:
+            assert "Traceback" not in worker.output, worker.output
+
+
+async def _leader(desk: Desk, workers: list[Program]) -> int:
+    """Whoever leads now, or the first one where nobody does."""
+    name = (await desk.client.get(desk.key("lanes:lanes:leader")) or b"").decode()
+    return next((n for n, worker in enumerate(workers) if f"-{worker.process.pid}-" in name), 0)
 
 
 async def _owns_nothing(desk: Desk, name: str) -> bool:
