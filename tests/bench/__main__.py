@@ -15,8 +15,8 @@ from tests.bench.figures import Findings
 from tests.bench.stage import staged
 
 ALL = ("inbound", "latency", "roundtrip", "outbound", "workers", "growth", "cost")
-# Only where it is named: it takes minutes, and its figures are counts.
-BY_NAME = ("killed",)
+# Only where named: `killed` takes minutes, and its figures are counts; `lanes` wants more cores than two.
+BY_NAME = ("killed", "lanes")
 RESULTS = Path(".bench")
 
 

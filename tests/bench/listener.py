@@ -1,9 +1,12 @@
-"""A worker of ours for a benchmark: `python -m tests.bench.listener listen|echo|idle [lanes]`.
+"""A worker of ours for a benchmark: `python -m tests.bench.listener listen|echo|idle|waiting [lanes]`.
 
-`listen` tells how old each message is when its handler is called, `echo` answers too, `idle` does nothing.
+`listen` tells how old each message is when its handler is called, `echo` answers too, `idle` does nothing,
+`waiting` waits up to 10 ms.
 """
 
+import asyncio
 import json
+import random
 import sys
 import time
 
@@ -29,6 +32,11 @@ async def idle(_: Event) -> None:
     """Nothing."""
 
 
+async def waiting(_: Event) -> None:
+    """As long as a quick answer from somebody takes."""
+    await asyncio.sleep(random.random() * 0.01)
+
+
 if __name__ == "__main__":
-    worker.on("message")(idle if "idle" in sys.argv else listen)
+    worker.on("message")({"idle": idle, "waiting": waiting}.get(sys.argv[1], listen))
     worker.main()
