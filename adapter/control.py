@@ -49,6 +49,7 @@ class Control:
         self._errands = errands
         self._wall = wall
         self._wakeup = Wakeup()
+        self._refreshing = False
 
     async def run(self, stop: anyio.Event) -> None:
         """Read and obey until stopped."""
@@ -91,7 +92,8 @@ class Control:
             case "logout":
                 await self._upstream.logout()
             case "refresh":
-                await self._upstream.refresh()
+                if not self._refreshing:
+                    errands.start_soon(self._refresh)
             case "captcha":
                 await self._upstream.answer(fields.get("text", "").strip())
                 await self._bus.delete(STREAM, entry)  # it was for these eyes only
@@ -105,6 +107,14 @@ class Control:
                 log.warning("command %.20r is not known: %s are", command, ", ".join(COMMANDS))
                 return
         log.info("command %s%s", command, f" by {by[:64]!r}" if by else "")
+
+    async def _refresh(self) -> None:
+        """Beside all else: a crowded account takes half a minute."""
+        self._refreshing = True
+        try:
+            await self._upstream.refresh()
+        finally:
+            self._refreshing = False
 
     def hold(self, *, paused: bool) -> None:
         """Hold sends, or release them."""

@@ -11,6 +11,7 @@ from adapter.bus.streams import Bus
 from adapter.config import Config
 from adapter.ops.cli import parser
 from tests.cli import Done, alive, command_line, finished, running
+from tests.helpers import wait_until
 from tests.simulator import PICTURE
 from tests.simulator import Answer as Scripted
 from tests.system import System, system
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 PNG = b"\x89PNG"
 OFFPIC = "/channel/get_offpic2"
+FRIENDS = "/api/get_user_friends2"
 
 
 async def seen(it: System, *content: object, chat: str = "friend:10001") -> dict[str, str]:
@@ -119,3 +121,21 @@ async def test_an_answer_that_does_not_come_or_makes_no_sense_is_said(bus: Bus, 
         await bus.client.rpush(bus.keys.reply(after), msgpack.packb({"type": "image/png"}))
         _, errors = await finished(process)
         assert (process.returncode, b"cannot be read" in errors) == (1, True)
+
+
+async def test_loading_all_contacts_again_holds_no_other_command_up(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        await it.adapter()
+        before = len([one for one in it.sim.requests if one.path == FRIENDS])
+        it.sim.next_answer(FRIENDS, Scripted(delay=60.0))
+        for command in ("refresh", "refresh", "pause"):
+            await bus.client.xadd(bus.keys("control"), {"cmd": command, "by": "test"})
+
+        async def paused() -> bool:
+            return bool(await bus.client.hget(bus.keys("status"), "paused") == b"1")
+
+        await wait_until(paused, "the adapter is paused")
+        asked = [one for one in it.sim.requests if one.path == FRIENDS]
+        assert len(asked) - before <= 1

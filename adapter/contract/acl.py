@@ -2,7 +2,8 @@
 
 Selectors, as Redis 7.0 and Valkey have them, are the point. A plain `~inbound ~outbound +xadd +xreadgroup`
 would let a worker forge events and take requests that are the adapter's. What an ACL cannot say: a
-consumer group cannot be named, so a worker can read as any group; separate trust needs separate servers.
+consumer group cannot be named, so a worker can read as any group; an argument cannot be forbidden, so whoever
+may add requests can trim them with `XADD … MAXLEN`. Separate trust needs separate servers.
 """
 
 from collections.abc import Iterable
