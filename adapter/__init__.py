@@ -29,6 +29,7 @@ from adapter.received import (
     read_map,
     read_result,
     read_segment,
+    skim_event,
 )
 
 __all__ = [
@@ -63,5 +64,6 @@ __all__ = [
     "read_segment",
     "render",
     "segment_map",
+    "skim_event",
     "timestamp",
 ]

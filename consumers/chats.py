@@ -2,11 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-from adapter import Received, SchemaError, read_event
 
 # Entries read ahead while handlers are quick. Slow ones get fewer, so that peers find something to do.
 MOST_AHEAD: Final = 1_000
@@ -14,40 +12,32 @@ MOST_AHEAD: Final = 1_000
 
 @dataclass(slots=True)
 class Job:
-    """An entry in hand. `count`: so often it was begun; `suspect`: somebody began it and did not finish.
+    """An entry in hand. `count`: so often it was begun; if not by us, its former owner did not finish it.
 
-    `lost`: while its handler runs the lease has ended, and somebody else has it now.
+    `lost`: while its handler runs the lease has ended, and somebody else has it now. Fields are read when
+    their turn comes: the server has the next piece ready meanwhile, and no more is in memory than came.
     """
 
     entry: str
     fields: list[bytes]
-    event: Received | SchemaError
     count: int = 0
-    suspect: bool = False
     lost: bool = False
 
-    @classmethod
-    def read(cls, entry: str, fields: list[bytes], begun: int = 0) -> "Job":
-        """A job from an entry that somebody has begun so often."""
-        try:
-            event: Received | SchemaError = read_event(
-                entry, dict(zip(fields[::2], fields[1::2], strict=True))
-            )
-        except SchemaError as exc:
-            event = exc
-        return cls(entry, fields, event, begun, begun > 0)
 
-    @property
-    def chat(self) -> str:
-        """Key for order."""
-        return self.event.chat if isinstance(self.event, Received) else ""
+def chat_of(fields: Sequence[bytes]) -> bytes:
+    """Key for order."""
+    # The contract's order puts `chat` eighth; an adapter that adds fields may not.
+    if len(fields) > 15 and fields[14] == b"chat":  # noqa: PLR2004
+        return fields[15]
+    names = fields[::2]
+    return fields[names.index(b"chat") * 2 + 1] if b"chat" in names else b""
 
 
 @dataclass(slots=True, eq=False)
 class _Line:
     """The jobs of one chat, oldest first. The first may be in hand."""
 
-    chat: str
+    chat: bytes
     jobs: deque[Job]
     busy: bool = False
 
@@ -67,7 +57,7 @@ class Chats:
         self.may_begin: Callable[[], bool] = lambda: True
         self.slots = slots
         self.held: dict[str, Job] = {}
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[bytes, _Line] = {}
         self._ready: deque[_Line] = deque()
         self._sleepers: deque[asyncio.Future[None]] = deque()
         self._room = asyncio.Event()
@@ -82,11 +72,12 @@ class Chats:
                 self.held[job.entry].lost = False
                 continue
             self.held[job.entry] = job
-            line = self._lines.get(job.chat)
+            chat = chat_of(job.fields)
+            line = self._lines.get(chat)
             if line is None:
-                line = self._lines[job.chat] = _Line(job.chat, deque((job,)))
+                line = self._lines[chat] = _Line(chat, deque((job,)))
                 self._offer(line)
-            elif job.suspect:
+            elif job.count:
                 _place(line, job)
             else:
                 line.jobs.append(job)

@@ -143,8 +143,7 @@ class Group:
 
     async def bury(self, entry: str, fields: list[bytes], reason: str, detail: str, attempts: int) -> None:
         """Put an entry into `qq:dead` and acknowledge it, in one step."""
-        pairs = zip(fields[::2], fields[1::2], strict=True)
-        original = {name.decode("utf-8", "replace"): value for name, value in pairs}
+        original = {name.decode("utf-8", "replace"): value for name, value in mapping_of(fields).items()}
         letter: list[str | bytes] = [
             *("v", CONTRACT_VERSION),
             *("time", timestamp(time.time())),
@@ -204,6 +203,12 @@ def only_stream(answer: Any) -> Any:
     if not answer:
         return ()
     return next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
+
+
+def mapping_of(fields: list[bytes]) -> dict[bytes, bytes]:
+    """The fields of an entry by name: Redis gives names and values by turns."""
+    names = iter(fields)
+    return dict(zip(names, names, strict=True))
 
 
 def entries_of(rows: Any) -> list[Entry]:

@@ -124,7 +124,7 @@ class Lanes:
             await self._drop_deleted([row[0].decode() for row in rows if not row[1]])
         if rows:
             self._last = self._group.newest = rows[-1][0].decode()
-        self._chats.put([Job.read(*entry) for entry in entries])
+        self._chats.put([Job(*entry) for entry in entries])
         return len(rows)
 
     async def _drop_deleted(self, entries: list[str]) -> None:
@@ -135,7 +135,7 @@ class Lanes:
 
     async def _take_mine(self, seen: Container[str] = ()) -> None:
         for row, fields in await self._group.unfinished(self._known, seen):
-            self._chats.put([Job.read(row.entry, fields, row.begun)])
+            self._chats.put([Job(row.entry, fields, row.begun)])
             self.claimed += 1
             if in_order(row.entry) > in_order(self._last):
                 self._last = row.entry

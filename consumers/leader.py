@@ -13,7 +13,7 @@ from zlib import crc32
 
 from redis.asyncio.client import Pipeline
 
-from consumers.chats import Chats, Job, in_order
+from consumers.chats import Chats, Job, chat_of, in_order
 from consumers.connection import BLOCK_MS
 from consumers.group import Entry, Group, Pending, entries_of, only_stream
 from consumers.membership import KEPT, Membership
@@ -37,11 +37,7 @@ _CALM: Final = 10.0
 
 def lane_of(fields: Sequence[bytes]) -> int:
     """The lane of an entry: all events of one chat are in one."""
-    # The contract's order puts `chat` eighth; an adapter that adds fields may not.
-    if len(fields) > 15 and fields[14] == b"chat":  # noqa: PLR2004
-        return crc32(fields[15]) % LANES
-    names = fields[::2]
-    return crc32(fields[names.index(b"chat") * 2 + 1] if b"chat" in names else b"") % LANES
+    return crc32(chat_of(fields)) % LANES
 
 
 class Leader:
@@ -111,7 +107,7 @@ class Leader:
         if lane in self._moves:
             self._parked.append(entry)
         elif owner == self._membership.consumer:
-            self._chats.put((Job.read(ident, fields),))
+            self._chats.put((Job(ident, fields),))
         else:
             self._fresh.setdefault(owner, []).append(ident)
 
@@ -177,7 +173,7 @@ class Leader:
         for row, fields in sorted(found, key=lambda pair: in_order(pair[0].entry)):
             owner = self._owners[lane_of(fields)]
             if owner == me:
-                self._chats.put((Job.read(row.entry, fields, row.begun),))
+                self._chats.put((Job(row.entry, fields, row.begun),))
             else:
                 self._again.setdefault(owner, []).append(row.entry)
         for name in dead:
@@ -265,7 +261,7 @@ class Leader:
             if lane in self._moves:
                 self._parked.append((ident, fields))
             elif self._owners[lane] == me:
-                self._chats.put((Job.read(ident, fields),))
+                self._chats.put((Job(ident, fields),))
             else:
                 self._again.setdefault(self._owners[lane], []).append(ident)
 

@@ -10,11 +10,11 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from adapter import Received, SchemaError
+from adapter import Received, SchemaError, skim_event
 from consumers.chats import Chats, Job
 from consumers.connection import backoff, group_is_gone, passes
 from consumers.event import Event, Refused
-from consumers.group import Group
+from consumers.group import Group, mapping_of
 from consumers.handlers import Handlers
 from consumers.lanes import Lanes
 from consumers.office import Office
@@ -158,11 +158,13 @@ class Runtime:
 
     async def _handle(self, job: Job) -> float | None:
         """Handle it; None when it is done with, else the seconds until the next try."""
-        if isinstance(job.event, SchemaError):
-            return await self._bury(job, "schema.invalid", str(job.event))
-        if not job.suspect and not job.count:
+        try:
+            received = skim_event(job.entry, mapping_of(job.fields))
+        except SchemaError as exc:
+            return await self._bury(job, "schema.invalid", str(exc))
+        if not job.count:
             job.count = 1
-            return await self._try(job, job.event)
+            return await self._try(job, received)
         # Somebody did not finish this one, and it may be the event that killed them. One at a time:
         # if it happens again, no innocent neighbour is counted among the suspects.
         async with self._suspects:
@@ -170,7 +172,7 @@ class Runtime:
                 return await self._bury(job, "deliveries", f"begun {job.count} times and never finished")
             job.count += 1
             await self._patiently(lambda: self.group.begin(job.entry, job.count))
-            return await self._try(job, job.event)
+            return await self._try(job, received)
 
     async def _try(self, job: Job, received: Received) -> float | None:
         event = Event(received, self.office, job.count)
@@ -182,6 +184,8 @@ class Runtime:
             return await self._bury(job, "refused", str(exc))
         except Exception as exc:  # noqa: BLE001 – whatever a handler raises is its own affair
             self.numbers.failed += 1
+            if isinstance(exc, SchemaError) and not _readable(received):
+                return await self._bury(job, "schema.invalid", str(exc))
             return await self._failed(job, exc)
         self.numbers.handled += 1
         self.office.outlet.ack(job.entry)
@@ -223,6 +227,15 @@ class Runtime:
                 await asyncio.sleep(next(delays))
             else:
                 return
+
+
+def _readable(received: Received) -> bool:
+    """Whether the body can be unpacked: until a handler asks for it nobody has tried."""
+    try:
+        _ = received.body
+    except SchemaError:
+        return False
+    return True
 
 
 async def _unless(stop: asyncio.Event, seconds: float) -> None:

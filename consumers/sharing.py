@@ -46,7 +46,7 @@ class Sharing:
             return
         entries = await self._group.fresh(room, self._block)
         self._ahead.came(len(entries), room, len(self._chats.held))
-        self._chats.put([Job.read(*entry) for entry in entries])
+        self._chats.put([Job(*entry) for entry in entries])
 
     async def keep(self) -> None:
         """Keep what is in hand while nothing new is taken."""
@@ -73,7 +73,7 @@ class Sharing:
 
     async def _take_mine(self) -> None:
         for row, fields in await self._group.unfinished(self._known):
-            self._chats.put([Job.read(row.entry, fields, row.begun)])
+            self._chats.put([Job(row.entry, fields, row.begun)])
             self.claimed += 1
 
     def _known(self, entry: str) -> bool:

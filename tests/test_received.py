@@ -25,6 +25,7 @@ from adapter import (
     read_event,
     read_result,
     read_segment,
+    skim_event,
 )
 from adapter.envelope import Origin, message_draft, session_draft
 from adapter.events import Address, ChatKind, Gap, Message, Party, Place, SendResult
@@ -102,6 +103,19 @@ def test_a_missing_field_is_named(name: str) -> None:
     values = mapping(fields(message()))
     del values[name.encode()]
     with pytest.raises(SchemaError, match=f"field {name} is missing"):
+        read_event("1-0", values)
+
+
+def test_a_skimmed_event_is_the_same_and_says_that_its_body_is_broken_only_when_asked() -> None:
+    values = mapping(fields(message()))
+    assert skim_event("1-0", values) == read_event("1-0", values)
+    assert skim_event("1-0", values).body == msgpack.unpackb(values[b"body"])
+    values[b"body"] = b"\xc1"
+    event = skim_event("1-0", values)
+    assert event.text == "hello"
+    with pytest.raises(SchemaError, match="cannot be unpacked"):
+        _ = event.body
+    with pytest.raises(SchemaError, match="cannot be unpacked"):
         read_event("1-0", values)
 
 

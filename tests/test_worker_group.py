@@ -134,7 +134,7 @@ async def test_what_cannot_be_read_or_is_refused_goes_to_the_dead_letters_at_onc
 
         @worker.on("message")
         async def refuse(event: Event) -> None:
-            raise Refused(f"no use for {event.text}")
+            raise Refused(f"no use for {len(event.segments)} pieces of {event.text}")
 
         garbage = fields(message())
         garbage[-1] = b"\xc1"
@@ -145,10 +145,25 @@ async def test_what_cannot_be_read_or_is_refused_goes_to_the_dead_letters_at_onc
             await wait_until(lambda: desk.all_done("app"), "all acknowledged")
         reasons = [(row["reason"].decode(), row["detail"].decode()) for row in await desk.rows("dead")]
         assert sorted(reasons) == [
-            ("refused", "no use for it"),
+            ("refused", "no use for 1 pieces of it"),
             ("schema.invalid", "the field v is missing"),
             ("schema.invalid", "the map cannot be unpacked"),
         ]
+
+
+async def test_a_body_that_cannot_be_unpacked_does_no_harm_to_handlers_that_never_ask_for_it(
+    redis_url: str, prefix: str
+) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        worker = worker_at(desk)
+        worker.on("message")(lambda event: event.reply(event.text))
+        garbage = fields(message("hello"))
+        garbage[-1] = b"\xc1"
+        await desk.client.execute_command("XADD", desk.key("inbound"), "*", *garbage)  # type: ignore[no-untyped-call]
+        async with running(worker):
+            await wait_until(lambda: desk.all_done("app"), "acknowledged")
+        assert await desk.texts() == ["hello"]
+        assert await desk.rows("dead") == []
 
 
 KILLED = """
