@@ -155,6 +155,14 @@ async def test_a_line_that_went_deaf_is_probed_and_relinked(tmp_path: Path) -> N
     assert load(tmp_path / "habits.json").alarm == "deaf"
 
 
+def test_an_alarm_of_an_earlier_process_is_still_told(tmp_path: Path) -> None:
+    (tmp_path / "habits.json").write_text('{"alarm": "deaf", "habit": []}')
+    metrics = Night(tmp_path, Bell()).metrics
+    assert metrics.alarm == "deaf"
+    assert b"qqbus_alarm_active 1.0" in metrics.expose(None, 0, 0, 0)
+    assert b"qqbus_alarms_total{" not in metrics.expose(None, 0, 0, 0)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"habit": 7, "alarm": ""}', "\x00"])
 def test_a_file_that_cannot_be_read_is_begun_anew(text: str, tmp_path: Path) -> None:
     (tmp_path / "habits.json").write_text(text)

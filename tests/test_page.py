@@ -13,7 +13,6 @@ from adapter.bus.streams import Bus
 from adapter.envelope import pack
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import served
-from adapter.ops.page.hub import QUEUE
 from tests.helpers import wait_until
 from tests.visit import bury, config, event, listening, page
 
@@ -235,7 +234,7 @@ async def test_a_page_that_takes_nothing_holds_up_nobody(bus: Bus, redis_url: st
             deaf.sendall(f"GET /api/stream HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
             async with listening(http) as stream:
                 await stream.next("all")
-                for turn in range(QUEUE + 4):
+                for turn in range(8):
                     await flood(2 + 40 * turn)
                     assert await stream.news("events")
 

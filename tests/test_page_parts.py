@@ -1,15 +1,27 @@
 """Proof of the parts of adapter/ops/page that need no network: access, hub, board, views."""
 
+import asyncio
+import itertools
 import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from adapter.envelope import pack
 from adapter.ops.page.access import COOKIE, COOKIE_SECONDS, Access, access, forged, is_loopback
 from adapter.ops.page.board import EVENTS, Board, message
-from adapter.ops.page.hub import MAX_PAGES, QUEUE, Hub
+from adapter.ops.page.hub import MAX_PAGES, SLICE, Hub, Seat
+from adapter.ops.page.line import BEHIND, Line, Protocol, frame
+from adapter.ops.page.stream import EventStream
 from adapter.ops.page.views import (
     LONG_BODY,
     event_view,
@@ -78,36 +90,129 @@ def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool, t
 # --- hub ---------------------------------------------------------------------------------------
 
 
-def test_a_slow_page_is_passed_over_and_starts_afresh() -> None:
+@dataclass
+class Tab:
+    """A seat of the hub, on a real connection, and the other end of it."""
+
+    seat: Seat
+    transport: asyncio.Transport
+    peer: socket.socket
+
+    def took(self) -> bytes:
+        """What has come by now."""
+        with suppress(BlockingIOError):
+            return self.peer.recv(1 << 20)
+        return b""
+
+
+@asynccontextmanager
+async def opened(hub: Hub, count: int = 1, version: str = "1.1") -> AsyncIterator[list[Tab]]:
+    """So many pages that have had their picture."""
+    async with AsyncExitStack() as stack:
+        tabs = []
+        for _ in range(count):
+            near, far = socket.socketpair()
+            stack.enter_context(far).setblocking(False)
+            transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+            stack.callback(transport.abort)
+            seat = hub.join(Line({"http_version": version, "extensions": {"qqbus.transport": transport}}))
+            assert seat is not None
+            seat.stale = False
+            tabs.append(Tab(seat, transport, far))
+        yield tabs
+
+
+@pytest.mark.anyio
+async def test_a_slow_page_is_passed_over() -> None:
     hub = Hub()
-    quick, slow = hub.join(), hub.join()
-    assert quick is not None
-    assert slow is not None
-    quick.stale = slow.stale = False
-    for number in range(QUEUE + 1):
-        hub.publish(str(number).encode())
-        quick.queue.clear()
-    assert (slow.stale, len(slow.queue)) == (True, 0)
-    assert not quick.stale
-    hub.publish(b"more")
-    assert (len(slow.queue), list(quick.queue)) == (0, [b"more"])
+    async with opened(hub, 2) as (quick, slow):
+        while not slow.seat.line.behind():
+            slow.transport.write(bytes(BEHIND))
+        await hub.publish(b"one")
+        assert slow.seat.stale
+        assert await slow.seat.bell.wait(0), "it is told to see to its picture"
+        while slow.transport.get_write_buffer_size():
+            slow.took()
+            await anyio.lowlevel.checkpoint()
+        await hub.publish(b"two")
+        assert quick.took() == frame(b"one") + frame(b"two")
+        assert not slow.took().strip(b"\0"), "no news before the picture"
 
 
-def test_a_page_that_has_not_begun_gets_no_news() -> None:
+@pytest.mark.anyio
+async def test_all_pages_are_told_and_way_is_given_between_them() -> None:
+    hub, told = Hub(), [0]
+    async with opened(hub, 3 * SLICE) as tabs, anyio.create_task_group() as tasks:
+
+        async def meanwhile() -> None:
+            while told[-1] < len(tabs):
+                told.append(told[-1] + sum(tab.took() == frame(b"news") for tab in tabs))
+                await anyio.lowlevel.checkpoint()
+
+        tasks.start_soon(meanwhile)
+        await hub.publish(b"news")
+    assert max(later - earlier for earlier, later in itertools.pairwise(told)) <= SLICE
+
+
+@pytest.mark.anyio
+async def test_a_page_that_has_not_begun_or_has_gone_gets_no_news() -> None:
     hub = Hub()
-    seat = hub.join()
-    assert seat is not None
-    hub.publish(b"news")
-    assert not seat.queue
+    async with opened(hub, 2) as (fresh, gone):
+        fresh.seat.stale = True
+        gone.transport.close()
+        await hub.publish(b"news")
+        assert fresh.took() == gone.took() == b""
 
 
-def test_there_is_an_end_to_open_pages() -> None:
+@pytest.mark.anyio
+async def test_a_page_behind_an_old_proxy_is_told_without_chunks() -> None:
     hub = Hub()
-    seats = [hub.join() for _ in range(MAX_PAGES + 1)]
-    assert seats[-1] is None
-    assert seats[0] is not None
-    hub.leave(seats[0])
-    assert hub.join() is not None
+    async with opened(hub, version="1.0") as (tab,):
+        await hub.publish(b"news")
+        tab.seat.line.tell(b" more")
+        assert tab.took() == b"news more"
+
+
+@pytest.mark.anyio
+async def test_there_is_an_end_to_open_pages() -> None:
+    hub = Hub()
+    async with opened(hub, MAX_PAGES) as tabs:
+        assert hub.join(tabs[0].seat.line) is None
+        hub.leave(tabs[0].seat)
+        assert hub.join(tabs[0].seat.line) is not None
+
+
+@pytest.mark.anyio
+async def test_a_page_that_was_slow_starts_afresh_when_it_takes_again() -> None:
+    hub, board = Hub(), Board()
+    board.ready = True
+    seats: list[Seat] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seat = hub.join(Line(scope))
+        assert seat is not None
+        seats.append(seat)
+        await EventStream(hub, seat, board)(scope, receive, send)
+
+    config = uvicorn.Config(app, http=Protocol, log_config=None, lifespan="off", ws="none", loop="none")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            async with await anyio.connect_tcp(*listener.getsockname()) as stream:
+                await stream.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                got = await stream.receive()
+                while b"event: clock" not in got:
+                    got += await stream.receive()
+                news = message("news", "x" * 100_000)
+                while not seats[0].stale:
+                    await hub.publish(news)
+                while got.count(b"event: all") < 2:
+                    got += await stream.receive()
+                hub.close()
+                while not got.endswith(b"\r\n0\r\n\r\n"):
+                    got += await stream.receive()
+            server.should_exit = True
 
 
 # --- board -------------------------------------------------------------------------------------

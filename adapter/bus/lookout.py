@@ -45,6 +45,11 @@ class Lookout(Desk):
             )
         return [(entry.decode(), fields or {}) for entry, fields in reversed(rows)]
 
+    async def size(self, name: str) -> int:
+        """How many rows a hash has."""
+        with translated():
+            return int(await self.client.hlen(self.keys(name)))
+
     async def entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
         """One entry; None where it is gone."""
         with translated():

@@ -81,6 +81,7 @@ class Metrics:
         self.proof: float | None = None
         self.answer: float | None = None
         self.hearing = ""
+        self.alarm = ""
         self.turns: dict[str, float] = {}
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -150,7 +151,12 @@ class Metrics:
         """Somebody was called for help, or told that it is not needed any more."""
         if active:
             self._alarms.labels(reason).inc()
-        self._gauges.alarm.set(active)
+        self.wanted(reason if active else "")
+
+    def wanted(self, reason: str) -> None:
+        """Why a person is wanted, "" where none is; an earlier process may have called."""
+        self.alarm = reason
+        self._gauges.alarm.set(bool(reason))
 
     def heard(self, hearing: str) -> None:
         """What is believed of the line: proven, plausible, suspicious or offline."""

@@ -51,6 +51,7 @@ class Sentry:
         self._saved = wall()
         self._told = Hearing.OFFLINE
         self.vigil = load(file)
+        metrics.wanted(self.vigil.alarm)
 
     async def keep(self, ended: anyio.Event) -> None:
         """Watch until stopped."""

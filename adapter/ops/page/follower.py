@@ -15,6 +15,7 @@ from adapter.ops.metrics import Metrics
 from adapter.ops.page.board import EVENTS, REQUESTS, RESULTS, Board
 from adapter.ops.page.hub import Hub
 from adapter.ops.page.views import (
+    LISTS,
     View,
     event_view,
     group_view,
@@ -73,10 +74,10 @@ class Follower:
                     await self._follow()
                     delays = backoff(random.random, first=0.2, most=5.0)
             except BusError as exc:
-                self._away(exc)
+                await self._away(exc)
                 await anyio.sleep(next(delays))
 
-    def _away(self, exc: BusError) -> None:
+    async def _away(self, exc: BusError) -> None:
         log.debug("page: %s", exc)
         words = "Redis is away" if isinstance(exc, BusUnavailable) else "Redis does not let the page in"
         self._board.set("bus", words)
@@ -84,7 +85,7 @@ class Follower:
             self._board.ready = True
             self._hub.refresh()
         elif news := self._board.news():
-            self._hub.publish(news)
+            await self._hub.publish(news)
 
     async def _begin(self) -> None:
         board = self._board
@@ -112,7 +113,7 @@ class Follower:
         if self._wall() - self._looked >= FACTS_EVERY:
             await self._facts()
         if news := self._board.news():
-            self._hub.publish(news)
+            await self._hub.publish(news)
         await anyio.sleep(max(0.0, began + GAP - anyio.current_time()))
 
     def _views(self, name: str, entries: list[Entry]) -> Iterator[View]:
@@ -154,6 +155,8 @@ class Follower:
         await self._dead()
         board.grow("trend", self._metrics.trend.since(0.0, now), now - 3 * SLOT)
         board.set("hearing", self._metrics.hearing)
+        board.set("alarm", self._metrics.alarm)
+        board.set("contacts", {name: await lookout.size(name) for name in LISTS})
 
     async def _dead(self) -> None:
         """Dead letters may be long: they are read only where some came or went."""

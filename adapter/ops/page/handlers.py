@@ -16,6 +16,7 @@ from adapter.errors import SchemaError
 from adapter.ops.page.access import Access
 from adapter.ops.page.board import Board
 from adapter.ops.page.hub import MAX_PAGES, Hub
+from adapter.ops.page.line import Line
 from adapter.ops.page.stream import EventStream
 from adapter.ops.page.views import (
     ENTRY,
@@ -52,9 +53,11 @@ class Handlers:
 
     # --- asking --------------------------------------------------------------------------------
 
-    async def stream(self, _: Request) -> ASGIApp:
+    async def stream(self, request: Request) -> ASGIApp:
         """All that is going on, as server-sent events."""
-        seat = self.hub.join()
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
+        seat = self.hub.join(Line(request.scope))
         if seat is None:
             return JSONResponse({"error": f"{MAX_PAGES} pages are open already"}, 503)
         return EventStream(self.hub, seat, self.board)

@@ -27,6 +27,7 @@ from adapter.ops.page.guard import Guard
 from adapter.ops.page.handlers import Handlers
 from adapter.ops.page.health import Health
 from adapter.ops.page.hub import MAX_PAGES, Hub
+from adapter.ops.page.line import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ async def _running(
             access_log=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=Protocol,
             loop="none",
             proxy_headers=False,
             server_header=False,

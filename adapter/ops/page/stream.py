@@ -1,4 +1,8 @@
-"""Server-sent events: one page's end of the hub, as an ASGI application."""
+"""Server-sent events: one page's end of the hub, as an ASGI application.
+
+The news are written by the hub. What is done here is what waits: the picture for a page that was opened
+or was too slow, a word now and then, the end.
+"""
 
 import time
 from typing import Final
@@ -22,7 +26,7 @@ _START: Final = [
 
 
 class EventStream:
-    """Sends the whole picture, then the news, until the page or the adapter goes."""
+    """Sends the whole picture, lets the hub send the news, until the page or the adapter goes."""
 
     def __init__(self, hub: Hub, seat: Seat, board: Board) -> None:
         self._hub = hub
@@ -35,35 +39,28 @@ class EventStream:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
                 await send({"type": "http.response.start", "status": 200, "headers": _START})
+                self._seat.line.widen()
                 await self._speak(send)
                 tasks.cancel_scope.cancel()
         finally:
             self._hub.leave(self._seat)
 
     async def _speak(self, send: Send) -> None:
+        seat = self._seat
         while not self._hub.closed:
-            chunk = self._next()
-            if not chunk and not await self._seat.bell.wait(SILENCE):
-                chunk = b": still here\n\n"
-            if chunk:
-                with anyio.move_on_after(STUCK) as limit:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                if limit.cancelled_caught:
-                    return
+            # The head goes out with the first body; later this only waits until the page has caught up.
+            with anyio.move_on_after(STUCK) as limit:
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
+            if limit.cancelled_caught:
+                return
+            if seat.stale and self._board.ready:
+                # No wait between picture and mark: what is new from here on is told by the hub.
+                seat.line.tell(self._board.picture() + message("clock", time.time()))
+                seat.stale = False
+            if not await seat.bell.wait(SILENCE):
+                seat.line.tell(b": still here\n\n")
         with anyio.move_on_after(1.0):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    def _next(self) -> bytes:
-        seat = self._seat
-        if not seat.stale:
-            chunk = b"".join(seat.queue)
-            seat.queue.clear()
-            return chunk
-        if not self._board.ready:
-            return b""
-        seat.queue.clear()
-        seat.stale = False
-        return self._board.picture() + message("clock", time.time())
 
 
 async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
