@@ -54,7 +54,7 @@ function add(known, chat, name, detail, members) {
 function nameOf(chat, qq) {
   if (qq === me.qq) return me.nick;
   const member = chats.get(chat)?.members.find((one) => one.qq === qq);
-  return member ? member.card || member.nick || String(qq) : chats.get(chat)?.name || String(qq);
+  return member?.card || member?.nick || chats.get(`friend:${qq}`)?.name || String(qq);
 }
 
 function paintFace(node, name, tint) {

@@ -9,6 +9,7 @@ const QUIET = 400; // milliseconds after the last key before a search
 let kind = "";
 let chat = ""; // the group whose members are shown
 let timer = 0;
+let soon = 0;
 let turn = 0;
 
 export function contacts() {
@@ -34,10 +35,12 @@ function choose(name) {
 /** Look again; `later`: something changed that may have changed the lists too. */
 export function searchContacts(later = false) {
   if (later === true) {
-    clearTimeout(timer);
-    timer = setTimeout(searchContacts, 5 * QUIET);
+    // Not anew for each change: where changes do not end, the search would never come.
+    soon ||= setTimeout(searchContacts, 5 * QUIET);
     return;
   }
+  clearTimeout(soon);
+  soon = 0;
   search();
 }
 

@@ -14,6 +14,7 @@ const results = new Map(); // entry of a request -> result
 const filter = { kind: "all", chat: "", text: "" };
 let unseen = 0;
 let sticky = true;
+let height = 0; // the height of the list when it was looked at last
 
 const list = $("rows");
 const key = (view) => `${view.kind} ${view.entry}`;
@@ -60,7 +61,9 @@ export const feed = {
   },
 
   seen() {
-    sticky = atEnd();
+    // A list that was made smaller is not at its end, and nobody has scrolled it away from there.
+    sticky = atEnd() || (sticky && height !== list.clientHeight);
+    height = list.clientHeight;
     if (sticky) unseen = 0;
     put($("newer"), unseen === 1 ? "1 new ↓" : `${unseen} new ↓`);
     toggle($("newer"), unseen > 0);

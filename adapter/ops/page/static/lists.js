@@ -4,10 +4,10 @@ import { post } from "./net.js";
 import { sure } from "./session.js";
 import { HEARING, ago, clock, entryTime, short, span } from "./words.js";
 
-export function facts({ status, hearing, lengths }) {
+export function facts({ status, hearing, lengths, alarm }) {
   const online = status.state === "online";
   const rows = [
-    ["Hearing", online ? HEARING[hearing] : ""],
+    ["Hearing", online ? (alarm === "deaf" ? "Nothing arrives: a person is needed." : HEARING[hearing]) : ""],
     ["Since", status.since && `${clock(Date.parse(status.since))} (${span((Date.now() - Date.parse(status.since)) / 1000)})`],
     ["Last event", ago(status.last_event || "") || "none yet"],
     ["Last answer", ago(status.last_poll || "") || "none yet"],

@@ -9,12 +9,12 @@ import { menu, session } from "./session.js";
 import { setClock } from "./words.js";
 
 const ROWS = ["events", "requests", "results"];
-const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null };
+const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "" };
 
 function draw(changed) {
   const any = (...names) => !changed || names.some((name) => name in changed);
-  if (any("status", "session", "held", "bus")) session(picture);
-  if (any("status", "hearing", "lengths", "held")) facts(picture);
+  if (any("status", "session", "held", "bus", "alarm")) session(picture);
+  if (any("status", "hearing", "lengths", "held", "alarm")) facts(picture);
   if (any("groups")) groups(picture.groups);
   if (any("dead")) dead(picture.dead, picture.lengths.dead ?? picture.dead.length);
   if (any("trend")) tiles(picture.trend);
@@ -24,6 +24,7 @@ function draw(changed) {
 let connected = false;
 
 function lost() {
+  document.body.classList.toggle("stale", !connected);
   put($("lost-words"), connected ? picture.bus : "The adapter does not answer this page");
   toggle($("lost"), !connected || Boolean(picture.bus));
 }
@@ -47,7 +48,7 @@ function follow() {
       else if (!ROWS.includes(name)) picture[name] = value;
     }
     if (ROWS.some((name) => name in news) || news.skipped) feed.add(news);
-    if ("status" in news || "session" in news) searchContacts(true);
+    if ("contacts" in news || "session" in news || news.events?.some((view) => view.type === "notice.contacts")) searchContacts(true);
     draw(news);
   });
   source.addEventListener("clock", (event) => setClock(JSON.parse(event.data)));

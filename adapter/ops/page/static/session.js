@@ -6,18 +6,19 @@ import { now, stateWords } from "./words.js";
 let shown = ""; // the entry whose picture is on the screen
 let asked = 0; // when a new code was asked for
 
-export function session({ status, session: change, held }) {
-  const [colour, headline, todo] = stateWords(status, change, held);
+export function session({ status, session: change, held, alarm }) {
+  const [colour, headline, todo] = stateWords(status, change, held, alarm);
   const online = status.state === "online" && held !== false;
   $("pill").dataset.colour = colour;
   put($("pill-state"), headline);
   replace($("pill-who"), online && foreign(status.nick || ""), online && ` ${status.account}`);
-  document.title = online ? `qqbus – ${status.account}` : `qqbus – ${headline}`;
-  toggle($("session"), !online && Boolean(status.state || held !== null));
+  document.title = online && colour === "good" ? `qqbus – ${status.account}` : `qqbus – ${headline}`;
+  toggle($("session"), colour !== "good" && Boolean(status.state || held !== null));
   $("session").dataset.colour = colour;
   put($("session-words"), headline);
   put($("session-todo"), todo);
-  put($("session-detail"), change.state === status.state ? change.detail || "" : "");
+  const detail = change.state === status.state ? change.detail || "" : "";
+  put($("session-detail"), [detail, alarm && "An alarm was raised."].filter(Boolean).join(" · "));
   put($("version"), status.version ? `qqbus ${status.version} · epoch ${status.epoch || "?"}` : "");
   pause(status, held);
   code(status, change, held);
@@ -55,7 +56,9 @@ function code(status, change, held) {
 function pause(status, held) {
   const paused = status.paused === "1";
   toggle($("hold"), held !== false && Boolean(status.state));
-  put($("hold"), paused ? "▶ Resume sends" : "❚❚ Pause sends");
+  put($("hold-sign"), paused ? "▶" : "❚❚");
+  put($("hold-words"), paused ? "Resume sends" : "Pause sends");
+  $("hold").title = $("hold-words").textContent;
   $("hold").dataset.cmd = paused ? "resume" : "pause";
   $("hold").classList.toggle("on", paused);
 }

@@ -31,10 +31,14 @@ const REASONS = {
   "kicked.again": ["Two clients fight over the account", "Close the other one, then log in again here."],
 };
 
-export function stateWords(status, session, held) {
+/** Online, and yet not: only a person can help. */
+const DEAF = ["bad", "Online, but nothing arrives", "Opening the session again did not help. Look at QQ on the phone, then log out here (⋯) and in again."];
+
+export function stateWords(status, session, held, alarm) {
   const state = status.state || "";
   if (!state) return ["bad", "No adapter has run yet", "Start it with: qqbus run"];
   if (held === false && state !== "stopped") return ["bad", "The adapter is gone", "It ended without a word. Start it with: qqbus run"];
+  if (state === "online" && alarm === "deaf") return DEAF;
   const [colour, headline, todo] = STATES[state] || ["busy", state, ""];
   const reason = state === "offline" || state === "kicked" ? REASONS[status.reason] : undefined;
   if (reason) return [status.reason === "network" ? "busy" : colour, ...reason];
