@@ -179,7 +179,8 @@ async def test_two_hundred_chats_stay_in_order_while_eight_workers_are_killed(
 
 async def _leader(desk: Desk, workers: list[Program]) -> int:
     """Whoever leads now, or the first one where nobody does."""
-    name = (await desk.client.get(desk.key("lanes:lanes:leader")) or b"").decode()
+    held: Any = await desk.client.get(desk.key("lanes:lanes:leader"))
+    name = (held or b"").decode()
     return next((n for n, worker in enumerate(workers) if f"-{worker.process.pid}-" in name), 0)
 
 
