@@ -1,16 +1,21 @@
 """A disk that is really full: nothing that was taken is lost, and nothing more is taken."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from adapter.bus.embedded import free_port, served
+from adapter.bus.journal import LATE, Journal
+from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import Bus
+from adapter.bus.streams import Bus, pack_batch
 from adapter.errors import SpoolError
+from tests.bus_events import message
 from tests.disk import filled, small_disk
 from tests.helpers import wait_until
 from tests.system import Program, System, system
@@ -189,3 +194,32 @@ async def test_a_kill_while_the_disk_is_full_costs_what_was_in_memory_and_no_mor
                 await it.all_told()
                 assert "damaged" not in it.program.text()
                 assert await it.program.stop() == 0
+
+
+@pytest.mark.xfail(reason="a full disk ends `keep`, and with it the process")
+@pytest.mark.anyio
+async def test_what_a_former_holder_left_waits_in_redis_for_room(
+    bus: Bus, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "adapter.bus.journal")
+    late = message("late")
+    with small_disk(tmp_path / "disk", 64) as disk, Spool(disk / "s") as spool:
+        lease = Lease(bus, "a", 30.0, time.monotonic)
+        await lease.acquire()
+        await bus.push(bus.keys(LATE), b"1\n" + pack_batch([late]))
+        filler = filled(disk, 0)
+        journal, stop = Journal(bus, lease, spool, lambda *_: None), anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.keep, stop)
+            await wait_until(lambda: "No space left" in caplog.text, "the full disk is noticed")
+            assert await bus.client.xlen(bus.keys("inbound")) == 0
+            filler.unlink()
+            journal.wake()
+
+            async def told() -> bool:
+                return bool(await bus.client.xlen(bus.keys("inbound")) == 1)
+
+            await wait_until(told, "the late one is told")
+            assert await bus.client.llen(bus.keys(LATE)) == 0
+            stop.set()
+            journal.wake()
