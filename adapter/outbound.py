@@ -37,7 +37,7 @@ IN_HAND = 4
 # How often waiting requests are looked through for those whose time has run out.
 TICK = 0.5
 MAX_ATTEMPTS = 3
-NOBODY, REFUSED = "target.unknown", "session.rejected"
+NOBODY = "target.unknown"
 
 
 @dataclass(slots=True)
@@ -209,7 +209,7 @@ class Outbound:
         outcome = await self._utter(request.to, job.parts[job.sent])
         reach(Step.ANSWERED)
         if outcome is None:
-            # Nothing has left: it waits for the session like all others, and whoever comes next may begin.
+            # Nothing has left: it waits for a session like all others, and whoever comes next may begin.
             del self._jobs[request.entry]
             await self._settling.step(request.id, job.sent, suspend=True)
             return True
@@ -229,22 +229,16 @@ class Outbound:
     async def _utter(self, chat: Address, part: Part) -> Outcome | None:
         """Send a part to where this chat is now; None while there is no session.
 
-        Momentary ids hold for one login: they are looked up for every part, and again where the session
-        was replaced under way. Nothing had left then.
+        Momentary ids hold for one login: they are looked up for every part.
         """
-        tried: Address | None = None
-        while True:
-            with anyio.move_on_after(TICK) as waited:
-                await self._upstream.connected()
-            if waited.cancelled_caught:
-                return None
-            to = self._directory.resolve(chat)
-            if to is None:
-                return Outcome(Status.FAILED, NOBODY, f"{chat} cannot be reached in this session")
-            outcome = await self._upstream.send(to, part)
-            if outcome.code != REFUSED or tried is not None or to == self._directory.resolve(chat):
-                return outcome
-            tried = to
+        with anyio.move_on_after(TICK) as waited:
+            await self._upstream.connected()
+        if waited.cancelled_caught:
+            return None
+        to = self._directory.resolve(chat)
+        if to is None:
+            return Outcome(Status.FAILED, NOBODY, f"{chat} cannot be reached in this session")
+        return await self._upstream.send(to, part)
 
     def _may_repeat(self, job: _Job, outcome: Outcome) -> bool:
         ambiguous = outcome.status is Status.UNKNOWN

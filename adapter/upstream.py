@@ -35,8 +35,12 @@ class Upstream(Protocol):
         """
         ...
 
-    async def send(self, to: Address, part: Part) -> Outcome:
-        """Send one message to an address in momentary ids. Never raises for a refusal."""
+    async def send(self, to: Address, part: Part) -> Outcome | None:
+        """Send one message to an address in momentary ids. Never raises for a refusal.
+
+        None: nothing has left, and the session has ended or was replaced, with new ids perhaps. It is to be
+        addressed and sent again when there is one.
+        """
         ...
 
     async def login(self) -> None:

@@ -1,8 +1,10 @@
 """Proof of adapter/outbound.py and settling.py: one request, at most one message, exactly one result."""
 
+import asyncio
 import json
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -138,6 +140,71 @@ async def test_what_the_session_cannot_take_now_waits_for_the_next_one(
         await it.ask(chat, "later", id="x/1")
         await bus.client.xadd(bus.keys("control"), {"cmd": "login"})
         assert [(row["id"], row["status"]) for row in await it.results(1)] == [("x/1", "sent")]
+
+
+class Line:
+    """The way to the simulator. `close`: the poll that is out goes on, nothing new gets through."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._busy: dict[asyncio.StreamWriter, bool] = {}
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer, busy in self._busy.items():
+            if not busy:
+                writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, asks = await asyncio.open_connection("127.0.0.1", self._port)
+        with suppress(OSError):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pump(reader, asks, writer, busy=True))
+                tasks.create_task(self._pump(answers, writer, writer, busy=False))
+        asks.close()
+        writer.close()
+
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        line: asyncio.StreamWriter,
+        *,
+        busy: bool,
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                self._busy[line] = busy
+                writer.write(data)
+        writer.close()
+
+
+async def test_what_cannot_leave_because_the_network_is_gone_waits_for_it(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path, poll_seconds=60.0) as it:
+        line = Line(int(it.sim.url.rpartition(":")[2]))
+        await line.open()
+        it.settings["QQBUS_SMARTQQ_URL"] = f"http://127.0.0.1:{line.port}"
+        await it.adapter()
+        chat = await chat_of_friend(it)
+        await it.sim.wait_poll()
+        line.close()
+        await it.ask(chat, "into the dark", id="x/1")
+        # The adapter finds out by the message that cannot leave: its poll looks well.
+        await _status(it, "state", "offline")
+        await line.open()
+        (result,) = await it.results(1)
+        assert (result["status"], result["attempts"]) == ("sent", "1")
+        assert [message.text for message in it.sim.received] == ["into the dark"]
+        line.close()
 
 
 async def test_a_long_text_goes_in_parts_and_has_one_result(bus: Bus, redis_url: str, tmp_path: Path) -> None:

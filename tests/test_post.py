@@ -88,16 +88,13 @@ async def test_where_nothing_leaves_the_message_certainly_has_not(tmp_path: Path
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         to = friend(sim)
         await sim.__aexit__(None, None, None)
-        outcome = await send(listener, to)
-    assert (outcome.status, outcome.code) == (Status.FAILED, "upstream.denied")
-    assert "cannot connect" in outcome.detail
+        assert await send(listener, to) is None  # it waits for the network
 
 
 async def test_before_any_login_a_send_is_given_back(tmp_path: Path) -> None:
     async with SmartQQ(config("http://127.0.0.1:1", tmp_path), limits=replace(FAST, heal=0.05)) as upstream:
         (part,) = upstream.prepare((Text("x"),), None)
-        outcome = await upstream.send(Address(ChatKind.FRIEND, "1"), part)
-    assert (outcome.status, outcome.code) == (Status.FAILED, "session.rejected")
+        assert await upstream.send(Address(ChatKind.FRIEND, "1"), part) is None
 
 
 async def test_a_session_that_died_is_mended_and_the_message_sent_again(tmp_path: Path) -> None:
@@ -116,8 +113,7 @@ async def test_a_message_is_not_sent_to_whoever_has_the_number_after_a_new_login
         to = friend(sim)
         sim.next_answer("/channel/poll2", Scripted(delay=5.0))
         sim.network.sessions.end(100001)
-        outcome = await send(listener, to)
-        assert (outcome.status, outcome.code) == (Status.FAILED, "session.rejected")
+        assert await send(listener, to) is None  # it is to be addressed again
         assert not sim.received
 
 

@@ -127,22 +127,26 @@ class SmartQQ:
         """Cut content into messages, each with its number. Raises SchemaError."""
         return tuple(Part(content, str(next(self._numbers))) for content in encode(segments, font))
 
-    async def send(self, to: Address, part: Part) -> Outcome:
-        """Send one message to momentary ids; a doubted session is mended and the message sent again."""
-        roster, post = self._works.roster, self._works.post
+    async def send(self, to: Address, part: Part) -> Outcome | None:
+        """Send one message to momentary ids; a doubted session is mended and the message sent again.
+
+        None where that takes a session that is not there, or ids that are new.
+        """
+        driver, roster, post = self._driver, self._works.roster, self._works.post
         book, before = roster.book, roster.book.find(to)
-        if not self._driver.ready and not (await self._driver.mended() and roster.book is book):
-            return post.rejected()  # to wait, or to be addressed again: the ids are new
+        if not driver.ready and not (await driver.mended() and roster.book is book):
+            return None
         outcome = await post.send(to, part)
         if outcome is not None:
             return outcome
-        if await self._driver.mended():
+        if await driver.mended():
             after = roster.book.find(to)
             # Ids may be new: only where the same one still has the same name is it the same person.
             same = before is not None and after is not None and after.name == before.name
-            if same or roster.book is book:
-                outcome = await post.send(to, part)
-        return outcome or post.rejected()
+            if roster.book is not book and not same:
+                return None
+            outcome = await post.send(to, part)
+        return outcome or (post.refusal if driver.ready else None)
 
     # --- commands ---
 

@@ -13,7 +13,7 @@ from adapter.smartqq.content import spoken_in
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.limits import Limits
 from adapter.smartqq.protocol import OK, Answer, Request, code_of, load, mapping, said
-from adapter.smartqq.sending import SESSION, broken, outcome
+from adapter.smartqq.sending import SESSION, broken, outcome, rejected
 from adapter.smartqq.tokens import Tokens
 from adapter.upstream import backoff
 
@@ -35,41 +35,40 @@ class Post:
         self._limits = limits
         self._clock = clock
         self._signatures: dict[Address, tuple[float, str]] = {}
-        self._refusal = "not logged in"
+        self._refusal = rejected("not logged in")
 
     def forget(self) -> None:
         """All momentary ids are new."""
         self._signatures.clear()
 
-    def rejected(self) -> Outcome:
-        """The outcome of a message that the session did not allow."""
-        return Outcome(Status.FAILED, "session.rejected", self._refusal)
+    @property
+    def refusal(self) -> Outcome:
+        """The outcome of a message for which `send` gave None, where nothing can be mended."""
+        return self._refusal
 
     async def send(self, to: Address, part: Part) -> Outcome | None:
-        """Send a part, or None if the session is doubted and nothing was sent."""
-        if not self._tokens.psessionid:
-            return None
+        """Send a part, or None if the session or the network is doubted and nothing was sent."""
         if not to.id.isdecimal():
             return Outcome(Status.FAILED, "upstream.denied", f"{to.id!r} is no id of SmartQQ's")
-        signature = ""
+        signature, session = "", self._tokens.psessionid
         if to.kind is ChatKind.TEMP:
-            session = self._tokens.psessionid
             permitted = await self._signature(to)
             if not isinstance(permitted, str):
                 return permitted
-            if self._tokens.psessionid != session:
-                return None  # these ids belong to the session before
             signature = permitted
+        if not session or self._tokens.psessionid != session:
+            return None  # these ids belong to the session before
         self._echoes.remember(to, spoken_in(part.content), self._clock())
         request = calls.send(self._tokens, to, part.content, int(part.message_id), signature)
         try:
             answer = await self._deliver(request)
         except TransportError as exc:
-            return broken(exc)
+            self._refusal = broken(exc)
+            return self._refusal if exc.sent else None
         done = outcome(answer)
         if done is None:
             reply = load(answer)
-            self._refusal = f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}".strip()
+            self._refusal = rejected(f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}")
         return done
 
     async def _deliver(self, request: Request) -> Answer:
@@ -95,10 +94,11 @@ class Post:
             reply = load(answer)
         except (TransportError, ProtocolError) as exc:
             # Only the permission was asked for: the message has not left.
-            return Outcome(Status.FAILED, "upstream.denied", str(exc))
+            self._refusal = Outcome(Status.FAILED, "upstream.denied", str(exc))
+            return None if isinstance(exc, TransportError) else self._refusal
         code = code_of(reply) if answer.status == HTTPStatus.OK else answer.status
         if code in SESSION:
-            self._refusal = f"get_c2cmsg_sig2: {code} {said(reply)}".strip()
+            self._refusal = rejected(f"get_c2cmsg_sig2: {code} {said(reply)}")
             return None
         given = mapping(reply.get("result")).get("value")
         if code != OK or not isinstance(given, str) or not given:

@@ -52,6 +52,11 @@ def outcome(answer: Answer) -> Outcome | None:
     return Outcome(status, word, f"{code} {said(reply)}".strip())
 
 
+def rejected(why: str) -> Outcome:
+    """What became of a message that the session did not allow."""
+    return Outcome(Status.FAILED, "session.rejected", why.strip())
+
+
 def broken(error: TransportError) -> Outcome:
     """What became of a message whose answer never came."""
     if not error.sent:
