@@ -54,6 +54,8 @@ class Journal:
         account, _, seq = spool.note.partition(":")
         if seq.isdecimal():
             self._expected[account] = int(seq)
+        self._damaged = spool.damaged
+        self._full = False
         self.away = False
 
     @property
@@ -128,6 +130,9 @@ class Journal:
                 self._spool.advance(f"{account}:{done.seq}")
                 reach(Step.ADVANCED)
             await self._catch_up()
+        if self._spool.damaged > self._damaged:
+            log.error("the spool was damaged: what could not be read is lost")
+            self._damaged = self._spool.damaged
 
     async def keep(self, stop: anyio.Event) -> None:
         """Publish what waited for Redis, and look whether it still has what it confirmed."""
@@ -146,8 +151,15 @@ class Journal:
         """Publish what a former holder still had: it was paused, and upstream had told it something."""
         key = self._bus.keys(LATE)
         while (payload := await self._bus.first(key)) is not None:
-            self._spool.write(payload)
-            await self.sync()
+            try:
+                self._spool.write(payload)
+                await self.sync()
+            except SpoolError as exc:
+                if not self._full:
+                    log.error("%s; what a former holder left waits in Redis", exc)  # noqa: TRY400
+                self._full = True
+                return
+            self._full = False
             await self.publish()
             await self._bus.shift(key)
 

@@ -94,16 +94,14 @@ class Spool:
         if self._end.offset >= SEGMENT:
             self.sync()
             self._rotate()
-        assert self._file is not None  # noqa: S101 – entered
-        start = self._end
         frame = HEADER.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
         try:
-            rest = memoryview(frame)
-            while rest:  # a disk that is nearly full takes a part without a word
-                rest = rest[self._file.write(rest) :]
-        except OSError as exc:
-            self._cut(start)
-            raise SpoolError(f"the spool cannot be written: {exc.strerror}") from exc
+            self._append(frame)
+        except SpoolError:
+            if not self._make_room():
+                raise
+            self._append(frame)
+        start = self._end
         self._end = Position(start.segment, start.offset + len(frame))
         self._recent.append((start, self._end, payload))
         self.waiting += 1
@@ -120,7 +118,7 @@ class Spool:
             _sync(self._file.fileno())
         except OSError as exc:
             self._cut(self._synced)
-            raise SpoolError(f"the spool cannot be written: {exc.strerror}") from exc
+            raise _failed(exc) from exc
         self._synced = self._end
         return True
 
@@ -150,6 +148,8 @@ class Spool:
             after = self._cursor if payload is None else self._behind(self._cursor, payload)
         if after.offset >= SEGMENT and after.segment < self._end.segment:
             after = Position(after.segment + 1, 0)
+        if after.segment > self._cursor.segment:
+            self._forget(after.segment - KEPT_SEGMENTS)
         self._cursor = after
         self.waiting = max(0, self.waiting - 1)
         self.note = note or self.note
@@ -167,21 +167,45 @@ class Spool:
         behind = self._end.segment - self._cursor.segment
         return behind * SEGMENT + self._end.offset - self._cursor.offset
 
+    def _append(self, frame: bytes) -> None:
+        assert self._file is not None  # noqa: S101 – entered
+        try:
+            rest = memoryview(frame)
+            while rest:  # a disk that is nearly full takes a part without a word
+                rest = rest[self._file.write(rest) :]
+        except OSError as exc:
+            self._cut(self._end)
+            raise _failed(exc) from exc
+
     def _rotate(self) -> None:
         assert self._file is not None  # noqa: S101 – entered
         segment = self._end.segment + 1
         try:
             fresh = self._open(segment)
         except OSError as exc:
-            raise SpoolError(f"the spool cannot be written: {exc.strerror}") from exc
+            raise _failed(exc) from exc
         self._file.close()
         self._file = fresh
         if self._cursor == self._end:
             self._cursor = Position(segment, 0)
         self._end = self._synced = Position(segment, 0)
-        for old in self._segments():
-            if old < self._cursor.segment - KEPT_SEGMENTS:
-                self._path(old).unlink(missing_ok=True)
+        self._forget(self._cursor.segment - KEPT_SEGMENTS)
+
+    def _forget(self, segment: int) -> bool:
+        """Delete all segments before this one; whether there were any."""
+        old = [number for number in self._segments() if number < segment]
+        for number in old:
+            self._path(number).unlink(missing_ok=True)
+        return bool(old)
+
+    def _make_room(self) -> bool:
+        """On a full disk what is published is kept no longer: what is new matters more."""
+        if self._cursor == self._end and self._end.offset:
+            try:
+                self._rotate()
+            except SpoolError:
+                return False
+        return self._forget(self._cursor.segment)
 
     def _cut(self, end: Position) -> None:
         """Take back what stands behind this position of the newest segment."""
@@ -263,3 +287,7 @@ class Spool:
         except (OSError, ValueError):
             # Never written, or torn: from the oldest on.
             self._cursor = Position(min(self._segments(), default=1), 0)
+
+
+def _failed(exc: OSError) -> SpoolError:
+    return SpoolError(f"the spool cannot be written: {exc.strerror}")
