@@ -152,7 +152,6 @@ async def test_a_full_disk_stops_the_asking_and_room_starts_it_again(tmp_path: P
                 assert await it.program.stop() == 0
 
 
-@pytest.mark.xfail(reason="what is published is kept even where it leaves no room for what is new")
 @pytest.mark.anyio
 @pytest.mark.long
 async def test_a_redis_that_takes_what_waited_makes_room(tmp_path: Path) -> None:
@@ -196,7 +195,6 @@ async def test_a_kill_while_the_disk_is_full_costs_what_was_in_memory_and_no_mor
                 assert await it.program.stop() == 0
 
 
-@pytest.mark.xfail(reason="a full disk ends `keep`, and with it the process")
 @pytest.mark.anyio
 async def test_what_a_former_holder_left_waits_in_redis_for_room(
     bus: Bus, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -223,3 +221,34 @@ async def test_what_a_former_holder_left_waits_in_redis_for_room(
             assert await bus.client.llen(bus.keys(LATE)) == 0
             stop.set()
             journal.wake()
+
+
+@pytest.mark.anyio
+@pytest.mark.long
+async def test_a_disk_that_others_have_filled_costs_the_next_start_a_scan_and_no_message(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}"
+    with small_disk(tmp_path / "state", 512) as disk:
+        async with (
+            Bus.open(url, "qq") as bus,
+            flood(bus, url, tmp_path) as it,
+            served(tmp_path / "redis", port),
+        ):
+            await it.it.online(it.program)
+            it.say(20)
+            await it.all_told()
+            filled(disk, 0)
+            it.it.sim.renew_ptwebqq()
+            it.say(30)
+            await it.all_told()
+            it.it.sim.drop_session()
+            it.say(3)
+            await it.all_told()
+            await it.logged("the session cannot be kept")
+            assert await it.program.stop() == 0
+            it.program = it.it.start("adapter", "run")
+            it.say(3)
+            await it.all_told()
+            assert await it.program.stop() == 0

@@ -1,13 +1,17 @@
 """Proof of adapter/bus/journal.py: whatever Redis does, in order, once."""
 
+import asyncio
+import logging
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
 from adapter.bus.embedded import free_port, served
-from adapter.bus.journal import Journal, hand_over
+from adapter.bus.journal import LOOK_EVERY, Journal, hand_over
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
@@ -196,3 +200,48 @@ async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: P
             assert texts == sorted(texts)
             assert len(texts) == 9_999
             assert spool.damaged > 0
+
+
+@asynccontextmanager
+async def refusing() -> AsyncIterator[tuple[str, list[int]]]:
+    """The address of somebody who hangs up on whoever takes him for a Redis, and what he has counted."""
+    tries: list[int] = []
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tries.append(1)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as nobody:
+        yield f"redis://127.0.0.1:{nobody.sockets[0].getsockname()[1]}", tries
+
+
+@pytest.mark.xfail(reason="where nothing waits, the way back asks Redis nothing")
+async def test_redis_is_back_when_it_has_answered_and_not_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "adapter.bus.journal")
+    with Spool(tmp_path / "spool") as spool:
+        spool.note = "1:5"  # it has published before
+        async with refusing() as (url, tries), Bus.open(url, "qq") as bus:
+            desk, stop = Desk(bus, spool), anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(desk.journal.keep, stop)
+                await wait_until(lambda: len(tries) > 3, "Redis was asked again and again", 4)
+                assert desk.journal.away
+                assert "Redis is back" not in caplog.text
+                stop.set()
+                desk.journal.wake()
+
+
+@pytest.mark.xfail(reason="the bell that ends the way back is used up by it")
+async def test_a_stop_does_not_wait_for_a_redis_that_is_away(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        async with refusing() as (url, tries), Bus.open(url, "qq") as bus:
+            desk, stop = Desk(bus, spool), anyio.Event()
+            await desk.journal.add("1", [draft(1)])
+            with anyio.fail_after(LOOK_EVERY - 1):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(desk.journal.keep, stop)
+                    await wait_until(lambda: len(tries) > 3, "Redis was asked again", 2)
+                    stop.set()
+                    desk.journal.wake()
