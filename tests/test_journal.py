@@ -215,7 +215,6 @@ async def refusing() -> AsyncIterator[tuple[str, list[int]]]:
         yield f"redis://127.0.0.1:{nobody.sockets[0].getsockname()[1]}", tries
 
 
-@pytest.mark.xfail(reason="where nothing waits, the way back asks Redis nothing")
 async def test_redis_is_back_when_it_has_answered_and_not_before(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -233,7 +232,6 @@ async def test_redis_is_back_when_it_has_answered_and_not_before(
                 desk.journal.wake()
 
 
-@pytest.mark.xfail(reason="the bell that ends the way back is used up by it")
 async def test_a_stop_does_not_wait_for_a_redis_that_is_away(tmp_path: Path) -> None:
     with Spool(tmp_path / "spool") as spool:
         async with refusing() as (url, tries), Bus.open(url, "qq") as bus:

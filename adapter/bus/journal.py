@@ -145,7 +145,8 @@ class Journal:
             except BusUnavailable as exc:
                 self._gone(exc)
                 await self._return(stop)
-            await self._wakeup.wait(LOOK_EVERY)
+            if not stop.is_set():  # the bell may have rung on the way back
+                await self._wakeup.wait(LOOK_EVERY)
 
     async def collect(self) -> None:
         """Publish what a former holder still had: it was paused, and upstream had told it something."""
@@ -173,6 +174,7 @@ class Journal:
                 return
             await self._wakeup.wait(delay)
             try:
+                await self._bus.ping()
                 await self.publish()
             except BusUnavailable:
                 continue

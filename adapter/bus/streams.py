@@ -77,6 +77,11 @@ class Bus:
         with translated():
             return await script(keys=keys, args=args)
 
+    async def ping(self) -> None:
+        """Ask whether Redis answers."""
+        with translated():
+            await self.client.ping()
+
     async def check(self) -> str:
         """Refuse a server that cannot keep the promises; returns its name and version."""
         with translated():
