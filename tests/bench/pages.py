@@ -7,7 +7,7 @@ before the adapter sees the answer: a loop that is busy with pages shows in it.
 
 The slowest hundredth tells of the machine as much as of the adapter. Turns are short and alternate, and where
 enough pairs of them were left alone by programs that are not ours, those alone are judged. On a machine that is
-never alone, `nice -n -15` before the command keeps the others out of the way.
+never alone, `chrt --rr 1` before the command keeps the others out of the way.
 """
 
 import argparse

@@ -9,7 +9,7 @@ from adapter.ops.page.line import Line, frame
 from adapter.wakeup import Wakeup
 
 MAX_PAGES: Final = 200
-# Pages written to in one go, some 20 µs each: an answer to a poll that comes meanwhile waits no longer.
+# Pages written to in one go, some 10 µs each: an answer to a poll that comes meanwhile waits no longer.
 SLICE: Final = 4
 
 
