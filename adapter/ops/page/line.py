@@ -1,8 +1,8 @@
 """The line to an open page: bytes straight to its connection, past what ASGI has in between.
 
-With a task, a timer and seven layers for each of a hundred pages, a message was one long burst for the event
-loop, and the slowest hundredth of the polls took 1.4 times as long (`python -m tests.bench.pages`). A message is
-the same for all pages: it is made and framed once, and what is left for a page is one `write`.
+With a task, a timer and seven layers for each of a hundred pages, a message was one long burst for the
+event loop, and the slowest hundredth of the polls took 1.4 times as long (`python -m tests.bench.pages`).
+A message is the same for all pages: it is made and framed once, and what is left for a page is one `write`.
 """
 
 import asyncio
