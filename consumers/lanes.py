@@ -103,9 +103,7 @@ class Lanes:
         if not self._more:
             bell = self._membership.key(f"bell:{self._membership.consumer}")
             await self._office.reader.blpop([bell], timeout=BLOCK_MS / 1000)
-        number = await self._read_inbox(room)
-        self._ahead.came(number, room, len(self._chats.held))
-        self._more = number == room
+        self._more = await self._read_inbox(room) == room
 
     async def _read_inbox(self, room: int) -> int:
         """What was dealt to us since; all of it anew where older entries have been put in between."""
@@ -124,6 +122,7 @@ class Lanes:
             await self._drop_deleted([row[0].decode() for row in rows if not row[1]])
         if rows:
             self._last = self._group.newest = rows[-1][0].decode()
+        self._ahead.came(len(rows), room, len(self._chats.held))
         self._chats.put([Job(*entry) for entry in entries])
         return len(rows)
 
