@@ -75,7 +75,7 @@ class Inbound:
 
     async def _take(self, batch: Batch) -> None:
         """Disk first: whatever Redis does or refuses afterwards, what upstream has told is kept."""
-        now = self._wall()
+        now, began = self._wall(), anyio.current_time()
         if batch:
             reach(Step.RECEIVED)
         drafts = self._drafts(batch, now)
@@ -88,7 +88,6 @@ class Inbound:
             await self._registry.settle()
             await self._watch.tell()
         if drafts:
-            began = anyio.current_time()
             if about:
                 await self._journal.flush()
             else:
