@@ -16,7 +16,8 @@ import anyio
 from adapter.bus import embedded
 from adapter.bus.connect import shown
 from adapter.bus.journal import Journal, hand_over
-from adapter.bus.lease import Holder, Lease, held
+from adapter.bus.late import publish_late
+from adapter.bus.lease import Lease, held
 from adapter.bus.mirror import Mirror
 from adapter.bus.retention import Retention
 from adapter.bus.spool import Spool
@@ -71,20 +72,14 @@ async def run(config: Config, stop: anyio.Event) -> None:
             log.error("the spool was damaged: what could not be read is lost")
         metrics = Metrics(version("qqbus"))
         await rooms.enter_async_context(page.served(config, url, metrics))
-        fenced = False
         while not stop.is_set():
-            # Whoever was fenced knows that his successor lives.
-            present = Holder(config.lease, time.monotonic, alive=fenced)
             try:
-                await _term(config, bus, spool, metrics, stop, present)
+                await _term(config, bus, spool, metrics, stop)
             except* Fenced as group:
                 log.warning("%s: standing by", group.exceptions[0])
-                fenced = True
 
 
-async def _term(
-    config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: anyio.Event, present: Holder
-) -> None:
+async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: anyio.Event) -> None:
     """One term of office: from waiting for the lease to losing or releasing it."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(bus, holder, config.lease, time.monotonic)
@@ -92,12 +87,8 @@ async def _term(
 
     async def waiting(seconds: float) -> None:
         nonlocal told
-        present.left(seconds)
-        # A lease that nobody renews may be this adapter's own, from before it was killed: what waits on its
-        # disk comes first then, and would be overtaken on the way through somebody else's hands.
-        if present.alive:
-            with suppress(BusUnavailable):
-                await hand_over(bus, spool)
+        with suppress(BusUnavailable):
+            await hand_over(bus, spool)
         if not told:
             log.info("another adapter holds the connection: standing by (its lease ends in %.1f s)", seconds)
             told = True
@@ -183,7 +174,8 @@ class _Office:
         self.sentry = Sentry(
             metrics, bell, habits, probe=upstream.probe, relink=upstream.relink, wall=time.time
         )
-        self.keepers: list[_Keeper] = [lease, self.journal, self.watch, self.retention, self.sentry]
+        self._replicas = config.replicas
+        self.keepers: list[_Keeper] = [self.journal, self.watch, self.retention, self.sentry]
 
     def _reading(self) -> Reading:
         return Reading(
@@ -221,6 +213,9 @@ class _Office:
             await self._bus.make_group(stream)
         ended = anyio.Event()
         async with anyio.create_task_group() as keepers:
+            keepers.start_soon(self._lease.keep, ended)
+            with suppress(BusUnavailable):
+                await publish_late(self._bus, self._lease, stop, self._replicas)
             for keeper in self.keepers:
                 keepers.start_soon(keeper.keep, ended)
             async with anyio.create_task_group() as corridors:
@@ -238,7 +233,7 @@ class _Office:
                     await self.journal.publish()
             await self.watch.session(SessionChange(SessionState.STOPPED, "SIGTERM"), time.time())
             ended.set()
-            for keeper in self.keepers:
+            for keeper in (self._lease, *self.keepers):
                 keeper.wake()
 
     async def _hurry(self, ended: anyio.Event) -> None:

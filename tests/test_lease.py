@@ -5,7 +5,7 @@ import time
 import anyio
 import pytest
 
-from adapter.bus.lease import Holder, Lease, held
+from adapter.bus.lease import Lease, held
 from adapter.bus.streams import Bus
 from adapter.errors import Fenced
 
@@ -108,17 +108,3 @@ async def test_waiting_ends_with_a_stop(bus: Bus) -> None:
     async with held(b, stop, waiting) as mine:
         assert not mine
     assert len(asked) == 1
-
-
-def test_a_holder_lives_who_renews_and_not_who_was_killed() -> None:
-    now = 0.0
-    killed, living = Holder(30.0, lambda: now), Holder(30.0, lambda: now)
-    killed.left(29.0)
-    living.left(29.0)
-    now = 12.0
-    killed.left(17.4)  # the answer was slow
-    living.left(28.0)  # renewed a second ago
-    assert (killed.alive, living.alive) == (False, True)
-    now = 40.0
-    killed.left(29.9)  # somebody else has taken over
-    assert killed.alive

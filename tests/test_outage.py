@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.embedded import free_port, served
+from adapter.bus.journal import LATE
 from adapter.bus.spool import HEADER
 from adapter.bus.streams import Bus
 from adapter.steps import Step
@@ -90,6 +91,41 @@ async def test_ten_thousand_batches_drain_in_order_once_while_adapters_are_kille
             await wait_until(drained, "all is on the bus", 60)
             assert await texts(it) == [f"m{number}" for number in range(BATCHES + 1)]
             assert await program.stop() == 0
+
+
+async def test_what_a_killed_adapter_left_comes_before_what_its_successor_hears(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}"
+    async with Bus.open(url, "qq") as bus, system(bus, url, tmp_path, max_batch=1) as it:
+        it.settings["QQBUS_LEASE"] = LEASE
+        async with served(tmp_path / "redis", port):
+            program = await it.adapter()
+        await away(program)
+        await said(it, 0, 2_000)
+        program.process.kill()
+        await program.ended()
+        async with served(tmp_path / "redis", port):
+            # Somebody has the lease for long enough, and it is not the one who comes back.
+            await bus.client.set(bus.keys("lease"), "another", px=60_000)
+            program = it.start("adapter", "run")
+
+            async def handed_over() -> bool:
+                return int(await bus.client.llen(bus.keys(LATE))) == 2_000
+
+            await wait_until(handed_over, "what waited is handed over", 30)
+            program.process.kill()
+            await program.ended()
+            it.sim.say(FRIEND, "m2000")
+            await bus.client.delete(bus.keys("lease"))
+            successor = it.start("adapter", "run", state="another")
+
+            async def drained() -> bool:
+                return "m2000" in await texts(it) and await length(it) > 2_000
+
+            await wait_until(drained, "all is on the bus", 60)
+            assert await texts(it) == [f"m{number}" for number in range(2_001)]
+            assert await bus.client.llen(bus.keys(LATE)) == 0
+            assert await successor.stop() == 0
 
 
 async def test_a_byte_flipped_while_batches_wait_costs_that_batch_and_is_told(tmp_path: Path) -> None:

@@ -102,22 +102,6 @@ class Lease:
         )
 
 
-class Holder:
-    """Somebody else who has the lease of so many seconds. Whether he lives shows when he renews it."""
-
-    def __init__(self, seconds: float, clock: Callable[[], float], *, alive: bool = False) -> None:
-        self._least = seconds / RENEWALS / 2
-        self._clock = clock
-        self._ends = math.inf
-        self.alive = alive
-
-    def left(self, seconds: float) -> None:
-        """The server says that so many are left to him."""
-        ends = self._clock() + seconds
-        self.alive = self.alive or ends > self._ends + self._least
-        self._ends = min(self._ends, ends)
-
-
 @asynccontextmanager
 async def held(
     lease: Lease, stop: anyio.Event, waiting: Callable[[float], Awaitable[None]]
