@@ -20,7 +20,7 @@ EVENTS = 30_000
 GROUP = "bench"
 # Consumers come and go; lanes have settled by then.
 SETTLED = 1.5
-# Copies by the million would have the server rewrite its file again and again: half a core, at any moment.
+# Copies by the million would have the server rewrite its file again and again: 1.5 µs of its CPU an event.
 STEADY = ("--auto-aof-rewrite-percentage", "0")
 
 
