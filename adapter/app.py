@@ -15,8 +15,8 @@ import anyio
 
 from adapter.bus import embedded
 from adapter.bus.connect import shown
-from adapter.bus.journal import Journal, hand_over
-from adapter.bus.late import publish_late
+from adapter.bus.journal import Journal
+from adapter.bus.late import hand_over, publish_late
 from adapter.bus.lease import Lease, held
 from adapter.bus.mirror import Mirror
 from adapter.bus.retention import Retention

@@ -26,7 +26,7 @@ DISK_RETRY = 1.0
 
 
 class Inbound:
-    """Publishes what upstream tells."""
+    """Publishes what upstream tells. `stuck`: why the disk takes no more, "" while it does."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Inbound:
         self._wall = wall
         self._raw = raw
         self._stopped = False
+        self.stuck = ""
         self._owes_epoch = False
 
     async def run(self) -> None:
@@ -88,10 +89,7 @@ class Inbound:
             await self._registry.settle()
             await self._watch.tell()
         if drafts:
-            if about:
-                await self._journal.flush()
-            else:
-                await self._keep(drafts, self._journal.flush)
+            await self._keep([] if about else drafts, self._journal.flush)
             self._metrics.stored([draft.type for draft in drafts], anyio.current_time() - began)
 
     def _drafts(self, batch: Batch, now: float) -> list[Draft]:
@@ -138,19 +136,22 @@ class Inbound:
         if log.isEnabledFor(logging.DEBUG):
             for draft in drafts:
                 log.debug("event %s: %s", draft.id, draft.type, extra={"event": draft.id})
-        alarmed = False
+        written = False
         while True:
             try:
-                self._journal.write(self._watch.account, drafts)
+                if not written:
+                    self._journal.write(self._watch.account, drafts)
+                    written = True
                 await done()
             except SpoolError as exc:
-                if not alarmed:
+                if not self.stuck:
                     log.error("%s; upstream is not asked for more until there is room", exc)  # noqa: TRY400
-                    alarmed = True
+                self.stuck = str(exc)
                 if self._stopped:
                     log.critical("stopped with %d events that could not be put on disk", len(drafts))
                     return
                 self._metrics.turn("poll")
                 await anyio.sleep(DISK_RETRY)
             else:
+                self.stuck = ""
                 return

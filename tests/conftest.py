@@ -12,6 +12,7 @@ import pytest
 from adapter.bus.embedded import free_port, served
 from adapter.bus.keys import Keys
 from adapter.bus.streams import Bus
+from tests.helpers import HASTY
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         # `make compat` runs the bus's tests on other servers.
         other = os.environ.get("QQBUS_TEST_SERVER")
         binary = Path(other) if other else None
-        server = portal.wrap_async_context_manager(served(folder, free_port(), binary=binary))
+        server = portal.wrap_async_context_manager(served(folder, free_port(), binary=binary, options=HASTY))
         with server as url:
             yield url
 

@@ -8,6 +8,8 @@ from typing import Any
 import anyio
 
 POLL = 0.01
+# A server as most people run theirs. The embedded one waits for its disk before it acknowledges.
+HASTY = ("--appendfsync", "everysec")
 
 
 async def wait_until(

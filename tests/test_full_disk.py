@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from adapter.bus.embedded import free_port, served
-from adapter.bus.journal import LATE, Journal
+from adapter.bus.journal import Journal
+from adapter.bus.late import LATE
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus, pack_batch

@@ -1,7 +1,10 @@
 """Proof of adapter/bus/spool.py."""
 
+import errno
+import os
+import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -144,6 +147,90 @@ def test_a_full_disk_leaves_what_was_written_whole(tmp_path: Path) -> None:
         spool._file = sound  # noqa: SLF001
         spool.write(b"three")
         assert drain(spool) == [b"one", b"three"]
+
+
+def test_what_a_disk_did_not_take_at_once_is_there_when_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Spool(tmp_path / "s") as spool:
+        spool.write(b"one")
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_sync", Disk(random.Random(1), sync=1.0).sync)
+            with pytest.raises(SpoolError, match="Input/output error"):
+                spool.sync()
+        # The system may have forgotten it by now.
+        file = next((tmp_path / "s").glob("*.spool"))
+        file.write_bytes(bytes(len(file.read_bytes())))
+        spool.write(b"two")
+        assert spool.sync()
+        assert not spool.sync()
+    with Spool(tmp_path / "s") as spool:
+        assert drain(spool) == [b"one", b"two"]
+
+
+class Disk:
+    """One on which a call fails now and then, or writes only a part."""
+
+    def __init__(self, chance: random.Random, *, full: float = 0.0, short: float = 0.0, sync: float) -> None:
+        self._chance = chance
+        self._full, self._short, self._sync = full, short, sync
+
+    def write(self, file: int, data: bytes, offset: int) -> int:
+        if self._chance.random() < self._full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        part = len(data) > 1 and self._chance.random() < self._short
+        return os.pwrite(file, data[: self._chance.randrange(1, len(data))] if part else data, offset)
+
+    def sync(self, _: int) -> None:
+        if self._chance.random() < self._sync:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("rewinds", [False, True])
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901 – one operation a branch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, *, rewinds: bool
+) -> None:
+    chance = random.Random(seed)
+    disk = Disk(chance, full=0.1, short=0.3, sync=0.1)
+    waiting: list[bytes] = []
+    published: set[bytes] = set()
+
+    def publish() -> bool:
+        payload = spool.peek()
+        if payload is None:
+            assert waiting == []
+            return False
+        if payload not in published:  # else offered again after a rewind
+            assert payload == waiting.pop(0)
+        published.add(payload)
+        spool.advance("1:1")
+        return True
+
+    monkeypatch.setattr(module, "SEGMENT", 200)
+    monkeypatch.setattr(module, "_write", disk.write)
+    monkeypatch.setattr(module, "_sync", disk.sync)
+    spool = Spool(tmp_path / "s").__enter__()
+    for number in range(300):
+        with suppress(SpoolError):
+            match chance.choices("wsprb", [5, 3, 5, 0.3, 0.3 if rewinds else 0])[0]:
+                case "w":
+                    payload = b"%d:" % number + b"x" * chance.choice([0, 5, 20, 60, 150])
+                    spool.write(payload)
+                    waiting.append(payload)
+                case "s":
+                    spool.sync()
+                case "p":
+                    publish()
+                case "r":
+                    spool.__exit__()
+                    spool = Spool(tmp_path / "s").__enter__()
+                case "b":
+                    spool.rewind()
+        assert spool.waiting >= len(waiting)
+    while publish():
+        pass
+    spool.__exit__()
 
 
 def test_two_adapters_cannot_share_a_folder(tmp_path: Path) -> None:

@@ -147,7 +147,9 @@ class _Server:
 
 def _line(folder: Path, port: int) -> list[str]:
     line = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
-    line += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+    # `everysec` holds back what it has acknowledged for as long as the disk is busy with the second before:
+    # killed then, the server comes back without it, and a message that was sent might be sent again.
+    line += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
     line += ["--maxmemory-policy", "noeviction", "--logfile", str(folder / "server.log"), "--daemonize", "no"]
     return line
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
+from adapter.bus.late import LATE, Confirmed, recall
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import MAX_BATCH, Bus, pack_batch
@@ -20,14 +21,6 @@ log = logging.getLogger(__name__)
 # How often an idle adapter asks whether Redis still has what it confirmed.
 LOOK_EVERY = 5.0
 RETRY_MOST = 2.0
-LATE = "ids:late"
-
-
-async def hand_over(bus: Bus, spool: Spool) -> None:
-    """Give what waits on this disk to the present holder: this process may not publish it any more."""
-    while (payload := spool.peek()) is not None:
-        await bus.push(bus.keys(LATE), payload)
-        spool.advance()
 
 
 class Journal:
@@ -47,13 +40,14 @@ class Journal:
         self._spool = spool
         self._lost = lost
         self._replicas = replicas
-        self._lock = anyio.Lock()
+        # `fast_acquire`: the call to the server is on its way before anybody else has a turn.
+        self._lock = anyio.Lock(fast_acquire=True)
         self._wakeup = Wakeup()
         self._floors: dict[str, int] = {}
         self._expected: dict[str, int] = {}
-        account, _, seq = spool.note.partition(":")
-        if seq.isdecimal():
-            self._expected[account] = int(seq)
+        if (known := Confirmed.read(spool.note)) is not None:
+            self._expected[known.account] = known.seq
+        self._server = ""
         self._damaged = spool.damaged
         self._full = False
         self.away = False
@@ -82,15 +76,14 @@ class Journal:
             reach(Step.SPOOLED)
 
     async def sync(self) -> None:
-        """Wait until what was written is on disk. Raises SpoolError: then it is to be written again."""
+        """Wait until what was written is on disk. Raises SpoolError: then it is to be tried again."""
         if self._spool.sync():
             reach(Step.SYNCED)
 
     async def flush(self) -> None:
         """Put what was written on disk and, unless Redis is away, on the bus.
 
-        Raises SpoolError where it is not on disk, though perhaps on the bus: write and flush it again. Raises
-        Fenced.
+        Raises SpoolError where it is not on disk, though perhaps on the bus: flush it again. Raises Fenced.
         """
         failed: list[SpoolError | Fenced] = []
         async with anyio.create_task_group() as beside:
@@ -115,6 +108,8 @@ class Journal:
     async def publish(self) -> None:
         """Publish all that waits. Raises BusUnavailable with the rest still waiting, and Fenced."""
         async with self._lock:
+            if not self._server:
+                self._server = await recall(self._bus, self._spool)
             while (payload := self._spool.peek()) is not None:
                 head, _, packed = payload.partition(b"\n")
                 account = head.decode()
@@ -127,7 +122,7 @@ class Journal:
                     await self._bus.replicated(self._replicas)
                 reach(Step.APPENDED)
                 self._expected[account] = done.seq
-                self._spool.advance(f"{account}:{done.seq}")
+                self._spool.advance(str(Confirmed(account, done.seq, self._server)))
                 reach(Step.ADVANCED)
             await self._catch_up()
         if self._spool.damaged > self._damaged:
@@ -182,11 +177,14 @@ class Journal:
             return
 
     async def _look(self) -> None:
+        server = await self._bus.run_id()
         for account, expected in list(self._expected.items()):
             async with self._lock:
                 seq = await self._bus.last_seq(account)
                 if seq < self._expected[account]:
                     self._rewind(account, expected, seq)
+        if self._server:
+            self._server = server
 
     def _rewind(self, account: str, expected: int, seq: int) -> None:
         log.warning("Redis came back with %d of %d events; giving it again what is kept", seq, expected)

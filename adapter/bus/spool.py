@@ -28,6 +28,8 @@ MEMORY = 64
 MARK = 128  # bytes of the file that holds the cursor: one write is one sector
 
 
+# The disk: tests put one in its place that fails.
+_write: Callable[[int, bytes, int], int] = os.pwrite
 _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
@@ -51,6 +53,8 @@ class Spool:
         self._end = Position(1, 0)
         self._synced = Position(1, 0)
         self._cursor = Position(1, 0)
+        self._unsynced: list[tuple[int, bytes]] = []
+        self._doubted = False
         self.note = ""
         self.damaged = 0
         self.waiting = 0
@@ -73,6 +77,7 @@ class Spool:
         self._file = self._open(last)
         self._file.truncate(self._end.offset)
         self._mark = os.open(self._folder / "cursor", os.O_WRONLY | os.O_CREAT, 0o600)
+        self.mark(self.note)  # a power cut may have kept a position and not what it stood behind
         self.waiting = sum(1 for _ in self._frames(self._cursor))
         return self
 
@@ -103,24 +108,33 @@ class Spool:
             self._append(frame)
         start = self._end
         self._end = Position(start.segment, start.offset + len(frame))
+        self._unsynced.append((start.offset, frame))
         self._recent.append((start, self._end, payload))
         self.waiting += 1
 
     def sync(self) -> bool:
         """Wait until the disk has all that was written; whether there was something to wait for.
 
-        Raises SpoolError: then what was not on disk is not in the spool either, and is to be written again.
+        Raises SpoolError: what was written is still in the spool, and on disk when a later `sync` succeeds.
         """
         if self._synced == self._end:
             return False
         assert self._file is not None  # noqa: S101 – entered
         try:
+            if self._doubted:
+                # What a disk refused once the system may have dropped: a sync that works proves nothing then.
+                for offset, frame in self._unsynced:
+                    self._put(frame, offset)
             _sync(self._file.fileno())
         except OSError as exc:
-            self._cut(self._synced)
+            self._doubted = True
             raise _failed(exc) from exc
-        self._synced = self._end
+        self._all_synced()
         return True
+
+    def _all_synced(self) -> None:
+        self._synced, self._doubted = self._end, False
+        self._unsynced.clear()
 
     def peek(self) -> bytes | None:
         """The oldest batch that has not been published."""
@@ -152,8 +166,12 @@ class Spool:
             self._forget(after.segment - KEPT_SEGMENTS)
         self._cursor = after
         self.waiting = max(0, self.waiting - 1)
-        self.note = note or self.note
-        line = f"{after.segment} {after.offset} {self.note}"
+        self.mark(note or self.note)
+
+    def mark(self, note: str) -> None:
+        """Keep a note beside the position."""
+        self.note = note
+        line = f"{self._cursor.segment} {self._cursor.offset} {note}"
         with suppress(OSError):  # a full disk: an older position is as good, see above
             os.pwrite(self._mark, line.ljust(MARK).encode("ascii"), 0)
 
@@ -161,6 +179,11 @@ class Spool:
         """Offer again all that is still kept."""
         self._cursor = Position(min(self._segments(), default=self._end.segment), 0)
         self.waiting = sum(1 for _ in self._frames(self._cursor))
+
+    def size(self) -> int:
+        """How many bytes are kept, published or not."""
+        oldest = min(self._segments(), default=self._end.segment)
+        return (self._end.segment - oldest) * SEGMENT + self._end.offset
 
     def unsent_bytes(self) -> int:
         """How much is waiting to be published."""
@@ -170,12 +193,17 @@ class Spool:
     def _append(self, frame: bytes) -> None:
         assert self._file is not None  # noqa: S101 – entered
         try:
-            rest = memoryview(frame)
-            while rest:  # a disk that is nearly full takes a part without a word
-                rest = rest[self._file.write(rest) :]
+            self._put(frame, self._end.offset)
         except OSError as exc:
-            self._cut(self._end)
+            with suppress(OSError):  # the next frame is written over what stands there
+                self._file.truncate(self._end.offset)
             raise _failed(exc) from exc
+
+    def _put(self, frame: bytes, offset: int) -> None:
+        assert self._file is not None  # noqa: S101 – entered
+        done = 0
+        while done < len(frame):  # a disk that is nearly full takes a part without a word
+            done += _write(self._file.fileno(), frame[done:], offset + done)
 
     def _rotate(self) -> None:
         assert self._file is not None  # noqa: S101 – entered
@@ -188,7 +216,8 @@ class Spool:
         self._file = fresh
         if self._cursor == self._end:
             self._cursor = Position(segment, 0)
-        self._end = self._synced = Position(segment, 0)
+        self._end = Position(segment, 0)
+        self._all_synced()
         self._forget(self._cursor.segment - KEPT_SEGMENTS)
 
     def _forget(self, segment: int) -> bool:
@@ -201,24 +230,14 @@ class Spool:
     def _make_room(self) -> bool:
         """On a full disk what is published is kept no longer: what is new matters more."""
         if self._cursor == self._end and self._end.offset:
-            try:
+            with suppress(SpoolError):
                 self._rotate()
-            except SpoolError:
-                return False
         return self._forget(self._cursor.segment)
 
-    def _cut(self, end: Position) -> None:
-        """Take back what stands behind this position of the newest segment."""
-        assert self._file is not None  # noqa: S101 – entered
-        with suppress(OSError):  # a torn frame fails its check and is passed over
-            self._file.truncate(end.offset)
-        while self._recent and self._recent[-1][1] > end:
-            start, _, _ = self._recent.pop()
-            self.waiting -= start >= self._cursor
-        self._end, self._cursor = end, min(self._cursor, end)
-
     def _open(self, segment: int) -> BinaryIO:
-        file = self._path(segment).open("ab", buffering=0)
+        # Not for appending: each frame has its place, whatever a failed write has left there.
+        path = self._path(segment)
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb", buffering=0)
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)  # so that the new name survives a power cut

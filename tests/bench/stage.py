@@ -16,7 +16,7 @@ import redis.asyncio as redis
 
 from adapter.bus.connect import connect
 from adapter.bus.embedded import free_port, served
-from tests.helpers import clean_environment, wait_until
+from tests.helpers import HASTY, clean_environment, wait_until
 
 START = 30.0
 ANSWER = 90.0
@@ -188,7 +188,9 @@ async def staged(folder: Path, *options: str) -> AsyncIterator[Stage]:
     """A server on a free port, and everybody gone in the end. `options`: of the server's command line."""
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as opened:
-        url = await opened.enter_async_context(served(folder / "redis", free_port(), options=options))
+        url = await opened.enter_async_context(
+            served(folder / "redis", free_port(), options=(*HASTY, *options))
+        )
         client = connect(url, timeout=ANSWER)
         opened.push_async_callback(client.aclose)
         server = int((await client.info("server"))["process_id"])
