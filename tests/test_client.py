@@ -1,5 +1,6 @@
 """Proof of adapter/smartqq/client.py: the door, and an answer that has begun."""
 
+import socket
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -136,6 +137,61 @@ async def test_a_poll_that_is_hung_up_does_not_wait_for_ever() -> None:
     answer, seconds = await hung_up(b"")
     assert answer is None
     assert seconds >= 0.1
+
+
+async def test_two_cuts_one_after_the_other_cost_no_answer() -> None:
+    """Upstream has answered and gone; before that is read, two tasks hang up."""
+    found = list[Answer | None]()
+
+    async def poll() -> None:
+        found.append(await client.park(POLL))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = Client(Jar(), FAST, lambda: 0.0, f"http://127.0.0.1:{server.getsockname()[1]}")
+        async with client, anyio.create_task_group() as group:
+            group.start_soon(poll)
+            await anyio.wait_readable(server)
+            upstream, asked = server.accept()[0], b""
+            while not asked.endswith(b"r=%7B%7D"):
+                await anyio.wait_readable(upstream)
+                asked += upstream.recv(65536)
+            # No other task has a turn from here on.
+            upstream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            upstream.close()
+            assert client.cut()
+            assert client.cut()
+    assert found[0] is not None
+    assert found[0].body == b"{}"
+
+
+async def test_what_was_hung_up_is_not_asked_again() -> None:
+    """A gateway is slow to close: the connection looks well, and can carry no further question."""
+    asked, found = anyio.Event(), list[Answer | None]()
+
+    async def answer_at_the_end(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            if not asked.is_set():
+                asked.set()
+                with suppress(anyio.EndOfStream):
+                    await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            await anyio.sleep_forever()
+
+    async def poll() -> None:
+        found.append(await client.park(POLL))
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    client = Client(Jar(), FAST, lambda: 0.0, origin(listener))
+    async with client, listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, answer_at_the_end)
+        group.start_soon(poll)
+        await asked.wait()
+        assert client.cut()
+        await wait_until(lambda: found, "the answer on its way")
+        await poll()
+        group.cancel_scope.cancel()
+    assert [answer and answer.body for answer in found] == [b"{}", b"{}"]
 
 
 class Relay:

@@ -107,7 +107,11 @@ class Client:
                 return None
             reach(Step.ARRIVED)
             with anyio.fail_after(self._limits.body, shield=True):
-                return await self._read(request, response)
+                try:
+                    return await self._read(request, response)
+                finally:
+                    if self._hung_up:  # nothing more can be asked there: its writing half is closed
+                        await self._stream.aclose()
 
     def cut(self) -> bool:
         """End the parked poll, if there is one; an answer that is on its way is still taken.
@@ -117,6 +121,8 @@ class Client:
         """
         if self._parked is None:
             return False
+        if self._hung_up:
+            return True  # upstream may have answered and gone since: the answer is still to be read
         self._hung_up = True
         try:
             self._stream.get_extra_info("socket").shutdown(socket.SHUT_WR)
