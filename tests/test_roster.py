@@ -4,9 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from adapter.events import ChatKind, ContactList, ListKind, Message
+from adapter.events import ChatKind, ContactList, ListKind, Message, SessionChange, SessionState
 from tests.helpers import wait_until
 from tests.rig import FAST, Listener, names, online
 from tests.simulator import ACCOUNT, Answer, Friend, Person, Simulator, sample_world
@@ -80,6 +81,27 @@ async def test_members_that_take_too_long_come_later(tmp_path: Path) -> None:
             await wait_until(
                 lambda: len({str(one.of) for one in listener.of(ContactList) if one.of}) == 3, "all members"
             )
+
+
+@pytest.mark.parametrize("path", ["/api/get_user_friends2", "/api/get_group_info_ext2"])
+async def test_a_refresh_that_a_new_login_overtakes_takes_no_members_from_it(
+    path: str, tmp_path: Path
+) -> None:
+    async with Simulator("e3", new_uins="always") as sim, online(sim, tmp_path) as listener:
+        before = {str(one.of) for one in listener.of(ContactList) if one.of}
+        sim.next_answer(path, Answer(delay=1.0))  # longer than a login takes here
+        async with anyio.create_task_group() as group:
+            group.start_soon(listener.upstream.refresh)
+            await sim.wait_delayed(path)
+            await listener.upstream.relink()
+            await listener.state(SessionState.ONLINE, 2)
+
+        def members() -> set[str]:
+            again = max(n for n, one in enumerate(listener.events) if isinstance(one, SessionChange))
+            return {str(one.of) for one in listener.events[again:] if isinstance(one, ContactList) and one.of}
+
+        await wait_until(lambda: len(members()) == len(before) == 3, "all members of the new session")
+        assert members().isdisjoint(before)
 
 
 async def test_a_friend_made_meanwhile_is_told_with_the_change(tmp_path: Path) -> None:

@@ -79,8 +79,14 @@ class Roster:
         return found
 
     async def reload(self) -> list[ContactList]:
-        """Everything again: the lists and all members, as far as they come within the limits."""
+        """Everything again: the lists and all members, as far as they come within the limits.
+
+        Nothing where a new login came between: what is due then is for its own `more` to load and tell.
+        """
+        book = self.book
         lists = await self.load()
+        if book is not self.book:
+            return []
         for told in lists:
             if told.kind in (ListKind.GROUPS, ListKind.DISCUSSES):
                 self._queue(told.kind, told.contacts, again=True)
@@ -89,12 +95,15 @@ class Roster:
     async def more(self, seconds: float) -> list[ContactList]:
         """What is still missing, as far as it comes within so many seconds."""
         found: list[ContactList] = []
+        book = self.book
         with anyio.move_on_after(seconds):
             async with self._lock, anyio.create_task_group() as group:
+                if book is not self.book:
+                    return []  # a new login came while we waited
                 for kind in [kind for kind in self._missing if self._may_ask(kind.value)]:
                     group.start_soon(self._load, kind, found)
                 for _ in range(self._limits.together):
-                    group.start_soon(self._load_members, found)
+                    group.start_soon(self._load_members, book, found)
         return found
 
     async def _load(self, kind: ListKind, found: list[ContactList]) -> None:
@@ -152,7 +161,7 @@ class Roster:
 
     async def _next_number(self, kind: ListKind, todo: deque[Contact]) -> bool:
         contact = todo.popleft()
-        now = self._clock()
+        book, now = self.book, self._clock()
         person = kind is ListKind.FRIENDS
         uin = contact.id if person else contact.code
         request = calls.qq_number(self._tokens, uin, calls.PERSON if person else calls.GROUP, now)
@@ -161,7 +170,7 @@ class Roster:
         if qq in ("", "0"):
             self._numbers_closed = True
             return False
-        self.book.numbers[contact.id] = qq
+        book.numbers[contact.id] = qq
         return True
 
     async def _number_by_name(self, kind: ListKind, listed: tuple[Contact, ...]) -> None:
@@ -184,13 +193,14 @@ class Roster:
 
     # --- members ---
 
-    async def _load_members(self, found: list[ContactList]) -> None:
-        while self._due:
+    async def _load_members(self, book: Book, found: list[ContactList]) -> None:
+        while self._due and book is self.book:
             chat = self._due.popleft()
             try:
                 await self._members(chat, found)
             except anyio.get_cancelled_exc_class():
-                self._due.appendleft(chat)
+                if book is self.book:
+                    self._due.appendleft(chat)
                 raise
 
     async def _members(self, chat: Address, found: list[ContactList], code: str = "") -> None:
