@@ -50,6 +50,11 @@ def test_nothing_is_wrong_with_a_healthy_installation() -> None:
     assert len(list(findings(HEALTHY))) > 4
 
 
+def test_what_the_server_may_forget_is_said() -> None:
+    told = [one.what for one in findings(replace(HEALTHY, settings={"appendfsync": "everysec"}))]
+    assert any("appendfsync always" in one for one in told)
+
+
 @pytest.mark.parametrize(
     ("facts", "words"),
     [

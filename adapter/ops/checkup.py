@@ -139,7 +139,14 @@ def _persistence(facts: Facts) -> Iterator[Finding]:
         change = "look at its log and at its disk: it may refuse writes until it can save"
         yield Finding(Level.BAD, f"Redis cannot write its files ({', '.join(broken)})", change)
     if info.get("aof_enabled"):
-        yield Finding(Level.GOOD, "append-only file is on")
+        always = (facts.settings or {}).get("appendfsync", "always") == "always"
+        yield Finding(
+            Level.GOOD,
+            "append-only file is on"
+            if always
+            else "append-only file is on; killed while its disk is busy, Redis may forget what it has just "
+            "confirmed: events are told again, a message may be sent again (appendfsync always: never)",
+        )
     else:
         yield Finding(
             Level.WARN,

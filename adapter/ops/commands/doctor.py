@@ -61,7 +61,7 @@ async def _redis(config: Config, facts: Facts) -> Facts:
             return replace(
                 facts,
                 info=await desk.info(),
-                settings=await desk.settings("bind", "requirepass", "protected-mode"),
+                settings=await desk.settings("bind", "requirepass", "protected-mode", "appendfsync"),
                 skew=theirs - ours,
                 held=held,
                 dead=await desk.length("dead"),
