@@ -27,7 +27,7 @@ from adapter.control import Control
 from adapter.directory import Directory
 from adapter.envelope import Origin, session_draft
 from adapter.errands import Errands
-from adapter.errors import BusUnavailable, Fenced
+from adapter.errors import BusUnavailable, Fenced, SpoolError
 from adapter.events import Gap, SessionChange, SessionState
 from adapter.inbound import Inbound
 from adapter.ops import page
@@ -196,8 +196,11 @@ class _Office:
         log.error("%s", words)
 
     async def _tell(self, gap: Gap) -> None:
+        """Raises SpoolError where it is to be said again later."""
         origin = Origin(self.watch.account, self._lease.fence.epoch, time.time())
-        await self.journal.add(self.watch.account, [session_draft(gap, origin)])
+        self.journal.write(self.watch.account, [session_draft(gap, origin)])
+        with suppress(SpoolError):  # it is in the spool, and whoever flushes next tries again
+            await self.journal.flush()
 
     async def run(self, stop: anyio.Event) -> None:
         self._metrics.reading = self._reading

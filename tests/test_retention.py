@@ -1,14 +1,20 @@
 """Proof of adapter/bus/retention.py: nothing that somebody still needs is trimmed."""
 
 import time
+from pathlib import Path
 
 import msgpack
 import pytest
 
+from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
-from adapter.bus.retention import Retention
+from adapter.bus.retention import Retention, Trimmed
+from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
+from adapter.envelope import Origin, session_draft
+from adapter.errors import BusUnavailable
 from adapter.events import Gap
+from tests.disk import filled, small_disk
 
 pytestmark = pytest.mark.anyio
 KEPT = {"inbound": 10}
@@ -110,6 +116,58 @@ async def test_the_cap_warns_before_and_counts_what_it_drops(bus: Bus) -> None:
     assert "20 entries of inbound were dropped unread" in desk.alarms[1]
     (gap,) = desk.gaps
     assert 0 < gap.since <= gap.until <= time.time()
+
+
+async def test_a_loss_that_the_disk_has_no_room_for_is_told_to_the_workers_later(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", 64) as disk, Spool(disk / "s") as spool:
+        desk = await a_desk(bus, cap=60)
+        journal = Journal(bus, desk.lease, spool, lambda *_: None)
+
+        async def tell(gap: Gap) -> None:
+            await journal.add("1", [session_draft(gap, Origin("1", 1, time.time()))])
+            desk.gaps.append(gap)
+
+        desk.retention = Retention(bus, desk.lease, desk.alarms.append, tell, time.time, cap=60, kept=KEPT)
+        await bus.make_group("inbound", "stuck")
+        filler = filled(disk, 0)
+        await desk.add(80)
+        await desk.retention.look()
+        await desk.add(5)
+        await desk.retention.look()
+        await desk.retention.look()
+        assert desk.retention.dropped == 25
+        dropped = [words for words in desk.alarms if "dropped unread" in words]
+        assert [words.partition(" ")[0] for words in dropped] == ["20", "5"]
+        assert desk.gaps == []
+        filler.unlink()
+        await desk.retention.look()
+        assert [gap.reason.partition(" ")[0] for gap in desk.gaps] == ["25"]
+        newest = (await bus.client.xrevrange(desk.key, count=1))[0][1]
+        assert newest[b"type"] == b"session.gap"
+
+
+async def test_a_loss_is_told_though_redis_went_away_in_the_middle_of_it(bus: Bus) -> None:
+    class Interrupted(Retention):
+        looks = 0
+
+        async def trim(self, stream: str) -> Trimmed:
+            self.looks += 1
+            if self.looks == 2:
+                raise BusUnavailable("it went away")
+            return await super().trim(stream)
+
+    desk = await a_desk(bus)
+    desk.retention = Interrupted(bus, desk.lease, desk.alarms.append, desk.gap, time.time, cap=60, kept=KEPT)
+    await bus.make_group("inbound", "stuck")
+    await desk.add(80)
+    with pytest.raises(BusUnavailable):
+        await desk.retention.look()
+    assert (desk.alarms, desk.gaps) == ([], [])
+    await desk.retention.look()
+    assert "20 entries of inbound were dropped unread" in desk.alarms[0]
+    assert len(desk.gaps) == 1
 
 
 async def test_the_cap_in_bytes_is_kept_too(bus: Bus) -> None:

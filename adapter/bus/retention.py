@@ -13,7 +13,7 @@ from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.streams import Bus
 from adapter.envelope import timestamp
-from adapter.errors import BusUnavailable
+from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Gap
 from adapter.wakeup import Wakeup
 
@@ -54,7 +54,10 @@ class Trimmed:
 
 
 class Retention:
-    """Keeps the streams bounded. `alarm` is told what a person should know, `gap` what the workers should."""
+    """Keeps the streams bounded. `alarm` is told what a person should know, `gap` what the workers should.
+
+    `gap` may raise SpoolError: then the workers are told at a later look.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,9 @@ class Retention:
         self._kept = kept or KEPT
         self._wakeup = Wakeup()
         self._warned: set[str] = set()
+        # What was dropped and has not been said yet, by stream; and to the workers, of what is theirs.
+        self._lost: dict[str, Trimmed] = {}
+        self._untold: Trimmed | None = None
         self.dropped = 0
 
     async def keep(self, stop: anyio.Event) -> None:
@@ -98,16 +104,15 @@ class Retention:
         """Trim and bury once."""
         for stream in self._kept:
             self._caps[stream] = await self._most(stream)
-            lost: Trimmed | None = None
             for _ in range(STEPS):
                 done = await self.trim(stream)
                 if done.dropped:
-                    lost = _joined(lost, done)
+                    self._lost[stream] = _joined(self._lost.get(stream), done)
                 if done.trimmed == 0:
                     break
-            if lost is not None:
-                await self._tell(lost)
+            self._report(stream)
             self._judge(done)
+        await self._tell()
         for group in await self._groups("inbound"):
             await self._bury(group)
 
@@ -147,14 +152,21 @@ class Retention:
             change = self._bus.client.sadd if lapsed else self._bus.client.srem
             await change(self._bus.keys(LAPSED), group)
 
-    async def _tell(self, lost: Trimmed) -> None:
-        words = (
-            f"{lost.dropped} entries of {lost.stream} were dropped unread: "
-            f"group {lost.holder!r} has not acknowledged them"
-        )
-        self._alarm(words)
-        if lost.stream == "inbound":
-            await self._gap(Gap(lost.since, lost.until, words))
+    def _report(self, stream: str) -> None:
+        if lost := self._lost.pop(stream, None):
+            self._alarm(_words(lost))
+            if stream == "inbound":
+                self._untold = _joined(self._untold, lost)
+
+    async def _tell(self) -> None:
+        if (lost := self._untold) is None:
+            return
+        try:
+            await self._gap(Gap(lost.since, lost.until, _words(lost)))
+        except SpoolError as exc:
+            log.debug("retention: the gap waits: %s", exc)
+        else:
+            self._untold = None
 
     def _judge(self, done: Trimmed) -> None:
         cap = self._caps.get(done.stream, self._cap)
@@ -194,6 +206,13 @@ class Retention:
 
 def _moment(entry: bytes) -> float:
     return int(entry.partition(b"-")[0] or b"0") / 1000
+
+
+def _words(lost: Trimmed) -> str:
+    return (
+        f"{lost.dropped} entries of {lost.stream} were dropped unread: "
+        f"group {lost.holder!r} has not acknowledged them"
+    )
 
 
 def _joined(before: Trimmed | None, now: Trimmed) -> Trimmed:
