@@ -1,16 +1,17 @@
 """Proof of adapter/outbound.py and settling.py: one request, at most one message, exactly one result."""
 
-import asyncio
 import json
 import os
 import signal
-from contextlib import suppress
+import time
 from pathlib import Path
 
 import anyio
 import pytest
 
 from adapter.bus.streams import Bus
+from tests.helpers import wait_until
+from tests.line import Line
 from tests.simulator import Answer
 from tests.system import System, system
 
@@ -142,58 +143,14 @@ async def test_what_the_session_cannot_take_now_waits_for_the_next_one(
         assert [(row["id"], row["status"]) for row in await it.results(1)] == [("x/1", "sent")]
 
 
-class Line:
-    """The way to the simulator. `close`: the poll that is out goes on, nothing new gets through."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._busy: dict[asyncio.StreamWriter, bool] = {}
-        self._server: asyncio.Server | None = None
-        self.port = 0
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def close(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer, busy in self._busy.items():
-            if not busy:
-                writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, asks = await asyncio.open_connection("127.0.0.1", self._port)
-        with suppress(OSError):
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._pump(reader, asks, writer, busy=True))
-                tasks.create_task(self._pump(answers, writer, writer, busy=False))
-        asks.close()
-        writer.close()
-
-    async def _pump(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        line: asyncio.StreamWriter,
-        *,
-        busy: bool,
-    ) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65536):
-                self._busy[line] = busy
-                writer.write(data)
-        writer.close()
-
-
 async def test_what_cannot_leave_because_the_network_is_gone_waits_for_it(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
     async with system(bus, redis_url, tmp_path, poll_seconds=60.0) as it:
         line = Line(int(it.sim.url.rpartition(":")[2]))
         await line.open()
-        it.settings["QQBUS_SMARTQQ_URL"] = f"http://127.0.0.1:{line.port}"
-        await it.adapter()
+        it.settings["QQBUS_SMARTQQ_URL"] = line.url
+        await it.online(it.start("tests.chaos.hasty", "run"))
         chat = await chat_of_friend(it)
         await it.sim.wait_poll()
         line.close()
@@ -205,6 +162,58 @@ async def test_what_cannot_leave_because_the_network_is_gone_waits_for_it(
         assert (result["status"], result["attempts"]) == ("sent", "1")
         assert [message.text for message in it.sim.received] == ["into the dark"]
         line.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["stop", "lost lease"])
+async def test_nobody_waits_for_a_session_that_is_mended_no_more(
+    bus: Bus, redis_url: str, tmp_path: Path, way: str
+) -> None:
+    async with system(bus, redis_url, tmp_path, poll_seconds=60.0) as it:
+        line = Line(int(it.sim.url.rpartition(":")[2]))
+        await line.open()
+        first = await it.adapter(QQBUS_SMARTQQ_URL=line.url, QQBUS_LEASE="1")
+        chat = await chat_of_friend(it)
+        await it.sim.wait_poll()
+        line.close()
+        await it.ask(chat, "into the dark", id="x/1")
+        await _status(it, "state", "offline")
+        # It is waited for in vain: whoever would mend the session has gone.
+        began = time.monotonic()
+        if way == "stop":
+            assert await first.stop() == 0
+        else:
+            await bus.client.delete(bus.keys("lease"))
+            await bus.client.hset(bus.keys("ids:epoch"), mapping={"epoch": 99, "holder": "another"})
+            await wait_until(lambda: "standing by" in first.text(), "it stands by")
+            first.process.kill()
+        assert time.monotonic() - began < 5
+        await bus.client.delete(bus.keys("lease"))
+        await it.adapter()
+        (result,) = await it.results(1)
+        if way == "stop":
+            assert (result["status"], result["attempts"]) == ("sent", "1")
+        else:  # it may not even say any more that nothing has left
+            assert (result["status"], result["code"]) == ("unknown", "crash")
+
+
+@pytest.mark.long
+async def test_what_a_dead_session_refuses_at_a_stop_is_sent_by_the_next_process(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path, poll_seconds=60.0) as it:
+        adapter = await it.adapter()
+        chat = await chat_of_friend(it)
+        await it.sim.wait_poll()
+        it.sim.next_answer(BUDDY, Answer(delay=0.3, json={"retcode": 100001}))
+        it.sim.next_answer("/channel/get_online_buddies2", Answer(json={"retcode": 103}))
+        await it.ask(chat, "not lost", id="x/1")
+        await it.sim.wait_delayed(BUDDY)
+        assert await adapter.stop() == 0
+        assert await it.rows("results") == []
+        await it.adapter()
+        assert (await it.results(1))[0]["status"] == "sent"
+        assert [message.text for message in it.sim.received] == ["not lost"]
 
 
 async def test_a_long_text_goes_in_parts_and_has_one_result(bus: Bus, redis_url: str, tmp_path: Path) -> None:

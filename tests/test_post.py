@@ -5,17 +5,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from adapter.events import (
     Address,
     ChatKind,
     Message,
+    Outcome,
+    SessionState,
     Status,
     Text,
 )
 from adapter.smartqq.network import SmartQQ
 from adapter.smartqq.sending import message_ids
+from tests.helpers import wait_until
+from tests.line import Line
 from tests.rig import FAST, config, friend, names, online, send
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
@@ -85,7 +90,8 @@ async def test_an_answer_that_does_not_come_is_a_time_out(tmp_path: Path) -> Non
 
 
 async def test_where_nothing_leaves_the_message_certainly_has_not(tmp_path: Path) -> None:
-    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+    limits = replace(FAST, heal=0.3)
+    async with Simulator("e3") as sim, online(sim, tmp_path, limits) as listener:
         to = friend(sim)
         await sim.__aexit__(None, None, None)
         assert await send(listener, to) is None  # it waits for the network
@@ -115,6 +121,77 @@ async def test_a_message_is_not_sent_to_whoever_has_the_number_after_a_new_login
         sim.network.sessions.end(100001)
         assert await send(listener, to) is None  # it is to be addressed again
         assert not sim.received
+
+
+# --- when nobody mends the session any more ---
+
+STUBBORN = replace(FAST, heal=60.0, resend_first=60.0)
+
+
+@pytest.mark.parametrize("resends", [1, 3], ids=["mending", "connecting again"])
+async def test_a_hang_up_ends_the_wait_for_a_network_that_is_gone(resends: int, tmp_path: Path) -> None:
+    limits = replace(STUBBORN, resends=resends)
+    async with Simulator("e3", poll_seconds=60.0) as sim:
+        line = Line(int(sim.url.rpartition(":")[2]))
+        await line.open()
+        async with online(sim, tmp_path, limits, {"smartqq_url": line.url}) as listener:
+            to, outcomes = friend(sim), []
+
+            async def sending() -> None:
+                outcomes.append(await send(listener, to))
+
+            line.close()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(sending)
+                tasks.start_soon(sending)
+                if resends == 1:
+                    await listener.state(SessionState.OFFLINE)  # found out by what could not leave
+                else:
+                    await anyio.wait_all_tasks_blocked()
+                listener.upstream.hang_up()
+                with anyio.fail_after(2):
+                    await wait_until(lambda: len(outcomes) == 2, "both are given back")
+            assert outcomes == [None, None]
+            assert await send(listener, to) is None
+
+
+async def test_what_is_refused_behind_a_hang_up_is_given_back(tmp_path: Path) -> None:
+    async with Simulator("e3", poll_seconds=60.0) as sim, online(sim, tmp_path, STUBBORN) as listener:
+        to, outcomes = friend(sim), []
+
+        async def sending() -> None:
+            outcomes.append(await send(listener, to))
+
+        sim.next_answer(SEND, Scripted(delay=0.3, json={"retcode": 100001}))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sending)
+            await sim.wait_delayed(SEND)
+            listener.upstream.hang_up()
+            # What has left is waited for; that the session is gone is nothing to wait for.
+            with anyio.fail_after(2):
+                await wait_until(lambda: outcomes, "it is given back")
+        assert outcomes == [None]
+        assert not sim.received
+
+
+async def test_a_refusal_is_that_of_its_own_message(tmp_path: Path) -> None:
+    # The polls go on well, so the session looks well until time runs out for the one that was refused.
+    limits = replace(FAST, heal=1.0, moment=0.1, quick=0.0, call=0.3)
+    async with Simulator("e3", poll_seconds=0.02) as sim, online(sim, tmp_path, limits) as listener:
+        to = friend(sim)
+        outcomes: dict[str, Outcome] = {}
+
+        async def sending(text: str) -> None:
+            outcomes[text] = await send(listener, to, text)
+
+        sim.next_answer("/channel/get_online_buddies2", *[Scripted(status=502)] * 9)
+        sim.next_answer(SEND, reply(retcode=100001), Scripted(delay=5.0))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sending, "refused")
+            await sim.wait_requests(SEND)
+            tasks.start_soon(sending, "no answer")
+        assert outcomes["no answer"].code == "upstream.timeout"
+        assert outcomes["refused"].code == "session.rejected"
 
 
 # --- strangers ---

@@ -88,6 +88,9 @@ class Driver:
 
     async def mended(self) -> bool:
         """Whether the session works, if need be after it has been opened again."""
+        return await self._works.patience.hold(self._mended()) is True
+
+    async def _mended(self) -> bool:
         session = self._works.tokens.psessionid
         if self.ready and await self._answers() is True and self.ready:
             return True

@@ -21,9 +21,10 @@ from adapter.smartqq.echo import Echoes
 from adapter.smartqq.extras import Extras
 from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.limits import Limits
+from adapter.smartqq.patience import Patience
 from adapter.smartqq.post import Post
 from adapter.smartqq.roster import Roster
-from adapter.smartqq.sending import message_ids
+from adapter.smartqq.sending import Doubt, message_ids
 from adapter.smartqq.session import SessionFile
 from adapter.smartqq.talk import Desk
 from adapter.smartqq.tokens import Tokens
@@ -58,7 +59,7 @@ class SmartQQ:
         """All parts, around this login."""
         config, limits, clock = self._config, self._limits, self._clock
         client = Client(tokens.jar, limits, clock, config.smartqq_url)
-        echoes, wishes = Echoes(limits.echo), Wishes()
+        echoes, wishes, patience = Echoes(limits.echo), Wishes(), Patience()
         roster = Roster(client.perform, tokens, limits, clock)
         desk = Desk(
             tokens,
@@ -76,9 +77,10 @@ class SmartQQ:
             roster=roster,
             hearing=Hearing(roster, echoes, tokens, limits, clock=clock, keep_raw=config.raw),
             echoes=echoes,
-            post=Post(client.perform, tokens, echoes, limits, clock),
+            post=Post(client.perform, tokens, echoes, patience, limits, clock),
             usher=Usher(desk, client, wishes),
             wishes=wishes,
+            patience=patience,
             file=SessionFile(config.state_dir),
             limits=limits,
             clock=clock,
@@ -112,8 +114,9 @@ class SmartQQ:
             yield batch
 
     def hang_up(self) -> None:
-        """No more is wanted: `events` ends, after what is on its way."""
+        """No more is wanted: `events` ends, after what is on its way, and `send` waits for no session."""
         self._ended = True
+        self._works.patience.end()
         if not self._works.client.cut() and self._step is not None:
             self._step.cancel()
 
@@ -130,23 +133,24 @@ class SmartQQ:
     async def send(self, to: Address, part: Part) -> Outcome | None:
         """Send one message to momentary ids; a doubted session is mended and the message sent again.
 
-        None where that takes a session that is not there, or ids that are new.
+        None where that takes a session that is not there or not mended any more, or ids that are new.
         """
         driver, roster, post = self._driver, self._works.roster, self._works.post
         book, before = roster.book, roster.book.find(to)
         if not driver.ready and not (await driver.mended() and roster.book is book):
             return None
         outcome = await post.send(to, part)
-        if outcome is not None:
-            return outcome
-        if await driver.mended():
+        if isinstance(outcome, Doubt) and await driver.mended():
             after = roster.book.find(to)
             # Ids may be new: only where the same one still has the same name is it the same person.
             same = before is not None and after is not None and after.name == before.name
             if roster.book is not book and not same:
                 return None
             outcome = await post.send(to, part)
-        return outcome or (post.refusal if driver.ready else None)
+        if isinstance(outcome, Outcome):
+            return outcome
+        # Behind a hang-up nobody has tried to mend it: that it is refused is not the last word.
+        return outcome.refusal if driver.ready and not self._works.patience.ended else None
 
     # --- commands ---
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from itertools import islice
 
 import anyio
 
@@ -12,8 +13,9 @@ from adapter.smartqq import calls
 from adapter.smartqq.content import spoken_in
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.limits import Limits
+from adapter.smartqq.patience import Patience
 from adapter.smartqq.protocol import OK, Answer, Request, code_of, load, mapping, said
-from adapter.smartqq.sending import SESSION, broken, outcome, rejected
+from adapter.smartqq.sending import SESSION, Doubt, broken, outcome, rejected
 from adapter.smartqq.tokens import Tokens
 from adapter.upstream import backoff
 
@@ -26,28 +28,24 @@ class Post:
         ask: Callable[[Request], Awaitable[Answer]],
         tokens: Tokens,
         echoes: Echoes,
+        patience: Patience,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
         self._ask = ask
         self._tokens = tokens
         self._echoes = echoes
+        self._patience = patience
         self._limits = limits
         self._clock = clock
         self._signatures: dict[Address, tuple[float, str]] = {}
-        self._refusal = rejected("not logged in")
 
     def forget(self) -> None:
         """All momentary ids are new."""
         self._signatures.clear()
 
-    @property
-    def refusal(self) -> Outcome:
-        """The outcome of a message for which `send` gave None, where nothing can be mended."""
-        return self._refusal
-
-    async def send(self, to: Address, part: Part) -> Outcome | None:
-        """Send a part, or None if the session or the network is doubted and nothing was sent."""
+    async def send(self, to: Address, part: Part) -> Outcome | Doubt:
+        """Send a part, or say why the session or the network is doubted and nothing was sent."""
         if not to.id.isdecimal():
             return Outcome(Status.FAILED, "upstream.denied", f"{to.id!r} is no id of SmartQQ's")
         signature, session = "", self._tokens.psessionid
@@ -57,34 +55,35 @@ class Post:
                 return permitted
             signature = permitted
         if not session or self._tokens.psessionid != session:
-            return None  # these ids belong to the session before
+            return Doubt()  # these ids belong to the session before
         self._echoes.remember(to, spoken_in(part.content), self._clock())
         request = calls.send(self._tokens, to, part.content, int(part.message_id), signature)
         try:
             answer = await self._deliver(request)
         except TransportError as exc:
-            self._refusal = broken(exc)
-            return self._refusal if exc.sent else None
+            return broken(exc) if exc.sent else Doubt(broken(exc))
         done = outcome(answer)
         if done is None:
             reply = load(answer)
-            self._refusal = rejected(f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}")
+            return Doubt(rejected(f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}"))
         return done
 
     async def _deliver(self, request: Request) -> Answer:
-        """Post, again only for as long as nothing has left. Raises TransportError."""
+        """Post, again only for as long as nothing has left and somebody is patient. Raises TransportError."""
         delays = backoff(random.random, first=self._limits.resend_first)
-        for _ in range(self._limits.resends - 1):
+        for pause in islice(delays, self._limits.resends - 1):
             try:
                 return await self._ask(request)
             except TransportError as exc:
                 if exc.sent:
                     raise
-            await anyio.sleep(next(delays))
+                await self._patience.hold(anyio.sleep(pause))
+                if self._patience.ended:
+                    raise
         return await self._ask(request)
 
-    async def _signature(self, to: Address) -> str | Outcome | None:
-        """The permission to speak to a stranger, the outcome if there is none, None for doubt (4.5)."""
+    async def _signature(self, to: Address) -> str | Outcome | Doubt:
+        """The permission to speak to a stranger, the outcome if there is none, or doubt (4.5)."""
         now = self._clock()
         taken, value = self._signatures.get(to, (0.0, ""))
         if value and now - taken < self._limits.signature:
@@ -94,12 +93,11 @@ class Post:
             reply = load(answer)
         except (TransportError, ProtocolError) as exc:
             # Only the permission was asked for: the message has not left.
-            self._refusal = Outcome(Status.FAILED, "upstream.denied", str(exc))
-            return None if isinstance(exc, TransportError) else self._refusal
+            refusal = Outcome(Status.FAILED, "upstream.denied", str(exc))
+            return Doubt(refusal) if isinstance(exc, TransportError) else refusal
         code = code_of(reply) if answer.status == HTTPStatus.OK else answer.status
         if code in SESSION:
-            self._refusal = rejected(f"get_c2cmsg_sig2: {code} {said(reply)}")
-            return None
+            return Doubt(rejected(f"get_c2cmsg_sig2: {code} {said(reply)}"))
         given = mapping(reply.get("result")).get("value")
         if code != OK or not isinstance(given, str) or not given:
             return Outcome(Status.FAILED, "upstream.denied", f"no temporary conversation possible: {code}")

@@ -1,6 +1,7 @@
 """What concerns a message on its way out: its number and what upstream's reply makes of it (4). Pure."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -18,6 +19,16 @@ SESSION: Final = frozenset({100, 103, 120, 121, 122, 100000, 100001, 100002, 100
 """The session or its cookies are doubted; nothing was sent."""
 
 _LAP: Final = 10000
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A message has not left: the session or the network is doubted.
+
+    `refusal` is what became of it where that cannot be mended; None: it is to be addressed again.
+    """
+
+    refusal: Outcome | None = None
 
 
 def message_ids(now: float) -> Iterator[int]:

@@ -7,6 +7,7 @@ from adapter.smartqq.client import Client
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.limits import Limits
+from adapter.smartqq.patience import Patience
 from adapter.smartqq.post import Post
 from adapter.smartqq.roster import Roster
 from adapter.smartqq.session import SessionFile
@@ -27,6 +28,7 @@ class Works:
     post: Post
     usher: Usher
     wishes: Wishes
+    patience: Patience
     file: SessionFile
     limits: Limits
     clock: Callable[[], float]

@@ -1,0 +1,52 @@
+"""The way to a simulator, that a test can close for all that is new."""
+
+import asyncio
+from contextlib import suppress
+
+
+class Line:
+    """The way to the simulator. `close`: the poll that is out goes on, nothing new gets through."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._busy: dict[asyncio.StreamWriter, bool] = {}
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer, busy in self._busy.items():
+            if not busy:
+                writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, asks = await asyncio.open_connection("127.0.0.1", self._port)
+        with suppress(OSError):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pump(reader, asks, writer, busy=True))
+                tasks.create_task(self._pump(answers, writer, writer, busy=False))
+        asks.close()
+        writer.close()
+
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        line: asyncio.StreamWriter,
+        *,
+        busy: bool,
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                self._busy[line] = busy
+                writer.write(data)
+        writer.close()
