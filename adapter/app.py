@@ -140,7 +140,9 @@ class _Office:
         self._bus = bus
         self._metrics = metrics
         self.journal = Journal(bus, lease, spool, self._lost, replicas=config.replicas)
-        self.watch = Watch(bus, lease, self.journal, version("qqbus"), time.time)
+        self.watch = Watch(
+            bus, lease, self.journal, version("qqbus"), time.time, stuck=lambda: self.inbound.stuck
+        )
         self.settling = Settling(bus, lease, lambda: self.watch.account, time.time, metrics.ended)
         pacer = Pacer(config.send_interval, config.chat_interval)
         self.outbound = Outbound(
@@ -187,6 +189,7 @@ class _Office:
             paused=self.outbound.paused,
             spool_bytes=self._spool.unsent_bytes(),
             bus_away=self.journal.away,
+            stuck=self.inbound.stuck,
         )
 
     def _lost(self, account: str, events: int) -> None:

@@ -86,10 +86,12 @@ class Night:
 
     def __init__(self, folder: Path, bell: Bell) -> None:
         self.now = 0.0
-        self.state, self.reason = SessionState.ONLINE, "scan"
+        self.state, self.reason, self.stuck = SessionState.ONLINE, "scan", ""
         self.done: list[str] = []
         self.metrics = Metrics(clock=lambda: self.now)
-        self.metrics.reading = lambda: Reading(self.state, self.reason, "305419896", True, 1, False, 0, False)
+        self.metrics.reading = lambda: Reading(
+            self.state, self.reason, "305419896", True, 1, False, 0, False, self.stuck
+        )
         self.sentry = Sentry(
             self.metrics,
             bell,
@@ -152,7 +154,55 @@ async def test_a_line_that_went_deaf_is_probed_and_relinked(tmp_path: Path) -> N
         assert night.metrics.hearing == "suspicious"
         ended.set()
         night.sentry.wake()
-    assert load(tmp_path / "habits.json").alarm == "deaf"
+    assert load(tmp_path / "habits.json")[0].alarm == "deaf"
+
+
+async def test_a_full_disk_calls_once_and_its_silence_is_not_held_against_the_line(tmp_path: Path) -> None:
+    always = Habit([[24.0, 24.0]] * 24)
+    (tmp_path / "habits.json").write_text(json.dumps({"alarm": "", "habit": always.rows()}))
+    with webhook() as hook:
+        night = Night(tmp_path, Bell(url=hook.url))
+        async with anyio.create_task_group() as tasks:
+            ended = anyio.Event()
+            tasks.start_soon(night.sentry.keep, ended)
+            await night.until(60.0)
+            night.metrics.stored(["message.friend"], 0.001)
+            await night.until(120.0)
+            night.stuck = "No space left on device"
+            await night.until(7200.0)
+            assert night.done == []
+            assert night.metrics.alarm == "disk"
+            assert load(tmp_path / "habits.json")[1].alarm == "disk"
+            assert b"qqbus_alarm_active 1.0" in night.metrics.expose(None, 0, 0, 0)
+            night.stuck = ""
+            await night.until(7500.0)
+            await wait_until(lambda: len(hook.bodies) == 2, "alarm and all-clear")
+            ended.set()
+            night.sentry.wake()
+    assert [(body["event"], body["reason"]) for body in hook.bodies] == [("alarm", "disk"), ("clear", "disk")]
+    assert "No space left on device" in hook.bodies[0]["text"]
+    assert night.metrics.alarm == ""
+    assert b'qqbus_alarms_total{reason="disk"} 1.0' in night.metrics.expose(None, 0, 0, 0)
+    assert load(tmp_path / "habits.json")[1].alarm == ""
+
+
+async def test_the_all_clear_of_one_trouble_leaves_the_other_alone(tmp_path: Path) -> None:
+    night = Night(tmp_path, Bell())
+    async with anyio.create_task_group() as tasks:
+        ended = anyio.Event()
+        tasks.start_soon(night.sentry.keep, ended)
+        await night.until(60.0)
+        night.state, night.reason = SessionState.OFFLINE, "login.refused"
+        await night.until(120.0)
+        night.stuck = "No space left on device"
+        await night.until(300.0)
+        assert (night.sentry.vigil.alarm, night.sentry.room.alarm) == ("login.refused", "disk")
+        night.stuck = ""
+        await night.until(600.0)
+        assert night.metrics.alarm == "login.refused"
+        assert b"qqbus_alarm_active 1.0" in night.metrics.expose(None, 0, 0, 0)
+        ended.set()
+        night.sentry.wake()
 
 
 def test_an_alarm_of_an_earlier_process_is_still_told(tmp_path: Path) -> None:
@@ -166,4 +216,4 @@ def test_an_alarm_of_an_earlier_process_is_still_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"habit": 7, "alarm": ""}', "\x00"])
 def test_a_file_that_cannot_be_read_is_begun_anew(text: str, tmp_path: Path) -> None:
     (tmp_path / "habits.json").write_text(text)
-    assert load(tmp_path / "habits.json").habit.share(0.0) is None
+    assert load(tmp_path / "habits.json")[0].habit.share(0.0) is None

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 
 from adapter.bus.embedded import free_port, served
@@ -19,6 +20,7 @@ from adapter.errors import SpoolError
 from tests.bus_events import message
 from tests.disk import filled, small_disk
 from tests.helpers import wait_until
+from tests.hook import webhook
 from tests.system import Program, System, system
 
 FRIEND = "friend:10001"
@@ -122,6 +124,55 @@ class Flood:
 
         await wait_until(enough, f"{want} messages on the bus", 30)
         assert await self.told() == self.said
+
+
+async def ready(address: str) -> tuple[int, dict[str, str]]:
+    """What `/readyz` says."""
+    async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+        answer = await http.get("/readyz")
+        return answer.status_code, answer.json()
+
+
+@pytest.mark.anyio
+@pytest.mark.long
+async def test_a_full_disk_is_told_to_whoever_looks_after_the_adapter(tmp_path: Path) -> None:
+    port, page = free_port(), free_port()
+    url, address = f"redis://127.0.0.1:{port}", f"http://127.0.0.1:{page}"
+    with small_disk(tmp_path / "state" / "spool", 192), webhook() as hook:
+        async with Bus.open(url, "qq") as bus, system(bus, url, tmp_path, max_batch=1) as it:
+            it.settings |= {
+                "QQBUS_LEASE": "2",
+                "QQBUS_HTTP": f"127.0.0.1:{page}",
+                "QQBUS_ALARM_URL": hook.url,
+            }
+            async with served(tmp_path / "redis", port):
+                talk = Flood(it, it.start("tests.chaos.night", "run"))  # its waits are short
+                await it.online(talk.program)
+                talk.say(3)
+                await talk.all_told()
+                assert await ready(address) == (
+                    200,
+                    {"status": "ok", "redis": "ok", "lease": "ok", "session": "ok", "disk": "ok"},
+                )
+            await talk.until_full()
+            await wait_until(lambda: hook.bodies, "somebody was called")
+            status, told = await ready(address)
+            assert (status, told["status"]) == (503, "not ready")
+            assert "No space left on device" in told["disk"]
+            async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+                assert b"qqbus_disk_full 1.0" in (await http.get("/metrics")).content
+            async with served(tmp_path / "redis", port):
+                await talk.all_told()
+                await wait_until(lambda: len(hook.bodies) >= 2, "the all-clear")
+                assert (await ready(address))[1]["disk"] == "ok"
+
+                async def well() -> bool:
+                    return (await bus.hash(bus.keys("status")))["disk"] == b""
+
+                await wait_until(well, "the status says so")
+                assert await talk.program.stop() == 0
+    calls = [(body["event"], body["reason"]) for body in hook.bodies]
+    assert calls == [("alarm", "disk"), ("clear", "disk")]
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,17 @@ def test_what_can_be_looked_up_is_looked_up() -> None:
     assert (found["qqbus_lease_held"], found["qqbus_session_state{standby}"]) == (0, 1)
     assert "qqbus_group_pending{echo,inbound}" not in found
     assert values(metrics, None)["qqbus_redis_up"] == 0
+
+
+def test_a_full_disk_is_a_figure_of_its_own() -> None:
+    metrics = Metrics()
+    assert metrics.stuck is None
+    assert values(metrics)["qqbus_disk_full"] == 0
+    metrics.reading = lambda: replace(READING, stuck="No space left on device")
+    assert metrics.stuck == "No space left on device"
+    assert values(metrics)["qqbus_disk_full"] == 1
+    metrics.closed()
+    assert values(metrics)["qqbus_disk_full"] == 0
 
 
 def test_all_names_are_ours_or_the_process_own() -> None:

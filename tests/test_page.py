@@ -2,6 +2,7 @@
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from adapter.bus.streams import Bus
 from adapter.envelope import pack
-from adapter.ops.metrics import Metrics
+from adapter.events import SessionState
+from adapter.ops.metrics import Metrics, Reading
 from adapter.ops.page import served
 from tests.helpers import wait_until
 from tests.visit import bury, config, event, listening, page
@@ -216,6 +218,48 @@ async def test_redis_away_is_said_and_the_page_stays(redis_url: str, prefix: str
         ready = await http.get("/readyz")
         assert (ready.status_code, ready.json()["redis"]) == (503, "BusUnavailable")
         assert b"qqbus_redis_up 0.0" in (await http.get("/metrics")).content
+
+
+FULL = "the spool cannot be written: No space left on device"
+
+
+async def test_a_full_disk_is_shown_and_not_ready(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    reading = Reading(SessionState.ONLINE, "", "1", True, 1, False, 0, False)
+    metrics = Metrics()
+    metrics.reading = lambda: reading
+    async with page(bus, redis_url, tmp_path, metrics) as http, listening(http) as stream:
+        assert (await stream.next("all"))["disk"] == ""
+        ready = await http.get("/readyz")
+        assert (ready.status_code, ready.json()["disk"]) == (200, "ok")
+        reading = replace(reading, stuck=FULL)
+        assert await stream.news("disk") == FULL
+        ready = await http.get("/readyz")
+        assert (ready.status_code, ready.json()["disk"]) == (503, FULL)
+        assert (await http.get("/healthz")).status_code == 200
+        reading = replace(reading, stuck="")
+        assert await stream.news("disk") == ""
+
+
+async def test_who_stands_by_shows_the_disk_of_the_other_one(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    await bus.client.hset(bus.keys("status"), mapping={"state": "online", "disk": FULL})
+    async with page(bus, redis_url, tmp_path) as http, listening(http) as stream:
+        assert (await stream.next("all"))["disk"] == FULL
+
+
+async def test_a_full_disk_is_shown_while_redis_is_away(prefix: str, tmp_path: Path) -> None:
+    metrics = Metrics()
+    metrics.reading = lambda: Reading(SessionState.ONLINE, "", "1", True, 1, False, 0, True, FULL)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+    async with (
+        served(config(prefix, tmp_path), url, metrics) as address,
+        httpx.AsyncClient(base_url=address, trust_env=False, timeout=10.0) as http,
+        listening(http) as stream,
+    ):
+        picture = await stream.next("all")
+        assert (picture["bus"], picture["disk"]) == ("Redis is away", FULL)
 
 
 async def test_a_page_that_takes_nothing_holds_up_nobody(bus: Bus, redis_url: str, tmp_path: Path) -> None:

@@ -215,6 +215,22 @@ async def test_a_deaf_line_is_shown_as_what_it_is_until_something_arrives(
         assert await page.is_hidden("#session")
 
 
+async def test_a_full_disk_of_the_other_adapter_is_said_and_what_to_do(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    await bus.client.set(bus.keys("lease"), "host:1:x", ex=60)
+    figures = {"state": "online", "account": "305419896", "disk": "No space left <b>on device</b>"}
+    await bus.client.hset(bus.keys("status"), mapping=dict[Any, Any](figures))
+    async with both(bus, redis_url, tmp_path) as (_, tabs, url, _adapter):
+        page = await tabs.open(url)
+        await page.wait_for_selector("#pill[data-colour=bad]:has-text('The disk is full')")
+        assert "Make room" in await page.inner_text("#session-todo")
+        assert figures["disk"] in await page.inner_text("#session-detail")
+        await bus.client.hset(bus.keys("status"), "disk", "")
+        await page.wait_for_selector(ONLINE)
+        assert await page.is_hidden("#session")
+
+
 @pytest.mark.long
 async def test_a_paused_adapter_keeps_what_is_asked_of_it(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with both(bus, redis_url, tmp_path) as (it, tabs, url, _):

@@ -258,6 +258,7 @@ STATUS: Final = Table(
         Field("last_poll", "when upstream last answered; empty if never", _form(TIME, empty=True)),
         Field("paused", "1: sends are held", _FLAG),
         Field("version", "of the adapter"),
+        Field("disk", "why events cannot be put on disk; empty if they can", required=False),
     ),
 )
 TABLES: Final = {table.name: table for table in (INBOUND, OUTBOUND, RESULTS, DEAD, CONTROL, SESSION, STATUS)}

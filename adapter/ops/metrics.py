@@ -41,7 +41,10 @@ _DELIVERED: Final = ("message.", "notice.")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Where the adapter stands at this moment. `leased`: nobody else can have taken over."""
+    """Where the adapter stands at this moment.
+
+    `leased`: nobody else can have taken over. `stuck`: why events cannot be put on disk, "" where they can.
+    """
 
     state: SessionState
     reason: str
@@ -51,6 +54,7 @@ class Reading:
     paused: bool
     spool_bytes: int
     bus_away: bool
+    stuck: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +151,14 @@ class Metrics:
         """The session moved to another state."""
         self._changes.labels(state.value).inc()
 
-    def alarmed(self, reason: str, *, active: bool) -> None:
-        """Somebody was called for help, or told that it is not needed any more."""
-        if active:
-            self._alarms.labels(reason).inc()
-        self.wanted(reason if active else "")
+    def alarmed(self, reason: str) -> None:
+        """Somebody was called for help."""
+        self._alarms.labels(reason).inc()
 
-    def wanted(self, reason: str) -> None:
-        """Why a person is wanted, "" where none is; an earlier process may have called."""
-        self.alarm = reason
-        self._gauges.alarm.set(bool(reason))
+    def wanted(self, *reasons: str) -> None:
+        """Why a person is wanted, the first that is not "" counts; an earlier process may have called."""
+        self.alarm = next(filter(None, reasons), "")
+        self._gauges.alarm.set(bool(self.alarm))
 
     def heard(self, hearing: str) -> None:
         """What is believed of the line: proven, plausible, suspicious or offline."""
@@ -174,6 +176,11 @@ class Metrics:
         self.heard("offline")
 
     # --- asked by the page ---------------------------------------------------------------------
+
+    @property
+    def stuck(self) -> str | None:
+        """Why events cannot be put on disk, "" where they can; None where that is not our business."""
+        return self.reading().stuck if self.reading else None
 
     def age(self, moment: float | None) -> float | None:
         """Seconds since a moment of this object's clock."""
@@ -202,6 +209,7 @@ class Gauges:
         self._epoch = gauge("epoch", "Generation of the lease and the login.")
         self._paused = gauge("paused", "1 while sends are held.")
         self._spool = gauge("spool_bytes", "Bytes of events on disk that wait for Redis.")
+        self._stuck = gauge("disk_full", "1 while events cannot be put on disk, and no more are asked for.")
         self._proof = gauge("proof_of_life_age_seconds", "Since upstream last delivered something.")
         self._answer = gauge("last_poll_age_seconds", "Since upstream last answered a poll.")
         self._redis = gauge("redis_up", "1 while Redis serves.")
@@ -222,6 +230,7 @@ class Gauges:
         self._epoch.set(reading.epoch if reading else 0)
         self._paused.set(bool(reading and reading.paused))
         self._spool.set(reading.spool_bytes if reading else 0)
+        self._stuck.set(bool(reading and reading.stuck))
 
     def heard(self, present: str) -> None:
         """What is believed of the line."""

@@ -13,14 +13,15 @@ import anyio
 from adapter.ops.alarm import Bell, Call
 from adapter.ops.deaf import Deed, Habit, Hearing, Order, Vigil
 from adapter.ops.metrics import Metrics
+from adapter.ops.room import DISK, Room
 from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 
 EVERY: Final = 5.0
 SAVE_EVERY: Final = 900.0
-# An alarm and its all-clear; older calls that were never delivered are of no use.
-CALLS_KEPT: Final = 4
+# Two alarms and their all-clears, twice; older calls that were never delivered are of no use.
+CALLS_KEPT: Final = 8
 
 
 class Sentry:
@@ -50,8 +51,8 @@ class Sentry:
         self._proof: float | None = None
         self._saved = wall()
         self._told = Hearing.OFFLINE
-        self.vigil = load(file)
-        metrics.wanted(self.vigil.alarm)
+        self.vigil, self.room = load(file)
+        metrics.wanted(self.vigil.alarm, self.room.alarm)
 
     async def keep(self, ended: anyio.Event) -> None:
         """Watch until stopped."""
@@ -77,7 +78,10 @@ class Sentry:
         if metrics.proof != self._proof:
             self._proof = metrics.proof
             self.vigil.heard(now)
-        for order in self.vigil.tick(now):
+        orders = self.room.tick(reading.stuck, now)
+        if not reading.stuck:  # a silence of our own making says nothing of the line
+            orders += self.vigil.tick(now)
+        for order in orders:
             await self._obey(order, reading.account, now)
         self._tell(self.vigil.hearing(now))
         if now - self._saved >= SAVE_EVERY:
@@ -94,7 +98,9 @@ class Sentry:
             case Deed.ALARM | Deed.CLEAR:
                 active = order.deed is Deed.ALARM
                 log.log(logging.ERROR if active else logging.INFO, "%s", order.words)
-                self._metrics.alarmed(order.reason, active=active)
+                if active:
+                    self._metrics.alarmed(order.reason)
+                self._metrics.wanted(self.vigil.alarm, self.room.alarm)
                 self._calls.append(Call(active, order.reason, order.words, account, now))
                 self._ring.ring()
                 self._save()
@@ -112,7 +118,8 @@ class Sentry:
 
     def _save(self) -> None:
         self._saved = self._wall()
-        text = json.dumps({"alarm": self.vigil.alarm, "habit": self.vigil.habit.rows()})
+        kept = {"alarm": self.vigil.alarm, "disk": bool(self.room.alarm), "habit": self.vigil.habit.rows()}
+        text = json.dumps(kept)
         fresh = self._file.with_suffix(".new")
         try:
             fresh.write_text(text, encoding="ascii")
@@ -121,10 +128,11 @@ class Sentry:
             log.warning("the habits cannot be kept: %s", exc.strerror)
 
 
-def load(file: Path) -> Vigil:
-    """A vigil that knows what an earlier process learnt."""
+def load(file: Path) -> tuple[Vigil, Room]:
+    """What watches, knowing what an earlier process learnt and whom it called."""
     try:
         kept = json.loads(file.read_text(encoding="ascii"))
-        return Vigil(Habit(kept["habit"]), str(kept["alarm"]))
+        vigil = Vigil(Habit(kept["habit"]), str(kept["alarm"]))
+        return vigil, Room(DISK if kept.get("disk") is True else "")
     except (OSError, ValueError, TypeError, KeyError):
-        return Vigil()  # none yet, or one that cannot be read: habits are learnt anew
+        return Vigil(), Room()  # none yet, or one that cannot be read: habits are learnt anew

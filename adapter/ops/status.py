@@ -22,15 +22,26 @@ _ALARMING = frozenset({SessionState.OFFLINE, SessionState.KICKED})
 
 
 class Watch:
-    """The state of the session, in words; without secrets but for the QR code on `qq:session`."""
+    """The state of the session, in words; without secrets but for the QR code on `qq:session`.
+
+    `stuck` tells why events cannot be put on disk, "" where they can.
+    """
 
     def __init__(
-        self, bus: Bus, lease: Lease, journal: Journal, version: str, wall: Callable[[], float]
+        self,
+        bus: Bus,
+        lease: Lease,
+        journal: Journal,
+        version: str,
+        wall: Callable[[], float],
+        *,
+        stuck: Callable[[], str] = lambda: "",
     ) -> None:
         self._bus = bus
         self._lease = lease
         self._journal = journal
         self._wall = wall
+        self._stuck = stuck
         self._wakeup = Wakeup()
         self._lock = anyio.Lock()
         self._written: dict[str, str] = {}
@@ -126,6 +137,7 @@ class Watch:
             fence = self._lease.fence
             self._figures |= {"epoch": str(fence.epoch), "holder": fence.holder}
             self._figures["inbound_seq"] = str(self._journal.seq)
+            self._figures["disk"] = clean(self._stuck())
             news = {name: text for name, text in self._figures.items() if self._written.get(name) != text}
             try:
                 while self._entries:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from adapter import app
-from adapter.ops import deaf
+from adapter.ops import deaf, room
 from adapter.ops.cli import main
 from tests.rig import FAST
 
@@ -19,6 +19,7 @@ def fall() -> None:
     app.Sentry = partial(app.Sentry, every=0.1)  # type: ignore[assignment,misc]
     for state in deaf.GRACE:
         deaf.GRACE[state] = GRACE  # type: ignore[index]
+    room.GRACE = room.CALM = GRACE  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -83,14 +83,14 @@ def advice(picture: Picture) -> str:
         return "no adapter has run on this Redis under this prefix: start one with `qqbus run`"
     if picture.held is False:
         return "no adapter is running: start one with `qqbus run`"
+    if figures.get("disk"):
+        return "make room on the adapter's disk: SmartQQ is not asked for more until then"
     if figures.get("paused") == "1":
         return "sends are held: `qqbus resume` lets them go"
     state = _state(figures)
     if state and STATES[state][1]:
         return STATES[state][1]
-    if picture.lengths.get("dead"):
-        return "look at the dead letters: `qqbus dead`"
-    return ""
+    return "look at the dead letters: `qqbus dead`" if picture.lengths.get("dead") else ""
 
 
 def page(picture: Picture, paint: Paint) -> list[str]:
@@ -108,6 +108,8 @@ def page(picture: Picture, paint: Paint) -> list[str]:
             ["last poll", ago(figures.get("last_poll", ""), now)],
             ["last event", ago(figures.get("last_event", ""), now)],
         ]
+    if figures.get("disk") and picture.held is not False:
+        rows.append(["disk", figures["disk"]])
     rows += [
         [
             "inbound",
@@ -118,7 +120,7 @@ def page(picture: Picture, paint: Paint) -> list[str]:
         ["to do", todo or "nothing: messages flow"],
     ]
     lines = table(rows)
-    good = picture.held is not False and _state(figures) is SessionState.ONLINE
+    good = picture.held is not False and _state(figures) is SessionState.ONLINE and not figures.get("disk")
     lines[0] = paint(lines[0], "green" if good else "yellow")
     lines[-1] = paint(lines[-1], "bold" if todo else "dim")
     return [*lines, "", *_groups(picture, paint)]

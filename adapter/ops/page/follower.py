@@ -84,6 +84,7 @@ class Follower:
         log.debug("page: %s", exc)
         words = "Redis is away" if isinstance(exc, BusUnavailable) else "Redis does not let the page in"
         self._board.set("bus", words)
+        self._board.set("disk", self._metrics.stuck or "")
         if not self._board.ready:
             self._board.ready = True
             self._hub.refresh()
@@ -149,7 +150,8 @@ class Follower:
         """What is not told by a stream: looked up once a second at most."""
         now = self._looked = self._wall()
         lookout, board = self._lookout, self._board
-        board.set("status", await lookout.status())
+        status = await lookout.status()
+        board.set("status", status)
         board.set("held", await lookout.held())
         board.set(
             "groups",
@@ -161,6 +163,9 @@ class Follower:
         board.grow("trend", self._metrics.trend.since(0.0, now), now - 3 * SLOT)
         board.set("hearing", self._metrics.hearing)
         board.set("alarm", self._metrics.alarm)
+        # Who stands by knows the disk of the other one from what that one tells.
+        stuck = self._metrics.stuck
+        board.set("disk", status.get("disk", "") if stuck is None else stuck)
         board.set("contacts", {name: await lookout.size(name) for name in LISTS})
 
     async def _dead(self) -> None:

@@ -39,7 +39,12 @@ class Health:
 
     async def ready(self, _: Request) -> Response:
         """`/readyz`: 200 when events flow in and requests out; the body says what is missing."""
-        checks = {"redis": await self._redis(), "lease": self._lease(), "session": self._session()}
+        checks = {
+            "redis": await self._redis(),
+            "lease": self._lease(),
+            "session": self._session(),
+            "disk": self.metrics.stuck or "ok",
+        }
         missing = [name for name, words in checks.items() if words != "ok"]
         return JSONResponse({"status": "not ready" if missing else "ok", **checks}, 503 if missing else 200)
 

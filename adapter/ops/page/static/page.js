@@ -9,11 +9,11 @@ import { menu, session } from "./session.js";
 import { setClock } from "./words.js";
 
 const ROWS = ["events", "requests", "results"];
-const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "" };
+const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "", disk: "" };
 
 function draw(changed) {
   const any = (...names) => !changed || names.some((name) => name in changed);
-  if (any("status", "session", "held", "bus", "alarm")) session(picture);
+  if (any("status", "session", "held", "bus", "alarm", "disk")) session(picture);
   if (any("status", "hearing", "lengths", "held", "alarm")) facts(picture);
   if (any("groups")) groups(picture.groups);
   if (any("dead")) dead(picture.dead, picture.lengths.dead ?? picture.dead.length);

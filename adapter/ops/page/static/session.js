@@ -6,8 +6,8 @@ import { now, stateWords } from "./words.js";
 let shown = ""; // the entry whose picture is on the screen
 let asked = 0; // when a new code was asked for
 
-export function session({ status, session: change, held, alarm }) {
-  const [colour, headline, todo] = stateWords(status, change, held, alarm);
+export function session({ status, session: change, held, alarm, disk }) {
+  const [colour, headline, todo] = stateWords(status, change, held, alarm, disk);
   const online = status.state === "online" && held !== false;
   $("pill").dataset.colour = colour;
   put($("pill-state"), headline);
@@ -17,7 +17,7 @@ export function session({ status, session: change, held, alarm }) {
   $("session").dataset.colour = colour;
   put($("session-words"), headline);
   put($("session-todo"), todo);
-  const detail = change.state === status.state ? change.detail || "" : "";
+  const detail = [disk, change.state === status.state && change.detail].filter(Boolean).join(" · ");
   put($("session-detail"), [detail, alarm && "An alarm was raised."].filter(Boolean).join(" · "));
   put($("version"), status.version ? `qqbus ${status.version} · epoch ${status.epoch || "?"}` : "");
   pause(status, held);

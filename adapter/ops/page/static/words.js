@@ -34,10 +34,14 @@ const REASONS = {
 /** Online, and yet not: only a person can help. */
 const DEAF = ["bad", "Online, but nothing arrives", "Opening the session again did not help. Look at QQ on the phone, then log out here (⋯) and in again."];
 
-export function stateWords(status, session, held, alarm) {
+/** Nothing is lost that was taken, and nothing more is taken. */
+const FULL = ["bad", "The disk is full", "Make room on the adapter's disk. SmartQQ is not asked for more until then, and forgets what waits too long."];
+
+export function stateWords(status, session, held, alarm, disk) {
   const state = status.state || "";
   if (!state) return ["bad", "No adapter has run yet", "Start it with: qqbus run"];
   if (held === false && state !== "stopped") return ["bad", "The adapter is gone", "It ended without a word. Start it with: qqbus run"];
+  if (disk && state !== "stopped") return FULL;
   if (state === "online" && alarm === "deaf") return DEAF;
   const [colour, headline, todo] = STATES[state] || ["busy", state, ""];
   const reason = state === "offline" || state === "kicked" ? REASONS[status.reason] : undefined;
