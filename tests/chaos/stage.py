@@ -90,9 +90,10 @@ class Stage:
             finally:
                 await client.aclose()
 
-    def windows(self) -> list[float]:
-        """How long messages were in memory only."""
-        return sorted(v for role in self.adapters if role.watch for v in windows(role.watch))
+    def windows(self) -> tuple[list[float], list[float]]:
+        """How long messages were in memory only, and how long until they were on disk; each sorted."""
+        pairs = [pair for role in self.adapters if role.watch for pair in windows(role.watch)]
+        return sorted(written for written, _ in pairs), sorted(synced for _, synced in pairs)
 
     def log(self) -> str:
         return "\n".join(
