@@ -1,7 +1,7 @@
 """Who speaks next: in order within a chat, by class across chats, in turns between producers. Pure."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from adapter.events import Priority, SendRequest
 
@@ -15,7 +15,7 @@ def producer(request: SendRequest) -> str:
 
 
 class Backlog:
-    """Requests that were read and have not been begun. A chat that is busy waits without holding others.
+    """Requests that were read and have more to say. A chat that is busy waits without holding others.
 
     A chat's class is the highest among its requests: nobody overtakes within a chat, so what stands
     before an urgent request is urgent as well.
@@ -38,9 +38,7 @@ class Backlog:
         """Put a request behind all others of its chat."""
         chat = str(request.to)
         self._chats.setdefault(chat, deque()).append(request)
-        self._size += 1
-        if request.expires is not None:
-            self._expiring[request.entry] = request
+        self._keep(request)
         self._enqueue(chat)
 
     def take(self, ready: Callable[[str], bool]) -> SendRequest | None:
@@ -54,11 +52,13 @@ class Backlog:
                     return self._pop(chat)
         return None
 
-    def give_back(self, request: SendRequest) -> None:
+    def give_back(self, request: SendRequest, *, begun: bool = False) -> None:
         """A request has more to say: it is the first of its chat again, and the chat is free."""
         chat = str(request.to)
         self._chats.setdefault(chat, deque()).appendleft(request)
-        self._size += 1
+        self._keep(request)
+        if begun:
+            self.begun(request)
         self.free(chat)
 
     def free(self, chat: str) -> None:
@@ -66,16 +66,21 @@ class Backlog:
         self._busy.discard(chat)
         self._enqueue(chat)
 
-    def expired(self, now: float) -> Iterator[SendRequest]:
-        """Take out what was not begun in time. `now` in seconds since 1970."""
-        late = [one for one in self._expiring.values() if one.expires is not None and one.expires <= now]
-        for request in late:
-            chat = str(request.to)
-            self._chats[chat].remove(request)
-            self._forget(request)
-            self._leave(chat)
-            self._enqueue(chat)
-            yield request
+    def expired(self, now: float) -> list[SendRequest]:
+        """What was not begun in time, still in its place. `now` in seconds since 1970."""
+        return [one for one in self._expiring.values() if one.expires is not None and one.expires <= now]
+
+    def begun(self, request: SendRequest) -> None:
+        """Something of it may have left: it does not expire any more."""
+        self._expiring.pop(request.entry, None)
+
+    def remove(self, request: SendRequest) -> None:
+        """Take out what will not be sent."""
+        chat = str(request.to)
+        self._chats[chat].remove(request)
+        self._forget(request)
+        self._leave(chat)
+        self._enqueue(chat)
 
     def _pop(self, chat: str) -> SendRequest:
         request = self._chats[chat].popleft()
@@ -83,6 +88,11 @@ class Backlog:
         self._leave(chat)
         self._busy.add(chat)
         return request
+
+    def _keep(self, request: SendRequest) -> None:
+        self._size += 1
+        if request.expires is not None:
+            self._expiring[request.entry] = request
 
     def _forget(self, request: SendRequest) -> None:
         self._size -= 1

@@ -7,18 +7,18 @@ shielded: a stop waits for it, and its result is written.
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import anyio
 from anyio.abc import TaskGroup
 
 from adapter.backlog import Backlog
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import Begun, Done, Ledger
+from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
 from adapter.bus.streams import Bus
 from adapter.directory import Directory
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
+from adapter.job import Job, all_told, taken_up
 from adapter.pacing import Pacer
 from adapter.request import decode_request
 from adapter.settling import Settling
@@ -38,16 +38,6 @@ IN_HAND = 4
 TICK = 0.5
 MAX_ATTEMPTS = 3
 NOBODY = "target.unknown"
-
-
-@dataclass(slots=True)
-class _Job:
-    """A request that has been begun: its parts, how many have left, and how often it was tried."""
-
-    request: SendRequest
-    parts: tuple[Part, ...]
-    sent: int
-    attempts: int
 
 
 class Outbound:
@@ -76,7 +66,7 @@ class Outbound:
         self._clock = clock
         self._backlog = Backlog()
         self._known: set[str] = set()
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._in_hand: set[str] = set()
         self._wakeup = Wakeup()
         self._room = Wakeup()
@@ -90,7 +80,8 @@ class Outbound:
             await self._serve(stop, tasks)
         # Between two parts nothing is ambiguous: the next process goes on where this one stops.
         for job in self._jobs.values():
-            await self._settling.step(job.request.id, job.sent, suspend=True)
+            if not job.suspended:
+                await self._step(job, suspend=True)
 
     def wake(self) -> None:
         """Look again: stopped, resumed or reconnected."""
@@ -150,8 +141,7 @@ class Outbound:
         while not stop.is_set():
             if self._clock() - swept >= TICK:
                 swept = self._clock()
-                for request in self._backlog.expired(self._wall()):
-                    await self._end(request, Outcome(Status.EXPIRED, "expired"))
+                await self._sweep()
             pause = await self._next(tasks)
             if pause:
                 await self._wakeup.wait(pause)
@@ -167,7 +157,8 @@ class Outbound:
         now = self._clock()
         if pause := self.pacer.wait(now):
             return min(pause, TICK)
-        request = await self._choose(now)
+        await self._sweep()
+        request = self._choose(now)
         if request is None:
             return TICK
         self.pacer.spoke(str(request.to), now)
@@ -175,18 +166,46 @@ class Outbound:
         tasks.start_soon(self._handle, request)
         return 0.0
 
-    async def _choose(self, now: float) -> SendRequest | None:
+    def _choose(self, now: float) -> SendRequest | None:
+        twins = []
         while (request := self._backlog.take(lambda chat: self.pacer.chat_wait(chat, now) == 0)) is not None:
-            if request.id in self._in_hand:
-                # The same id is being sent to another chat: its result will answer this one.
-                self._backlog.give_back(request)
-                return None
-            late = request.expires is not None and request.expires <= self._wall()
-            if not late or request.entry in self._jobs:
-                return request
-            await self._end(request, Outcome(Status.EXPIRED, "expired"))
-            self._backlog.free(str(request.to))
-        return None
+            if not self._is_twin(request):
+                break
+            twins.append(request)
+        for twin in twins:
+            self._backlog.give_back(twin)
+        return request
+
+    def _is_twin(self, request: SendRequest) -> bool:
+        """Whether the same id is being sent for another entry: its result will answer this one."""
+        job = self._jobs.get(request.id)
+        return request.id in self._in_hand or (job is not None and job.request.entry != request.entry)
+
+    async def _sweep(self) -> None:
+        """End what was not begun in time."""
+        for request in self._backlog.expired(self._wall()):
+            if self._is_twin(request):
+                continue
+            if await self._expire(request):
+                self._backlog.remove(request)
+            else:
+                self._backlog.begun(request)
+
+    async def _expire(self, request: SendRequest) -> bool:
+        """End a request, unless something of it may have left: the ledger knows it of earlier processes."""
+        match await self._settling.look(request.id):
+            case None if former := self._settling.ended(request.id):
+                await self._settling.restore(request, former)
+            case Done(result):
+                await self._settling.replay(request, result)
+            case Unfinished():
+                return False
+            case Begun(attempts, sent) if sent or attempts > 1:
+                return False
+            case _:
+                await self._end(request, Outcome(Status.EXPIRED, "expired"))
+        self._forget(request)
+        return True
 
     async def _handle(self, request: SendRequest) -> None:
         with anyio.CancelScope(shield=True):
@@ -195,36 +214,45 @@ class Outbound:
             finally:
                 self._in_hand.discard(request.id)
             if more:
-                self._backlog.give_back(request)
+                self._backlog.give_back(request, begun=self._jobs[request.id].left)
             else:
                 self._backlog.free(str(request.to))
             self._wakeup.ring()
 
     async def _speak(self, request: SendRequest) -> bool:
         """Send the next part of a request; whether more of it is to be sent."""
-        job = self._jobs.get(request.entry) or await self._begin(request)
+        job = self._jobs.get(request.id)
+        if job is None or job.suspended:
+            job = await self._begin(request, job)
         if job is None:
+            self._forget(request)
             return False
         reach(Step.BEGUN)
         outcome = await self._utter(request.to, job.parts[job.sent])
         reach(Step.ANSWERED)
         if outcome is None:
-            # Nothing has left: it waits for a session like all others, and whoever comes next may begin.
-            del self._jobs[request.entry]
-            await self._settling.step(request.id, job.sent, suspend=True)
+            # Nothing has left: it waits for a session like all others, and whoever comes next may go on.
+            await self._step(job, suspend=True)
             return True
         if outcome.status is Status.SENT:
             job.sent += 1
+            job.doubted = False
             if job.sent < len(job.parts):
-                await self._settling.step(request.id, job.sent)
+                await self._step(job)
                 reach(Step.STEPPED)
                 return True
         elif self._may_repeat(job, outcome):
             job.attempts += 1
+            job.doubted = True
+            await self._step(job, suspend=True)
             return True
-        del self._jobs[request.entry]
+        outcome = all_told(job, outcome)
         await self._end(request, outcome, None if outcome.code == NOBODY and not job.sent else job)
         return False
+
+    async def _step(self, job: Job, *, suspend: bool = False) -> None:
+        await self._settling.step(job.request.id, job.sent, job.attempts, suspend=suspend)
+        job.suspended = suspend
 
     async def _utter(self, chat: Address, part: Part) -> Outcome | None:
         """Send a part to where this chat is now; None while there is no session.
@@ -240,14 +268,14 @@ class Outbound:
             return Outcome(Status.FAILED, NOBODY, f"{chat} cannot be reached in this session")
         return await self._upstream.send(to, part)
 
-    def _may_repeat(self, job: _Job, outcome: Outcome) -> bool:
+    def _may_repeat(self, job: Job, outcome: Outcome) -> bool:
         ambiguous = outcome.status is Status.UNKNOWN
         return ambiguous and job.request.delivery is Delivery.AT_LEAST_ONCE and job.attempts < MAX_ATTEMPTS
 
-    async def _begin(self, request: SendRequest) -> _Job | None:
-        """Everything before the first byte; None where the request ends here."""
+    async def _begin(self, request: SendRequest, job: Job | None) -> Job | None:
+        """Everything before the first byte, also of a `job` that was suspended; None where it ends here."""
         try:
-            parts = self._upstream.prepare(request.segments, request.font)
+            parts = job.parts if job else self._upstream.prepare(request.segments, request.font)
         except SchemaError as exc:
             await self._end(request, Outcome(Status.FAILED, "content.unsupported", str(exc)))
             return None
@@ -264,20 +292,16 @@ class Outbound:
             case Begun(attempts) if attempts == 1 and (former := self._settling.ended(request.id)):
                 # Redis came back without its tail and has forgotten it; this process has not.
                 await self._settling.restore(request, former)
-            case Begun(attempts, sent, messages):
-                # A retry keeps the message ids it had: upstream knows a copy by them.
-                kept = messages if len(messages) == len(parts) else ids
-                parts = tuple(Part(part.content, kept[i]) for i, part in enumerate(parts))
-                job = self._jobs[request.entry] = _Job(request, parts, sent, attempts)
+            case Begun():
+                self._jobs[request.id] = job = taken_up(state, request, parts, job)
                 return job
             case unfinished:
                 detail = "an earlier process ended while it was being sent"
-                lost = _Job(request, parts, unfinished.sent, unfinished.attempts)
+                lost = Job(request, parts, unfinished.sent, unfinished.attempts)
                 await self._end(request, Outcome(Status.UNKNOWN, "crash", detail), lost)
-        self._known.discard(request.entry)
         return None
 
-    async def _end(self, request: SendRequest, outcome: Outcome, job: _Job | None = None) -> None:
+    async def _end(self, request: SendRequest, outcome: Outcome, job: Job | None = None) -> None:
         result = SendResult(
             entry=request.entry,
             id=request.id,
@@ -293,5 +317,9 @@ class Outbound:
         )
         await self._settling.settle(request, result)
         reach(Step.SETTLED)
+        self._forget(request)
+
+    def _forget(self, request: SendRequest) -> None:
+        self._jobs.pop(request.id, None)
         self._known.discard(request.entry)
         self._room.ring()

@@ -11,7 +11,7 @@ import msgpack
 
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import Ledger
+from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
 from adapter.bus.streams import Bus, Fence
 from adapter.envelope import timestamp
 from adapter.errors import BusUnavailable, SchemaError
@@ -66,9 +66,13 @@ class Settling:
         """The result that this process gave a request before, name after value."""
         return self._ended.get(request)
 
-    async def step(self, request: str, sent: int, *, suspend: bool = False) -> None:
-        """So many parts have left; `suspend`: the rest is for whoever comes next."""
-        await self.patiently(lambda fence: self._ledger.step(fence, request, sent, suspend=suspend))
+    async def look(self, request: str) -> Begun | Unfinished | Done | None:
+        """What Redis knows of a request."""
+        return await self.patiently(lambda _: self._ledger.look(request))
+
+    async def step(self, request: str, sent: int, attempts: int, *, suspend: bool = False) -> None:
+        """So many parts have left in so many attempts; `suspend`: the rest is for whoever comes next."""
+        await self.patiently(lambda fence: self._ledger.step(fence, request, sent, attempts, suspend=suspend))
 
     async def settle(self, request: SendRequest, result: SendResult) -> None:
         """Publish the result of a request that could be read."""

@@ -82,10 +82,34 @@ def test_time_runs_out_for_what_has_not_begun() -> None:
     for entry in range(3):
         request = a_request(entry, chat=entry % 2)
         backlog.add(dataclasses.replace(request, expires=10.0 * entry if entry else None))
-    assert [late.entry for late in backlog.expired(9.0)] == []
-    assert [late.entry for late in backlog.expired(10.0)] == ["1"]
+    assert backlog.expired(9.0) == []
+    (late,) = backlog.expired(10.0)
+    assert late.entry == "1"
+    backlog.remove(late)
+    assert len(backlog) == 2
     assert taken(backlog) == ["0", "2"]
-    assert list(backlog.expired(1e9)) == []
+    assert backlog.expired(1e9) == []
+
+
+def test_time_goes_on_for_what_is_given_back_unless_something_of_it_has_left() -> None:
+    backlog = Backlog()
+    backlog.add(dataclasses.replace(a_request(0), expires=10.0))
+    for begun, late in ((False, ["0"]), (True, [])):
+        request = backlog.take(lambda _: True)
+        assert request is not None
+        backlog.give_back(request, begun=begun)
+        assert [one.entry for one in backlog.expired(10.0)] == late
+    assert taken(backlog) == ["0"]
+
+
+def test_what_an_earlier_process_began_keeps_its_place_and_expires_no_more() -> None:
+    backlog = Backlog()
+    for entry in range(2):
+        backlog.add(dataclasses.replace(a_request(entry), expires=10.0))
+    first, second = backlog.expired(10.0)
+    backlog.begun(first)
+    assert backlog.expired(10.0) == [second]
+    assert taken(backlog) == ["0", "1"]
 
 
 @given(

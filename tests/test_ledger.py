@@ -39,7 +39,7 @@ async def test_a_request_is_begun_once_and_done_once(bus: Bus) -> None:
 async def test_what_a_crash_left_is_found_and_taken_up_only_on_demand(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
     await ledger.begin(A, "x/1", entry, "t1", ["11", "12", "13"], again=False)
-    await ledger.step(A, "x/1", 2)
+    await ledger.step(A, "x/1", 2, 1)
     left = await ledger.begin(A, "x/1", entry, "t2", ["21", "22", "23"], again=False)
     assert left == Unfinished(1, 2, ("11", "12", "13"))
     taken = await ledger.begin(A, "x/1", entry, "t3", ["31", "32", "33"], again=True)
@@ -49,8 +49,30 @@ async def test_what_a_crash_left_is_found_and_taken_up_only_on_demand(bus: Bus) 
 async def test_what_was_left_between_two_parts_goes_on(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
     await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False)
-    await ledger.step(A, "x/1", 1, suspend=True)
+    await ledger.step(A, "x/1", 1, 1, suspend=True)
     assert await ledger.begin(A, "x/1", entry, "t2", ["21", "22"], again=False) == Begun(1, 1, ("11", "12"))
+
+
+async def test_attempts_are_counted_on_by_whoever_takes_it_up(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    await ledger.begin(A, "x/1", entry, "t1", ["11"], again=True)
+    for _ in range(2):
+        await ledger.step(A, "x/1", 0, 2, suspend=True)
+    # It was left between two attempts; a crash in the middle of one is an attempt made.
+    assert await ledger.begin(A, "x/1", entry, "t2", ["21"], again=True) == Begun(2, 0, ("11",))
+    assert await ledger.begin(A, "x/1", entry, "t3", ["31"], again=True) == Begun(3, 0, ("11",))
+
+
+async def test_a_look_tells_what_became_of_a_request_and_changes_nothing(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    assert await ledger.look("x/1") is None
+    await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    assert await ledger.look("x/1") == Unfinished(1, 0, ("11", "12"))
+    await ledger.step(A, "x/1", 1, 2, suspend=True)
+    for _ in range(2):
+        assert await ledger.look("x/1") == Begun(2, 1, ("11", "12"))
+    await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
+    assert await ledger.look("x/1") == Done(tuple(RESULT))
 
 
 async def test_a_stale_holder_can_neither_begin_nor_step_nor_settle(bus: Bus) -> None:
@@ -60,7 +82,7 @@ async def test_a_stale_holder_can_neither_begin_nor_step_nor_settle(bus: Bus) ->
     with pytest.raises(Fenced):
         await ledger.begin(A, "x/2", entry, "t2", ["12"], again=False)
     with pytest.raises(Fenced):
-        await ledger.step(A, "x/1", 1)
+        await ledger.step(A, "x/1", 1, 1)
     with pytest.raises(Fenced):
         await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
     assert await results(bus) == []

@@ -137,7 +137,7 @@ async def test_what_the_session_cannot_take_now_waits_for_the_next_one(
         await it.adapter()
         chat = await chat_of_friend(it)
         it.sim.kick()
-        await _status(it, "state", "kicked")
+        await has_status(it, "state", "kicked")
         await it.ask(chat, "later", id="x/1")
         await bus.client.xadd(bus.keys("control"), {"cmd": "login"})
         assert [(row["id"], row["status"]) for row in await it.results(1)] == [("x/1", "sent")]
@@ -156,7 +156,7 @@ async def test_what_cannot_leave_because_the_network_is_gone_waits_for_it(
         line.close()
         await it.ask(chat, "into the dark", id="x/1")
         # The adapter finds out by the message that cannot leave: its poll looks well.
-        await _status(it, "state", "offline")
+        await has_status(it, "state", "offline")
         await line.open()
         (result,) = await it.results(1)
         assert (result["status"], result["attempts"]) == ("sent", "1")
@@ -177,7 +177,7 @@ async def test_nobody_waits_for_a_session_that_is_mended_no_more(
         await it.sim.wait_poll()
         line.close()
         await it.ask(chat, "into the dark", id="x/1")
-        await _status(it, "state", "offline")
+        await has_status(it, "state", "offline")
         # It is waited for in vain: whoever would mend the session has gone.
         began = time.monotonic()
         if way == "stop":
@@ -245,19 +245,19 @@ async def test_pause_holds_and_resume_releases(bus: Bus, redis_url: str, tmp_pat
         adapter = await it.adapter()
         chat = await chat_of_friend(it)
         await bus.client.xadd(bus.keys("control"), {"cmd": "pause", "by": "test"})
-        await _status(it, "paused", "1")
+        await has_status(it, "paused", "1")
         await it.ask(chat, "held", id="x/1")
         assert await adapter.stop() == 0
         # A pause outlives a restart.
         await it.adapter()
-        await _status(it, "outbound_pending", "1")
+        await has_status(it, "outbound_pending", "1")
         assert it.sim.received == []
         await bus.client.xadd(bus.keys("control"), {"cmd": "resume"})
         assert (await it.results(1))[0]["status"] == "sent"
         assert (await bus.hash(bus.keys("status")))["paused"] == b"0"
 
 
-async def _status(it: System, name: str, value: str) -> None:
+async def has_status(it: System, name: str, value: str) -> None:
     with anyio.fail_after(15):
         while (await it.bus.hash(it.bus.keys("status"))).get(name) != value.encode():
             await anyio.lowlevel.checkpoint()

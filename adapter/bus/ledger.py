@@ -54,13 +54,24 @@ class Ledger:
         if answer[0] == b"done":
             return Done(tuple(_texts(msgpack.unpackb(answer[1], raw=True))))
         kind = Begun if answer[0] == b"new" else Unfinished
-        left = tuple(answer[3].decode().split(",")) if answer[3] else ()
-        return kind(int(answer[1]), int(answer[2]), left)
+        return kind(int(answer[1]), int(answer[2]), _split(answer[3]))
 
-    async def step(self, fence: Fence, request: str, sent: int, *, suspend: bool = False) -> None:
-        """So many parts have left. `suspend`: nothing is under way, whoever comes next may go on."""
+    async def look(self, request: str) -> Begun | Unfinished | Done | None:
+        """What is known of a request, changing nothing; Begun where it waits to be taken up."""
+        had = await self._bus.hash(self._bus.keys.ledger(request))
+        if not had:
+            return None
+        if had["state"] == b"done":
+            return Done(tuple(_texts(msgpack.unpackb(had["result"], raw=True))))
+        kind = Unfinished if "token" in had else Begun
+        return kind(int(had["attempts"]), int(had["sent"]), _split(had["messages"]))
+
+    async def step(
+        self, fence: Fence, request: str, sent: int, attempts: int, *, suspend: bool = False
+    ) -> None:
+        """So many parts have left, in so many attempts. `suspend`: whoever comes next may go on."""
         names = [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
-        await self._bus.call("step", names, [*fence, sent, int(suspend)])
+        await self._bus.call("step", names, [*fence, sent, attempts, int(suspend)])
 
     async def settle(
         self,
@@ -91,6 +102,10 @@ class Ledger:
             bus.keys("dead"),
         ]
         return bool(await bus.call("settle", names, [payload]))
+
+
+def _split(messages: bytes) -> tuple[str, ...]:
+    return tuple(messages.decode().split(",")) if messages else ()
 
 
 def _texts(values: Sequence[bytes]) -> list[str]:

@@ -1,9 +1,9 @@
--- So many parts of a request have left: a crash from here on loses only the next one.
--- KEYS  fence, ledger entry      ARGV  epoch, holder, sent, suspend (1: nothing is under way)
+-- So many parts of a request have left, in so many attempts: a crash from here on loses only the next one.
+-- KEYS  fence, ledger entry      ARGV  epoch, holder, sent, attempts, suspend (1: nothing is under way)
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
 if redis.call('HGET', KEYS[2], 'state') == 'begun' then
-  redis.call('HSET', KEYS[2], 'sent', ARGV[3])
-  if ARGV[4] == '1' then redis.call('HDEL', KEYS[2], 'token') end
+  redis.call('HSET', KEYS[2], 'sent', ARGV[3], 'attempts', ARGV[4])
+  if ARGV[5] == '1' then redis.call('HDEL', KEYS[2], 'token') end
 end
 return 1
