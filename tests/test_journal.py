@@ -40,6 +40,11 @@ class Desk:
             bus, self.lease, spool, lambda account, count: self.lost.append((account, count))
         )
 
+    async def add(self, account: str, drafts: list[Draft]) -> None:
+        """Store a batch: it is on disk when this returns, and on the bus unless Redis is away."""
+        self.journal.write(account, drafts)
+        await self.journal.flush()
+
     async def texts(self) -> list[str]:
         rows = await self.bus.client.xrange(self.bus.keys("inbound"))
         assert [int(fields[b"seq"]) for _, fields in rows] == sorted({int(f[b"seq"]) for _, f in rows})
@@ -50,7 +55,7 @@ async def test_a_batch_is_on_the_bus_when_add_returns(bus: Bus, tmp_path: Path) 
     with Spool(tmp_path) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        await desk.journal.add("1", [draft(n) for n in range(1200)])
+        await desk.add("1", [draft(n) for n in range(1200)])
         assert await desk.texts() == [str(n) for n in range(1200)]
         assert desk.journal.seq == 1200
 
@@ -59,8 +64,8 @@ async def test_a_repeated_batch_adds_nothing(bus: Bus, tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        await desk.journal.add("1", [draft(1)])
-        await desk.journal.add("1", [draft(1), draft(2)])
+        await desk.add("1", [draft(1)])
+        await desk.add("1", [draft(1), draft(2)])
         assert await desk.texts() == ["1", "2"]
 
 
@@ -71,15 +76,15 @@ async def test_while_redis_is_away_batches_wait_on_disk_and_come_in_order(tmp_pa
             desk, stop = Desk(bus, spool), anyio.Event()
             async with served(tmp_path / "redis", port):
                 await desk.lease.acquire()
-                await desk.journal.add("1", [draft(0)])
+                await desk.add("1", [draft(0)])
             for number in range(1, 300):
-                await desk.journal.add("1", [draft(number)])
+                await desk.add("1", [draft(number)])
             assert desk.journal.away
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(desk.journal.keep, stop)
                 async with served(tmp_path / "redis", port):
                     await wait_until(lambda: not desk.journal.away, "the journal is drained")
-                    await desk.journal.add("1", [draft(300)])
+                    await desk.add("1", [draft(300)])
                     assert await desk.texts() == [str(n) for n in range(301)]
                     stop.set()
                     desk.journal.wake()
@@ -90,9 +95,9 @@ async def test_a_server_that_lost_its_tail_is_given_it_again(bus: Bus, tmp_path:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
         for number in range(20):
-            await desk.journal.add("1", [draft(number)])
+            await desk.add("1", [draft(number)])
         await _roll_back(bus, keep=12)
-        await desk.journal.add("1", [draft(20)])
+        await desk.add("1", [draft(20)])
         assert await desk.texts() == [str(n) for n in range(21)]
         assert desk.lost == []
 
@@ -102,7 +107,7 @@ async def test_an_idle_adapter_notices_the_loss_too(bus: Bus, tmp_path: Path) ->
         desk, stop = Desk(bus, spool), anyio.Event()
         await desk.lease.acquire()
         for number in range(5):
-            await desk.journal.add("1", [draft(number)])
+            await desk.add("1", [draft(number)])
         await _roll_back(bus, keep=2)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(desk.journal.keep, stop)
@@ -119,7 +124,7 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
     with Spool(tmp_path / "old") as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        await desk.journal.add("1", [draft(n) for n in range(10)])
+        await desk.add("1", [draft(n) for n in range(10)])
         note = spool.note
     with Spool(tmp_path / "new") as spool:
         spool.note = note
@@ -127,8 +132,8 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
         later.lease = desk.lease
         later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost))
         await _roll_back(bus, keep=4)
-        await later.journal.add("1", [draft(10)])
-        await later.journal.add("1", [draft(11)])
+        await later.add("1", [draft(10)])
+        await later.add("1", [draft(11)])
         assert later.lost == [("1", 5)]
         rows = await bus.client.xrange(bus.keys("inbound"))
         assert [fields[b"seq"] for _, fields in rows] == [b"1", b"2", b"3", b"4", b"5", b"11"]
@@ -147,9 +152,9 @@ async def test_after_a_kill_the_next_process_publishes_what_was_on_disk(bus: Bus
     with Spool(tmp_path) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        await desk.journal.add("1", [draft(0)])
+        await desk.add("1", [draft(0)])
         desk.journal.away = True  # killed before Redis was asked
-        await desk.journal.add("1", [draft(1)])
+        await desk.add("1", [draft(1)])
     with Spool(tmp_path) as spool:
         later = Desk(bus, spool)
         await desk.lease.release()
@@ -169,8 +174,8 @@ async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_succe
         new.journal = Journal(bus, new.lease, second, lambda *_: None)
         await new.lease.acquire()
         with pytest.raises(Fenced):
-            await old.journal.add("1", [draft(1)])
-        await new.journal.add("1", [draft(2)])
+            await old.add("1", [draft(1)])
+        await new.add("1", [draft(2)])
         await hand_over(bus, first)
         await hand_over(bus, first)
         await new.journal.collect()
@@ -187,12 +192,12 @@ async def after_a_loss(folder: Path) -> AsyncIterator[tuple[Desk, Spool]]:
             async with served(data, port):
                 desk = Desk(bus, mine)
                 await desk.lease.acquire()
-                await desk.journal.add("1", [draft(number) for number in range(3)])
+                await desk.add("1", [draft(number) for number in range(3)])
             shutil.copytree(data, folder / "copy")
             async with served(data, port):
                 desk.journal = Journal(bus, desk.lease, mine, lambda *_: None)
                 for number in (3, 4):
-                    await desk.journal.add("1", [draft(number)])
+                    await desk.add("1", [draft(number)])
             shutil.rmtree(data)
             shutil.copytree(folder / "copy", data)
             async with served(data, port):
@@ -201,7 +206,7 @@ async def after_a_loss(folder: Path) -> AsyncIterator[tuple[Desk, Spool]]:
                 other.lease = Lease(bus, "b", 30.0, time.monotonic)
                 other.journal = Journal(bus, other.lease, theirs, lambda *_: None)
                 await other.lease.acquire()
-                await other.journal.add("1", [draft(100)._replace(text="other")])
+                await other.add("1", [draft(100)._replace(text="other")])
                 yield other, mine
 
 
@@ -219,7 +224,7 @@ async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_takes
         await holder.lease.release()
         desk = Desk(holder.bus, spool)
         await desk.lease.acquire()
-        await desk.journal.add("1", [draft(5)])
+        await desk.add("1", [draft(5)])
         assert await desk.texts() == ["0", "1", "2", "other", "3", "4", "5"]
 
 
@@ -242,7 +247,7 @@ async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: P
                 await desk.lease.acquire()
             desk.journal.away = True
             for number in range(10_000):
-                await desk.journal.add("1", [draft(number)])
+                await desk.add("1", [draft(number)])
     # Another process finds them, with a byte flipped in the middle.
     middle = min((tmp_path / "spool").glob("*.spool"))
     data = bytearray(middle.read_bytes())
@@ -293,7 +298,7 @@ async def test_a_stop_does_not_wait_for_a_redis_that_is_away(tmp_path: Path) -> 
     with Spool(tmp_path / "spool") as spool:
         async with refusing() as (url, tries), Bus.open(url, "qq") as bus:
             desk, stop = Desk(bus, spool), anyio.Event()
-            await desk.journal.add("1", [draft(1)])
+            await desk.add("1", [draft(1)])
             with anyio.fail_after(LOOK_EVERY - 1):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(desk.journal.keep, stop)

@@ -126,7 +126,8 @@ async def test_a_loss_that_the_disk_has_no_room_for_is_told_to_the_workers_later
         journal = Journal(bus, desk.lease, spool, lambda *_: None)
 
         async def tell(gap: Gap) -> None:
-            await journal.add("1", [session_draft(gap, Origin("1", 1, time.time()))])
+            journal.write("1", [session_draft(gap, Origin("1", 1, time.time()))])
+            await journal.flush()
             desk.gaps.append(gap)
 
         desk.retention = Retention(bus, desk.lease, desk.alarms.append, tell, time.time, cap=60, kept=KEPT)

@@ -57,14 +57,6 @@ class Journal:
         """The number of the newest event of the account."""
         return max(self._expected.values(), default=0)
 
-    async def add(self, account: str, drafts: Sequence[Draft]) -> None:
-        """Store a batch: it is on disk when this returns, and on the bus unless Redis is away.
-
-        Raises SpoolError when it could not be put on disk, and Fenced. May be repeated.
-        """
-        self.write(account, drafts)
-        await self.flush()
-
     def write(self, account: str, drafts: Sequence[Draft]) -> None:
         """Give a batch to the spool, before anything that may fail. Raises SpoolError; may be repeated.
 
