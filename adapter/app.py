@@ -27,7 +27,7 @@ from adapter.control import Control
 from adapter.directory import Directory
 from adapter.envelope import Origin, session_draft
 from adapter.errands import Errands
-from adapter.errors import BusUnavailable, Fenced, SpoolError
+from adapter.errors import BusUnavailable, ConfigError, Fenced, SpoolError
 from adapter.events import Gap, SessionChange, SessionState
 from adapter.inbound import Inbound
 from adapter.ops import page
@@ -250,5 +250,8 @@ class _Office:
 
 def state_folder(config: Config) -> Path:
     """The folder that keeps session, spool and embedded data; made if need be. Only the owner may look."""
-    config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise ConfigError(f"QQBUS_STATE_DIR: {config.state_dir} is no folder: {exc.strerror}") from exc
     return config.state_dir

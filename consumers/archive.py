@@ -35,6 +35,7 @@ END;
 # Trigrams find parts of words, and words in languages that put no blanks between them; they came with 3.34.
 _TRIGRAM_SINCE: Final = (3, 34)
 _TRIGRAM: Final = 3
+LIMIT: Final = 50
 
 
 class Row(NamedTuple):
@@ -118,10 +119,19 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="the SQLite file")
     parser.add_argument("--query", metavar="WORDS", help="print what holds all these words, and end")
     parser.add_argument("--chat", default="", help="with --query: only in this chat")
-    parser.add_argument("--limit", type=int, default=50, help="with --query: at most so many (50)")
+    parser.add_argument("--limit", type=int, default=LIMIT, help=f"with --query: at most so many ({LIMIT})")
     options = parser.parse_args()
+    if options.query is None and (options.chat or options.limit != LIMIT):
+        parser.error("--chat and --limit go with --query")
     if options.query is not None and not options.file.exists():
         sys.exit(f"{options.file} does not exist")
+    try:
+        _run(options)
+    except sqlite3.Error as exc:
+        sys.exit(f"{options.file} cannot be used: {exc}")
+
+
+def _run(options: argparse.Namespace) -> None:
     with Archive.open(options.file) as archive:
         if options.query is not None:
             for row in archive.find(options.query, options.chat, options.limit):

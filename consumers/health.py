@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from adapter import ConfigError
 from consumers.runtime import Runtime
 
 _MAX_REQUEST: Final = 4_096
@@ -61,7 +62,12 @@ async def endpoint(runtime: Runtime, address: str) -> AsyncIterator[int]:
             writer.close()
 
     host, _, port = address.rpartition(":")
-    server = await asyncio.start_server(answer, host or "127.0.0.1", int(port), limit=_MAX_REQUEST)
+    try:
+        server = await asyncio.start_server(answer, host or "127.0.0.1", int(port), limit=_MAX_REQUEST)
+    except (ValueError, OverflowError) as exc:
+        raise ConfigError(f"QQBUS_WORKER_HTTP: {address!r} is no host:port") from exc
+    except OSError as exc:
+        raise ConfigError(f"QQBUS_WORKER_HTTP: {address} cannot be used: {exc.strerror}") from exc
     async with server:
         yield server.sockets[0].getsockname()[1]
 

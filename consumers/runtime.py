@@ -135,6 +135,9 @@ class Runtime:
                     await self.source.recover()
                     recovered = True
                     self.serving = True
+                    if not self.started.is_set():
+                        stream = self.office.settings.key("inbound")
+                        log.info("%s reads %s as %s", self.office.application, stream, self.office.consumer)
                     self.started.set()
                 await self.source.step()
                 delays = backoff(most=2.0)

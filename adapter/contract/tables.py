@@ -254,6 +254,12 @@ STATUS: Final = Table(
             _form("[0-9]+", empty=True),
             required=False,
         ),
+        Field(
+            "outbound_oldest",
+            "when the request was made that waits longest; empty if none waits",
+            _form(TIME, empty=True),
+            required=False,
+        ),
         Field("last_event", "when upstream told something; empty if never", _form(TIME, empty=True)),
         Field("last_poll", "when upstream last answered; empty if never", _form(TIME, empty=True)),
         Field("paused", "1: sends are held", _FLAG),

@@ -29,7 +29,7 @@ def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     add("--priority", choices=[kind.value for kind in Priority])
     add(
         "--wait",
-        type=float,
+        type=_seconds,
         nargs="?",
         const=_WAIT,
         metavar="SECONDS",
@@ -58,6 +58,8 @@ async def send(config: Config, arguments: argparse.Namespace) -> int:
         result = await _result(desk, entry, after, arguments.wait)
         if result is None:
             words = session_words(await take(desk))
+            if (await desk.status()).get("paused") == "1":
+                words += "; sends are held: `qqbus resume`"
             print(
                 f"qqbus: no result of {entry} after {arguments.wait:g} s; session: {words}", file=sys.stderr
             )
@@ -67,6 +69,15 @@ async def send(config: Config, arguments: argparse.Namespace) -> int:
     else:
         say(shown(result, Paint(arguments.colour)))
     return 0 if result.get("status") == Status.SENT else 1
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds; give the text before it"
+        ) from exc
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, str]:
