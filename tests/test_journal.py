@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,10 +10,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus import late
 from adapter.bus.embedded import free_port, served
 from adapter.bus.journal import LOOK_EVERY, Journal
-from adapter.bus.late import LATE, hand_over
+from adapter.bus.late import hand_over
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
@@ -181,60 +179,6 @@ async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_succe
         await new.journal.collect()
         assert await new.texts() == ["2", "1"]
         assert first.waiting == 0
-
-
-@asynccontextmanager
-async def after_a_loss(folder: Path) -> AsyncIterator[tuple[Desk, Spool]]:
-    """Who went on, with `other`, on a server that came back without 3 and 4; the spool of who had told them."""
-    port, data = free_port(), folder / "redis"
-    with Spool(folder / "a") as mine, Spool(folder / "b") as theirs:
-        async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
-            async with served(data, port):
-                desk = Desk(bus, mine)
-                await desk.lease.acquire()
-                await desk.add("1", [draft(number) for number in range(3)])
-            shutil.copytree(data, folder / "copy")
-            async with served(data, port):
-                desk.journal = Journal(bus, desk.lease, mine, lambda *_: None)
-                for number in (3, 4):
-                    await desk.add("1", [draft(number)])
-            shutil.rmtree(data)
-            shutil.copytree(folder / "copy", data)
-            async with served(data, port):
-                await bus.client.delete(bus.keys("lease"))
-                other = Desk(bus, theirs)
-                other.lease = Lease(bus, "b", 30.0, time.monotonic)
-                other.journal = Journal(bus, other.lease, theirs, lambda *_: None)
-                await other.lease.acquire()
-                await other.add("1", [draft(100)._replace(text="other")])
-                yield other, mine
-
-
-async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_stands_by(tmp_path: Path) -> None:
-    async with after_a_loss(tmp_path) as (holder, spool):
-        await hand_over(holder.bus, spool)
-        await hand_over(holder.bus, spool)
-        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 3, "all that is kept, once"
-        await holder.journal.collect()
-        assert await holder.texts() == ["0", "1", "2", "other", "3", "4"]
-
-
-async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_takes_over(tmp_path: Path) -> None:
-    async with after_a_loss(tmp_path) as (holder, spool):
-        await holder.lease.release()
-        desk = Desk(holder.bus, spool)
-        await desk.lease.acquire()
-        await desk.add("1", [draft(5)])
-        assert await desk.texts() == ["0", "1", "2", "other", "3", "4", "5"]
-
-
-async def test_what_the_server_could_not_recognise_is_not_offered_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with after_a_loss(tmp_path) as (holder, spool):
-        monkeypatch.setattr(late, "SEEN_WINDOW", -10)
-        await hand_over(holder.bus, spool)
-        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 0
 
 
 @pytest.mark.long

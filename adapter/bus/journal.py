@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from adapter.bus.late import LATE, Confirmed, recall
+from adapter.bus.late import LATE
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import MAX_BATCH, Bus, pack_batch
@@ -45,9 +45,9 @@ class Journal:
         self._wakeup = Wakeup()
         self._floors: dict[str, int] = {}
         self._expected: dict[str, int] = {}
-        if (known := Confirmed.read(spool.note)) is not None:
-            self._expected[known.account] = known.seq
-        self._server = ""
+        account, _, seq = spool.note.partition(":")
+        if seq.isdecimal():
+            self._expected[account] = int(seq)
         self._damaged = spool.damaged
         self._full = False
         self.away = False
@@ -100,8 +100,6 @@ class Journal:
     async def publish(self) -> None:
         """Publish all that waits. Raises BusUnavailable with the rest still waiting, and Fenced."""
         async with self._lock:
-            if not self._server:
-                self._server = await recall(self._bus, self._spool)
             while (payload := self._spool.peek()) is not None:
                 head, _, packed = payload.partition(b"\n")
                 account = head.decode()
@@ -114,7 +112,7 @@ class Journal:
                     await self._bus.replicated(self._replicas)
                 reach(Step.APPENDED)
                 self._expected[account] = done.seq
-                self._spool.advance(str(Confirmed(account, done.seq, self._server)))
+                self._spool.advance(f"{account}:{done.seq}")
                 reach(Step.ADVANCED)
             await self._catch_up()
         if self._spool.damaged > self._damaged:
@@ -169,14 +167,11 @@ class Journal:
             return
 
     async def _look(self) -> None:
-        server = await self._bus.run_id()
         for account, expected in list(self._expected.items()):
             async with self._lock:
                 seq = await self._bus.last_seq(account)
                 if seq < self._expected[account]:
                     self._rewind(account, expected, seq)
-        if self._server:
-            self._server = server
 
     def _rewind(self, account: str, expected: int, seq: int) -> None:
         log.warning("Redis came back with %d of %d events; giving it again what is kept", seq, expected)

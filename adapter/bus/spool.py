@@ -180,11 +180,6 @@ class Spool:
         self._cursor = Position(min(self._segments(), default=self._end.segment), 0)
         self.waiting = sum(1 for _ in self._frames(self._cursor))
 
-    def size(self) -> int:
-        """How many bytes are kept, published or not."""
-        oldest = min(self._segments(), default=self._end.segment)
-        return (self._end.segment - oldest) * SEGMENT + self._end.offset
-
     def unsent_bytes(self) -> int:
         """How much is waiting to be published."""
         behind = self._end.segment - self._cursor.segment

@@ -82,12 +82,6 @@ class Bus:
         with translated():
             await self.client.ping()
 
-    async def run_id(self) -> str:
-        """The name of this run of the server: a new one has forgotten what the former had not written."""
-        with translated():
-            info: dict[str, Any] = await self.client.info("server")
-        return str(info.get("run_id", ""))
-
     async def check(self) -> str:
         """Refuse a server that cannot keep the promises; returns its name and version."""
         with translated():
