@@ -156,19 +156,24 @@ async def test_node_takes_over_from_a_python_worker_that_was_killed(
             }
 
 
+async def answers_and_ends(desk: Desk, echo: Program, name: str, text: str) -> None:
+    """It repeats what others say, under ids made from the events', and ends when it is told to."""
+    said = [message(text), message("two", "friend:7")]
+    await desk.publish(*said, message("mine", own=True), notice())
+    await wait_until(lambda: desk.all_done(name), "all acknowledged", 20)
+    rows = await desk.rows("outbound")
+    assert [(row["to"].decode(), row["text"].decode(), row["id"].decode()) for row in rows] == [
+        ("group:2", text, f"{name}/{said[0].id}"),
+        ("friend:7", "two", f"{name}/{said[1].id}"),
+    ]
+    echo.terminate()
+    assert await echo.ended() == 0
+
+
 async def test_the_shell_answers_with_the_same_text_and_ends_well(redis_url: str, prefix: str) -> None:
     text = 'a "quoted" \\ line\nand 中文 [微笑] $HOME `id` \x01'
     async with desk_at(redis_url, prefix) as desk, shell_echo(desk) as echo:
-        said = [message(text), message("two", "friend:7")]
-        await desk.publish(*said, message("mine", own=True), notice())
-        await wait_until(lambda: desk.all_done("echo-shell"), "all acknowledged", 20)
-        rows = await desk.rows("outbound")
-        assert [(row["to"].decode(), row["text"].decode(), row["id"].decode()) for row in rows] == [
-            ("group:2", text, f"echo-shell/{said[0].id}"),
-            ("friend:7", "two", f"echo-shell/{said[1].id}"),
-        ]
-        echo.terminate()
-        assert await echo.ended() == 0
+        await answers_and_ends(desk, echo, "echo-shell", text)
 
 
 async def test_the_shell_takes_over_from_a_killed_worker_and_survives_a_lost_stream(
@@ -193,16 +198,7 @@ async def test_go_answers_with_the_same_text_and_ends_well(
 ) -> None:
     text = 'a "quoted" \\ line\r\nand 中文 [微笑] \x01'
     async with desk_at(redis_url, prefix) as desk, go_worker(desk, go_echo) as echo:
-        said = [message(text), message("two", "friend:7")]
-        await desk.publish(*said, message("mine", own=True), notice())
-        await wait_until(lambda: desk.all_done("echo-go"), "all acknowledged", 20)
-        rows = await desk.rows("outbound")
-        assert [(row["to"].decode(), row["text"].decode(), row["id"].decode()) for row in rows] == [
-            ("group:2", text, f"echo-go/{said[0].id}"),
-            ("friend:7", "two", f"echo-go/{said[1].id}"),
-        ]
-        echo.terminate()
-        assert await echo.ended() == 0
+        await answers_and_ends(desk, echo, "echo-go", text)
 
 
 async def test_go_takes_over_from_a_killed_worker_and_survives_a_lost_stream(

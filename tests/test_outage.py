@@ -93,17 +93,22 @@ async def test_ten_thousand_batches_drain_in_order_once_while_adapters_are_kille
             assert await program.stop() == 0
 
 
+async def killed_with(it: System, data: Path, port: int, count: int) -> None:
+    """An adapter that was killed while so many messages waited on its disk for Redis."""
+    it.settings["QQBUS_LEASE"] = LEASE
+    async with served(data, port):
+        program = await it.adapter()
+    await away(program)
+    await said(it, 0, count)
+    program.process.kill()
+    await program.ended()
+
+
 async def test_what_a_killed_adapter_left_comes_before_what_its_successor_hears(tmp_path: Path) -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}"
     async with Bus.open(url, "qq") as bus, system(bus, url, tmp_path, max_batch=1) as it:
-        it.settings["QQBUS_LEASE"] = LEASE
-        async with served(tmp_path / "redis", port):
-            program = await it.adapter()
-        await away(program)
-        await said(it, 0, 2_000)
-        program.process.kill()
-        await program.ended()
+        await killed_with(it, tmp_path / "redis", port, 2_000)
         async with served(tmp_path / "redis", port):
             # Somebody has the lease for long enough, and it is not the one who comes back.
             await bus.client.set(bus.keys("lease"), "another", px=60_000)
@@ -133,13 +138,7 @@ async def test_a_byte_flipped_while_batches_wait_costs_that_batch_and_is_told(tm
     port = free_port()
     url = f"redis://127.0.0.1:{port}"
     async with Bus.open(url, "qq") as bus, system(bus, url, tmp_path, max_batch=1) as it:
-        it.settings["QQBUS_LEASE"] = LEASE
-        async with served(tmp_path / "redis", port):
-            program = await it.adapter()
-        await away(program)
-        await said(it, 0, 500)
-        program.process.kill()
-        await program.ended()
+        await killed_with(it, tmp_path / "redis", port, 500)
         flip(tmp_path / "state" / "spool", "m250")
         async with served(tmp_path / "redis", port):
             program = await it.adapter()
