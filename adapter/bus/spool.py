@@ -19,7 +19,8 @@ from adapter.errors import ConfigError, SpoolError
 MAGIC = b"QQ\x01\xb5"
 HEADER = struct.Struct(">4sII")
 # Two segments are kept behind the cursor: with the smallest events that is less than the window of
-# ids that the append script recognises, so giving them again doubles nothing.
+# ids that the append script recognises, so giving them again doubles nothing – unless another adapter
+# has published as much in between (changelog, Known).
 SEGMENT = 4 * 1024 * 1024
 KEPT_SEGMENTS = 1
 LIMIT = 256 * 1024 * 1024
