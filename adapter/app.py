@@ -68,8 +68,6 @@ async def run(config: Config, stop: anyio.Event) -> None:
         bus = await rooms.enter_async_context(Bus.open(url, config.prefix))
         log.info("%s at %s, prefix %s", await bus.check(), shown(url), config.prefix)
         spool = rooms.enter_context(Spool(config.state_dir / "spool"))
-        if spool.damaged:
-            log.error("the spool was damaged: what could not be read is lost")
         metrics = Metrics(version("qqbus"))
         await rooms.enter_async_context(page.served(config, url, metrics))
         while not stop.is_set():
@@ -139,10 +137,8 @@ class _Office:
         self._spool = spool
         self._bus = bus
         self._metrics = metrics
-        self.journal = Journal(bus, lease, spool, self._lost, replicas=config.replicas)
-        self.watch = Watch(
-            bus, lease, self.journal, version("qqbus"), time.time, stuck=lambda: self.inbound.stuck
-        )
+        self.journal = Journal(bus, lease, spool, self._lost, self._damaged, replicas=config.replicas)
+        self.watch = Watch(bus, lease, self.journal, version("qqbus"), time.time, stuck=self._stuck)
         self.settling = Settling(bus, lease, lambda: self.watch.account, time.time, metrics.ended)
         pacer = Pacer(config.send_interval, config.chat_interval)
         self.outbound = Outbound(
@@ -189,19 +185,27 @@ class _Office:
             paused=self.outbound.paused,
             spool_bytes=self._spool.unsent_bytes(),
             bus_away=self.journal.away,
-            stuck=self.inbound.stuck,
+            stuck=self._stuck(),
         )
 
     def _lost(self, account: str, events: int) -> None:
         self._alarm(f"Redis lost {events} events of {account} that are not kept any more: seq has a hole")
 
+    async def _damaged(self, since: float) -> None:
+        self._alarm("the spool was damaged: what could not be read is lost")
+        account = self.watch.account or self._spool.bookmark.account
+        await self._tell(Gap(since, time.time(), "the spool was damaged"), account)
+
+    def _stuck(self) -> str:
+        return self.inbound.stuck or self.journal.stuck
+
     def _alarm(self, words: str) -> None:
         log.error("%s", words)
 
-    async def _tell(self, gap: Gap) -> None:
+    async def _tell(self, gap: Gap, account: str = "") -> None:
         """Raises SpoolError where it is to be said again later."""
-        origin = Origin(self.watch.account, self._lease.fence.epoch, time.time())
-        self.journal.write(self.watch.account, [session_draft(gap, origin)])
+        origin = Origin(account or self.watch.account, self._lease.fence.epoch, time.time())
+        self.journal.write(origin.account, [session_draft(gap, origin)])
         with suppress(SpoolError):  # it is in the spool, and whoever flushes next tries again
             await self.journal.flush()
 

@@ -35,3 +35,7 @@ def clean_environment(**settings: str) -> dict[str, str]:
     for name in ("REDIS_URL", "PORT"):
         kept.pop(name, None)
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error"} | settings
+
+
+async def quiet(*_: object) -> None:
+    """A listener that does nothing."""

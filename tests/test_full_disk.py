@@ -19,7 +19,7 @@ from adapter.bus.streams import Bus, pack_batch
 from adapter.errors import SpoolError
 from tests.bus_events import message
 from tests.disk import filled, small_disk
-from tests.helpers import wait_until
+from tests.helpers import quiet, wait_until
 from tests.hook import webhook
 from tests.system import Program, System, system
 
@@ -258,7 +258,7 @@ async def test_what_a_former_holder_left_waits_in_redis_for_room(
         await lease.acquire()
         await bus.push(bus.keys(LATE), b"1\n" + pack_batch([late]))
         filler = filled(disk, 0)
-        journal, stop = Journal(bus, lease, spool, lambda *_: None), anyio.Event()
+        journal, stop = Journal(bus, lease, spool, lambda *_: None, quiet), anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(journal.keep, stop)
             await wait_until(lambda: "No space left" in caplog.text, "the full disk is noticed")

@@ -30,7 +30,7 @@ from adapter.ops.metrics import Metrics
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
 from adapter.registry import Registry
-from tests.helpers import wait_until
+from tests.helpers import quiet, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ class Told:
 
 
 def an_inbound(bus: Bus, lease: Lease, spool: Spool, told: Told) -> Inbound:
-    journal = Journal(bus, lease, spool, lambda *_: None)
+    journal = Journal(bus, lease, spool, lambda *_: None, quiet)
     watch = Watch(bus, lease, journal, "0", time.time)
     directory = Directory()
     registry = Registry(bus, lease, directory)

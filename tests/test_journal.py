@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,21 +11,31 @@ from pathlib import Path
 import anyio
 import pytest
 
+from adapter.bus import bookmark, streams
 from adapter.bus.embedded import free_port, served
 from adapter.bus.journal import LOOK_EVERY, Journal
-from adapter.bus.late import hand_over
+from adapter.bus.late import LATE, hand_over, recall
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
 from adapter.envelope import Draft
 from adapter.errors import Fenced
-from tests.helpers import wait_until
+from tests.helpers import quiet, wait_until
 
 pytestmark = pytest.mark.anyio
 
 
 def draft(number: int) -> Draft:
-    return Draft(f"1.g5.2.{number}.3.ab", "message.group", "t", "group:5", "2", "0", str(number), b"\x80")
+    return Draft(
+        f"1.g5.2.{number}.3.ab",
+        "message.group",
+        "2015-10-24T02:25:07.000Z",
+        "group:5",
+        "2",
+        "0",
+        str(number),
+        b"\x80",
+    )
 
 
 class Desk:
@@ -35,7 +46,7 @@ class Desk:
         self.bus = bus
         self.lease = Lease(bus, "a", 30.0, time.monotonic)
         self.journal = Journal(
-            bus, self.lease, spool, lambda account, count: self.lost.append((account, count))
+            bus, self.lease, spool, lambda account, count: self.lost.append((account, count)), quiet
         )
 
     async def add(self, account: str, drafts: list[Draft]) -> None:
@@ -123,12 +134,11 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
         desk = Desk(bus, spool)
         await desk.lease.acquire()
         await desk.add("1", [draft(n) for n in range(10)])
-        note = spool.note
     with Spool(tmp_path / "new") as spool:
-        spool.note = note
+        spool.bookmark.published("1", 10, fresh=False)
         later = Desk(bus, spool)
         later.lease = desk.lease
-        later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost))
+        later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
         await _roll_back(bus, keep=4)
         await later.add("1", [draft(10)])
         await later.add("1", [draft(11)])
@@ -137,12 +147,35 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
         assert [fields[b"seq"] for _, fields in rows] == [b"1", b"2", b"3", b"4", b"5", b"11"]
 
 
+async def test_of_what_adapters_told_in_turns_nothing_older_comes_again_than_the_server_would_recognise(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SEEN_WINDOW", 1000)
+    monkeypatch.setattr(bookmark, "APART", 50)
+    with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
+        number = 0
+        for spool, count in ((first, 1500), (second, 1500), (first, 200)):
+            desk = Desk(bus, spool)
+            await desk.lease.acquire()
+            for _ in range(0, count, 20):
+                await desk.add("1", [draft(number + n) for n in range(20)])
+                number += 20
+            if number < 3200:
+                await desk.lease.release()
+        await _roll_back(bus, keep=3150)
+        await desk.journal.publish()
+        await desk.add("1", [draft(number)])
+        assert await desk.texts() == [str(n) for n in range(number + 1)]
+        assert desk.lost == []
+
+
 async def _roll_back(bus: Bus, keep: int) -> None:
     """What a truncated append-only file does: stream, numbers and seen ids are those of an earlier moment."""
     rows = await bus.client.xrange(bus.keys("inbound"))
     for entry, fields in rows[keep:]:
         await bus.client.xdel(bus.keys("inbound"), entry)
         await bus.client.srem(bus.keys("seen:new"), fields[b"id"])
+        await bus.client.srem(bus.keys("seen:old"), fields[b"id"])
     await bus.client.hset(bus.keys("ids:seq"), "1", keep)
 
 
@@ -169,7 +202,7 @@ async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_succe
         await old.lease.acquire()
         await bus.client.delete(bus.keys("lease"))
         new.lease = Lease(bus, "b", 30.0, time.monotonic)
-        new.journal = Journal(bus, new.lease, second, lambda *_: None)
+        new.journal = Journal(bus, new.lease, second, lambda *_: None, quiet)
         await new.lease.acquire()
         with pytest.raises(Fenced):
             await old.add("1", [draft(1)])
@@ -179,6 +212,75 @@ async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_succe
         await new.journal.collect()
         assert await new.texts() == ["2", "1"]
         assert first.waiting == 0
+
+
+@asynccontextmanager
+async def after_a_loss(folder: Path) -> AsyncIterator[tuple[Desk, Spool]]:
+    """Who went on, with `other`, on a server that came back without 3 and 4; the spool of who had told them."""
+    port, data = free_port(), folder / "redis"
+    with Spool(folder / "a") as mine, Spool(folder / "b") as theirs:
+        async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            async with served(data, port):
+                desk = Desk(bus, mine)
+                await desk.lease.acquire()
+                await desk.add("1", [draft(number) for number in range(3)])
+            shutil.copytree(data, folder / "copy")
+            async with served(data, port):
+                for number in (3, 4):
+                    await desk.add("1", [draft(number)])
+            shutil.rmtree(data)
+            shutil.copytree(folder / "copy", data)
+            async with served(data, port):
+                await bus.client.delete(bus.keys("lease"))
+                other = Desk(bus, theirs)
+                other.lease = Lease(bus, "b", 30.0, time.monotonic)
+                other.journal = Journal(bus, other.lease, theirs, lambda *_: None, quiet)
+                await other.lease.acquire()
+                for number in range(100, 104):  # more than were lost: the numbers do not show it
+                    await other.add("1", [draft(number)])
+                yield other, mine
+
+
+OTHERS = ["100", "101", "102", "103"]
+
+
+async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_stands_by(tmp_path: Path) -> None:
+    async with after_a_loss(tmp_path) as (holder, spool):
+        for _ in range(3):
+            await hand_over(holder.bus, spool)
+        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 3, "all that is kept, once"
+        await holder.journal.collect()
+        assert await holder.texts() == ["0", "1", "2", *OTHERS, "3", "4"]
+
+
+async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_takes_over(tmp_path: Path) -> None:
+    async with after_a_loss(tmp_path) as (holder, spool):
+        await holder.lease.release()
+        desk = Desk(holder.bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(5)])
+        assert await desk.texts() == ["0", "1", "2", *OTHERS, "3", "4", "5"]
+
+
+async def test_a_former_holder_offers_nothing_again_while_the_server_knows_its_events(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(1)])
+        assert not await recall(bus, spool)
+        await hand_over(bus, spool)
+        assert await bus.client.llen(bus.keys(LATE)) == 0
+
+
+async def test_a_former_holder_offers_nothing_again_that_the_server_could_not_recognise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with after_a_loss(tmp_path) as (holder, spool):
+        monkeypatch.setattr(streams, "SEEN_WINDOW", streams.MAX_BATCH)
+        await hand_over(holder.bus, spool)
+        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 0
 
 
 @pytest.mark.long
@@ -226,7 +328,7 @@ async def test_redis_is_back_when_it_has_answered_and_not_before(
 ) -> None:
     caplog.set_level(logging.INFO, "adapter.bus.journal")
     with Spool(tmp_path / "spool") as spool:
-        spool.note = "1:5"  # it has published before
+        spool.bookmark.published("1", 5, fresh=True)  # it has published before
         async with refusing() as (url, tries), Bus.open(url, "qq") as bus:
             desk, stop = Desk(bus, spool), anyio.Event()
             async with anyio.create_task_group() as tasks:

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from adapter.bus.embedded import free_port, served
@@ -148,8 +149,22 @@ async def test_a_byte_flipped_while_batches_wait_costs_that_batch_and_is_told(tm
 
             await wait_until(drained, "all is on the bus", 30)
             assert await texts(it) == [f"m{number}" for number in range(500) if number != 250]
-            assert "the spool was damaged" in program.text()
+            await told_of_damage(it, program)
             assert await program.stop() == 0
+
+
+async def told_of_damage(it: System, program: Program) -> None:
+    """The log says it, and the workers hear of a gap from the last sound event on."""
+
+    async def gaps() -> list[dict[bytes, bytes]]:
+        rows = await it.bus.client.xrange(it.bus.keys("inbound"))
+        bodies = [msgpack.unpackb(f[b"body"]) for _, f in rows if f[b"type"] == b"session.gap"]
+        return [body for body in bodies if body["reason"] == "the spool was damaged"]
+
+    await wait_until(gaps, "the workers are told")
+    assert "the spool was damaged" in program.text()
+    (gap,) = await gaps()
+    assert gap["since"] < gap["until"]
 
 
 async def test_a_byte_flipped_under_a_running_adapter_is_told_too(tmp_path: Path) -> None:
@@ -168,7 +183,7 @@ async def test_a_byte_flipped_under_a_running_adapter_is_told_too(tmp_path: Path
 
             await wait_until(drained, "all is on the bus", 30)
             assert await texts(it) == [f"m{number}" for number in range(500) if number != 250]
-            await wait_until(lambda: "damaged" in program.text(), "the damage is told")
+            await told_of_damage(it, program)
             assert await program.stop() == 0
 
 

@@ -15,6 +15,7 @@ from adapter.envelope import Origin, session_draft
 from adapter.errors import BusUnavailable
 from adapter.events import Gap
 from tests.disk import filled, small_disk
+from tests.helpers import quiet
 
 pytestmark = pytest.mark.anyio
 KEPT = {"inbound": 10}
@@ -123,7 +124,7 @@ async def test_a_loss_that_the_disk_has_no_room_for_is_told_to_the_workers_later
 ) -> None:
     with small_disk(tmp_path / "disk", 64) as disk, Spool(disk / "s") as spool:
         desk = await a_desk(bus, cap=60)
-        journal = Journal(bus, desk.lease, spool, lambda *_: None)
+        journal = Journal(bus, desk.lease, spool, lambda *_: None, quiet)
 
         async def tell(gap: Gap) -> None:
             journal.write("1", [session_draft(gap, Origin("1", 1, time.time()))])

@@ -1,24 +1,28 @@
 """Proof of adapter/bus/spool.py."""
 
 import errno
+import itertools
 import os
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from adapter.bus import bookmark
 from adapter.bus import spool as module
+from adapter.bus.bookmark import Bookmark, Position
 from adapter.bus.spool import Spool
 from adapter.errors import ConfigError, SpoolError
 
 
-def drain(spool: Spool) -> list[bytes]:
-    found = []
+def drain(spool: Spool, first: int = 0) -> list[bytes]:
+    """Take all that waits, as published from this number on."""
+    found: list[bytes] = []
     while (payload := spool.peek()) is not None:
         found.append(payload)
-        spool.advance()
+        spool.advance("1", first and first + len(found) - 1)
     return found
 
 
@@ -47,9 +51,10 @@ def test_what_was_not_published_is_there_after_a_restart(tmp_path: Path) -> None
         for payload in payloads(5):
             spool.write(payload)
         spool.peek()
-        spool.advance("305419896:1")
+        spool.advance("305419896", 7)
     with Spool(tmp_path / "s") as spool:
-        assert (spool.waiting, spool.note) == (4, "305419896:1")
+        assert (spool.waiting, spool.newest()) == (4, payloads(1)[0])
+        assert (spool.bookmark.account, spool.bookmark.newest) == ("305419896", ((1, 0), 7))
         spool.write(b"new")
         assert drain(spool) == [*payloads(5)[1:], b"new"]
 
@@ -68,15 +73,60 @@ def test_many_segments_are_read_in_order_and_old_ones_removed(
         assert len(list((tmp_path / "s").glob("*.spool"))) == 2
 
 
-def test_the_recent_part_can_be_had_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_published_can_be_had_again_as_far_as_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bookmark, "APART", 10)
     with small_segments(monkeypatch), Spool(tmp_path / "s") as spool:
-        for payload in payloads(500):
+        for number, payload in enumerate(payloads(500), 1):
             spool.write(payload)
-            drain(spool)
-        spool.rewind()
+            drain(spool, number)
+        spool.rewind(0)
         again = drain(spool)
         assert again == payloads(500)[-len(again) :]
         assert len(again) > 40
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_nothing_older_than_a_number_is_offered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, restarts: bool
+) -> None:
+    monkeypatch.setattr(bookmark, "APART", 10)
+    with ExitStack() as stack:
+        spool = stack.enter_context(Spool(tmp_path / "s"))
+        for number, payload in enumerate(payloads(100), 1):
+            spool.write(payload)
+            drain(spool, number if number <= 50 else number + 1000)  # others had published 1,000
+        spool.write(b"waits")
+        if restarts:
+            stack.close()
+            spool = stack.enter_context(Spool(tmp_path / "s"))
+        spool.rewind(1000)
+        assert drain(spool, 2000) == [*payloads(100)[50:], b"waits"]
+        spool.rewind(30)
+        assert drain(spool) == [*payloads(100)[30:], b"waits"]
+
+
+def test_what_the_bus_had_already_is_not_taken_for_new(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        for payload in payloads(3):
+            spool.write(payload)
+        for fresh in (False, True, True):
+            spool.peek()
+            spool.advance("1", 5000, fresh=fresh)  # the first one's number may have been any below
+        spool.rewind(4000)
+        assert drain(spool) == payloads(3)[1:]
+
+
+def test_the_bookmark_of_a_spool_fits_a_sector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SEGMENT", 1)
+    with Spool(tmp_path / "s") as spool:
+        for number in range(100):
+            spool.write(b"x")
+            spool.bookmark.cursor = Position(10_000_000 + number, 99_999_999)
+            spool.bookmark.published("305419896305", 10_000_000_000 + number * 10_000, fresh=True)
+        assert len(bytes(spool.bookmark)) == bookmark.SIZE
+        assert Bookmark.read(bytes(spool.bookmark)).behind(0) == Position(10_000_088, 99_999_999)
 
 
 def test_a_torn_tail_is_cut_off(tmp_path: Path) -> None:
@@ -117,11 +167,12 @@ def test_a_garbled_cursor_offers_everything_again(tmp_path: Path) -> None:
 def test_a_cursor_beyond_the_end_is_taken_back(tmp_path: Path) -> None:
     with Spool(tmp_path / "s") as spool:
         spool.write(b"one")
-    (tmp_path / "s" / "cursor").write_text("7 4000 x:1")
+    (tmp_path / "s" / "cursor").write_text("7 4000 1,7 3000 12,1 0 3,7 2000 9")
     with Spool(tmp_path / "s") as spool:
         assert spool.peek() is None
         spool.write(b"two")
         assert drain(spool) == [b"two"]
+        assert (spool.newest(), spool.bookmark.behind(3)) == (None, None)
 
 
 def test_the_bound_is_kept_and_said(tmp_path: Path) -> None:
@@ -195,6 +246,7 @@ def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901
     disk = Disk(chance, full=0.1, short=0.3, sync=0.1)
     waiting: list[bytes] = []
     published: set[bytes] = set()
+    numbers = itertools.count(1)
 
     def publish() -> bool:
         payload = spool.peek()
@@ -204,10 +256,11 @@ def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901
         if payload not in published:  # else offered again after a rewind
             assert payload == waiting.pop(0)
         published.add(payload)
-        spool.advance("1:1")
+        spool.advance("1", next(numbers))
         return True
 
     monkeypatch.setattr(module, "SEGMENT", 200)
+    monkeypatch.setattr(bookmark, "APART", 5)
     monkeypatch.setattr(module, "_write", disk.write)
     monkeypatch.setattr(module, "_sync", disk.sync)
     spool = Spool(tmp_path / "s").__enter__()
@@ -226,7 +279,7 @@ def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901
                     spool.__exit__()
                     spool = Spool(tmp_path / "s").__enter__()
                 case "b":
-                    spool.rewind()
+                    spool.rewind(0)
         assert spool.waiting >= len(waiting)
     while publish():
         pass

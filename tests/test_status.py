@@ -11,6 +11,7 @@ from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
 from adapter.events import SessionChange, SessionState
 from adapter.ops.status import Watch
+from tests.helpers import quiet
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +20,7 @@ async def test_why_events_cannot_be_put_on_disk_stands_there_until_they_can(bus:
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
     with Spool(tmp_path) as spool:
-        journal = Journal(bus, lease, spool, lambda *_: None)
+        journal = Journal(bus, lease, spool, lambda *_: None, quiet)
         stuck = ""
         watch = Watch(bus, lease, journal, "0", time.time, stuck=lambda: stuck)
 

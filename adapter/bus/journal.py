@@ -2,14 +2,17 @@
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
 
 import anyio
 
-from adapter.bus.late import LATE
+from adapter.bus.late import LATE, recall
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import MAX_BATCH, Bus, pack_batch
+from adapter.bus.streams import MAX_BATCH, Bus, last_of, pack_batch, recognised
 from adapter.envelope import Draft
 from adapter.errors import BusUnavailable, Fenced, SpoolError
 from adapter.steps import Step, reach
@@ -32,6 +35,7 @@ class Journal:
         lease: Lease,
         spool: Spool,
         lost: Callable[[str, int], None],
+        damaged: Callable[[float], Awaitable[None]],
         *,
         replicas: int = 0,
     ) -> None:
@@ -39,17 +43,18 @@ class Journal:
         self._lease = lease
         self._spool = spool
         self._lost = lost
+        self._damaged = damaged
         self._replicas = replicas
         # `fast_acquire`: the call to the server is on its way before anybody else has a turn.
         self._lock = anyio.Lock(fast_acquire=True)
         self._wakeup = Wakeup()
         self._floors: dict[str, int] = {}
         self._expected: dict[str, int] = {}
-        account, _, seq = spool.note.partition(":")
-        if seq.isdecimal():
-            self._expected[account] = int(seq)
-        self._damaged = spool.damaged
-        self._full = False
+        if (newest := spool.bookmark.newest) is not None:
+            self._expected[spool.bookmark.account] = newest.seq
+        self._recalled = False
+        self._whole = self._told()
+        self.stuck = ""
         self.away = False
 
     @property
@@ -100,6 +105,9 @@ class Journal:
     async def publish(self) -> None:
         """Publish all that waits. Raises BusUnavailable with the rest still waiting, and Fenced."""
         async with self._lock:
+            if not self._recalled:  # others may have gone on without what we told
+                await recall(self._bus, self._spool)
+                self._recalled = True
             while (payload := self._spool.peek()) is not None:
                 head, _, packed = payload.partition(b"\n")
                 account = head.decode()
@@ -112,12 +120,9 @@ class Journal:
                     await self._bus.replicated(self._replicas)
                 reach(Step.APPENDED)
                 self._expected[account] = done.seq
-                self._spool.advance(f"{account}:{done.seq}")
+                self._spool.advance(account, done.seq, fresh=done.added > 0)
                 reach(Step.ADVANCED)
             await self._catch_up()
-        if self._spool.damaged > self._damaged:
-            log.error("the spool was damaged: what could not be read is lost")
-            self._damaged = self._spool.damaged
 
     async def keep(self, stop: anyio.Event) -> None:
         """Publish what waited for Redis, and look whether it still has what it confirmed."""
@@ -126,6 +131,7 @@ class Journal:
                 await self._look()
                 await self.publish()
                 await self.collect()
+                await self._check()
                 self._back()
             except BusUnavailable as exc:
                 self._gone(exc)
@@ -141,11 +147,11 @@ class Journal:
                 self._spool.write(payload)
                 await self.sync()
             except SpoolError as exc:
-                if not self._full:
+                if not self.stuck:
                     log.error("%s; what a former holder left waits in Redis", exc)  # noqa: TRY400
-                self._full = True
+                self.stuck = str(exc)
                 return
-            self._full = False
+            self.stuck = ""
             await self.publish()
             await self._bus.shift(key)
 
@@ -173,11 +179,27 @@ class Journal:
                 if seq < self._expected[account]:
                     self._rewind(account, expected, seq)
 
+    async def _check(self) -> None:
+        """Whatever is damaged on disk is a gap for the workers. If that cannot be said now, then later."""
+        if self._spool.damaged:
+            with suppress(SpoolError):
+                await self._damaged(self._whole)
+                self._spool.damaged = 0
+        self._whole = self._told()
+
+    def _told(self) -> float:
+        """The time of the newest event that was published; now, where that is not known."""
+        payload = self._spool.newest()
+        if payload is None:
+            return time.time()
+        return datetime.fromisoformat(last_of(payload.partition(b"\n")[2]).time).timestamp()
+
     def _rewind(self, account: str, expected: int, seq: int) -> None:
         log.warning("Redis came back with %d of %d events; giving it again what is kept", seq, expected)
         self._floors[account] = max(expected, self._floors.get(account, 0))
         self._expected[account] = 0
-        self._spool.rewind()
+        if account == self._spool.bookmark.account:
+            self._spool.rewind(recognised(seq))
 
     async def _catch_up(self) -> None:
         for account, floor in list(self._floors.items()):

@@ -1,7 +1,9 @@
 """Batches on disk, in order: written and fsynced before upstream may forget them, kept until published.
 
 What has been published stays for a while, so that a server which comes back without its tail can be
-given it again. Append-only segments of frames, each `magic, length, CRC-32, payload`.
+given it again, as far back as it would recognise what it has.
+
+Append-only segments of frames, each `magic, length, CRC-32, payload`, and a bookmark.
 """
 
 import fcntl
@@ -12,33 +14,24 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, Self
 
+from adapter.bus.bookmark import Bookmark, Position
 from adapter.errors import ConfigError, SpoolError
 
 MAGIC = b"QQ\x01\xb5"
 HEADER = struct.Struct(">4sII")
-# Two segments are kept behind the cursor: with the smallest events that is less than the window of
-# ids that the append script recognises, so giving them again doubles nothing – unless another adapter
-# has published as much in between (changelog, Known).
+# One segment is kept behind the cursor's: ten thousand messages and more.
 SEGMENT = 4 * 1024 * 1024
 KEPT_SEGMENTS = 1
 LIMIT = 256 * 1024 * 1024
 # Frames that were just written are handed on from memory; more than this come from the disk.
 MEMORY = 64
-MARK = 128  # bytes of the file that holds the cursor: one write is one sector
 
 
 # The disk: tests put one in its place that fails.
 _write: Callable[[int, bytes, int], int] = os.pwrite
 _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
-
-
-class Position(NamedTuple):
-    """Where a frame begins."""
-
-    segment: int
-    offset: int
 
 
 class Spool:
@@ -50,13 +43,12 @@ class Spool:
         self._recent: deque[tuple[Position, Position, bytes]] = deque(maxlen=MEMORY)
         self._file: BinaryIO | None = None
         self._lock: BinaryIO | None = None
-        self._mark = -1
+        self._marks = -1
         self._end = Position(1, 0)
         self._synced = Position(1, 0)
-        self._cursor = Position(1, 0)
+        self.bookmark = Bookmark(Position(1, 0))
         self._unsynced: list[tuple[int, bytes]] = []
         self._doubted = False
-        self.note = ""
         self.damaged = 0
         self.waiting = 0
 
@@ -70,22 +62,22 @@ class Spool:
             raise ConfigError(
                 f"another adapter uses {self._folder.parent}: give each its own QQBUS_STATE_DIR"
             ) from exc
-        self._read_cursor()
+        self.bookmark = self._read_bookmark()
         segments = self._segments()
         last = max(segments, default=1)
         self._end = self._synced = Position(last, self._sound_length(last) if segments else 0)
-        self._cursor = min(self._cursor, self._end)
+        self.bookmark.cut(self._end)
         self._file = self._open(last)
         self._file.truncate(self._end.offset)
-        self._mark = os.open(self._folder / "cursor", os.O_WRONLY | os.O_CREAT, 0o600)
-        self.mark(self.note)  # a power cut may have kept a position and not what it stood behind
-        self.waiting = sum(1 for _ in self._frames(self._cursor))
+        self._marks = os.open(self._folder / "cursor", os.O_WRONLY | os.O_CREAT, 0o600)
+        self._mark()  # a power cut may have kept a position and not what it stood behind
+        self.waiting = sum(1 for _ in self._frames(self.bookmark.cursor))
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
-            os.close(self._mark)
+            os.close(self._marks)
         if self._lock is not None:
             self._lock.close()
 
@@ -139,52 +131,65 @@ class Spool:
 
     def peek(self) -> bytes | None:
         """The oldest batch that has not been published."""
-        if self._cursor == self._end:
+        if self.bookmark.cursor == self._end:
             return None
         for start, _, recent in self._recent:
-            if start == self._cursor:
+            if start == self.bookmark.cursor:
                 return recent
-        if (payload := self._read(self._cursor)) is not None:
+        if (payload := self._read(self.bookmark.cursor)) is not None:
             return payload
-        for start, payload in self._frames(self._cursor):
-            self._cursor = start  # damaged frames before it are passed over
+        for start, payload in self._frames(self.bookmark.cursor):
+            self.bookmark.cursor = start  # damaged frames before it are passed over
             return payload
-        self._cursor, self.waiting = self._end, 0
+        self.bookmark.cursor, self.waiting = self._end, 0
         return None
 
-    def advance(self, note: str = "") -> None:
-        """The batch that `peek` gave is published. `note` is kept beside the position, for the next start.
+    def advance(self, account: str = "", seq: int = 0, *, fresh: bool = True) -> None:
+        """The batch that `peek` gave is dealt with: on the bus if there is a number, its last event's.
 
         Not fsynced: should this be forgotten, the batch is offered again and recognised.
         """
-        after = next((end for start, end, _ in self._recent if start == self._cursor), None)
+        cursor = self.bookmark.cursor
+        after = next((end for start, end, _ in self._recent if start == cursor), None)
         if after is None:
             payload = self.peek()
-            after = self._cursor if payload is None else self._behind(self._cursor, payload)
+            cursor = self.bookmark.cursor
+            after = cursor if payload is None else self._behind(cursor, payload)
         if after.offset >= SEGMENT and after.segment < self._end.segment:
             after = Position(after.segment + 1, 0)
-        if after.segment > self._cursor.segment:
+        if after.segment > cursor.segment:
             self._forget(after.segment - KEPT_SEGMENTS)
-        self._cursor = after
+        if seq:
+            self.bookmark.published(account, seq, fresh=fresh)
+        self.bookmark.cursor = after
         self.waiting = max(0, self.waiting - 1)
-        self.mark(note or self.note)
+        self._mark()
 
-    def mark(self, note: str) -> None:
-        """Keep a note beside the position."""
-        self.note = note
-        line = f"{self._cursor.segment} {self._cursor.offset} {note}"
-        with suppress(OSError):  # a full disk: an older position is as good, see above
-            os.pwrite(self._mark, line.ljust(MARK).encode("ascii"), 0)
+    def newest(self) -> bytes | None:
+        """The batch that was published last, while it is kept."""
+        return None if self.bookmark.newest is None else self._read(self.bookmark.newest.start)
 
-    def rewind(self) -> None:
-        """Offer again all that is still kept."""
-        self._cursor = Position(min(self._segments(), default=self._end.segment), 0)
-        self.waiting = sum(1 for _ in self._frames(self._cursor))
+    def rewind(self, seq: int) -> None:
+        """Offer again what was published with a higher number than this, as far as that is kept."""
+        if (start := self.bookmark.behind(seq)) is not None:
+            kept = Position(min(self._segments(), default=self._end.segment), 0)
+            self.bookmark.cursor = min(max(start, kept), self.bookmark.cursor)
+            self.waiting = sum(1 for _ in self._frames(self.bookmark.cursor))
+            self._mark()
+
+    def disown(self) -> None:
+        """What was published is somebody else's to look after."""
+        self.bookmark.forget()
+        self._mark()
+
+    def _mark(self) -> None:
+        with suppress(OSError):  # a full disk: an older bookmark is as good, see `advance`
+            os.pwrite(self._marks, bytes(self.bookmark), 0)
 
     def unsent_bytes(self) -> int:
         """How much is waiting to be published."""
-        behind = self._end.segment - self._cursor.segment
-        return behind * SEGMENT + self._end.offset - self._cursor.offset
+        behind = self._end.segment - self.bookmark.cursor.segment
+        return behind * SEGMENT + self._end.offset - self.bookmark.cursor.offset
 
     def _append(self, frame: bytes) -> None:
         assert self._file is not None  # noqa: S101 – entered
@@ -210,11 +215,11 @@ class Spool:
             raise _failed(exc) from exc
         self._file.close()
         self._file = fresh
-        if self._cursor == self._end:
-            self._cursor = Position(segment, 0)
+        if self.bookmark.cursor == self._end:
+            self.bookmark.cursor = Position(segment, 0)
         self._end = Position(segment, 0)
         self._all_synced()
-        self._forget(self._cursor.segment - KEPT_SEGMENTS)
+        self._forget(self.bookmark.cursor.segment - KEPT_SEGMENTS)
 
     def _forget(self, segment: int) -> bool:
         """Delete all segments before this one; whether there were any."""
@@ -225,10 +230,10 @@ class Spool:
 
     def _make_room(self) -> bool:
         """On a full disk what is published is kept no longer: what is new matters more."""
-        if self._cursor == self._end and self._end.offset:
+        if self.bookmark.cursor == self._end and self._end.offset:
             with suppress(SpoolError):
                 self._rotate()
-        return self._forget(self._cursor.segment)
+        return self._forget(self.bookmark.cursor.segment)
 
     def _open(self, segment: int) -> BinaryIO:
         # Not for appending: each frame has its place, whatever a failed write has left there.
@@ -292,16 +297,12 @@ class Spool:
     def _behind(self, start: Position, payload: bytes) -> Position:
         return Position(start.segment, start.offset + HEADER.size + len(payload))
 
-    def _read_cursor(self) -> None:
+    def _read_bookmark(self) -> Bookmark:
         try:
-            segment, offset, *note = (
-                (self._folder / "cursor").read_text(encoding="ascii").rstrip().split(" ", 2)
-            )
-            self._cursor = Position(int(segment), int(offset))
-            self.note = note[0] if note else ""
+            return Bookmark.read((self._folder / "cursor").read_bytes())
         except (OSError, ValueError):
             # Never written, or torn: from the oldest on.
-            self._cursor = Position(min(self._segments(), default=1), 0)
+            return Bookmark(Position(min(self._segments(), default=1), 0))
 
 
 def _failed(exc: OSError) -> SpoolError:

@@ -49,6 +49,16 @@ def pack_batch(drafts: Sequence[Draft]) -> bytes:
     return msgpack.packb(drafts, use_bin_type=False)  # type: ignore[no-any-return]
 
 
+def last_of(packed: bytes) -> Draft:
+    """The last event of what `pack_batch` gave; its `body` is no bytes any more."""
+    return Draft(*msgpack.unpackb(packed, unicode_errors="surrogateescape")[-1])
+
+
+def recognised(seq: int) -> int:
+    """What a server that has counted to `seq` recognises: batches whose last event has a higher number."""
+    return seq - SEEN_WINDOW + MAX_BATCH
+
+
 class Bus:
     """Redis as the adapter sees it. Everything raises BusUnavailable while Redis is away."""
 
@@ -117,6 +127,15 @@ class Bus:
         """The number of the newest event, 0 where there is none."""
         with translated():
             return int(await self.client.hget(self.keys("ids:seq"), account) or 0)
+
+    async def knows(self, event: str) -> bool:
+        """Whether an event is among those that the server remembers."""
+        with translated():
+            # The newer ones first: they become the older ones at any moment.
+            for key in (self.keys("seen:new"), self.keys("seen:old")):
+                if await self.client.sismember(key, event):
+                    return True
+        return False
 
     async def make_group(self, stream: str, group: str = GROUP) -> None:
         """Make a consumer group that starts at the beginning, and its stream; fine if it is there."""
