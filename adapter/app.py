@@ -14,7 +14,7 @@ from typing import Protocol
 import anyio
 
 from adapter.bus import embedded
-from adapter.bus.connect import shown
+from adapter.bus.connect import absent, shown
 from adapter.bus.journal import Journal
 from adapter.bus.late import hand_over, publish_late
 from adapter.bus.lease import Lease, held
@@ -66,7 +66,11 @@ async def run(config: Config, stop: anyio.Event) -> None:
     async with AsyncExitStack() as rooms:
         url = await rooms.enter_async_context(redis_address(config))
         bus = await rooms.enter_async_context(Bus.open(url, config.prefix))
-        log.info("%s at %s, prefix %s", await bus.check(), shown(url), config.prefix)
+        try:
+            server = await bus.check()
+        except BusUnavailable as exc:
+            raise absent(url, exc) from exc
+        log.info("%s at %s, prefix %s", server, shown(url), config.prefix)
         spool = rooms.enter_context(Spool(config.state_dir / "spool"))
         metrics = Metrics(version("qqbus"))
         await rooms.enter_async_context(page.served(config, url, metrics))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,14 @@ REDIS_SCHEMES = (
     *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
 )
 MIN_KEY = 16
+# Those that `Config.read` looks for; a test holds them against it.
+SETTINGS = (
+    *("QQBUS_PREFIX", "QQBUS_STATE_DIR", "QQBUS_SMARTQQ_URL", "QQBUS_LEASE", "QQBUS_REPLICAS"),
+    *("QQBUS_LOGIN", "QQBUS_ACCOUNT", "QQBUS_PASSWORD", "QQBUS_PASSWORD_FILE", "QQBUS_SESSION_KEY"),
+    *("QQBUS_SEND_INTERVAL", "QQBUS_CHAT_INTERVAL", "QQBUS_HTTP", "QQBUS_HTTP_TOKEN"),
+    *("QQBUS_ALARM_COMMAND", "QQBUS_ALARM_URL", "QQBUS_RAW", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
+)
+NEARLY = 0.85
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -77,6 +86,16 @@ class Config:
             log=_choice(env, "QQBUS_LOG", "text", ("text", "json")),
             log_level=_choice(env, "QQBUS_LOG_LEVEL", "INFO", LOG_LEVELS, fold=str.upper),
         )
+
+
+def misspelt(env: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Variables that are nobody's setting and nearly one of ours: (name, the one that may be meant)."""
+    found = [
+        (name, get_close_matches(name, SETTINGS, 1, NEARLY))
+        for name in sorted(env)
+        if name.startswith("QQBUS") and name not in SETTINGS
+    ]
+    return [(name, near[0]) for name, near in found if near]
 
 
 def _text(env: Mapping[str, str], name: str, default: str) -> str:

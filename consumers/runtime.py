@@ -151,6 +151,8 @@ class Runtime:
                     raise
                 if recovered or not self.numbers.lost_connections:
                     log.warning("Redis does not serve (%s: %s); trying again", type(exc).__name__, exc)
+                    if not self.started.is_set():
+                        log.warning("REDIS_URL says where it is")
                 self.serving = False
                 self.numbers.lost_connections += 1
                 # An answer may have been lost on the way: what it held is in the own pending list.

@@ -162,7 +162,7 @@ class Worker:
             refused, others = group.split((RedisError, OSError))
             if refused is None or others is not None:
                 raise
-            log.error("Redis cannot be used: %s", refused.exceptions[0])  # noqa: TRY400 – the words are enough
+            log.error("Redis cannot be used: %s (REDIS_URL says where)", refused.exceptions[0])  # noqa: TRY400 – the words are enough
             sys.exit(_CANNOT_REACH)
 
     async def _until_signal(self) -> None:

@@ -141,6 +141,8 @@ async def test_an_order_that_nobody_would_hear_is_refused(cli: Cli, order: str) 
 
 async def test_orders_that_concern_something_carry_it(cli: Cli, bus: Bus) -> None:
     await alive(bus)
+    await bus.make_group("inbound", "bot")
+    await bus.client.hset(bus.keys("status"), "state", "captcha")
     assert (await cli("lapse", "bot")).code == 0
     assert (await cli("captcha", "a7Kq")).code == 0
     rows: Any = await bus.client.xrange(bus.keys("control"))
@@ -148,6 +150,22 @@ async def test_orders_that_concern_something_carry_it(cli: Cli, bus: Bus) -> Non
         (b"lapse", b"bot", None),
         (b"captcha", None, b"a7Kq"),
     ]
+
+
+async def test_orders_that_would_change_nothing_are_refused(cli: Cli, bus: Bus) -> None:
+    await alive(bus)
+    await bus.make_group("inbound", "bot")
+    lapse, captcha = await cli("lapse", "bto"), await cli("captcha", "a7Kq")
+    assert (lapse.code, captcha.code) == (1, 1)
+    assert "no such consumer group: there are bot" in lapse.err
+    assert "nobody asks for a captcha" in captcha.err
+    assert await bus.client.xlen(bus.keys("control")) == 0
+
+
+async def test_a_type_that_nothing_has_is_refused(cli: Cli) -> None:
+    done = await cli("tail", "--type", "messages")
+    assert done.code == 2
+    assert "message.group" in done.err
 
 
 # --- dead letters -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.config import Config
+from adapter.config import SETTINGS, Config, misspelt
 from adapter.errors import ConfigError
 
 
@@ -37,6 +37,33 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert (config.password, config.smartqq_url) == ("hunter2", "http://127.0.0.1:8080")
     assert (config.send_interval, config.log_level, config.http) == (0.0, "DEBUG", ("127.0.0.1", 5000))
     assert "hunter2" not in repr(config)
+
+
+class Asked(dict[str, str]):
+    """An environment that knows what it was asked for."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+        self.names.add(name)
+        return super().get(name, default)
+
+
+def test_what_is_read_is_what_is_known_as_a_setting() -> None:
+    env = Asked({"HOME": "/home/somebody"})
+    Config.read(env)
+    assert {name for name in env.names if name.startswith("QQBUS")} == set(SETTINGS)
+
+
+def test_a_misspelt_setting_is_found_and_somebody_elses_is_not() -> None:
+    env = {"QQBUS_STATEDIR": "x", "QQBUS_SEND_INTERVALL": "1", "QQBUS_HTTP": "off", "HOME": "x"}
+    env |= {"QQBUS_WORKER_HTTP": "1", "QQBUS_CLAIM_MS": "1", "QQBUS_WEBHOOK_SECRET": "1"}
+    assert misspelt(env) == [
+        ("QQBUS_SEND_INTERVALL", "QQBUS_SEND_INTERVAL"),
+        ("QQBUS_STATEDIR", "QQBUS_STATE_DIR"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,14 @@ def shown(url: str | None) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def absent(url: str | None, exc: BusUnavailable) -> BusUnavailable:
+    """What to say of a Redis that never answered: where it was looked for, and what to change."""
+    advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
+    start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
+    reason = str(exc.__cause__ or exc).partition(". Connect call failed")[0]
+    return BusUnavailable(f"no Redis answers at {shown(url)}: {advice}{start} ({reason})")
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Foreign exceptions stop here: ours come out, the foreign one as their cause."""

@@ -12,7 +12,7 @@ import anyio
 import redis.asyncio as redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from adapter.bus.connect import connect, shown, translated
+from adapter.bus.connect import absent, connect, shown, translated
 from adapter.bus.keys import Keys
 from adapter.bus.streams import Entry
 from adapter.errors import BusError, BusUnavailable
@@ -269,10 +269,7 @@ async def _greet(client: "redis.Redis", url: str | None) -> None:
         with translated():
             await client.ping()
     except BusUnavailable as exc:
-        advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
-        start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
-        reason = str(exc.__cause__ or exc).partition(". Connect call failed")[0]
-        raise BusUnavailable(f"no Redis answers at {shown(url)}: {advice}{start} ({reason})") from exc
+        raise absent(url, exc) from exc
     except BusError as exc:
         raise BusUnavailable(f"Redis at {shown(url)} does not let us in: {exc}") from exc
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 import anyio
 
 from adapter.bus import embedded
-from adapter.config import DEFAULT_PORT, Config
+from adapter.config import DEFAULT_PORT, Config, misspelt
 from adapter.errors import BusRefused, BusUnavailable, ConfigError, QQBusError
 from adapter.ops import commands
 from adapter.ops.logs import set_up
@@ -32,6 +32,8 @@ def main() -> None:
     try:
         config = Config.read(os.environ)
         set_up(config.log, config.log_level)
+        for name, near in misspelt(os.environ):
+            print(f"qqbus: {name} is no setting: {near} is", file=sys.stderr)
         code = anyio.run(_guarded, arguments.command, config, arguments)
     except ConfigError as exc:
         code = _say(exc, BAD_USE)

@@ -9,6 +9,8 @@ from adapter.config import Config
 from adapter.ops.commands.login import caller
 from adapter.ops.terminal import harmless, say
 
+GROUPED = ("inbound", "results", "outbound", "dead")
+
 
 class _Order(NamedTuple):
     """What it does, what to say when it was given, and the field that goes with it, if any."""
@@ -38,6 +40,18 @@ def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         one.set_defaults(command=order, order=name)
 
 
+async def _vain(desk: Desk, name: str, details: dict[str, str]) -> str:
+    """Why the order would change nothing, as far as that can be told from here."""
+    if name == "captcha" and (await desk.status()).get("state") != "captcha":
+        return "nobody asks for a captcha now: `qqbus status` tells what is going on"
+    if name == "lapse":
+        known = {group.name for stream in GROUPED for group in await desk.groups(stream)}
+        if details["group"] not in known:
+            named = ", ".join(map(harmless, sorted(known)))
+            return f"there is no such consumer group: there are {named or 'none'}"
+    return ""
+
+
 async def order(config: Config, arguments: argparse.Namespace) -> int:
     """Give the order. The adapter's log and `qqbus status` tell what came of it."""
     given = _ORDERS[arguments.order]
@@ -45,6 +59,9 @@ async def order(config: Config, arguments: argparse.Namespace) -> int:
     async with Desk.open(config.redis_url, config.prefix) as desk:
         if await desk.held() is False:
             print("qqbus: no adapter is running: start one with `qqbus run`", file=sys.stderr)
+            return 1
+        if vain := await _vain(desk, arguments.order, details):
+            print(f"qqbus: {vain}", file=sys.stderr)
             return 1
         await desk.ask(arguments.order, caller(), **details)
     named = harmless(details.get("group", ""))

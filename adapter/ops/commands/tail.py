@@ -9,6 +9,7 @@ import msgpack
 
 from adapter.bus.desk import Desk
 from adapter.config import Config
+from adapter.contract.tables import TYPES
 from adapter.errors import ConfigError
 from adapter.ops.terminal import Paint, as_json, harmless, say
 from adapter.ops.words import clock, moment, start_id
@@ -42,6 +43,9 @@ async def tail(config: Config, arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"--since {arguments.since!r} is neither an entry id nor a time nor a length such as 10m"
         )
+    for kind in arguments.type:
+        if not any(wanted(known, [kind]) for known in TYPES):
+            raise ConfigError(f"--type {kind!r} is the type of nothing: give one of {', '.join(TYPES)}")
     paint = Paint(arguments.colour)
     async with Desk.open(config.redis_url, config.prefix) as desk:
         after = since or await desk.last_id("inbound")
