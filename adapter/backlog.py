@@ -1,6 +1,6 @@
 """Who speaks next: in order within a chat, by class across chats, in turns between producers. Pure."""
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 
 from adapter.events import Priority, SendRequest
@@ -23,6 +23,7 @@ class Backlog:
 
     def __init__(self) -> None:
         self._chats: dict[str, deque[SendRequest]] = {}
+        self._classes: dict[str, Counter[Priority]] = {}
         self._turns: dict[Priority, OrderedDict[str, OrderedDict[str, None]]] = {
             kind: OrderedDict() for kind in CLASSES
         }
@@ -91,21 +92,25 @@ class Backlog:
 
     def _keep(self, request: SendRequest) -> None:
         self._size += 1
+        self._classes.setdefault(str(request.to), Counter())[request.priority] += 1
         if request.expires is not None:
             self._expiring[request.entry] = request
 
     def _forget(self, request: SendRequest) -> None:
         self._size -= 1
+        self._classes[str(request.to)][request.priority] -= 1
         self._expiring.pop(request.entry, None)
 
     def _enqueue(self, chat: str) -> None:
         queue = self._chats.get(chat)
         if not queue:
             self._chats.pop(chat, None)
+            self._classes.pop(chat, None)
             return
         if chat in self._busy:
             return
-        kind = min((request.priority for request in queue), key=CLASSES.index)
+        counts = self._classes[chat]
+        kind = next(kind for kind in CLASSES if counts[kind])
         place = (kind, producer(queue[0]))
         if self._places.get(chat) != place:
             self._leave(chat)

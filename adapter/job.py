@@ -11,7 +11,8 @@ class Job:
     """A request that has been begun: its parts, how many have left, and how often it was tried.
 
     `suspended`: nothing is under way, and the ledger is asked before the next byte, as it would be by
-    another process. `doubted`: an attempt at the next part may have arrived.
+    another process. `doubted`: an attempt at the next part may have arrived. `outcome`: what became of all
+    of it, once that is known.
     """
 
     request: SendRequest
@@ -20,6 +21,7 @@ class Job:
     attempts: int
     doubted: bool = False
     suspended: bool = False
+    outcome: Outcome | None = None
 
     @property
     def left(self) -> bool:

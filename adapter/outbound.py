@@ -68,6 +68,8 @@ class Outbound:
         self._known: set[str] = set()
         self._jobs: dict[str, Job] = {}
         self._in_hand: set[str] = set()
+        # Chats whose last request is being settled, and what tells that it is.
+        self._concluding: dict[str, anyio.Event] = {}
         self._wakeup = Wakeup()
         self._room = Wakeup()
         self._turn = 0
@@ -148,7 +150,7 @@ class Outbound:
 
     async def _next(self, tasks: TaskGroup) -> float:
         """Start what may start; returns how long nothing more can."""
-        if self.paused or not len(self._backlog) or len(self._in_hand) >= IN_HAND:
+        if self.paused or not len(self._backlog) or self._talks() >= IN_HAND:
             return TICK
         with anyio.move_on_after(TICK) as waited:
             await self._upstream.connected()
@@ -165,6 +167,9 @@ class Outbound:
         self._in_hand.add(request.id)
         tasks.start_soon(self._handle, request)
         return 0.0
+
+    def _talks(self) -> int:
+        return len(self._in_hand) - len(self._concluding)
 
     def _choose(self, now: float) -> SendRequest | None:
         twins = []
@@ -209,15 +214,36 @@ class Outbound:
 
     async def _handle(self, request: SendRequest) -> None:
         with anyio.CancelScope(shield=True):
+            chat = str(request.to)
             try:
-                more = await self._speak(request)
+                if await self._speak(request):
+                    self._backlog.give_back(request, begun=self._jobs[request.id].left)
+                else:
+                    # The next one of this chat may begin; not a byte of it leaves before this is settled.
+                    self._backlog.free(chat)
+                    self._wakeup.ring()
+                    await self._conclude(chat, request)
             finally:
                 self._in_hand.discard(request.id)
-            if more:
-                self._backlog.give_back(request, begun=self._jobs[request.id].left)
-            else:
-                self._backlog.free(str(request.to))
             self._wakeup.ring()
+
+    async def _conclude(self, chat: str, request: SendRequest) -> None:
+        job = self._jobs.get(request.id)
+        if job is None or job.outcome is None:
+            self._forget(request)
+            return
+        self._concluding[chat] = settled = anyio.Event()
+        try:
+            unsaid = job.outcome.code == NOBODY and not job.sent
+            await self._end(request, job.outcome, None if unsaid else job)
+        finally:
+            del self._concluding[chat]
+            settled.set()
+
+    async def _former(self, request: SendRequest) -> None:
+        """Wait until the request before it in its chat is settled: results keep that order."""
+        if (settled := self._concluding.get(str(request.to))) is not None:
+            await settled.wait()
 
     async def _speak(self, request: SendRequest) -> bool:
         """Send the next part of a request; whether more of it is to be sent."""
@@ -225,7 +251,6 @@ class Outbound:
         if job is None or job.suspended:
             job = await self._begin(request, job)
         if job is None:
-            self._forget(request)
             return False
         reach(Step.BEGUN)
         outcome = await self._utter(request.to, job.parts[job.sent])
@@ -246,8 +271,7 @@ class Outbound:
             job.doubted = True
             await self._step(job, suspend=True)
             return True
-        outcome = all_told(job, outcome)
-        await self._end(request, outcome, None if outcome.code == NOBODY and not job.sent else job)
+        job.outcome = all_told(job, outcome)
         return False
 
     async def _step(self, job: Job, *, suspend: bool = False) -> None:
@@ -277,6 +301,7 @@ class Outbound:
         try:
             parts = job.parts if job else self._upstream.prepare(request.segments, request.font)
         except SchemaError as exc:
+            await self._former(request)
             await self._end(request, Outcome(Status.FAILED, "content.unsupported", str(exc)))
             return None
         self._turn += 1
@@ -286,6 +311,7 @@ class Outbound:
         state = await self._settling.patiently(
             lambda fence: self._ledger.begin(fence, request.id, request.entry, token, ids, again=again)
         )
+        await self._former(request)
         match state:
             case Done(result):
                 await self._settling.replay(request, result)

@@ -111,7 +111,7 @@ def test_no_redis_exits_3_in_words(tmp_path: Path) -> None:
         url = f"redis://:hunter2@127.0.0.1:{taken.getsockname()[1]}"
         ended = run_once(QQBUS_STATE_DIR=str(tmp_path), REDIS_URL=url)
     assert ended.returncode == 3
-    assert "Redis does not serve" in ended.stderr
+    assert "is REDIS_URL right" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "hunter2" not in ended.stderr
 

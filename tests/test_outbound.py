@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from adapter.bus.streams import Bus
+from tests.chaos.line import Line as RedisLine
 from tests.helpers import wait_until
 from tests.line import Line
 from tests.simulator import Answer
@@ -304,6 +305,30 @@ async def test_chats_do_not_wait_for_each_other_but_keep_their_order(
         ids = [row["id"] for row in await it.results(7)]
         assert [one for one in ids if one[0] == "s"] == ["s/0", "s/1", "s/2", "s/3"]
         assert ids[:3] == ["q/1", "q/2", "q/3"]
+
+
+async def test_nothing_leaves_while_the_result_before_it_waits_for_redis(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it, RedisLine(int(redis_url.rpartition(":")[2])) as line:
+        await it.adapter(REDIS_URL=f"redis://127.0.0.1:{line.port}", QQBUS_LEASE="60")
+        chat = await chat_of_friend(it)
+        it.sim.next_answer(BUDDY, Answer(delay=1.0))
+        for number in range(3):
+            await it.ask(chat, f"say {number}", id=f"s/{number}")
+        await it.sim.wait_delayed(BUDDY)
+        await line.cut()
+        await it.sim.wait_received(1)
+        it.sim.say("friend:20002", "the adapter goes on")
+        await it.sim.wait_poll()
+        assert [message.text for message in it.sim.received] == ["say 0"]
+        await line.mend()
+        assert [(row["id"], row["status"]) for row in await it.results(3)] == [
+            ("s/0", "sent"),
+            ("s/1", "sent"),
+            ("s/2", "sent"),
+        ]
+        assert [message.text for message in it.sim.received] == ["say 0", "say 1", "say 2"]
 
 
 async def test_a_request_in_a_frame_of_faststream_is_sent_and_answered(

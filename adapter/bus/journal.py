@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 
 import anyio
+import anyio.lowlevel
 
 from adapter.bus.late import LATE, recall
 from adapter.bus.lease import Lease
@@ -84,7 +85,6 @@ class Journal:
         """
         failed: list[SpoolError | Fenced] = []
         async with anyio.create_task_group() as beside:
-            # It begins where `publish` first waits for the server: the disk works while the server does.
             beside.start_soon(self._sync, failed)
             if not self.away:
                 try:
@@ -97,6 +97,9 @@ class Journal:
             raise failed[0]
 
     async def _sync(self, failed: list[SpoolError | Fenced]) -> None:
+        # redis-py writes to its socket in a task of its own, which has the next turn: the disk is waited
+        # for while the server works, and not before it has heard anything.
+        await anyio.lowlevel.checkpoint()
         try:
             await self.sync()
         except SpoolError as exc:
