@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -70,12 +71,12 @@ async def settled(stage: Stage, said: list[tuple[str, str, float]]) -> None:
         await client.aclose()
 
 
-async def run(faults: int, seed: int, folder: Path) -> tuple[Verdict, Stage]:
+async def run(faults: int, seed: int, folder: Path, *, torn: bool = False) -> tuple[Verdict, Stage]:
     """One run."""
     chance = random.Random(seed)
     said: list[tuple[str, str, float]] = []
     counts: dict[str, int] = {}
-    async with staged(folder) as stage:
+    async with staged(folder, torn=torn) as stage:
         await online(stage)
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
@@ -97,7 +98,8 @@ async def run(faults: int, seed: int, folder: Path) -> tuple[Verdict, Stage]:
             for text in SAID.findall(item)
         }
         kills = sorted(time for role in stage.adapters for time in role.kills)
-        verdict = await judge(client, Record(said, list(stage.sim.received), handed, kills, stage.pauses))
+        record = Record(said, list(stage.sim.received), handed, kills, stage.pauses, torn)
+        verdict = await judge(client, record)
         await client.aclose()
         windows = stage.windows()
         verdict.figures = {
@@ -117,12 +119,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faults", type=int, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--torn", action="store_true", help="a killed server comes back without its tail")
     arguments = parser.parse_args()
     # Connections that break are what this is about.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="qqbus-chaos-") as name:
-        verdict, stage = anyio.run(run, arguments.faults, arguments.seed, Path(name))
+        verdict, stage = anyio.run(
+            partial(run, arguments.faults, arguments.seed, Path(name), torn=arguments.torn)
+        )
         print(f"\nseed {arguments.seed}, {time.monotonic() - began:.0f} s")
         for figure, value in verdict.figures.items():
             print(f"{figure:40} {value}")

@@ -67,6 +67,7 @@ class Stage:
     url: str
     folder: Path
     lease: float = LEASE
+    torn: bool = False
     adapters: list[Role] = field(default_factory=list)
     workers: list[Role] = field(default_factory=list)
     restarts: int = 0
@@ -115,11 +116,13 @@ def node_worker(folder: Path) -> tuple[str, ...] | None:
 
 
 @asynccontextmanager
-async def staged(folder: Path, adapters: int = 2, workers: int = 3) -> AsyncIterator[Stage]:
-    """Set the stage; everybody goes home in the end."""
+async def staged(
+    folder: Path, adapters: int = 2, workers: int = 3, *, torn: bool = False
+) -> AsyncIterator[Stage]:
+    """Set the stage; everybody goes home in the end. `torn`: a killed server comes back without its tail."""
     options: dict[str, Any] = {"auto_scan": True, "scan_after": 0, "poll_seconds": 2.0}
     async with served(folder / "redis", free_port()) as url, Simulator("e3", **options) as sim:
-        stage = Stage(sim, url, folder)
+        stage = Stage(sim, url, folder, torn=torn)
         settings = {
             "REDIS_URL": url,
             "QQBUS_SMARTQQ_URL": sim.url,
