@@ -73,6 +73,8 @@ class Outbound:
         self._wakeup = Wakeup()
         self._room = Wakeup()
         self._turn = 0
+        # Passed over when there was a choice last: the end of what they wait for frees no chat.
+        self._twins: list[SendRequest] = []
         self.paused = False
 
     async def run(self, stop: anyio.Event) -> None:
@@ -172,7 +174,7 @@ class Outbound:
         return len(self._in_hand) - len(self._concluding)
 
     def _choose(self, now: float) -> SendRequest | None:
-        twins = []
+        self._twins = twins = []
         while (request := self._backlog.take(lambda chat: self.pacer.chat_wait(chat, now) == 0)) is not None:
             if not self._is_twin(request):
                 break
@@ -218,6 +220,7 @@ class Outbound:
             try:
                 if await self._speak(request):
                     self._backlog.give_back(request, begun=self._jobs[request.id].left)
+                    self._wakeup.ring()
                 else:
                     # The next one of this chat may begin; not a byte of it leaves before this is settled.
                     self._backlog.free(chat)
@@ -225,7 +228,8 @@ class Outbound:
                     await self._conclude(chat, request)
             finally:
                 self._in_hand.discard(request.id)
-            self._wakeup.ring()
+            if self._twins:
+                self._wakeup.ring()
 
     async def _conclude(self, chat: str, request: SendRequest) -> None:
         job = self._jobs.get(request.id)
