@@ -37,6 +37,8 @@ IN_HAND = 4
 # How often waiting requests are looked through for those whose time has run out.
 TICK = 0.5
 MAX_ATTEMPTS = 3
+# A request in at-least-once that is begun so often and never ends may be what ends this process.
+MAX_BEGUN = 10
 NOBODY = "target.unknown"
 
 
@@ -322,6 +324,10 @@ class Outbound:
             case Begun(attempts) if attempts == 1 and (former := self._settling.ended(request.id)):
                 # Redis came back without its tail and has forgotten it; this process has not.
                 await self._settling.restore(request, former)
+            case Begun(attempts, sent) if attempts > MAX_BEGUN:
+                detail = f"begun {attempts - 1} times, and each time the process ended"
+                lost = Job(request, parts, sent, attempts - 1)
+                await self._end(request, Outcome(Status.UNKNOWN, "crash", detail), lost)
             case Begun():
                 self._jobs[request.id] = job = taken_up(state, request, parts, job)
                 return job

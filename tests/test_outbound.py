@@ -307,6 +307,23 @@ async def test_chats_do_not_wait_for_each_other_but_keep_their_order(
         assert ids[:3] == ["q/1", "q/2", "q/3"]
 
 
+async def test_what_ends_the_process_each_time_is_not_begun_for_ever(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        await it.adapter()
+        chat = await chat_of_friend(it)
+        for ident, attempts in (("x/9", 9), ("x/10", 10)):
+            before = {"state": "begun", "entry": "1-1", "token": "dead/1", "attempts": attempts, "sent": 0}
+            await bus.client.hset(bus.keys.ledger(ident), mapping=before | {"messages": "", "total": 1})
+            await it.ask(chat, f"hello {ident}", id=ident, delivery="at-least-once")
+        rows = {row["id"]: row for row in await it.results(2)}
+        assert (rows["x/9"]["status"], rows["x/9"]["attempts"]) == ("sent", "10")
+        assert (rows["x/10"]["status"], rows["x/10"]["code"]) == ("unknown", "crash")
+        assert rows["x/10"]["attempts"] == "10"
+        assert [message.text for message in it.sim.received] == ["hello x/9"]
+
+
 async def test_nothing_leaves_while_the_result_before_it_waits_for_redis(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
