@@ -16,7 +16,7 @@ import anyio
 from adapter.bus import embedded
 from adapter.bus.connect import absent, shown
 from adapter.bus.journal import Journal
-from adapter.bus.late import hand_over, publish_late
+from adapter.bus.late import Leavings, publish_late
 from adapter.bus.lease import Lease, held
 from adapter.bus.mirror import Mirror
 from adapter.bus.retention import Retention
@@ -72,6 +72,8 @@ async def run(config: Config, stop: anyio.Event) -> None:
             raise absent(url, exc) from exc
         log.info("%s at %s, prefix %s", server, shown(url), config.prefix)
         spool = rooms.enter_context(Spool(config.state_dir / "spool"))
+        if spool.damaged:
+            log.error("the spool was damaged: what could not be read is lost")
         metrics = Metrics(version("qqbus"))
         await rooms.enter_async_context(page.served(config, url, metrics))
         while not stop.is_set():
@@ -85,12 +87,13 @@ async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: 
     """One term of office: from waiting for the lease to losing or releasing it."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(bus, holder, config.lease, time.monotonic)
+    leavings = Leavings(bus, spool)
     told = False
 
     async def waiting(seconds: float) -> None:
         nonlocal told
         with suppress(BusUnavailable):
-            await hand_over(bus, spool)
+            await leavings.give()
         if not told:
             log.info("another adapter holds the connection: standing by (its lease ends in %.1f s)", seconds)
             told = True
@@ -196,9 +199,7 @@ class _Office:
         self._alarm(f"Redis lost {events} events of {account} that are not kept any more: seq has a hole")
 
     async def _damaged(self, since: float) -> None:
-        self._alarm("the spool was damaged: what could not be read is lost")
-        account = self.watch.account or self._spool.bookmark.account
-        await self._tell(Gap(since, time.time(), "the spool was damaged"), account)
+        await self._tell(Gap(since, time.time(), "the spool was damaged"))
 
     def _stuck(self) -> str:
         return self.inbound.stuck or self.journal.stuck
@@ -206,9 +207,10 @@ class _Office:
     def _alarm(self, words: str) -> None:
         log.error("%s", words)
 
-    async def _tell(self, gap: Gap, account: str = "") -> None:
+    async def _tell(self, gap: Gap) -> None:
         """Raises SpoolError where it is to be said again later."""
-        origin = Origin(account or self.watch.account, self._lease.fence.epoch, time.time())
+        account = self.watch.account or self._spool.bookmark.account
+        origin = Origin(account, self._lease.fence.epoch, time.time())
         self.journal.write(origin.account, [session_draft(gap, origin)])
         with suppress(SpoolError):  # it is in the spool, and whoever flushes next tries again
             await self.journal.flush()

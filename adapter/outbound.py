@@ -16,7 +16,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
 from adapter.bus.streams import Bus
 from adapter.directory import Directory
-from adapter.errors import BusUnavailable, SchemaError
+from adapter.errors import BusUnavailable, Fenced, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.job import Job, all_told, taken_up
 from adapter.pacing import Pacer
@@ -40,6 +40,14 @@ MAX_ATTEMPTS = 3
 # A request in at-least-once that is begun so often and never ends may be what ends this process.
 MAX_BEGUN = 10
 NOBODY = "target.unknown"
+
+
+class _Conclusion:
+    """The last request of a chat on its way to its result."""
+
+    def __init__(self) -> None:
+        self.over = anyio.Event()
+        self.failure: BusUnavailable | Fenced | None = None
 
 
 class Outbound:
@@ -70,8 +78,8 @@ class Outbound:
         self._known: set[str] = set()
         self._jobs: dict[str, Job] = {}
         self._in_hand: set[str] = set()
-        # Chats whose last request is being settled, and what tells that it is.
-        self._concluding: dict[str, anyio.Event] = {}
+        # Chats whose last request is being settled.
+        self._concluding: dict[str, _Conclusion] = {}
         self._wakeup = Wakeup()
         self._room = Wakeup()
         self._turn = 0
@@ -238,18 +246,23 @@ class Outbound:
         if job is None or job.outcome is None:
             self._forget(request)
             return
-        self._concluding[chat] = settled = anyio.Event()
+        self._concluding[chat] = conclusion = _Conclusion()
         try:
             unsaid = job.outcome.code == NOBODY and not job.sent
             await self._end(request, job.outcome, None if unsaid else job)
+        except (BusUnavailable, Fenced) as exc:
+            conclusion.failure = exc
+            raise
         finally:
             del self._concluding[chat]
-            settled.set()
+            conclusion.over.set()
 
     async def _former(self, request: SendRequest) -> None:
-        """Wait until the request before it in its chat is settled: results keep that order."""
-        if (settled := self._concluding.get(str(request.to))) is not None:
-            await settled.wait()
+        """Wait until the request before it in its chat is settled; raises what it is not settled for."""
+        if (conclusion := self._concluding.get(str(request.to))) is not None:
+            await conclusion.over.wait()
+            if conclusion.failure is not None:
+                raise conclusion.failure
 
     async def _speak(self, request: SendRequest) -> bool:
         """Send the next part of a request; whether more of it is to be sent."""
@@ -279,6 +292,9 @@ class Outbound:
             return True
         job.outcome = all_told(job, outcome)
         return False
+
+    def _is_late(self, request: SendRequest) -> bool:
+        return request.expires is not None and request.expires <= self._wall()
 
     async def _step(self, job: Job, *, suspend: bool = False) -> None:
         await self._settling.step(job.request.id, job.sent, job.attempts, suspend=suspend)
@@ -314,16 +330,21 @@ class Outbound:
         token = f"{self._lease.fence.holder}/{self._turn}"
         again = request.delivery is Delivery.AT_LEAST_ONCE
         ids = [part.message_id for part in parts]
-        state = await self._settling.patiently(
-            lambda fence: self._ledger.begin(fence, request.id, request.entry, token, ids, again=again)
-        )
-        await self._former(request)
+        before = -1
+        while before != self._settling.lost:  # else Redis may have come back without it
+            before = self._settling.lost
+            state = await self._settling.patiently(
+                lambda fence: self._ledger.begin(fence, request.id, request.entry, token, ids, again=again)
+            )
+            await self._former(request)
         match state:
             case Done(result):
                 await self._settling.replay(request, result)
             case Begun(attempts) if attempts == 1 and (former := self._settling.ended(request.id)):
                 # Redis came back without its tail and has forgotten it; this process has not.
                 await self._settling.restore(request, former)
+            case Begun(1, 0) if job is None and self._is_late(request):
+                await self._end(request, Outcome(Status.EXPIRED, "expired"))
             case Begun(attempts, sent) if attempts > MAX_BEGUN:
                 detail = f"begun {attempts - 1} times, and each time the process ended"
                 lost = Job(request, parts, sent, attempts - 1)

@@ -28,7 +28,7 @@ REMEMBERED = 10_000
 
 
 class Settling:
-    """Writes results. `told` is called with each result that was published."""
+    """Writes results. `told` is called with each result that was published; `lost` counts calls in vain."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Settling:
         self._told = told
         self._ended: OrderedDict[str, list[str]] = OrderedDict()
         self.hurry = False
+        self.lost = 0
 
     async def patiently(self, step: Callable[[Fence], Awaitable[T]]) -> T:
         """Repeat a step that may be repeated until Redis serves. Raises Fenced.
@@ -57,6 +58,7 @@ class Settling:
             try:
                 return await step(self._lease.fence)
             except BusUnavailable as exc:
+                self.lost += 1
                 if self.hurry:
                     raise
                 log.debug("settling: %s", exc)

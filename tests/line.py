@@ -48,5 +48,52 @@ class Line:
         with suppress(OSError):
             while data := await reader.read(65536):
                 self._busy[line] = busy
-                writer.write(data)
+                await self._forward(data, writer, line)
         writer.close()
+
+    async def _forward(self, data: bytes, writer: asyncio.StreamWriter, line: asyncio.StreamWriter) -> None:  # noqa: ARG002
+        writer.write(data)
+
+
+class Sieve(Line):
+    """The way to a Redis, on which commands that hold certain bytes can be kept waiting."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._marker = b""
+        self._open = asyncio.Event()
+        self._waiting: set[asyncio.StreamWriter] = set()
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def held(self) -> int:
+        """How many connections wait."""
+        return len(self._waiting)
+
+    def hold(self, marker: bytes) -> None:
+        """Keep back whatever comes with these bytes in it."""
+        self._marker = marker
+        self._open.clear()
+
+    def release(self) -> None:
+        """Let it go."""
+        self._marker = b""
+        self._open.set()
+
+    def cut(self) -> None:
+        """End the connections that wait: what they carried never arrives."""
+        for writer in self._waiting:
+            writer.transport.abort()
+
+    async def _forward(self, data: bytes, writer: asyncio.StreamWriter, line: asyncio.StreamWriter) -> None:
+        if self._marker and self._marker in data:
+            self._waiting.add(line)
+            try:
+                await self._open.wait()
+            finally:
+                self._waiting.discard(line)
+        if not line.transport.is_closing():
+            writer.write(data)

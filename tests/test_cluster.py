@@ -260,7 +260,7 @@ async def test_a_node_that_is_away_is_passed_over(nodes: Nodes, tag: str) -> Non
     url = f"redis+cluster://127.0.0.1:{free_port()},localhost:{nodes.ports[0]}"
     async with Bus.open(url, tag) as bus:
         assert (await bus.check()).startswith(("Valkey", "Redis"))
-        assert await bus.last_seq("305419896") == 0
+        assert await bus.seqs() == {}
     async with Bus.open(f"redis+cluster://127.0.0.1:{free_port()}", tag) as bus:
         with pytest.raises(BusUnavailable, match="no node of the Cluster knows"):
             await bus.check()

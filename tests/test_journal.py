@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -14,12 +14,12 @@ import pytest
 from adapter.bus import bookmark, streams
 from adapter.bus.embedded import free_port, served
 from adapter.bus.journal import LOOK_EVERY, Journal
-from adapter.bus.late import LATE, hand_over, recall
+from adapter.bus.late import LATE
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
 from adapter.envelope import Draft
-from adapter.errors import Fenced
+from adapter.errors import SpoolError
 from tests.helpers import quiet, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +105,7 @@ async def test_a_server_that_lost_its_tail_is_given_it_again(bus: Bus, tmp_path:
         await desk.lease.acquire()
         for number in range(20):
             await desk.add("1", [draft(number)])
-        await _roll_back(bus, keep=12)
+        await roll_back(bus, keep=12)
         await desk.add("1", [draft(20)])
         assert await desk.texts() == [str(n) for n in range(21)]
         assert desk.lost == []
@@ -117,7 +117,7 @@ async def test_an_idle_adapter_notices_the_loss_too(bus: Bus, tmp_path: Path) ->
         await desk.lease.acquire()
         for number in range(5):
             await desk.add("1", [draft(number)])
-        await _roll_back(bus, keep=2)
+        await roll_back(bus, keep=2)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(desk.journal.keep, stop)
 
@@ -135,11 +135,11 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
         await desk.lease.acquire()
         await desk.add("1", [draft(n) for n in range(10)])
     with Spool(tmp_path / "new") as spool:
-        spool.bookmark.published("1", 10, fresh=False)
+        spool.bookmark.account, spool.bookmark.seq = "1", 10
         later = Desk(bus, spool)
         later.lease = desk.lease
         later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
-        await _roll_back(bus, keep=4)
+        await roll_back(bus, keep=4)
         await later.add("1", [draft(10)])
         await later.add("1", [draft(11)])
         assert later.lost == [("1", 5)]
@@ -162,14 +162,14 @@ async def test_of_what_adapters_told_in_turns_nothing_older_comes_again_than_the
                 number += 20
             if number < 3200:
                 await desk.lease.release()
-        await _roll_back(bus, keep=3150)
+        await roll_back(bus, keep=3150)
         await desk.journal.publish()
         await desk.add("1", [draft(number)])
         assert await desk.texts() == [str(n) for n in range(number + 1)]
         assert desk.lost == []
 
 
-async def _roll_back(bus: Bus, keep: int) -> None:
+async def roll_back(bus: Bus, keep: int) -> None:
     """What a truncated append-only file does: stream, numbers and seen ids are those of an earlier moment."""
     rows = await bus.client.xrange(bus.keys("inbound"))
     for entry, fields in rows[keep:]:
@@ -194,93 +194,110 @@ async def test_after_a_kill_the_next_process_publishes_what_was_on_disk(bus: Bus
         assert await later.texts() == ["0", "1"]
 
 
-async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_successor(
-    bus: Bus, tmp_path: Path
-) -> None:
-    with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
-        old, new = Desk(bus, first), Desk(bus, second)
-        await old.lease.acquire()
-        await bus.client.delete(bus.keys("lease"))
-        new.lease = Lease(bus, "b", 30.0, time.monotonic)
-        new.journal = Journal(bus, new.lease, second, lambda *_: None, quiet)
-        await new.lease.acquire()
-        with pytest.raises(Fenced):
-            await old.add("1", [draft(1)])
-        await new.add("1", [draft(2)])
-        await hand_over(bus, first)
-        await hand_over(bus, first)
-        await new.journal.collect()
-        assert await new.texts() == ["2", "1"]
-        assert first.waiting == 0
-
-
-@asynccontextmanager
-async def after_a_loss(folder: Path) -> AsyncIterator[tuple[Desk, Spool]]:
-    """Who went on, with `other`, on a server that came back without 3 and 4; the spool of who had told them."""
-    port, data = free_port(), folder / "redis"
-    with Spool(folder / "a") as mine, Spool(folder / "b") as theirs:
-        async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
-            async with served(data, port):
-                desk = Desk(bus, mine)
-                await desk.lease.acquire()
-                await desk.add("1", [draft(number) for number in range(3)])
-            shutil.copytree(data, folder / "copy")
-            async with served(data, port):
-                for number in (3, 4):
-                    await desk.add("1", [draft(number)])
-            shutil.rmtree(data)
-            shutil.copytree(folder / "copy", data)
-            async with served(data, port):
-                await bus.client.delete(bus.keys("lease"))
-                other = Desk(bus, theirs)
-                other.lease = Lease(bus, "b", 30.0, time.monotonic)
-                other.journal = Journal(bus, other.lease, theirs, lambda *_: None, quiet)
-                await other.lease.acquire()
-                for number in range(100, 104):  # more than were lost: the numbers do not show it
-                    await other.add("1", [draft(number)])
-                yield other, mine
-
-
-OTHERS = ["100", "101", "102", "103"]
-
-
-async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_stands_by(tmp_path: Path) -> None:
-    async with after_a_loss(tmp_path) as (holder, spool):
-        for _ in range(3):
-            await hand_over(holder.bus, spool)
-        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 3, "all that is kept, once"
-        await holder.journal.collect()
-        assert await holder.texts() == ["0", "1", "2", *OTHERS, "3", "4"]
-
-
-async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_takes_over(tmp_path: Path) -> None:
-    async with after_a_loss(tmp_path) as (holder, spool):
-        await holder.lease.release()
-        desk = Desk(holder.bus, spool)
-        await desk.lease.acquire()
-        await desk.add("1", [draft(5)])
-        assert await desk.texts() == ["0", "1", "2", *OTHERS, "3", "4", "5"]
-
-
-async def test_a_former_holder_offers_nothing_again_while_the_server_knows_its_events(
-    bus: Bus, tmp_path: Path
-) -> None:
+async def test_a_batch_whose_answer_was_lost_is_given_again_like_any_other(bus: Bus, tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
+        await bus.append(desk.lease.fence, "1", streams.pack_batch([draft(0)]), 0)
+        await desk.add("1", [draft(0)])
         await desk.add("1", [draft(1)])
-        assert not await recall(bus, spool)
-        await hand_over(bus, spool)
-        assert await bus.client.llen(bus.keys(LATE)) == 0
+        await roll_back(bus, keep=0)
+        await desk.add("1", [draft(2)])
+        assert await desk.texts() == ["0", "1", "2"]
+        assert desk.lost == []
 
 
-async def test_a_former_holder_offers_nothing_again_that_the_server_could_not_recognise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_what_another_account_told_before_is_given_again_too(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        for number in range(10):
+            await desk.add("1", [draft(number)])
+        await desk.add("2", [draft(100)])
+        await roll_back(bus, keep=5)
+        await bus.client.hdel(bus.keys("ids:seq"), "2")
+        await desk.add("2", [draft(101)])
+        rows = await bus.client.xrange(bus.keys("inbound"))
+        assert [f[b"text"].decode() for _, f in rows] == [*map(str, range(10)), "100", "101"]
+        assert desk.lost == []
+
+
+async def test_a_spool_that_lost_its_end_knows_what_had_been_told(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        for number in range(10):
+            await desk.add("1", [draft(number)])
+    file = next(tmp_path.glob("*.spool"))
+    file.write_bytes(file.read_bytes()[:-4])  # a power cut, here and there
+    await roll_back(bus, keep=5)
+    with Spool(tmp_path) as spool:
+        later = Desk(bus, spool)
+        later.lease = desk.lease
+        later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
+        await later.add("1", [draft(10)])
+        assert await later.texts() == [*map(str, range(9)), "10"]
+        assert later.lost == []
+
+
+class Told:
+    """Hears of damage, or cannot be told."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.deaf = False
+
+    async def __call__(self, since: float) -> None:
+        if self.deaf:
+            raise SpoolError("full")
+        self.times.append(since)
+
+
+async def test_damage_is_told_once_it_can_be_from_the_last_sound_event_on(
+    bus: Bus, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with after_a_loss(tmp_path) as (holder, spool):
-        monkeypatch.setattr(streams, "SEEN_WINDOW", streams.MAX_BATCH)
-        await hand_over(holder.bus, spool)
-        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 0
+    told, stop = Told(), anyio.Event()
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(0)._replace(time="2015-01-01T00:00:00.000Z")])
+        desk.journal.away = True
+        for number in (1, 2):
+            await desk.add("1", [draft(number)])
+    file = next(tmp_path.glob("*.spool"))
+    file.write_bytes(file.read_bytes().replace(b"1.g5.2.1.3", b"1.g5.2.X.3"))
+    with Spool(tmp_path) as spool:
+        assert spool.damaged
+        journal = Journal(bus, desk.lease, spool, lambda *_: None, told)
+        told.deaf = True
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.keep, stop)
+            await wait_until(lambda: "damaged" in caplog.text, "it is in the log")
+            assert told.times == []
+            told.deaf = False
+            journal.wake()
+            await wait_until(lambda: told.times, "it is told")
+            stop.set()
+            journal.wake()
+        assert told.times == [datetime(2015, 1, 1, tzinfo=UTC).timestamp()]
+        assert caplog.text.count("damaged") == 1
+    with Spool(tmp_path) as spool:
+        assert not spool.damaged
+
+
+async def test_a_former_holders_rest_that_the_disk_does_not_take_waits_and_is_told(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path, limit=300) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        large = streams.pack_batch([draft(1)._replace(text="x" * 400)])
+        await bus.push(bus.keys(LATE), b"1\n" + large)
+        await desk.journal.collect()
+        assert "300 bytes" in desk.journal.stuck
+        await bus.client.delete(bus.keys(LATE))
+        await desk.journal.collect()
+        assert desk.journal.stuck == ""
 
 
 @pytest.mark.long
@@ -328,7 +345,7 @@ async def test_redis_is_back_when_it_has_answered_and_not_before(
 ) -> None:
     caplog.set_level(logging.INFO, "adapter.bus.journal")
     with Spool(tmp_path / "spool") as spool:
-        spool.bookmark.published("1", 5, fresh=True)  # it has published before
+        spool.bookmark.account, spool.bookmark.seq = "1", 5  # it has published before
         async with refusing() as (url, tries), Bus.open(url, "qq") as bus:
             desk, stop = Desk(bus, spool), anyio.Event()
             async with anyio.create_task_group() as tasks:

@@ -22,7 +22,8 @@ def drain(spool: Spool, first: int = 0) -> list[bytes]:
     found: list[bytes] = []
     while (payload := spool.peek()) is not None:
         found.append(payload)
-        spool.advance("1", first and first + len(found) - 1)
+        number = first and first + len(found) - 1
+        spool.advance("1", number, number)
     return found
 
 
@@ -51,10 +52,11 @@ def test_what_was_not_published_is_there_after_a_restart(tmp_path: Path) -> None
         for payload in payloads(5):
             spool.write(payload)
         spool.peek()
-        spool.advance("305419896", 7)
+        spool.advance("305419896", 7, 9)
     with Spool(tmp_path / "s") as spool:
         assert (spool.waiting, spool.newest()) == (4, payloads(1)[0])
-        assert (spool.bookmark.account, spool.bookmark.newest) == ("305419896", ((1, 0), 7))
+        assert (spool.bookmark.account, spool.bookmark.seq) == ("305419896", 7)
+        assert spool.bookmark.newest == ((1, 0), 9)
         spool.write(b"new")
         assert drain(spool) == [*payloads(5)[1:], b"new"]
 
@@ -107,15 +109,82 @@ def test_nothing_older_than_a_number_is_offered_again(
         assert drain(spool) == [*payloads(100)[30:], b"waits"]
 
 
-def test_what_the_bus_had_already_is_not_taken_for_new(tmp_path: Path) -> None:
+def test_what_may_be_offered_again_is_asked_anew_each_time(tmp_path: Path) -> None:
     with Spool(tmp_path / "s") as spool:
         for payload in payloads(3):
             spool.write(payload)
-        for fresh in (False, True, True):
+        assert drain(spool, 5) == payloads(3)
+        spool.write(b"waits")
+        spool.rewind(0)
+        spool.advance("1", 5, 5, fresh=False)
+    with Spool(tmp_path / "s") as spool:
+        assert drain(spool) == [b"waits"]
+        spool.rewind(0)
+        spool.resume()
+        assert spool.peek() is None
+        assert spool.newest() == payloads(3)[2], "told again or not, it was the last one"
+
+
+def test_of_a_frame_whose_answer_was_lost_the_one_before_it_says_when_it_came(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        for number, payload in enumerate(payloads(3)):
+            spool.write(payload)
             spool.peek()
-            spool.advance("1", 5000, fresh=fresh)  # the first one's number may have been any below
-        spool.rewind(4000)
-        assert drain(spool) == payloads(3)[1:]
+            spool.advance("1", 100 + number, 100 + number, fresh=number != 1)
+            assert spool.newest() == payload
+            newest = spool.bookmark.newest
+            assert newest is not None
+            assert newest.total == (100, 100, 102)[number]
+
+
+@pytest.mark.parametrize("text", ["5 4000 -  0", "5 4000 ", "5 4000 305419896:3", "5 4000 - 0"])
+def test_a_bookmark_without_an_account_or_of_an_older_form_keeps_its_place(text: str) -> None:
+    bookmark = Bookmark.read(text.ljust(128).encode())
+    for _ in range(2):
+        assert bookmark.cursor == Position(5, 4000)
+        bookmark = Bookmark.read(bytes(bookmark))
+
+
+def test_a_segment_that_lost_its_end_keeps_what_was_told(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        for payload in payloads(3):
+            spool.write(payload)
+        drain(spool, 5)
+    file = next((tmp_path / "s").glob("*.spool"))
+    file.write_bytes(file.read_bytes()[:-4])
+    for _ in range(2):
+        with Spool(tmp_path / "s") as spool:
+            assert (spool.bookmark.seq, spool.newest()) == (7, payloads(2)[1])
+    with Spool(tmp_path / "s") as spool:
+        spool.rewind(0)
+        assert drain(spool) == payloads(2)
+
+
+def test_what_was_published_and_is_damaged_is_no_loss(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        for payload in payloads(5):
+            spool.write(payload)
+        drain(spool, 1)
+    file = next((tmp_path / "s").glob("*.spool"))
+    data = bytearray(file.read_bytes())
+    data[2 * 22 + 15] ^= 0x41
+    file.write_bytes(data)
+    with Spool(tmp_path / "s") as spool:
+        assert spool.damaged == 0
+        spool.rewind(0)
+        assert drain(spool) == [payload for n, payload in enumerate(payloads(5)) if n != 2]
+
+
+def test_what_another_hand_has_brought_to_the_bus_can_be_had_again_too(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        for payload in payloads(3):
+            spool.write(payload)
+        spool.leave(Position(1, 0), 50)
+        assert (spool.waiting, spool.peek(), spool.newest()) == (0, None, payloads(3)[2])
+        spool.rewind(60)
+        assert spool.peek() is None
+        spool.rewind(40)
+        assert drain(spool) == payloads(3)
 
 
 def test_the_bookmark_of_a_spool_fits_a_sector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,10 +192,10 @@ def test_the_bookmark_of_a_spool_fits_a_sector(tmp_path: Path, monkeypatch: pyte
     with Spool(tmp_path / "s") as spool:
         for number in range(100):
             spool.write(b"x")
-            spool.bookmark.cursor = Position(10_000_000 + number, 99_999_999)
-            spool.bookmark.published("305419896305", 10_000_000_000 + number * 10_000, fresh=True)
+            start, seq = Position(10_000_000 + number, 99_999_999), 10_000_000_000 + number * 10_000
+            spool.bookmark.published(start, "305419896305", seq, seq, fresh=True)
         assert len(bytes(spool.bookmark)) == bookmark.SIZE
-        assert Bookmark.read(bytes(spool.bookmark)).behind(0) == Position(10_000_088, 99_999_999)
+        assert Bookmark.read(bytes(spool.bookmark)).behind(0) == Position(10_000_089, 99_999_999)
 
 
 def test_a_torn_tail_is_cut_off(tmp_path: Path) -> None:
@@ -167,12 +236,12 @@ def test_a_garbled_cursor_offers_everything_again(tmp_path: Path) -> None:
 def test_a_cursor_beyond_the_end_is_taken_back(tmp_path: Path) -> None:
     with Spool(tmp_path / "s") as spool:
         spool.write(b"one")
-    (tmp_path / "s" / "cursor").write_text("7 4000 1,7 3000 12,1 0 3,7 2000 9")
+    (tmp_path / "s" / "cursor").write_text("7 4000 1 12,7 3000 12,7 3000 12,1 0 3,7 2000 9")
     with Spool(tmp_path / "s") as spool:
         assert spool.peek() is None
         spool.write(b"two")
         assert drain(spool) == [b"two"]
-        assert (spool.newest(), spool.bookmark.behind(3)) == (None, None)
+        assert (spool.newest(), spool.bookmark.behind(3)) == (b"one", None)
 
 
 def test_the_bound_is_kept_and_said(tmp_path: Path) -> None:
@@ -256,7 +325,8 @@ def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901
         if payload not in published:  # else offered again after a rewind
             assert payload == waiting.pop(0)
         published.add(payload)
-        spool.advance("1", next(numbers))
+        number = next(numbers)
+        spool.advance("1", number, number)
         return True
 
     monkeypatch.setattr(module, "SEGMENT", 200)

@@ -20,8 +20,8 @@ async def entries(bus: Bus) -> list[dict[bytes, bytes]]:
 
 async def test_a_batch_is_added_in_order_with_contiguous_numbers(bus: Bus) -> None:
     done = await bus.append(A, "305419896", pack_batch([draft(1), draft(2)]), 0)
-    assert done == (2, 2)
-    assert await bus.append(A, "305419896", pack_batch([draft(3)]), 2) == (1, 3)
+    assert done == (2, 2, 2)
+    assert await bus.append(A, "305419896", pack_batch([draft(3)]), 2) == (1, 3, 3)
     rows = await entries(bus)
     assert [row[b"seq"] for row in rows] == [b"1", b"2", b"3"]
     assert rows[0] == {
@@ -59,13 +59,13 @@ CONTRACT_ORDER = [
 
 async def test_copies_are_dropped_within_a_batch_and_between_batches(bus: Bus) -> None:
     await bus.append(A, "1", pack_batch([draft(1), draft(1), draft(2)]), 0)
-    assert await bus.append(A, "1", pack_batch([draft(2), draft(3)]), 2) == (1, 3)
+    assert await bus.append(A, "1", pack_batch([draft(2), draft(3)]), 2) == (1, 3, 3)
     assert len(await entries(bus)) == 3
 
 
 async def test_a_large_batch_is_one_step(bus: Bus) -> None:
     done = await bus.append(A, "1", pack_batch([draft(n) for n in range(500)]), 0)
-    assert done == (500, 500)
+    assert done == (500, 500, 500)
 
 
 async def test_ids_are_remembered_for_two_windows_and_then_forgotten(
@@ -89,10 +89,10 @@ async def test_an_older_epoch_is_refused_and_leaves_no_trace(bus: Bus) -> None:
 
 async def test_a_server_without_its_tail_says_so_and_adds_nothing(bus: Bus) -> None:
     await bus.append(A, "1", pack_batch([draft(1)]), 0)
-    assert await bus.append(A, "1", pack_batch([draft(9)]), 7) == (-1, 1)
+    assert await bus.append(A, "1", pack_batch([draft(9)]), 7) == (-1, 1, 1)
     assert len(await entries(bus)) == 1
     assert await bus.resume(A, "1", 7) == 1
-    assert await bus.append(A, "1", pack_batch([draft(9)]), 7) == (1, 8)
+    assert await bus.append(A, "1", pack_batch([draft(9)]), 7) == (1, 8, 8)
 
 
 async def test_entries_are_read_once_and_again_until_acknowledged(bus: Bus) -> None:

@@ -7,8 +7,9 @@ from typing import NamedTuple, Self
 SIZE = 512  # bytes of the file: one sector, which is written whole or not at all
 # Frames are noted so far apart. Together that reaches as far back as the server remembers ids
 # (SEEN_WINDOW in streams.py); what is older is never offered again.
-NOTED = 12
-APART = 2_700
+NOTED = 11
+APART = 2_900
+NOBODY = "-"
 
 
 class Position(NamedTuple):
@@ -19,19 +20,25 @@ class Position(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A frame on the bus; `seq` is its last event's number, or a lower one."""
+    """A frame on the bus. `total`: events of all accounts there when it had come, or fewer."""
 
     start: Position
-    seq: int
+    total: int
 
 
 class Bookmark:
-    """`cursor`: the frame to publish next. `newest`: the one that was published last, of `account`."""
+    """`cursor`: the first frame that was never published. `newest`: the last one that was, by its place here.
+
+    `latest`: the one that came to the bus last, another one where some were told again. `account` and `seq`:
+    whose events were told last, and the number of the newest of them.
+    """
 
     def __init__(self, cursor: Position) -> None:
         self.cursor = cursor
         self.account = ""
+        self.seq = 0
         self.newest: Published | None = None
+        self.latest: Published | None = None
         self._noted: deque[Published] = deque(maxlen=NOTED)
         self._line = ""
 
@@ -39,53 +46,66 @@ class Bookmark:
     def read(cls, data: bytes) -> Self:
         """From the bytes of a file. Raises ValueError where they are no bookmark's."""
         head, *rows = data.decode("ascii").rstrip().split(",")
-        segment, offset, account = head.split(" ")
+        segment, offset, *told = head.split(" ")
         bookmark = cls(Position(int(segment), int(offset)))
+        if len(told) == len(("account", "seq")):
+            bookmark.account, bookmark.seq = told[0].replace(NOBODY, ""), int(told[1])
         found = [[int(number) for number in row.split(" ")] for row in rows]
         if found:
-            bookmark.account = account
-            bookmark.newest, *noted = [Published(Position(a, b), seq) for a, b, seq in found]
+            frames = [Published(Position(a, b), total) for a, b, total in found]
+            bookmark.newest, bookmark.latest, *noted = frames
             bookmark._note(noted)
         return bookmark
 
     def __bytes__(self) -> bytes:
-        line = f"{self.cursor.segment} {self.cursor.offset} {self.account}"
+        line = f"{self.cursor.segment} {self.cursor.offset} {self.account or NOBODY} {self.seq}"
         if self.newest is not None:
-            line += _row(self.newest) + self._line
+            line += _row(self.newest) + _row(self.latest or self.newest) + self._line
         return line.ljust(SIZE).encode("ascii")
 
-    def published(self, account: str, seq: int, *, fresh: bool) -> None:
-        """The frame at the cursor is on the bus; `fresh`: it was not there before."""
-        if account != self.account:
-            self.forget()
-            self.account = account
-        self.newest = Published(self.cursor, seq)
+    def published(self, start: Position, account: str, seq: int, total: int, *, fresh: bool) -> None:
+        """This frame is on the bus; `fresh`: it was not there before."""
+        # While something is told again the number is lower than it was, and will be that again.
+        self.account, self.seq = account, max(seq, self.seq if account == self.account else 0)
+        if not fresh and start < self.cursor:
+            return
+        if not fresh:
+            # Our own, of which the answer was lost: it came some time after the one before it.
+            total = 0 if self.newest is None else self.newest.total
+        self.latest = Published(start, total)
+        if self.newest is None or start >= self.newest.start:  # else it is told again, on the way there
+            self.newest = self.latest
         last = self._noted[-1] if self._noted else None
-        # One that the bus had before has an unknown number, lower than `seq`.
-        if fresh and (last is None or (seq >= last.seq + APART and self.cursor > last.start)):
-            self._note([*self._noted, self.newest])
+        if last is None or (total >= last.total + APART and start > last.start):
+            self._note([*self._noted, self.latest])
 
-    def behind(self, seq: int) -> Position | None:
-        """From where everything has a higher number than this."""
-        return next((one.start for one in self._noted if one.seq > seq), None)
+    def left(self, last: Position, latest: Position, total: int) -> None:
+        """All up to `last` is on the bus by another hand, `latest` came last, after so many events."""
+        self.latest = Published(latest, total)
+        if self.cursor <= last:
+            self._note([*self._noted, Published(self.cursor, total)])
+            self.newest = Published(last, total)
 
-    def cut(self, end: Position) -> None:
-        """Nothing is kept from here on."""
+    def behind(self, total: int) -> Position | None:
+        """From where nothing had come to the bus when it held so many events."""
+        return next((one.start for one in self._noted if one.total > total), None)
+
+    def cut(self, end: Position, last: Position) -> None:
+        """Nothing is kept from here on, and `last` is the last frame. What was told by then stays told."""
         self.cursor = min(self.cursor, end)
-        if self.newest is not None and self.newest.start >= end:
-            self.newest = None
         self._note([one for one in self._noted if one.start < end])
-
-    def forget(self) -> None:
-        """What was published is not ours to offer any more."""
-        self.account, self.newest = "", None
-        self._note([])
+        if self.newest is not None and self.newest.start >= end:
+            before = self._noted[-1] if self._noted else None
+            self.newest = before and Published(max(last, before.start), before.total)
+        if self.latest is not None and self.latest.start >= end:
+            self.latest = self.newest
 
     def _note(self, frames: Iterable[Published]) -> None:
+        kept = [*frames]
         self._noted.clear()
-        self._noted.extend(frames)
+        self._noted.extend(kept)
         self._line = "".join(map(_row, self._noted))
 
 
 def _row(frame: Published) -> str:
-    return f",{frame.start.segment} {frame.start.offset} {frame.seq}"
+    return f",{frame.start.segment} {frame.start.offset} {frame.total}"

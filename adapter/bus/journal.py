@@ -10,7 +10,7 @@ from datetime import datetime
 import anyio
 import anyio.lowlevel
 
-from adapter.bus.late import LATE, recall
+from adapter.bus.late import LATE, last_id, recall
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import MAX_BATCH, Bus, last_of, pack_batch, recognised
@@ -51,9 +51,12 @@ class Journal:
         self._wakeup = Wakeup()
         self._floors: dict[str, int] = {}
         self._expected: dict[str, int] = {}
-        if (newest := spool.bookmark.newest) is not None:
-            self._expected[spool.bookmark.account] = newest.seq
+        if spool.bookmark.seq:
+            self._expected[spool.bookmark.account] = spool.bookmark.seq
+        spool.resume()
         self._recalled = False
+        self._noticed = spool.damaged
+        # When the newest event was told that is known to be whole, with all before it.
         self._whole = self._told()
         self.stuck = ""
         self.away = False
@@ -117,13 +120,13 @@ class Journal:
                 expected = self._expected.get(account, 0)
                 done = await self._bus.append(self._lease.fence, account, packed, expected)
                 if done.added < 0:
-                    self._rewind(account, expected, done.seq)
+                    self._rewind(account, expected, done.seq, done.total)
                     continue
                 if self._replicas:
                     await self._bus.replicated(self._replicas)
                 reach(Step.APPENDED)
                 self._expected[account] = done.seq
-                self._spool.advance(account, done.seq, fresh=done.added > 0)
+                self._spool.advance(account, done.seq, done.total, fresh=done.added > 0)
                 reach(Step.ADVANCED)
             await self._catch_up()
 
@@ -146,6 +149,9 @@ class Journal:
         """Publish what a former holder still had: it was paused, and upstream had told it something."""
         key = self._bus.keys(LATE)
         while (payload := await self._bus.first(key)) is not None:
+            if await self._bus.knows(last_id(payload)):  # given twice, or come by another way
+                await self._bus.shift(key)
+                continue
             try:
                 self._spool.write(payload)
                 await self.sync()
@@ -157,6 +163,7 @@ class Journal:
             self.stuck = ""
             await self.publish()
             await self._bus.shift(key)
+        self.stuck = ""
 
     def wake(self) -> None:
         """Let `keep` notice that it was stopped."""
@@ -176,19 +183,23 @@ class Journal:
             return
 
     async def _look(self) -> None:
-        for account, expected in list(self._expected.items()):
-            async with self._lock:
-                seq = await self._bus.last_seq(account)
-                if seq < self._expected[account]:
-                    self._rewind(account, expected, seq)
+        async with self._lock:
+            seqs = await self._bus.seqs()
+            for account, expected in self._expected.items():
+                if (seq := seqs.get(account, 0)) < expected:
+                    self._rewind(account, expected, seq, sum(seqs.values()))
 
     async def _check(self) -> None:
         """Whatever is damaged on disk is a gap for the workers. If that cannot be said now, then later."""
+        if self._spool.damaged > self._noticed:
+            log.error("the spool was damaged: what could not be read is lost")
+            self._noticed = self._spool.damaged
         if self._spool.damaged:
             with suppress(SpoolError):
                 await self._damaged(self._whole)
-                self._spool.damaged = 0
-        self._whole = self._told()
+                self._spool.damaged = self._noticed = 0
+        if not self._spool.damaged:
+            self._whole = self._told()
 
     def _told(self) -> float:
         """The time of the newest event that was published; now, where that is not known."""
@@ -197,12 +208,11 @@ class Journal:
             return time.time()
         return datetime.fromisoformat(last_of(payload.partition(b"\n")[2]).time).timestamp()
 
-    def _rewind(self, account: str, expected: int, seq: int) -> None:
+    def _rewind(self, account: str, expected: int, seq: int, total: int) -> None:
         log.warning("Redis came back with %d of %d events; giving it again what is kept", seq, expected)
         self._floors[account] = max(expected, self._floors.get(account, 0))
         self._expected[account] = 0
-        if account == self._spool.bookmark.account:
-            self._spool.rewind(recognised(seq))
+        self._spool.rewind(recognised(total))
 
     async def _catch_up(self) -> None:
         for account, floor in list(self._floors.items()):

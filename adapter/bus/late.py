@@ -1,44 +1,92 @@
 """What comes late: left by an adapter that may not publish it, or forgotten by the server."""
 
+from itertools import islice
+
 import anyio
 
+from adapter.bus.bookmark import Position
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus, last_of, recognised
 from adapter.steps import Step, reach
 
 LATE = "ids:late"
+# Frames that are looked at and given in one trip; each may hold MAX_BATCH events.
+TOGETHER = 32
 
 
-async def recall(bus: Bus, spool: Spool) -> bool:
-    """Offer again what the server had confirmed and does not have any more; whether there is such a thing.
+def last_id(payload: bytes) -> str:
+    """The id of a frame's last event. A frame is published whole or not at all: it stands for all of them."""
+    return last_of(payload.partition(b"\n")[2]).id
+
+
+async def forgotten(bus: Bus, spool: Spool, total: int) -> bool:
+    """Whether the server, which counts so many events, does not have any more what it had confirmed.
 
     A server that was killed may come back without its last moments. The holder sees that by the numbers;
     whoever has lost the lease since, or died, meets a server on which others have gone on counting. A
     server forgets from the end: as long as it knows the newest event, it knows all of them.
     """
-    bookmark = spool.bookmark
-    if bookmark.newest is None or (payload := spool.newest()) is None:
-        return False
-    account, _, packed = payload.partition(b"\n")
-    seq = await bus.last_seq(account.decode())
-    if bookmark.newest.seq <= recognised(seq) or await bus.knows(last_of(packed).id):
-        return False
-    spool.rewind(recognised(seq))
-    return True
+    ends = {end for end in (spool.bookmark.newest, spool.bookmark.latest) if end is not None}
+    if all(end.total <= recognised(total) for end in ends):
+        return False  # too long ago to tell, and nothing of it would be recognised
+    frames = [spool.read(end.start) for end in ends]
+    ids = [last_id(frame) for frame in frames if frame is not None]
+    return len(ids) < len(ends) or bool(await bus.unknown(ids))
 
 
-async def hand_over(bus: Bus, spool: Spool) -> None:
-    """Give what waits on this disk to the present holder: this process may not publish it any more.
+async def recall(bus: Bus, spool: Spool) -> None:
+    """Offer again what the server has forgotten, if there is such a thing."""
+    total = sum((await bus.seqs()).values())
+    if await forgotten(bus, spool, total):
+        spool.rewind(recognised(total))
 
-    Called now and again, for the server may forget what this process had published too.
+
+class Leavings:
+    """What is on this disk and not on the bus, for the present holder: this process may not publish it.
+
+    One for each time of standing by: nothing is written to the spool meanwhile.
     """
-    forgotten = await recall(bus, spool)
-    while (payload := spool.peek()) is not None:
-        await bus.push(bus.keys(LATE), payload)
-        spool.advance()
-    if forgotten:
-        spool.disown()
+
+    def __init__(self, bus: Bus, spool: Spool) -> None:
+        self._bus = bus
+        self._spool = spool
+        self._given: tuple[Position, str] | None = None
+        self._total = 0
+        self._run = ""
+
+    async def give(self) -> None:
+        """Called now and again: what was given may be lost on the way, and what was published be forgotten.
+
+        It stays on this disk until the server knows the last of it. At each new run of the server all is
+        looked at: the newest may have come back by another hand, and others not.
+        """
+        bus, spool, key = self._bus, self._spool, self._bus.keys(LATE)
+        run = await bus.run_id()
+        total = sum((await bus.seqs()).values())
+        if self._given is not None:
+            if await bus.waits(key):
+                return  # the holder has not come to all of it yet
+            start, last = self._given
+            if run == self._run and await bus.knows(last) and not await forgotten(bus, spool, total):
+                spool.leave(start, self._total)
+            self._given = None
+        spool.resume()  # how far back to go is another question each time
+        if run != self._run or await forgotten(bus, spool, total):
+            spool.rewind(recognised(total))
+        if not spool.waiting:
+            self._run = run
+            return
+        given, rest, since = None, spool.remaining(), total
+        newest, unpublished = spool.bookmark.newest, spool.bookmark.cursor
+        while frames := {last_id(frame): (start, frame) for start, frame in islice(rest, TOGETHER)}:
+            unknown = await bus.unknown([*frames])
+            await bus.push(key, *[frames[one][1] for one in unknown])
+            one = (unknown or [*frames])[-1]
+            given = (frames[one][0], one) if unknown or given is None else given
+            if any(frames[one][0] >= unpublished for one in frames.keys() - {*unknown}):
+                since = 0 if newest is None else newest.total  # it came before, nobody knows when
+        self._given, self._total, self._run = given, since, run  # not before all of it is given
 
 
 async def publish_late(bus: Bus, lease: Lease, stop: anyio.Event, replicas: int = 0) -> None:

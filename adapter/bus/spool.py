@@ -47,6 +47,8 @@ class Spool:
         self._end = Position(1, 0)
         self._synced = Position(1, 0)
         self.bookmark = Bookmark(Position(1, 0))
+        # What is read next: the bookmark's place, or one before it while something is offered again.
+        self._cursor = Position(1, 0)
         self._unsynced: list[tuple[int, bytes]] = []
         self._doubted = False
         self.damaged = 0
@@ -65,13 +67,17 @@ class Spool:
         self.bookmark = self._read_bookmark()
         segments = self._segments()
         last = max(segments, default=1)
-        self._end = self._synced = Position(last, self._sound_length(last) if segments else 0)
-        self.bookmark.cut(self._end)
+        size = self._path(last).stat().st_size if segments else 0
+        newest, length = self._sound_part(last) if segments else (0, 0)
+        self._end = self._synced = Position(last, length)
+        self.bookmark.cut(self._end, Position(last, newest))
+        self._cursor = self.bookmark.cursor
+        self.damaged = int(size > self._end.offset)  # of what is published a copy was all that was lost
         self._file = self._open(last)
         self._file.truncate(self._end.offset)
         self._marks = os.open(self._folder / "cursor", os.O_WRONLY | os.O_CREAT, 0o600)
         self._mark()  # a power cut may have kept a position and not what it stood behind
-        self.waiting = sum(1 for _ in self._frames(self.bookmark.cursor))
+        self.waiting = sum(1 for _ in self.remaining())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -131,55 +137,78 @@ class Spool:
 
     def peek(self) -> bytes | None:
         """The oldest batch that has not been published."""
-        if self.bookmark.cursor == self._end:
+        if self._cursor == self._end:
             return None
         for start, _, recent in self._recent:
-            if start == self.bookmark.cursor:
+            if start == self._cursor:
                 return recent
-        if (payload := self._read(self.bookmark.cursor)) is not None:
+        if (payload := self.read(self._cursor)) is not None:
             return payload
-        for start, payload in self._frames(self.bookmark.cursor):
-            self.bookmark.cursor = start  # damaged frames before it are passed over
+        for start, payload in self._frames(self._cursor):
+            self._cursor = start  # damaged frames before it are passed over
             return payload
-        self.bookmark.cursor, self.waiting = self._end, 0
+        self._cursor, self.waiting = self._end, 0
         return None
 
-    def advance(self, account: str = "", seq: int = 0, *, fresh: bool = True) -> None:
-        """The batch that `peek` gave is dealt with: on the bus if there is a number, its last event's.
+    def advance(self, account: str = "", seq: int = 0, total: int = 0, *, fresh: bool = True) -> None:
+        """The batch that `peek` gave is on the bus: `seq` of its last event, so many events there in `total`.
 
         Not fsynced: should this be forgotten, the batch is offered again and recognised.
         """
-        cursor = self.bookmark.cursor
+        cursor = self._cursor
         after = next((end for start, end, _ in self._recent if start == cursor), None)
         if after is None:
             payload = self.peek()
-            cursor = self.bookmark.cursor
+            cursor = self._cursor
             after = cursor if payload is None else self._behind(cursor, payload)
         if after.offset >= SEGMENT and after.segment < self._end.segment:
             after = Position(after.segment + 1, 0)
         if after.segment > cursor.segment:
             self._forget(after.segment - KEPT_SEGMENTS)
         if seq:
-            self.bookmark.published(account, seq, fresh=fresh)
-        self.bookmark.cursor = after
+            self.bookmark.published(cursor, account, seq, total, fresh=fresh)
+        self._move(after)
         self.waiting = max(0, self.waiting - 1)
         self._mark()
 
+    def _move(self, to: Position) -> None:
+        self._cursor = to
+        self.bookmark.cursor = max(self.bookmark.cursor, to)
+
     def newest(self) -> bytes | None:
-        """The batch that was published last, while it is kept."""
-        return None if self.bookmark.newest is None else self._read(self.bookmark.newest.start)
+        """The last batch that was published, while it is kept."""
+        return None if self.bookmark.newest is None else self.read(self.bookmark.newest.start)
 
-    def rewind(self, seq: int) -> None:
-        """Offer again what was published with a higher number than this, as far as that is kept."""
-        if (start := self.bookmark.behind(seq)) is not None:
+    def rewind(self, total: int) -> None:
+        """Offer again what had not come when the bus held so many events, as far as that is kept.
+
+        Until it is published or `resume` is called: later, the server might not recognise it any more.
+        """
+        if (start := self.bookmark.behind(total)) is not None:
             kept = Position(min(self._segments(), default=self._end.segment), 0)
-            self.bookmark.cursor = min(max(start, kept), self.bookmark.cursor)
-            self.waiting = sum(1 for _ in self._frames(self.bookmark.cursor))
-            self._mark()
+            self._turn_to(min(max(start, kept), self._cursor))
 
-    def disown(self) -> None:
-        """What was published is somebody else's to look after."""
-        self.bookmark.forget()
+    def resume(self) -> None:
+        """Offer what has never been published, and that alone."""
+        self._turn_to(self.bookmark.cursor)
+
+    def _turn_to(self, to: Position) -> None:
+        damaged = self.damaged  # what was published and cannot be read any more is not lost
+        self._cursor = to
+        self.waiting = sum(1 for _ in self.remaining())
+        self.damaged = damaged
+
+    def remaining(self) -> Iterator[tuple[Position, bytes]]:
+        """All batches that wait, oldest first, with their places."""
+        return self._frames(self._cursor)
+
+    def leave(self, latest: Position, total: int) -> None:
+        """What waits came to the bus by another hand, `latest` as the last of it, after so many events."""
+        places = [start for start, _ in self.remaining()]
+        if places:
+            self.bookmark.left(places[-1], latest, total)
+        self._move(self._end)
+        self.waiting = 0
         self._mark()
 
     def _mark(self) -> None:
@@ -188,8 +217,8 @@ class Spool:
 
     def unsent_bytes(self) -> int:
         """How much is waiting to be published."""
-        behind = self._end.segment - self.bookmark.cursor.segment
-        return behind * SEGMENT + self._end.offset - self.bookmark.cursor.offset
+        behind = self._end.segment - self._cursor.segment
+        return behind * SEGMENT + self._end.offset - self._cursor.offset
 
     def _append(self, frame: bytes) -> None:
         assert self._file is not None  # noqa: S101 – entered
@@ -215,11 +244,11 @@ class Spool:
             raise _failed(exc) from exc
         self._file.close()
         self._file = fresh
-        if self.bookmark.cursor == self._end:
-            self.bookmark.cursor = Position(segment, 0)
+        if self._cursor == self._end:
+            self._cursor = Position(segment, 0)
         self._end = Position(segment, 0)
         self._all_synced()
-        self._forget(self.bookmark.cursor.segment - KEPT_SEGMENTS)
+        self._forget(self._cursor.segment - KEPT_SEGMENTS)
 
     def _forget(self, segment: int) -> bool:
         """Delete all segments before this one; whether there were any."""
@@ -230,10 +259,10 @@ class Spool:
 
     def _make_room(self) -> bool:
         """On a full disk what is published is kept no longer: what is new matters more."""
-        if self.bookmark.cursor == self._end and self._end.offset:
+        if self._cursor == self._end and self._end.offset:
             with suppress(SpoolError):
                 self._rotate()
-        return self._forget(self.bookmark.cursor.segment)
+        return self._forget(self._cursor.segment)
 
     def _open(self, segment: int) -> BinaryIO:
         # Not for appending: each frame has its place, whatever a failed write has left there.
@@ -260,7 +289,8 @@ class Spool:
                 for at, payload in self._parse(data, offset):
                     yield Position(segment, at), payload
 
-    def _read(self, at: Position) -> bytes | None:
+    def read(self, at: Position) -> bytes | None:
+        """The batch at a place, if it is whole."""
         with suppress(OSError), self._path(at.segment).open("rb") as file:
             file.seek(at.offset)
             head = file.read(HEADER.size)
@@ -288,11 +318,12 @@ class Spool:
                 self.damaged += 1
                 offset += 1
 
-    def _sound_length(self, segment: int) -> int:
-        data, end = self._path(segment).read_bytes(), 0
-        for offset, payload in self._parse(data, 0):
-            end = offset + HEADER.size + len(payload)
-        return end
+    def _sound_part(self, segment: int) -> tuple[int, int]:
+        """Where the last whole frame of a segment begins, and where it ends."""
+        data, last, end = self._path(segment).read_bytes(), 0, 0
+        for last, payload in self._parse(data, 0):
+            end = last + HEADER.size + len(payload)
+        return last, end
 
     def _behind(self, start: Position, payload: bytes) -> Position:
         return Position(start.segment, start.offset + HEADER.size + len(payload))

@@ -38,10 +38,14 @@ class Fence(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """`added` entries, the last with number `seq`; `added` is -1 where the server lost its tail."""
+    """`added` entries, the last with number `seq`; `added` is -1 where the server lost its tail.
+
+    `total`: so many events it has counted for all accounts.
+    """
 
     added: int
     seq: int
+    total: int
 
 
 def pack_batch(drafts: Sequence[Draft]) -> bytes:
@@ -54,9 +58,9 @@ def last_of(packed: bytes) -> Draft:
     return Draft(*msgpack.unpackb(packed, unicode_errors="surrogateescape")[-1])
 
 
-def recognised(seq: int) -> int:
-    """What a server that has counted to `seq` recognises: batches whose last event has a higher number."""
-    return seq - SEEN_WINDOW + MAX_BATCH
+def recognised(total: int) -> int:
+    """Of `total` events the server recognises those of a batch that had come when it held more than this."""
+    return total - SEEN_WINDOW + MAX_BATCH
 
 
 class Bus:
@@ -92,6 +96,12 @@ class Bus:
         with translated():
             await self.client.ping()
 
+    async def run_id(self) -> str:
+        """The name of this run of the server: a new one may have forgotten what the former had."""
+        with translated():
+            info: dict[str, Any] = await self.client.info("server")
+        return str(info.get("run_id", ""))
+
     async def check(self) -> str:
         """Refuse a server that cannot keep the promises; returns its name and version."""
         with translated():
@@ -115,27 +125,32 @@ class Bus:
         """Add the events of `pack_batch` in one step. Repeating it adds nothing twice."""
         key = self.keys
         names = [key("ids:epoch"), key("ids:seq"), key("seen:new"), key("seen:old"), key("inbound")]
-        added, seq = await self.call("append", names, [*fence, account, expected, SEEN_WINDOW, packed])
-        return Appended(int(added), int(seq))
+        answer = await self.call("append", names, [*fence, account, expected, SEEN_WINDOW, packed])
+        return Appended(*map(int, answer))
 
     async def resume(self, fence: Fence, account: str, seq: int) -> int:
         """Go on counting from `seq` where the server knows of less; returns what it knew."""
         names = [self.keys("ids:epoch"), self.keys("ids:seq")]
         return int(await self.call("resume", names, [*fence, account, seq]))
 
-    async def last_seq(self, account: str) -> int:
-        """The number of the newest event, 0 where there is none."""
-        with translated():
-            return int(await self.client.hget(self.keys("ids:seq"), account) or 0)
+    async def seqs(self) -> dict[str, int]:
+        """The number of the newest event of each account."""
+        return {account: int(seq) for account, seq in (await self.hash(self.keys("ids:seq"))).items()}
 
     async def knows(self, event: str) -> bool:
         """Whether an event is among those that the server remembers."""
-        with translated():
-            # The newer ones first: they become the older ones at any moment.
-            for key in (self.keys("seen:new"), self.keys("seen:old")):
-                if await self.client.sismember(key, event):
-                    return True
-        return False
+        return not await self.unknown([event])
+
+    async def unknown(self, events: Sequence[str]) -> list[str]:
+        """Those of these ids that are not among those that the server remembers."""
+        left = [*events]
+        # The newer ones first: they become the older ones at any moment.
+        for key in (self.keys("seen:new"), self.keys("seen:old")):
+            if left:
+                with translated():
+                    found: Any = await self.client.smismember(key, left)
+                left = [event for event, known in zip(left, found, strict=True) if not known]
+        return left
 
     async def make_group(self, stream: str, group: str = GROUP) -> None:
         """Make a consumer group that starts at the beginning, and its stream; fine if it is there."""
@@ -241,16 +256,22 @@ class Bus:
         with translated():
             await self.client.xdel(self.keys(stream), entry)
 
-    async def push(self, key: str, value: bytes) -> None:
-        """Put a value at the end of a list."""
-        with translated():
-            await self.client.rpush(key, value)
+    async def push(self, key: str, *values: bytes) -> None:
+        """Put values at the end of a list."""
+        if values:
+            with translated():
+                await self.client.rpush(key, *values)
 
     async def first(self, key: str) -> bytes | None:
         """The first value of a list, which stays there."""
         with translated():
             value: Any = await self.client.lindex(key, 0)
         return None if value is None else bytes(value)
+
+    async def waits(self, key: str) -> bool:
+        """Whether a list has anything in it."""
+        with translated():
+            return bool(await self.client.exists(key))
 
     async def shift(self, key: str) -> None:
         """Take the first value off a list."""

@@ -82,7 +82,7 @@ async def append(stage: Stage, prefix: str, packed: list[bytes]) -> float:
     # What was seen before would not be appended again.
     await stage.client.delete(f"{prefix}:seen:new", f"{prefix}:seen:old")
     async with Bus.open(stage.url, prefix) as bus:
-        await bus.last_seq(ACCOUNT)  # connects
+        await bus.seqs()  # connects
         began = time.perf_counter()
         for batch in packed:
             await bus.append(FENCE, ACCOUNT, batch, 0)

@@ -2,13 +2,18 @@
 -- KEYS  fence, seq hash, seen (newer), seen (older), inbound
 -- ARGV  epoch, holder, account, expected seq, window,
 --       msgpack [[id, type, time, chat, sender, self, text, body] …]
--- Gives [added, last seq], or [-1, last seq] with nothing done where the server knows of fewer
--- entries than it has confirmed before: it came back without its tail.
+-- Gives [added, last seq, events of all accounts]; added is -1, and nothing was done, where the server
+-- knows of fewer entries than it has confirmed before: it came back without its tail.
 local epoch, account = ARGV[1], ARGV[3]
 local refused = fence(KEYS[1], tonumber(epoch), ARGV[2])
 if refused then return refused end
 local seq = tonumber(redis.call('HGET', KEYS[2], account) or '0')
-if seq < tonumber(ARGV[4]) then return { -1, seq } end
+local function total()
+  local sum = 0
+  for _, number in ipairs(redis.call('HVALS', KEYS[2])) do sum = sum + tonumber(number) end
+  return sum
+end
+if seq < tonumber(ARGV[4]) then return { -1, seq, total() } end
 
 local entries = cmsgpack.unpack(ARGV[6])
 local ids, count = {}, #entries
@@ -37,4 +42,4 @@ if #fresh > 0 then
     redis.call('RENAME', KEYS[3], KEYS[4])
   end
 end
-return { #fresh, seq }
+return { #fresh, seq, total() }

@@ -1,0 +1,313 @@
+"""Proof of adapter/bus/late.py: nothing is lost, and nothing comes twice, between two adapters and their server."""
+
+import random
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from adapter.bus import bookmark, streams
+from adapter.bus import journal as journals
+from adapter.bus import spool as spools
+from adapter.bus.embedded import free_port, served
+from adapter.bus.journal import Journal
+from adapter.bus.late import LATE, Leavings, publish_late
+from adapter.bus.lease import Lease
+from adapter.bus.spool import Spool
+from adapter.bus.streams import Bus
+from adapter.errors import Fenced
+from tests.helpers import quiet
+from tests.test_journal import Desk, draft, roll_back
+
+pytestmark = pytest.mark.anyio
+
+
+def another(bus: Bus, spool: Spool, name: str = "b") -> Desk:
+    """The desk of an adapter of another name."""
+    desk = Desk(bus, spool)
+    desk.lease = Lease(bus, name, 30.0, time.monotonic)
+    desk.journal = Journal(bus, desk.lease, spool, lambda *lost: desk.lost.append(lost), quiet)
+    return desk
+
+
+async def told(bus: Bus) -> list[str]:
+    """The texts on the bus."""
+    rows: Any = await bus.client.xrange(bus.keys("inbound"))
+    return [fields[b"text"].decode() for _, fields in rows]
+
+
+async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_successor(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
+        old, new = Desk(bus, first), another(bus, second)
+        await old.lease.acquire()
+        await bus.client.delete(bus.keys("lease"))
+        await new.lease.acquire()
+        with pytest.raises(Fenced):
+            await old.add("1", [draft(1)])
+        await new.add("1", [draft(2)])
+        leavings = Leavings(bus, first)
+        for _ in range(2):
+            await leavings.give()
+        assert await bus.client.llen(bus.keys(LATE)) == 1, "given once"
+        assert first.waiting == 1, "and kept until it is there"
+        await new.journal.collect()
+        await leavings.give()
+        assert await new.texts() == ["2", "1"]
+        assert first.waiting == 0
+
+
+async def test_what_was_given_and_is_lost_on_the_way_is_given_again(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
+        old, new = Desk(bus, first), another(bus, second)
+        await old.lease.acquire()
+        await old.add("1", [draft(0)])
+        await bus.client.delete(bus.keys("lease"))
+        await new.lease.acquire()
+        with pytest.raises(Fenced):
+            await old.add("1", [draft(1)])
+        leavings = Leavings(bus, first)
+        await leavings.give()
+        await bus.client.delete(bus.keys(LATE))  # the server came back without its last second
+        await leavings.give()
+        await new.journal.collect()
+        assert await new.texts() == ["0", "1"]
+
+
+async def test_what_is_given_twice_comes_once(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        payload = b"1\n" + streams.pack_batch([draft(1)])
+        await bus.push(bus.keys(LATE), payload, payload)
+        await desk.journal.collect()
+        assert await desk.texts() == ["1"]
+        assert [*spool._frames(bookmark.Position(1, 0))] == [(bookmark.Position(1, 0), payload)]  # noqa: SLF001
+
+
+@asynccontextmanager
+async def after_a_loss(folder: Path) -> AsyncIterator[tuple[Desk, Spool]]:
+    """Who went on, with 100 …, on a server that came back without 3 and 4; the spool of who had told them."""
+    port, data = free_port(), folder / "redis"
+    with Spool(folder / "a") as mine, Spool(folder / "b") as theirs:
+        async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            async with served(data, port):
+                desk = Desk(bus, mine)
+                await desk.lease.acquire()
+                await desk.add("1", [draft(number) for number in range(3)])
+            shutil.copytree(data, folder / "copy")
+            async with served(data, port):
+                for number in (3, 4):
+                    await desk.add("1", [draft(number)])
+            shutil.rmtree(data)
+            shutil.copytree(folder / "copy", data)
+            async with served(data, port):
+                await bus.client.delete(bus.keys("lease"))
+                other = another(bus, theirs)
+                await other.lease.acquire()
+                for number in range(100, 104):  # more than were lost: the numbers do not show it
+                    await other.add("1", [draft(number)])
+                yield other, mine
+
+
+OTHERS = ["100", "101", "102", "103"]
+
+
+async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_stands_by(tmp_path: Path) -> None:
+    async with after_a_loss(tmp_path) as (holder, spool):
+        leavings = Leavings(holder.bus, spool)
+        for _ in range(3):
+            await leavings.give()
+        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 2, "what is not there, once"
+        await holder.journal.collect()
+        await leavings.give()
+        assert await holder.texts() == ["0", "1", "2", *OTHERS, "3", "4"]
+        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 0
+
+
+async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_takes_over(tmp_path: Path) -> None:
+    async with after_a_loss(tmp_path) as (holder, spool):
+        await holder.lease.release()
+        desk = Desk(holder.bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(5)])
+        assert await desk.texts() == ["0", "1", "2", *OTHERS, "3", "4", "5"]
+
+
+async def test_where_the_newest_batch_cannot_be_read_the_others_come_all_the_same(tmp_path: Path) -> None:
+    async with after_a_loss(tmp_path) as (holder, spool):
+        file = next((tmp_path / "a").glob("*.spool"))
+        spool.__exit__()
+        file.write_bytes(file.read_bytes().replace(b"1.g5.2.4.3", b"1.g5.2.X.3"))
+        spool.__enter__()
+        await Leavings(holder.bus, spool).give()
+        await holder.journal.collect()
+        assert await holder.texts() == ["0", "1", "2", *OTHERS, "3"]
+
+
+async def test_a_batch_that_was_there_before_does_not_hide_that_others_are_gone(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path / "a") as mine, Spool(tmp_path / "b") as theirs:
+        desk, other = Desk(bus, mine), another(bus, theirs)
+        await desk.lease.acquire()
+        for number in (0, 1, 2, 3):
+            await desk.add("1", [draft(number)])
+        await roll_back(bus, keep=2)
+        await desk.lease.release()
+        await other.lease.acquire()
+        await other.add("1", [draft(100)])
+        await Leavings(bus, mine).give()
+        await other.journal.collect()
+        assert await other.texts() == ["0", "1", "100", "2", "3"]
+
+
+async def test_a_former_holder_gives_nothing_while_the_server_knows_its_events(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(1)])
+        await Leavings(bus, spool).give()
+        assert await bus.client.llen(bus.keys(LATE)) == 0
+
+
+async def test_a_former_holder_gives_nothing_that_the_server_could_not_recognise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with after_a_loss(tmp_path) as (holder, spool):
+        monkeypatch.setattr(streams, "SEEN_WINDOW", streams.MAX_BATCH)
+        await Leavings(holder.bus, spool).give()
+        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 0
+
+
+async def test_the_events_of_another_account_count_as_well(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SEEN_WINDOW", 1000)
+    with Spool(tmp_path / "a") as mine, Spool(tmp_path / "b") as theirs:
+        desk, other = Desk(bus, mine), another(bus, theirs)
+        await desk.lease.acquire()
+        for number in range(10):
+            await desk.add("1", [draft(number)])
+        await desk.lease.release()
+        await other.lease.acquire()
+        leavings = Leavings(bus, mine)
+        for start in range(1000, 3500, 100):
+            await other.add("2", [draft(number) for number in range(start, start + 100)])
+            await leavings.give()
+            await other.journal.collect()
+        texts = await told(bus)
+        assert len(texts) == len(set(texts)) == 2510
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_two_adapters_and_a_forgetful_server_do_each_event_comes_once(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(streams, "SEEN_WINDOW", 200)
+    monkeypatch.setattr(streams, "MAX_BATCH", 5)
+    monkeypatch.setattr(journals, "MAX_BATCH", 5)
+    monkeypatch.setattr(bookmark, "APART", 17)
+    monkeypatch.setattr(spools, "SEGMENT", 20_000)
+    pair = Pair(bus, tmp_path, random.Random(seed))
+    try:
+        await pair.live(150)
+    finally:
+        pair.close()
+    texts = await told(bus)
+    assert sorted(map(int, texts)) == list(range(pair.number))
+
+
+class Pair:
+    """Two adapters, of which one holds the lease, and a server that comes back without its tail at times."""
+
+    KEYS = ("inbound", "seen:new", "seen:old", "ids:seq", LATE)
+
+    def __init__(self, bus: Bus, folder: Path, chance: random.Random) -> None:
+        self._bus, self._folder, self._chance = bus, folder, chance
+        self._copies: list[dict[str, bytes | None]] = []
+        self._spools = [Spool(folder / name).__enter__() for name in "ab"]
+        self._holder = 0
+        self.number = 0
+
+    def close(self) -> None:
+        for spool in self._spools:
+            spool.__exit__()
+
+    async def live(self, steps: int) -> None:
+        await self._take_over()
+        for _ in range(steps):
+            match self._chance.choices("wWbsck", [10, 4, 1, 1, 1, 4])[0]:
+                case "w":
+                    await self._write(self._chance.randrange(1, 12), publish=True)
+                case "W":
+                    await self._write(self._chance.randrange(1, 12), publish=False)
+                case "b":
+                    await self._forget(self._chance.randrange(1, 6))
+                case "s":
+                    self._holder = 1 - self._holder
+                    await self._take_over()
+                case "c":
+                    await self._crash(self._chance.randrange(2))
+                case _:
+                    await self._keep()
+        for _ in range(3):
+            await self._keep()
+
+    async def _take_over(self) -> None:
+        await self._bus.client.delete(self._bus.keys("lease"))
+        lease = Lease(self._bus, "ab"[self._holder], 60.0, time.monotonic)
+        await lease.acquire()
+        await publish_late(self._bus, lease, anyio.Event())
+        self._journal = Journal(self._bus, lease, self._spools[self._holder], lambda *_: None, quiet)
+        self._leavings = Leavings(self._bus, self._spools[1 - self._holder])
+
+    async def _write(self, count: int, *, publish: bool) -> None:
+        self._journal.write("1", [draft(self.number + one) for one in range(count)])
+        self.number += count
+        if publish:
+            await self._journal.flush()
+        await self._copy()
+
+    async def _crash(self, which: int) -> None:
+        name = "ab"[which]
+        self._spools[which].__exit__()
+        self._spools[which] = Spool(self._folder / name).__enter__()
+        if which == self._holder:
+            await self._take_over()
+        else:
+            self._leavings = Leavings(self._bus, self._spools[which])
+
+    async def _keep(self) -> None:
+        await self._leavings.give()
+        stop = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._journal.keep, stop)
+            await anyio.lowlevel.checkpoint()
+            stop.set()
+            self._journal.wake()
+        await self._copy()
+
+    async def _copy(self) -> None:
+        client, keys = self._bus.client, self._bus.keys
+        self._copies.append({name: await client.dump(keys(name)) for name in self.KEYS})
+        del self._copies[:-60]
+
+    async def _forget(self, steps: int) -> None:
+        if len(self._copies) <= steps:
+            return
+        del self._copies[-steps:]
+        for name, value in self._copies[-1].items():
+            await self._bus.client.delete(self._bus.keys(name))
+            if value is not None:
+                await self._bus.client.restore(self._bus.keys(name), 0, value)
+        # It would have another name now.
+        self._leavings = Leavings(self._bus, self._spools[1 - self._holder])
