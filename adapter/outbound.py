@@ -16,7 +16,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
 from adapter.bus.streams import Bus
 from adapter.directory import Directory
-from adapter.errors import BusUnavailable, Fenced, SchemaError
+from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.job import Job, all_told, taken_up
 from adapter.pacing import Pacer
@@ -47,7 +47,7 @@ class _Conclusion:
 
     def __init__(self) -> None:
         self.over = anyio.Event()
-        self.failure: BusUnavailable | Fenced | None = None
+        self.failure: BusError | None = None
 
 
 class Outbound:
@@ -250,7 +250,7 @@ class Outbound:
         try:
             unsaid = job.outcome.code == NOBODY and not job.sent
             await self._end(request, job.outcome, None if unsaid else job)
-        except (BusUnavailable, Fenced) as exc:
+        except BusError as exc:
             conclusion.failure = exc
             raise
         finally:

@@ -35,6 +35,8 @@ class Line:
                 tasks.create_task(self._pump(reader, asks, writer, busy=True))
                 tasks.create_task(self._pump(answers, writer, writer, busy=False))
         asks.close()
+        with suppress(OSError):
+            await asks.wait_closed()
         writer.close()
 
     async def _pump(
@@ -63,6 +65,7 @@ class Sieve(Line):
         self._marker = b""
         self._open = asyncio.Event()
         self._waiting: set[asyncio.StreamWriter] = set()
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def redis_url(self) -> str:
@@ -87,6 +90,26 @@ class Sieve(Line):
         """End the connections that wait: what they carried never arrives."""
         for writer in self._waiting:
             writer.transport.abort()
+
+    async def end(self) -> None:
+        """Let everything go and hang up on everybody."""
+        self.release()
+        self.close()
+        while self._serving:
+            for writer in self._serving.values():
+                writer.transport.abort()
+            await asyncio.wait(self._serving)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[task] = writer
+        try:
+            await super()._serve(reader, writer)
+        finally:
+            with suppress(OSError):
+                await writer.wait_closed()
+            del self._serving[task]
 
     async def _forward(self, data: bytes, writer: asyncio.StreamWriter, line: asyncio.StreamWriter) -> None:
         if self._marker and self._marker in data:

@@ -168,6 +168,51 @@ async def test_a_batch_that_was_there_before_does_not_hide_that_others_are_gone(
         assert await other.texts() == ["0", "1", "100", "2", "3"]
 
 
+async def test_a_copy_as_the_last_batch_does_not_hide_it_either(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path / "a") as mine, Spool(tmp_path / "b") as theirs:
+        desk, other = Desk(bus, mine), another(bus, theirs)
+        await desk.lease.acquire()
+        for number in (0, 1, 2, 3, 0):  # upstream repeats itself
+            await desk.add("1", [draft(number)])
+        await desk.lease.release()
+        await roll_back(bus, keep=2)
+        await other.lease.acquire()
+        await other.add("1", [draft(number) for number in range(100, 105)])
+        await other.lease.release()
+        again = Desk(bus, mine)
+        await again.lease.acquire()
+        await again.add("1", [draft(5)])
+        assert (await again.texts())[-3:] == ["2", "3", "5"]
+
+
+async def test_a_batch_that_ends_in_a_repetition_is_not_taken_for_known(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path / "a") as mine, Spool(tmp_path / "b") as theirs:
+        desk, other = Desk(bus, mine), another(bus, theirs)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(0)])
+        await bus.client.delete(bus.keys("lease"))
+        await other.lease.acquire()
+        for batch in ([1, 0], [2, 7], [3, 7]):
+            with pytest.raises(Fenced):
+                await desk.add("1", [draft(number) for number in batch])
+        leavings = Leavings(bus, mine)
+        for _ in range(2):
+            await leavings.give()
+            await other.journal.collect()
+        assert mine.waiting == 0 or await bus.client.llen(bus.keys(LATE)) == 0
+        assert await other.texts() == ["0", "1", "2", "7", "3"]
+
+
+async def test_whoever_wakes_late_takes_nothing_off_the_list_but_what_it_has_read(bus: Bus) -> None:
+    key = bus.keys(LATE)
+    await bus.push(key, b"one", b"two")
+    read = await bus.first(key)
+    assert read == b"one"
+    await bus.shift(key, b"one")  # by its successor
+    await bus.shift(key, read)
+    assert await bus.first(key) == b"two"
+
+
 async def test_a_former_holder_gives_nothing_while_the_server_knows_its_events(
     bus: Bus, tmp_path: Path
 ) -> None:

@@ -77,9 +77,10 @@ async def one_unsettled(it: System, redis_url: str, **fields: str) -> AsyncItera
     await wait_until(begun, "the next one is begun")
     await wait_until(lambda: sieve.held, "the result is on its way")
     assert [message.text for message in it.sim.received] == ["say 0"]
-    yield program, sieve
-    sieve.release()
-    sieve.close()
+    try:
+        yield program, sieve
+    finally:
+        await sieve.end()
 
 
 async def test_nothing_leaves_before_what_was_sent_is_settled(
@@ -119,6 +120,16 @@ async def test_what_redis_has_forgotten_meanwhile_is_written_down_again_before_i
         await it.sim.wait_delayed(BUDDY)
         assert await bus.client.hget(bus.keys.ledger("s/1"), "state") == b"begun"
         assert [row["status"] for row in await it.results(2)] == ["sent", "sent"]
+
+
+async def test_nothing_leaves_behind_a_result_that_cannot_be_written_at_all(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it, one_unsettled(it, redis_url) as (program, sieve):
+        await bus.client.set(bus.keys("results"), "not a stream")
+        sieve.release()
+        assert await program.ended() != 0
+        assert [message.text for message in it.sim.received] == ["say 0"]
 
 
 async def test_whoever_may_not_settle_does_not_send_either(bus: Bus, redis_url: str, tmp_path: Path) -> None:

@@ -72,12 +72,14 @@ class Bookmark:
         if not fresh:
             # Our own, of which the answer was lost: it came some time after the one before it.
             total = 0 if self.newest is None else self.newest.total
-        self.latest = Published(start, total)
+        here = Published(start, total)
+        if fresh or self.latest is None:  # a copy says nothing of what came before it
+            self.latest = here
         if self.newest is None or start >= self.newest.start:  # else it is told again, on the way there
-            self.newest = self.latest
+            self.newest = here
         last = self._noted[-1] if self._noted else None
         if last is None or (total >= last.total + APART and start > last.start):
-            self._note([*self._noted, self.latest])
+            self._note([*self._noted, here])
 
     def left(self, last: Position, latest: Position, total: int) -> None:
         """All up to `last` is on the bus by another hand, `latest` came last, after so many events."""

@@ -10,7 +10,7 @@ from datetime import datetime
 import anyio
 import anyio.lowlevel
 
-from adapter.bus.late import LATE, last_id, recall
+from adapter.bus.late import LATE, names, recall
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import MAX_BATCH, Bus, last_of, pack_batch, recognised
@@ -149,8 +149,8 @@ class Journal:
         """Publish what a former holder still had: it was paused, and upstream had told it something."""
         key = self._bus.keys(LATE)
         while (payload := await self._bus.first(key)) is not None:
-            if await self._bus.knows(last_id(payload)):  # given twice, or come by another way
-                await self._bus.shift(key)
+            if not await self._bus.unknown(names(payload)):  # given twice, or come by another way
+                await self._bus.shift(key, payload)
                 continue
             try:
                 self._spool.write(payload)
@@ -162,7 +162,7 @@ class Journal:
                 return
             self.stuck = ""
             await self.publish()
-            await self._bus.shift(key)
+            await self._bus.shift(key, payload)
         self.stuck = ""
 
     def wake(self) -> None:

@@ -7,7 +7,7 @@ import anyio
 from adapter.bus.bookmark import Position
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import Bus, last_of, recognised
+from adapter.bus.streams import Bus, ids_of, recognised
 from adapter.steps import Step, reach
 
 LATE = "ids:late"
@@ -15,9 +15,9 @@ LATE = "ids:late"
 TOGETHER = 32
 
 
-def last_id(payload: bytes) -> str:
-    """The id of a frame's last event. A frame is published whole or not at all: it stands for all of them."""
-    return last_of(payload.partition(b"\n")[2]).id
+def names(payload: bytes) -> list[str]:
+    """The ids of a frame: any one of them may repeat something older, so the frame is there if all are."""
+    return ids_of(payload.partition(b"\n")[2])
 
 
 async def forgotten(bus: Bus, spool: Spool, total: int) -> bool:
@@ -31,8 +31,8 @@ async def forgotten(bus: Bus, spool: Spool, total: int) -> bool:
     if all(end.total <= recognised(total) for end in ends):
         return False  # too long ago to tell, and nothing of it would be recognised
     frames = [spool.read(end.start) for end in ends]
-    ids = [last_id(frame) for frame in frames if frame is not None]
-    return len(ids) < len(ends) or bool(await bus.unknown(ids))
+    whole = [frame for frame in frames if frame is not None]
+    return len(whole) < len(ends) or bool(await bus.unknown([one for frame in whole for one in names(frame)]))
 
 
 async def recall(bus: Bus, spool: Spool) -> None:
@@ -51,7 +51,7 @@ class Leavings:
     def __init__(self, bus: Bus, spool: Spool) -> None:
         self._bus = bus
         self._spool = spool
-        self._given: tuple[Position, str] | None = None
+        self._given: tuple[Position, list[str]] | None = None
         self._total = 0
         self._run = ""
 
@@ -68,7 +68,7 @@ class Leavings:
             if await bus.waits(key):
                 return  # the holder has not come to all of it yet
             start, last = self._given
-            if run == self._run and await bus.knows(last) and not await forgotten(bus, spool, total):
+            if run == self._run and not await bus.unknown(last) and not await forgotten(bus, spool, total):
                 spool.leave(start, self._total)
             self._given = None
         spool.resume()  # how far back to go is another question each time
@@ -79,13 +79,16 @@ class Leavings:
             return
         given, rest, since = None, spool.remaining(), total
         newest, unpublished = spool.bookmark.newest, spool.bookmark.cursor
-        while frames := {last_id(frame): (start, frame) for start, frame in islice(rest, TOGETHER)}:
-            unknown = await bus.unknown([*frames])
-            await bus.push(key, *[frames[one][1] for one in unknown])
-            one = (unknown or [*frames])[-1]
-            given = (frames[one][0], one) if unknown or given is None else given
-            if any(frames[one][0] >= unpublished for one in frames.keys() - {*unknown}):
+        damaged = spool.damaged  # whatever cannot be read here has been told, or had been published
+        while frames := [(start, names(frame), frame) for start, frame in islice(rest, TOGETHER)]:
+            lacking = {*await bus.unknown([one for _, events, _ in frames for one in events])}
+            unknown = [one for one in frames if not lacking.isdisjoint(one[1])]
+            await bus.push(key, *[frame for *_, frame in unknown])
+            if unknown or given is None:
+                given = (unknown or frames)[-1][:2]
+            if any(one[0] >= unpublished and lacking.isdisjoint(one[1]) for one in frames):
                 since = 0 if newest is None else newest.total  # it came before, nobody knows when
+        spool.damaged = damaged
         self._given, self._total, self._run = given, since, run  # not before all of it is given
 
 
@@ -102,5 +105,5 @@ async def publish_late(bus: Bus, lease: Lease, stop: anyio.Event, replicas: int 
         if replicas:
             await bus.replicated(replicas)
         reach(Step.APPENDED)
-        await bus.shift(key)
+        await bus.shift(key, payload)
         reach(Step.ADVANCED)

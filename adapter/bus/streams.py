@@ -58,6 +58,11 @@ def last_of(packed: bytes) -> Draft:
     return Draft(*msgpack.unpackb(packed, unicode_errors="surrogateescape")[-1])
 
 
+def ids_of(packed: bytes) -> list[str]:
+    """The ids of all events of what `pack_batch` gave."""
+    return [str(row[0]) for row in msgpack.unpackb(packed, unicode_errors="surrogateescape")]
+
+
 def recognised(total: int) -> int:
     """Of `total` events the server recognises those of a batch that had come when it held more than this."""
     return total - SEEN_WINDOW + MAX_BATCH
@@ -136,10 +141,6 @@ class Bus:
     async def seqs(self) -> dict[str, int]:
         """The number of the newest event of each account."""
         return {account: int(seq) for account, seq in (await self.hash(self.keys("ids:seq"))).items()}
-
-    async def knows(self, event: str) -> bool:
-        """Whether an event is among those that the server remembers."""
-        return not await self.unknown([event])
 
     async def unknown(self, events: Sequence[str]) -> list[str]:
         """Those of these ids that are not among those that the server remembers."""
@@ -273,10 +274,10 @@ class Bus:
         with translated():
             return bool(await self.client.exists(key))
 
-    async def shift(self, key: str) -> None:
-        """Take the first value off a list."""
+    async def shift(self, key: str, value: bytes) -> None:
+        """Take this value off a list: another may have taken it already."""
         with translated():
-            await self.client.lpop(key)
+            await self.client.lrem(key, 1, value)  # type: ignore[arg-type]
 
     async def oldest_pending(self) -> str:
         """The entry of `qq:outbound` that was read first and is not settled; empty if there is none."""
