@@ -109,6 +109,15 @@ class Directory:
         self._cards.clear()
         self._places.clear()
 
+    def sketch(self) -> "Directory":
+        """The same, apart: whoever is met there is not met here."""
+        other = Directory(session=self.session, account=self.account)
+        other._records = self._records
+        other._now = self._now.copy()
+        other._back = self._back.copy()
+        other._cards = self._cards
+        return other
+
     def changed(self) -> tuple[Record, ...]:
         """The records that are new or different since this was asked last."""
         records = tuple(self._changed.values())

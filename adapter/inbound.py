@@ -11,7 +11,7 @@ from adapter.bus.lease import Lease
 from adapter.directory import Directory
 from adapter.envelope import ANNOUNCED, Draft, Origin, message_draft, notice_draft, session_draft
 from adapter.errors import BusUnavailable, SpoolError
-from adapter.events import Batch, ContactList, Gap, Message, Notice, SessionChange, SessionState
+from adapter.events import Batch, ContactList, Gap, Message, Notice, Provisional, SessionChange, SessionState
 from adapter.ops.metrics import Metrics
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
@@ -54,6 +54,7 @@ class Inbound:
         self._raw = raw
         self._stopped = False
         self.stuck = ""
+        self._held = False
         self._owes_epoch = False
 
     async def run(self) -> None:
@@ -62,6 +63,9 @@ class Inbound:
             async with aclosing(self._upstream.events()) as batches:
                 asked = anyio.current_time()
                 async for batch in batches:
+                    if isinstance(batch, Provisional):
+                        self._hold(batch.batch)
+                        continue
                     if self._watch.state is SessionState.ONLINE:
                         self._metrics.polled(anyio.current_time() - asked)
                     await self._take(batch)
@@ -73,6 +77,18 @@ class Inbound:
         """No more is taken, and a full disk is waited for no longer."""
         self._stopped = True
         self._upstream.hang_up()
+
+    def _hold(self, batch: Batch) -> None:
+        """Keep what has come while upstream is asked who speaks: whoever is met in it is not met for good."""
+        directory, now = self._directory.sketch(), self._wall()
+        drafts = [
+            self._draft(event, directory, self._origin(now, ordinal))
+            for ordinal, event in enumerate(batch)
+            if isinstance(event, Message | Notice | Gap)
+        ]
+        with suppress(SpoolError):  # a full disk: the batch itself will wait for room, and say so
+            self._journal.hold(self._watch.account, drafts)
+            self._held = True
 
     async def _take(self, batch: Batch) -> None:
         """Disk first: whatever Redis does or refuses afterwards, what upstream has told is kept."""
@@ -95,21 +111,26 @@ class Inbound:
     def _drafts(self, batch: Batch, now: float) -> list[Draft]:
         drafts: list[Draft] = []
         for ordinal, event in enumerate(batch):
-            origin = Origin(self._watch.account, self._lease.fence.epoch, now, ordinal)
             match event:
-                case Message():
-                    place = self._directory.place(event)
-                    drafts.append(message_draft(event, place, origin, raw=self._raw))
-                case Notice():
-                    place = self._directory.place(event)
-                    drafts.append(notice_draft(event, place, origin, raw=self._raw))
-                case Gap():
-                    drafts.append(session_draft(event, origin))
                 case ContactList():
                     self._registry.learn(event, now)
                 case SessionChange():
-                    drafts += self._session(event, origin)
+                    drafts += self._session(event, self._origin(now, ordinal))
+                case _:
+                    drafts.append(self._draft(event, self._directory, self._origin(now, ordinal)))
         return drafts
+
+    def _origin(self, now: float, ordinal: int) -> Origin:
+        return Origin(self._watch.account, self._lease.fence.epoch, now, ordinal)
+
+    def _draft(self, event: Message | Notice | Gap, directory: Directory, origin: Origin) -> Draft:
+        match event:
+            case Message():
+                return message_draft(event, directory.place(event), origin, raw=self._raw)
+            case Notice():
+                return notice_draft(event, directory.place(event), origin, raw=self._raw)
+            case Gap():
+                return session_draft(event, origin)
 
     def _session(self, change: SessionChange, origin: Origin) -> list[Draft]:
         was = self._watch.state
@@ -137,21 +158,31 @@ class Inbound:
             for draft in drafts:
                 log.debug("event %s: %s", draft.id, draft.type, extra={"event": draft.id})
         written = False
-        while True:
-            try:
-                if not written:
-                    self._journal.write(self._watch.account, drafts)
-                    written = True
-                await done()
-            except SpoolError as exc:
-                if not self.stuck:
-                    log.error("%s; upstream is not asked for more until there is room", exc)  # noqa: TRY400
-                self.stuck = str(exc)
-                if self._stopped:
-                    log.critical("stopped with %d events that could not be put on disk", len(drafts))
+        try:
+            while True:
+                try:
+                    if not written:
+                        self._write(drafts)
+                        written = True
+                    await done()
+                except SpoolError as exc:
+                    if not self.stuck:
+                        log.error("%s; upstream is not asked for more until there is room", exc)  # noqa: TRY400
+                    self.stuck = str(exc)
+                    if self._stopped:
+                        log.critical("stopped with %d events that could not be put on disk", len(drafts))
+                        return
+                    self._metrics.turn("poll")
+                    await anyio.sleep(DISK_RETRY)
+                else:
+                    self.stuck = ""
                     return
-                self._metrics.turn("poll")
-                await anyio.sleep(DISK_RETRY)
-            else:
-                self.stuck = ""
-                return
+        finally:
+            if written and self._held:
+                self._journal.release()
+                self._held = False
+
+    def _write(self, drafts: list[Draft]) -> None:
+        if self._held:  # what was held goes by other names, perhaps: no end of this process may tell both
+            self._journal.hold(self._watch.account, drafts)
+        self._journal.write(self._watch.account, drafts)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import Protocol
 
-from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Segment
+from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Provisional, Segment
 
 
 class Upstream(Protocol):
@@ -11,12 +11,13 @@ class Upstream(Protocol):
 
     network: str
 
-    def events(self) -> AsyncGenerator[Batch, None]:
+    def events(self) -> AsyncGenerator[Batch | Provisional, None]:
         """Log in and stay in for as long as this is iterated; an empty batch is a sign of life.
 
         The network is asked for more only when the next batch is asked for: whatever has been
-        yielded is the caller's, and is stored before upstream may forget it. Cancelling waits for an
-        answer that has begun to arrive, and yields it. Raises LoginRefused when only a person can help.
+        yielded is the caller's, and is stored before upstream may forget it. Where it takes time to find
+        out who speaks, what has come is yielded as Provisional first. Cancelling waits for an answer that
+        has begun to arrive, and yields it. Raises LoginRefused when only a person can help.
         """
         ...
 

@@ -13,6 +13,7 @@ from adapter.events import (
     Batch,
     ChatKind,
     Outcome,
+    Provisional,
     SessionChange,
     SessionState,
     Text,
@@ -57,12 +58,16 @@ class Listener:
     def __init__(self, upstream: SmartQQ) -> None:
         self.upstream = upstream
         self.batches: list[Batch] = []
+        self.provisional: list[Batch] = []
 
     async def run(self) -> None:
         """Listen until cancelled."""
         async with aclosing(self.upstream.events()) as events:
             async for batch in events:
-                self.batches.append(batch)
+                if isinstance(batch, Provisional):
+                    self.provisional.append(batch.batch)
+                else:
+                    self.batches.append(batch)
 
     @property
     def events(self) -> list[UpstreamEvent]:

@@ -21,6 +21,7 @@ from adapter.events import (
     ContactList,
     ListKind,
     Message,
+    Provisional,
     SessionChange,
     SessionState,
     Text,
@@ -30,6 +31,7 @@ from adapter.ops.metrics import Metrics
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
 from adapter.registry import Registry
+from adapter.steps import Step
 from tests.helpers import quiet, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -45,12 +47,12 @@ class Told:
 
     network = "told"
 
-    def __init__(self, *batches: Batch) -> None:
+    def __init__(self, *batches: Batch | Provisional) -> None:
         self._batches = batches
         self._ended = anyio.Event()
         self.asked = 0
 
-    async def events(self) -> AsyncGenerator[Batch, None]:
+    async def events(self) -> AsyncGenerator[Batch | Provisional, None]:
         for batch in self._batches:
             self.asked += 1
             yield batch
@@ -132,3 +134,47 @@ async def test_a_holder_whose_time_is_up_goes_on_if_nobody_took_over(bus: Bus, t
             inbound.stop()
         assert lease.valid()
         assert await bus.client.xlen(bus.keys("inbound")) == 1
+
+
+async def test_what_is_told_provisionally_is_on_disk_until_it_is_told_for_good(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[Step, bool]] = []
+    with Spool(tmp_path) as spool, monkeypatch.context() as patch:
+        patch.setattr(
+            "adapter.steps.hook", lambda step: steps.append((step, (tmp_path / "held").stat().st_size > 0))
+        )
+        lease = Lease(bus, "a", 30.0, time.monotonic)
+        await lease.acquire()
+        told = Told((ONLINE,), Provisional((SAID,)), (FRIENDS, SAID), (SAID,))
+        inbound = an_inbound(bus, lease, spool, told)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(inbound.run)
+            await wait_until(lambda: told.asked == 5, "all was asked for")
+            inbound.stop()
+    since = [step for step, _ in steps].index(Step.HELD)
+    assert [step for step, _ in steps[since:]][:5] == [
+        Step.HELD,
+        Step.RECEIVED,
+        Step.HELD,
+        Step.SPOOLED,
+        Step.SYNCED,
+    ]
+    assert [held for _, held in steps[since:]][:5] == [True] * 5
+    assert not any(held for step, held in steps if step is Step.APPENDED)
+    assert await bus.client.xlen(bus.keys("inbound")) == 2  # that it is online, and what was said
+
+
+async def test_a_holder_that_was_fenced_while_it_learnt_keeps_what_it_learnt(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path) as spool:
+        lease = Lease(bus, "a", 30.0, time.monotonic)
+        await lease.acquire()
+        inbound = an_inbound(bus, lease, spool, Told(Provisional((SAID,)), (FRIENDS, SAID)))
+        await taken_over(bus)
+        with anyio.fail_after(10), pytest.raises(Fenced):
+            await inbound.run()
+        assert spool.waiting == 1
+    with Spool(tmp_path) as spool:
+        assert spool.waiting == 1

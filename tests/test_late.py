@@ -21,7 +21,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
 from adapter.errors import Fenced
-from tests.helpers import quiet
+from tests.helpers import quiet, wait_until
 from tests.test_journal import Desk, draft, roll_back
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +89,33 @@ async def test_what_is_given_twice_comes_once(bus: Bus, tmp_path: Path) -> None:
         await desk.journal.collect()
         assert await desk.texts() == ["1"]
         assert [*spool._frames(bookmark.Position(1, 0))] == [(bookmark.Position(1, 0), payload)]  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    "junk", [b"", b"junk", b"1\n", b"1\n\x90\x90", b"1\n\x91\x91\x01", b"\n\x90", b"x\n\x90"]
+)
+async def test_what_nobody_can_read_is_a_gap_and_stands_in_the_way_of_nothing(
+    bus: Bus, tmp_path: Path, junk: bytes
+) -> None:
+    key, gaps = bus.keys(LATE), list[float]()
+
+    async def damaged(since: float) -> None:
+        gaps.append(since)
+
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        desk.journal = Journal(bus, desk.lease, spool, lambda *_: None, damaged)
+        await desk.lease.acquire()
+        await bus.push(key, junk, b"1\n" + streams.pack_batch([draft(1)]))
+        await publish_late(bus, desk.lease, anyio.Event())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(desk.journal.keep, stop := anyio.Event())
+            await wait_until(lambda: gaps, "the gap is told")
+            stop.set()
+            desk.journal.wake()
+        assert await desk.texts() == ["1"]
+        assert not await bus.waits(key)
+        assert len(gaps) == 1
 
 
 @asynccontextmanager

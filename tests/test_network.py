@@ -1,5 +1,6 @@
 """Proof of adapter/smartqq/network.py, echo.py and hearing.py: SmartQQ as an upstream, over sockets."""
 
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from adapter.events import (
     Address,
+    Batch,
     ChatKind,
     ContactList,
     Face,
@@ -16,6 +18,7 @@ from adapter.events import (
     Markup,
     Message,
     Notice,
+    Provisional,
     SessionChange,
     SessionState,
     Status,
@@ -155,6 +158,72 @@ async def test_a_new_friend_is_learnt_with_the_first_message(tmp_path: Path) -> 
         assert not message.own
         batch = next(batch for batch in listener.batches if message in batch)
         assert batch.index(told[0]) < batch.index(message)
+
+
+async def test_what_somebody_unknown_said_is_told_provisionally_before_anybody_is_asked(
+    tmp_path: Path,
+) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, relearn=0.0)) as listener:
+        sim.next_answer("/api/get_group_info_ext2", Scripted(delay=0.3))
+        sim.say("group:123456789", "who am I?", sender=111)
+        await wait_until(lambda: listener.provisional, "it is told provisionally")
+        assert not listener.of(Message)
+        message = await listener.first(Message)
+        assert listener.provisional == [(message,)]
+        sim.say("friend:10001", "you know me")
+        await listener.first(Message, 2)
+        assert len(listener.provisional) == 1
+
+
+async def test_nothing_is_provisional_where_nobody_would_be_asked(tmp_path: Path) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, relearn=60.0)) as listener:
+        sim.say("group:123456789", "who am I?", sender=111)
+        await listener.first(Message)
+        assert not listener.provisional
+
+
+async def test_what_was_told_provisionally_is_told_for_good_by_an_upstream_that_is_hung_up(
+    tmp_path: Path,
+) -> None:
+    got: list[Batch | Provisional] = []
+    async with Simulator("e3") as sim:
+        limits = replace(FAST, relearn=0.0)
+        async with (
+            SmartQQ(config(sim, tmp_path), limits=limits) as upstream,
+            aclosing(upstream.events()) as told,
+        ):
+            async for batch in told:
+                got.append(batch)
+                if isinstance(batch, Provisional):
+                    upstream.hang_up()
+                elif any(isinstance(event, SessionChange) for event in batch) and sim.state == "online":
+                    sim.say("group:123456789", "who am I?", sender=111)
+        assert isinstance(got[-2], Provisional)
+        assert isinstance(got[-1], tuple)
+        assert [event for event in got[-1] if isinstance(event, Message)] == [*got[-2].batch]
+
+
+async def test_a_provisional_word_of_ours_teaches_nothing(tmp_path: Path) -> None:
+    """A friend who is not listed yet says what was said to him: he is no echo of ours."""
+    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, relearn=0.0)) as listener:
+        await send(listener, friend(sim), "same words")
+        uin = sim.network.ids.stray()
+        info = [{"uin": uin, "nick": "new"}]
+        sim.next_answer(
+            "/api/get_user_friends2",
+            Scripted(delay=0.1, json={"retcode": 0, "result": {"friends": [], "info": info}}),
+        )
+        value = {
+            "from_uin": uin,
+            "to_uin": 1,
+            "msg_id": 1,
+            "time": 9,
+            "content": [["font", {}], "same words"],
+        }
+        sim.push("message", value)
+        message = await listener.first(Message)
+        assert not message.own
+        assert [event.own for event in listener.provisional[0] if isinstance(event, Message)] == [True]
 
 
 # --- contacts ---

@@ -10,7 +10,7 @@ from datetime import datetime
 import anyio
 import anyio.lowlevel
 
-from adapter.bus.late import LATE, names, recall
+from adapter.bus.late import LATE, names, recall, sound
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import MAX_BATCH, Bus, last_of, pack_batch, recognised
@@ -71,10 +71,21 @@ class Journal:
 
         From here on the end of this process loses nothing; `flush` or `sync` put it on disk.
         """
-        for start in range(0, len(drafts), MAX_BATCH):
-            packed = pack_batch(drafts[start : start + MAX_BATCH])
-            self._spool.write(account.encode() + b"\n" + packed)
+        for payload in _payloads(account, drafts):
+            self._spool.write(payload)
             reach(Step.SPOOLED)
+
+    def hold(self, account: str, drafts: Sequence[Draft]) -> None:
+        """Keep a batch that will be written a little later, and better: it is told should this process end.
+
+        On disk when this returns. Raises SpoolError.
+        """
+        self._spool.hold(_payloads(account, drafts))
+        reach(Step.HELD)
+
+    def release(self) -> None:
+        """Hold it no longer: it is written."""
+        self._spool.release()
 
     async def sync(self) -> None:
         """Wait until what was written is on disk. Raises SpoolError: then it is to be tried again."""
@@ -149,6 +160,11 @@ class Journal:
         """Publish what a former holder still had: it was paused, and upstream had told it something."""
         key = self._bus.keys(LATE)
         while (payload := await self._bus.first(key)) is not None:
+            if not sound(payload):
+                log.error("what a former holder left in %s cannot be read, and is dropped", key)
+                self._spool.damaged += 1
+                await self._bus.shift(key, payload)
+                continue
             if not await self._bus.unknown(names(payload)):  # given twice, or come by another way
                 await self._bus.shift(key, payload)
                 continue
@@ -233,3 +249,8 @@ class Journal:
         if self.away:
             self.away = False
             log.info("Redis is back; everything that waited is published")
+
+
+def _payloads(account: str, drafts: Sequence[Draft]) -> list[bytes]:
+    pieces = (drafts[start : start + MAX_BATCH] for start in range(0, len(drafts), MAX_BATCH))
+    return [account.encode() + b"\n" + pack_batch(piece) for piece in pieces]

@@ -7,7 +7,7 @@ import anyio
 from adapter.bus.bookmark import Position
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import Bus, ids_of, recognised
+from adapter.bus.streams import Bus, ids_of, readable, recognised
 from adapter.steps import Step, reach
 
 LATE = "ids:late"
@@ -18,6 +18,12 @@ TOGETHER = 32
 def names(payload: bytes) -> list[str]:
     """The ids of a frame: any one of them may repeat something older, so the frame is there if all are."""
     return ids_of(payload.partition(b"\n")[2])
+
+
+def sound(payload: bytes) -> bool:
+    """Whether this is a frame: what stands in Redis somebody else may have written."""
+    account, _, packed = payload.partition(b"\n")
+    return account.isdigit() and readable(packed)
 
 
 async def forgotten(bus: Bus, spool: Spool, total: int) -> bool:
@@ -100,6 +106,8 @@ async def publish_late(bus: Bus, lease: Lease, stop: anyio.Event, replicas: int 
     """
     key = bus.keys(LATE)
     while not stop.is_set() and (payload := await bus.first(key)) is not None:
+        if not sound(payload):
+            return  # the journal will come to it, and say so
         account, _, packed = payload.partition(b"\n")
         await bus.append(lease.fence, account.decode(), packed, 0)
         if replicas:

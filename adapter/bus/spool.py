@@ -11,12 +11,13 @@ import os
 import struct
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from adapter.bus.bookmark import Bookmark, Position
+from adapter.bus.hold import Hold
 from adapter.errors import ConfigError, SpoolError
 
 MAGIC = b"QQ\x01\xb5"
@@ -51,6 +52,9 @@ class Spool:
         self._cursor = Position(1, 0)
         self._unsynced: list[tuple[int, bytes]] = []
         self._doubted = False
+        self._hold = Hold(folder / "held")
+        # What a process that died had held, and could not be put behind the others yet.
+        self._orphans: list[bytes] = []
         self.damaged = 0
         self.waiting = 0
 
@@ -73,17 +77,25 @@ class Spool:
         self.bookmark.cut(self._end, Position(last, newest))
         self._cursor = self.bookmark.cursor
         self.damaged = int(size > self._end.offset)  # of what is published a copy was all that was lost
+        self._hold.__enter__()
         self._file = self._open(last)
         self._file.truncate(self._end.offset)
         self._marks = os.open(self._folder / "cursor", os.O_WRONLY | os.O_CREAT, 0o600)
         self._mark()  # a power cut may have kept a position and not what it stood behind
         self.waiting = sum(1 for _ in self.remaining())
+        if orphans := self._hold.kept():
+            self._orphans = orphans
+            with suppress(SpoolError):  # a full disk: whoever writes next tries again
+                self._adopt()
+        else:
+            self._hold.clear()  # of something torn
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
             os.close(self._marks)
+            self._hold.__exit__()
         if self._lock is not None:
             self._lock.close()
 
@@ -93,6 +105,36 @@ class Spool:
         When this returns, the system has it: the end of this process loses nothing. That the machine's end
         does not either takes a `sync`.
         """
+        self._adopt()
+        self._admit(payload)
+
+    def hold(self, payloads: Sequence[bytes]) -> None:
+        """Keep batches beside the others, in place of those held before, on disk. Raises SpoolError.
+
+        They are put behind the others at the next start, unless they are released.
+        """
+        self._adopt()
+        try:
+            self._hold.put(payloads)
+        except SpoolError:
+            if not self._make_room():
+                raise
+            self._hold.put(payloads)
+
+    def release(self) -> None:
+        """What is held has been written."""
+        self._hold.clear()
+
+    def _adopt(self) -> None:
+        if self._orphans:
+            for payload in self._orphans:
+                self._admit(payload)
+            self.sync()
+            # Whoever is killed before this writes them twice; that is recognised.
+            self._orphans = []
+            self._hold.clear()
+
+    def _admit(self, payload: bytes) -> None:
         if self.unsent_bytes() + len(payload) > self._limit:
             raise SpoolError(f"the spool holds its {self._limit} bytes: Redis has been away for too long")
         if self._end.offset >= SEGMENT:

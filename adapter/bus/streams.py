@@ -63,6 +63,19 @@ def ids_of(packed: bytes) -> list[str]:
     return [str(row[0]) for row in msgpack.unpackb(packed, unicode_errors="surrogateescape")]
 
 
+def readable(packed: bytes) -> bool:
+    """Whether this is what `pack_batch` gives."""
+    try:
+        rows = msgpack.unpackb(packed, raw=True)
+    except (ValueError, TypeError):
+        return False
+    width = len(Draft._fields)
+    return isinstance(rows, list) and all(
+        isinstance(row, list) and len(row) == width and all(isinstance(value, bytes) for value in row)
+        for row in rows
+    )
+
+
 def recognised(total: int) -> int:
     """Of `total` events the server recognises those of a batch that had come when it held more than this."""
     return total - SEEN_WINDOW + MAX_BATCH

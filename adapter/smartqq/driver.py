@@ -14,7 +14,7 @@ from typing import Final
 import anyio
 
 from adapter.errors import LoginRefused, ProtocolError, TransportError
-from adapter.events import Batch, ContactList, Gap, SessionChange, SessionState, UpstreamEvent
+from adapter.events import Batch, ContactList, Gap, Provisional, SessionChange, SessionState, UpstreamEvent
 from adapter.smartqq import calls
 from adapter.smartqq.login import Arrival, Stage
 from adapter.smartqq.poll import Action, Health, Verdict, judge
@@ -116,8 +116,10 @@ class Driver:
 
     # --- steps ---
 
-    async def step(self) -> Batch:
+    async def step(self) -> Batch | Provisional:
         """The next thing that happens; an empty batch for a poll that brought nothing."""
+        if self._works.hearing.owes:
+            return await self._hear()
         if self._pending:
             taken, self._pending = tuple(self._pending), []
             return taken
@@ -270,7 +272,7 @@ class Driver:
 
     # --- polling ---
 
-    async def _poll(self) -> Batch:
+    async def _poll(self) -> Batch | Provisional:
         if self._works.roster.doubt and self._doubted:
             self.phase = Phase.PROBE
             return ()
@@ -294,7 +296,9 @@ class Driver:
         took = anyio.current_time() - moment
         silence = self._silence(started) if isinstance(answer, Answer) else ()
         verdict = judge(answer, took, self._health, self._works.limits)
-        return (*silence, *await self._follow(verdict, started))
+        if verdict.action is Action.DELIVER:
+            return await self._deliver(verdict, silence)
+        return (*silence, *self._follow(verdict, started))
 
     def _silence(self, started: float) -> Batch:
         """The gap, if nobody had polled for longer than upstream keeps what is not polled."""
@@ -303,13 +307,19 @@ class Driver:
             return ()
         return (Gap(heard, started, "silence"),)
 
-    async def _follow(self, verdict: Verdict, started: float) -> Batch:
-        """Do what the answer to a poll asks for. What it brought is in hand: nothing here may be cut."""
+    async def _deliver(self, verdict: Verdict, before: Batch) -> Batch | Provisional:
+        """What a poll brought is in hand: nothing here may be cut."""
+        self._pause = verdict.pause
+        self._works.tokens.last_poll = self._works.clock()
+        return self._works.hearing.take(verdict.items, before) or await self._hear()
+
+    async def _hear(self) -> Batch:
+        return tuple(self._seen(event) for event in await self._works.hearing.hear())
+
+    def _follow(self, verdict: Verdict, started: float) -> Batch:
+        """Do what the answer to a poll asks for."""
         self._pause = verdict.pause
         match verdict.action:
-            case Action.DELIVER:
-                self._works.tokens.last_poll = self._works.clock()
-                return tuple(self._seen(event) for event in await self._works.hearing.hear(verdict.items))
             case Action.REPOLL:
                 self._note_life()
             case Action.RENEW:

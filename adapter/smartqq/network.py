@@ -12,7 +12,7 @@ import anyio
 
 from adapter.config import Config
 from adapter.errors import TransportError
-from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Segment
+from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Provisional, Segment
 from adapter.smartqq import calls
 from adapter.smartqq.client import Client
 from adapter.smartqq.content import encode
@@ -100,12 +100,12 @@ class SmartQQ:
 
     # --- receiving ---
 
-    async def events(self) -> AsyncGenerator[Batch, None]:
+    async def events(self) -> AsyncGenerator[Batch | Provisional, None]:
         """Everything that happens, batch by batch; an empty one for a poll that brought nothing.
 
         Does not raise LoginRefused: it says so in a SessionChange and waits for `login`.
         """
-        while not self._ended:
+        while not self._ended or self._works.hearing.owes:
             with anyio.CancelScope() as step:
                 self._step = step
                 batch = await self._driver.step()

@@ -28,6 +28,12 @@ TRIES: Final = 3
 
 ALL: Final = (ListKind.FRIENDS, ListKind.GROUPS, ListKind.DISCUSSES)
 
+_LISTS: Final[Mapping[ChatKind, ListKind]] = {
+    ChatKind.FRIEND: ListKind.FRIENDS,
+    ChatKind.GROUP: ListKind.GROUPS,
+    ChatKind.DISCUSS: ListKind.DISCUSSES,
+}
+
 
 class Roster:
     """The contacts of the present session and how to get them. `doubt`: upstream doubts the session."""
@@ -238,6 +244,10 @@ class Roster:
 
     # --- an unknown sender ---
 
+    def may_learn(self, messages: Iterable[Message]) -> bool:
+        """Whether `learn` would take its time for these."""
+        return self._lock.locked() or any(self._lacks(m) or self._lacks_members(m) for m in messages)
+
     async def learn(self, messages: Iterable[Message], found: list[ContactList]) -> None:
         """Load again what could name these senders; results are in `found` even if time runs out."""
         async with self._lock:
@@ -246,16 +256,20 @@ class Roster:
                     await self._look_up(message, found)
 
     async def _look_up(self, message: Message, found: list[ContactList]) -> None:
-        chat = message.chat
-        kind = {
-            ChatKind.FRIEND: ListKind.FRIENDS,
-            ChatKind.GROUP: ListKind.GROUPS,
-            ChatKind.DISCUSS: ListKind.DISCUSSES,
-        }.get(chat.kind)
-        if kind and self.book.find(chat) is None and self._may_ask(kind.value):
+        if kind := self._lacks(message):
             await self._load(kind, found)
-        if chat.kind in (ChatKind.GROUP, ChatKind.DISCUSS) and self._may_ask(str(chat)):
-            await self._members(chat, found, ident(message.upstream.get("group_code")))
+        if self._lacks_members(message):
+            await self._members(message.chat, found, ident(message.upstream.get("group_code")))
+
+    def _lacks(self, message: Message) -> ListKind | None:
+        """The list that should have this chat, if it has not and may be asked for."""
+        kind = _LISTS.get(message.chat.kind)
+        lacks = kind is not None and self.book.find(message.chat) is None and self._may_ask(kind.value)
+        return kind if lacks else None
+
+    def _lacks_members(self, message: Message) -> bool:
+        chat = message.chat
+        return chat.kind in (ChatKind.GROUP, ChatKind.DISCUSS) and self._may_ask(str(chat))
 
     def _may_ask(self, name: str) -> bool:
         return self._clock() - self._asked.get(name, -self._limits.relearn) >= self._limits.relearn

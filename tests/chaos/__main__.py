@@ -23,6 +23,8 @@ CHATS = (
     *("group:123456789", "group:223344556", "discuss:1664012345"),
 )
 SPEAKERS = {"group:123456789": 10001, "group:223344556": 20002, "discuss:1664012345": 20002}
+STRANGER = 111  # in no list
+STRANGERS = 0.05  # of what is said in groups and discussions
 SAID = re.compile(r'"(m\d+)"')
 RATE = 40.0  # messages a second
 GAP = 0.8  # seconds between two faults
@@ -43,7 +45,10 @@ async def talk(
     """People write, all the time."""
     while not stop.is_set():
         chat, text = chance.choice(CHATS), f"m{len(said)}"
-        stage.sim.say(chat, text, sender=SPEAKERS.get(chat))
+        speaker = SPEAKERS.get(chat)
+        if speaker is not None and chance.random() < STRANGERS:
+            speaker = STRANGER
+        stage.sim.say(chat, text, sender=speaker)
         said.append((chat, text, time.time()))
         await anyio.sleep(chance.expovariate(RATE))
 
@@ -97,8 +102,7 @@ async def run(faults: int, seed: int, folder: Path, *, torn: bool = False) -> tu
             for item in items
             for text in SAID.findall(item)
         }
-        kills = sorted(time for role in stage.adapters for time in role.kills)
-        record = Record(said, list(stage.sim.received), handed, kills, stage.pauses, torn)
+        record = Record(said, list(stage.sim.received), handed, stage.deaths(), stage.pauses, torn)
         verdict = await judge(client, record)
         await client.aclose()
         windows = stage.windows()

@@ -1,17 +1,19 @@
 """`qqbus`, to be killed at a step: `python -m tests.chaos.crash STEP N run`.
 
 After SIGUSR1 it dies by SIGKILL when STEP is reached for the Nth time; with `armed` before `run`, from its
-start on.
+start on. Its waits are short, and it asks who speaks as often as it likes.
 """
 
 import os
 import signal
 import sys
+from dataclasses import replace
 from types import FrameType
 
 from adapter import steps
 from adapter.ops.cli import main
 from adapter.steps import Step
+from tests.chaos.hasty import HASTY, hurry
 
 
 def kill_at(step: Step, count: int, *, armed: bool = False) -> None:
@@ -36,5 +38,6 @@ def kill_at(step: Step, count: int, *, armed: bool = False) -> None:
 if __name__ == "__main__":
     at_once = sys.argv[3] == "armed"
     kill_at(Step(sys.argv[1]), int(sys.argv[2]), armed=at_once)
+    hurry(replace(HASTY, relearn=0.0))  # every stranger is asked about
     del sys.argv[1 : 4 if at_once else 3]
     main()

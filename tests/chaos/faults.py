@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.chaos.stage import Stage
 
 SENDS = ("/channel/send_buddy_msg2", "/channel/send_qun_msg2", "/channel/send_discu_msg2")
+LISTS = ("/api/get_group_info_ext2", "/channel/get_discu_info")
 TORN = 40_000  # bytes that a server which does not wait for its disk may come back without
 PAUSE = 1.0  # seconds that a stopped process sleeps; longer than a third of the lease
 
@@ -88,6 +89,11 @@ async def relink(stage: "Stage", _: random.Random) -> None:
     stage.sim.next_poll(Answer(json={"retcode": 121, "t": "0"}))
 
 
+async def slow_list(stage: "Stage", chance: random.Random) -> None:
+    """Who somebody is takes a while to learn; what he said waits for it."""
+    stage.sim.next_answer(chance.choice(LISTS), Answer(delay=chance.uniform(0.1, 1.2)))
+
+
 FAULTS: dict[Callable[["Stage", random.Random], Awaitable[None]], int] = {
     kill_adapter: 4,
     end_adapter: 1,
@@ -102,6 +108,7 @@ FAULTS: dict[Callable[["Stage", random.Random], Awaitable[None]], int] = {
     gateway: 2,
     renew: 1,
     relink: 1,
+    slow_list: 4,
 }
 
 

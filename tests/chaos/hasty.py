@@ -5,15 +5,16 @@ from functools import partial
 
 from adapter import app
 from adapter.ops.cli import main
+from adapter.smartqq.limits import Limits
 from tests.rig import FAST
 
 # What follows a poll goes first, as in real life, where the poll's answer is there before any other.
 HASTY = replace(FAST, moment=0.03, quick=0.2, relearn=0.1, details=5.0)
 
 
-def hurry() -> None:
+def hurry(limits: Limits = HASTY) -> None:
     """Let the adapter open its door with these limits."""
-    app.SmartQQ = partial(app.SmartQQ, limits=HASTY)  # type: ignore[assignment,misc]
+    app.SmartQQ = partial(app.SmartQQ, limits=limits)  # type: ignore[assignment,misc]
 
 
 if __name__ == "__main__":

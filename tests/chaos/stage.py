@@ -16,7 +16,7 @@ import anyio
 from adapter.bus.connect import connect, translated
 from adapter.bus.embedded import free_port, served
 from adapter.errors import BusUnavailable
-from tests.chaos.watched import windows
+from tests.chaos.watched import Death, death, windows
 from tests.helpers import clean_environment
 from tests.simulator import Simulator
 
@@ -95,6 +95,11 @@ class Stage:
         """How long messages were in memory only, and how long until they were on disk; each sorted."""
         pairs = [pair for role in self.adapters if role.watch for pair in windows(role.watch)]
         return sorted(written for written, _ in pairs), sorted(synced for _, synced in pairs)
+
+    def deaths(self) -> list[Death]:
+        """All kills of an adapter, oldest first."""
+        found = [death(role.watch, kill) for role in self.adapters if role.watch for kill in role.kills]
+        return sorted(found, key=lambda one: one.time)
 
     def log(self) -> str:
         return "\n".join(

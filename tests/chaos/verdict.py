@@ -8,10 +8,15 @@ from typing import Any
 import redis.asyncio as redis
 
 from adapter.outbound import MAX_ATTEMPTS
+from tests.chaos.watched import Death
 from tests.simulator import Received
 
-# Between the answer that carries a message and the disk: a kill in there takes it along.
+# From an answer's first byte to its messages on disk: a kill in there takes them along.
 WINDOW = 0.1
+# From upstream's word that it has answered to that first byte: longer only while the whole machine stalls.
+ON_ITS_WAY = 1.0
+# A holder's polls end that soon: whoever got no answer for longer was no holder.
+POLLING = 3.0
 # Upstream may answer a process that has just been killed: its connection is not known to be gone yet.
 CLOSE = 0.05
 NEAR = 3.0
@@ -46,7 +51,7 @@ class Record:
     """What the simulator and the driver know. Times in seconds since 1970.
 
     `said`: chat, text and time in the order in which the simulated people wrote; `heard`: what reached
-    them; `handed`: when upstream last gave a text to a poll; `kills`: when an adapter was killed by -9;
+    them; `handed`: when upstream last gave a text to a poll; `deaths`: the kills -9 of adapters;
     `pauses`: from when to when one was stopped. `torn`: the server came back without its tail; then what it
     had confirmed comes again, late where others went on meanwhile, and a request may be sent again that it
     does not know to be sent.
@@ -55,7 +60,7 @@ class Record:
     said: list[tuple[str, str, float]]
     heard: list[Received]
     handed: dict[str, float]
-    kills: list[float]
+    deaths: list[Death]
     pauses: list[tuple[float, float]]
     torn: bool = False
 
@@ -64,7 +69,10 @@ class Record:
         handed = self.handed.get(text)
         if handed is None:
             return "upstream never gave it to anybody"
-        near = {"kills": self.kills, "pauses": [time for pause in self.pauses for time in pause]}
+        near = {
+            "kills": [death.time for death in self.deaths],
+            "pauses": [time for pause in self.pauses for time in pause],
+        }
         return "; ".join(
             f"{what} {[round(time - handed, 4) for time in times if -NEAR < time - handed < NEAR]}"
             for what, times in near.items()
@@ -76,10 +84,20 @@ class Record:
         # One that wakes has a poll out and does not know yet that it was away.
         return any(began - WINDOW <= handed <= ended + CLOSE for began, ended in self.pauses)
 
-    def kill_in_window(self, text: str) -> float | None:
-        """The kill that fell between upstream's answer with this message and the disk, if one did."""
+    def lost_with(self, text: str) -> tuple[Death, bool] | None:
+        """The death that took this message along, and whether its process had begun to read it.
+
+        Only one between upstream's answer and the disk does: what was read is no more than `WINDOW` old.
+        """
         handed = self.handed.get(text, 0.0)
-        return next((kill for kill in self.kills if -CLOSE <= kill - handed <= WINDOW), None)
+        for death in self.deaths:
+            since = death.time - handed
+            if death.arrived >= handed:
+                if not death.written and death.time - death.arrived <= WINDOW and since >= 0:
+                    return death, True
+            elif -CLOSE <= since <= (ON_ITS_WAY if death.time - death.arrived <= POLLING else WINDOW):
+                return death, False
+        return None
 
 
 async def judge(client: "redis.Redis", record: Record) -> Verdict:
@@ -98,14 +116,18 @@ def _events(verdict: Verdict, inbound: list[dict[str, str]], record: Record) -> 
     messages = [row for row in inbound if row["type"].startswith("message.")]
     told = Counter(row["text"] for row in messages)
     lost = [text for _, text, _ in record.said if text not in told]
-    kills = {text: record.kill_in_window(text) for text in lost}
-    otherwise = [text for text, kill in kills.items() if kill is None]
+    deaths = {text: found for text in lost if (found := record.lost_with(text)) is not None}
+    otherwise = [text for text in lost if text not in deaths]
+    read = [death for death, had_read in deaths.values() if had_read]
     verdict.figures["messages"] = len(record.said)
     never = sum(text not in record.handed for _, text, _ in record.said)
     verdict.count("never given away by upstream", never)
-    verdict.figures["kills of an adapter"] = len(record.kills)
-    verdict.figures["kills in the window"] = len({kill for kill in kills.values() if kill is not None})
-    verdict.figures["lost in the window"] = len(lost) - len(otherwise)
+    verdict.figures["kills of an adapter"] = len(record.deaths)
+    verdict.figures["kills in the window"] = len({death for death, _ in deaths.values()})
+    verdict.figures["lost in the window"] = len(deaths)
+    verdict.figures["of these read and not yet on disk"] = len(read)
+    way = [found.time - record.handed.get(text, 0.0) for text, (found, _) in deaths.items()]
+    verdict.figures["killed after the answer, at most, in ms"] = round(max(way, default=0.0) * 1e3, 1)
     verdict.count("lost otherwise", len(otherwise))
     verdict.wrong += [f"{text} was lost: {record.told(text)}" for text in otherwise]
     verdict.count("doubled messages", sum(count - 1 for count in told.values()))
