@@ -87,6 +87,7 @@ async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: 
     """One term of office: from waiting for the lease to losing or releasing it."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(bus, holder, config.lease, time.monotonic)
+    spool.adopt()
     leavings = Leavings(bus, spool)
     told = False
 
@@ -210,6 +211,8 @@ class _Office:
     async def _tell(self, gap: Gap) -> None:
         """Raises SpoolError where it is to be said again later."""
         account = self.watch.account or self._spool.bookmark.account
+        if not account:
+            raise SpoolError("a gap is to be told, and nobody knows yet in whose events")
         origin = Origin(account, self._lease.fence.epoch, time.time())
         self.journal.write(origin.account, [session_draft(gap, origin)])
         with suppress(SpoolError):  # it is in the spool, and whoever flushes next tries again

@@ -80,6 +80,7 @@ class Inbound:
 
     def _hold(self, batch: Batch) -> None:
         """Keep what has come while upstream is asked who speaks: whoever is met in it is not met for good."""
+        self._held = True
         directory, now = self._directory.sketch(), self._wall()
         drafts = [
             self._draft(event, directory, self._origin(now, ordinal))
@@ -88,7 +89,6 @@ class Inbound:
         ]
         with suppress(SpoolError):  # a full disk: the batch itself will wait for room, and say so
             self._journal.hold(self._watch.account, drafts)
-            self._held = True
 
     async def _take(self, batch: Batch) -> None:
         """Disk first: whatever Redis does or refuses afterwards, what upstream has told is kept."""
@@ -98,14 +98,15 @@ class Inbound:
         drafts = self._drafts(batch, now)
         self._watch.polled(now, len(drafts))
         about = any(isinstance(event, ContactList | SessionChange) for event in batch)
-        if drafts and about:
+        first = about or self._held
+        if drafts and first:
             await self._keep(drafts, self._journal.sync)
         if about:
             await self._advance()
             await self._registry.settle()
             await self._watch.tell()
         if drafts:
-            await self._keep([] if about else drafts, self._journal.flush)
+            await self._keep([] if first else drafts, self._journal.flush)
             self._metrics.stored([draft.type for draft in drafts], anyio.current_time() - began)
 
     def _drafts(self, batch: Batch, now: float) -> list[Draft]:

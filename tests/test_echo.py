@@ -122,3 +122,11 @@ def test_service_texts_are_notices_even_if_we_said_the_same(
 
 def test_a_member_who_types_a_service_text_is_a_member(echoes: Echoes, book: Book) -> None:
     assert isinstance(echoes.judge(said(GROUP, "21", Text("管理员关闭了全员禁言")), book, ME, NOW), Message)
+
+
+def test_what_a_sketch_learns_holds_within_it_alone(echoes: Echoes, book: Book) -> None:
+    echo, more = said(FRIEND, "999", Text("hi")), said(GROUP, "999", Text("from another device"))
+    sketch = echoes.sketch()
+    assert judged(sketch, book, echo).own
+    assert judged(sketch, book, more).own
+    assert not judged(echoes, book, more).own

@@ -47,6 +47,58 @@ def test_a_record_cut_anywhere_leaves_the_one_before_it(tmp_path: Path) -> None:
             assert hold.kept() == ([b"whole"] if end >= whole else [])
 
 
+def test_zeros_that_a_power_cut_left_are_no_record(tmp_path: Path) -> None:
+    path = tmp_path / "held"
+    with Hold(path) as hold:
+        hold.put([b"whole"])
+    data = path.read_bytes()
+    for damaged, kept in ((data + bytes(100), [b"whole"]), (bytes(100), [])):
+        path.write_bytes(damaged)
+        with Hold(path) as hold:
+            assert hold.kept() == kept
+
+
+def test_a_record_that_the_disk_refused_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with Hold(tmp_path / "held") as hold:
+        hold.put([b"before"])
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_sync", refuse)
+            with pytest.raises(SpoolError):
+                hold.put([b"refused"])
+        assert hold.kept() == [b"before"]
+
+
+def test_whoever_waits_for_room_holds_it_once(tmp_path: Path) -> None:
+    path = tmp_path / "held"
+    with Hold(path) as hold:
+        hold.put([b"as it came"])
+        hold.put([b"for good"])
+        size = path.stat().st_size
+        for _ in range(20):
+            hold.put([b"for good"])
+        assert path.stat().st_size == size
+
+
+def test_what_a_term_of_office_held_and_could_not_write_is_adopted_by_the_next(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s", limit=200) as spool:
+        spool.write(b"x" * 150)
+        spool.hold([b"held" * 20])
+        with pytest.raises(SpoolError):
+            spool.write(b"held" * 20)
+        spool.adopt()
+        assert waiting(spool) == [b"x" * 150], "there is no room yet"
+        with pytest.raises(SpoolError):
+            spool.hold([b"of the next term"])
+        spool.advance()
+        spool.hold([b"of the next term"])
+        assert waiting(spool) == [b"held" * 20]
+        spool.adopt()
+        assert waiting(spool) == [b"held" * 20, b"of the next term"]
+
+
 def test_a_byte_flipped_anywhere_never_gives_anything_else(tmp_path: Path) -> None:
     path, chance = tmp_path / "held", random.Random(1)
     with Hold(path) as hold:

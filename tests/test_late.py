@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgpack
 import pytest
 
 from adapter.bus import bookmark, streams
@@ -91,8 +92,12 @@ async def test_what_is_given_twice_comes_once(bus: Bus, tmp_path: Path) -> None:
         assert [*spool._frames(bookmark.Position(1, 0))] == [(bookmark.Position(1, 0), payload)]  # noqa: SLF001
 
 
+STRANGE = b"1\n" + msgpack.packb([[b"\xff", *[b"1"] * 7]], use_bin_type=False)  # an id that is no text
+
+
 @pytest.mark.parametrize(
-    "junk", [b"", b"junk", b"1\n", b"1\n\x90\x90", b"1\n\x91\x91\x01", b"\n\x90", b"x\n\x90"]
+    "junk",
+    [b"", b"junk", b"1\n", b"1\n\x90\x90", b"1\n\x91\x91\x01", b"\n\x90", b"x\n\x90", b"1\n\x90", STRANGE],
 )
 async def test_what_nobody_can_read_is_a_gap_and_stands_in_the_way_of_nothing(
     bus: Bus, tmp_path: Path, junk: bytes

@@ -16,6 +16,7 @@ HEADER: Final = struct.Struct(">II")
 
 # The disk: a test puts one in its place that is full.
 _write = os.pwrite
+_sync = os.fsync
 
 
 class Hold:
@@ -29,6 +30,7 @@ class Hold:
         self._path = path
         self._file = -1
         self._end = 0
+        self._last = b""
 
     def __enter__(self) -> Self:
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -40,15 +42,20 @@ class Hold:
     def put(self, payloads: Sequence[bytes]) -> None:
         """Keep these alone, on disk when this returns. Raises SpoolError: then what was kept still is."""
         packed = msgpack.packb(payloads)
+        if packed == self._last:  # whoever waits for room comes again and again
+            return
         record = HEADER.pack(len(packed), zlib.crc32(packed)) + packed
         done = 0
         try:
             while done < len(record):
                 done += _write(self._file, record[done:], self._end + done)
-            os.fsync(self._file)
+            _sync(self._file)
         except OSError as exc:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._end)
             raise SpoolError(f"the spool cannot be written: {exc.strerror}") from exc
         self._end += len(record)
+        self._last = packed
 
     def kept(self) -> list[bytes]:
         """What is kept; nothing where it never was, or is torn."""
@@ -57,7 +64,7 @@ class Hold:
             length, check = HEADER.unpack_from(data, at)
             at += HEADER.size
             packed = data[at : at + length]
-            if len(packed) != length or zlib.crc32(packed) != check:
+            if not length or len(packed) != length or zlib.crc32(packed) != check:
                 break
             at, last = at + length, packed
         payloads: list[bytes] = msgpack.unpackb(last)
@@ -67,4 +74,4 @@ class Hold:
         """Keep nothing. What a disk refuses to let go is in the spool too, and will be recognised."""
         with suppress(OSError):
             os.ftruncate(self._file, 0)
-            self._end = 0
+            self._end, self._last = 0, b""

@@ -53,8 +53,9 @@ class Spool:
         self._unsynced: list[tuple[int, bytes]] = []
         self._doubted = False
         self._hold = Hold(folder / "held")
-        # What a process that died had held, and could not be put behind the others yet.
+        # What was held by somebody who ended, and is not behind the others yet.
         self._orphans: list[bytes] = []
+        self._adopting = False
         self.damaged = 0
         self.waiting = 0
 
@@ -83,12 +84,7 @@ class Spool:
         self._marks = os.open(self._folder / "cursor", os.O_WRONLY | os.O_CREAT, 0o600)
         self._mark()  # a power cut may have kept a position and not what it stood behind
         self.waiting = sum(1 for _ in self.remaining())
-        if orphans := self._hold.kept():
-            self._orphans = orphans
-            with suppress(SpoolError):  # a full disk: whoever writes next tries again
-                self._adopt()
-        else:
-            self._hold.clear()  # of something torn
+        self.adopt()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,7 +107,7 @@ class Spool:
     def hold(self, payloads: Sequence[bytes]) -> None:
         """Keep batches beside the others, in place of those held before, on disk. Raises SpoolError.
 
-        They are put behind the others at the next start, unless they are released.
+        `adopt` puts them behind the others, unless they are released.
         """
         self._adopt()
         try:
@@ -125,14 +121,21 @@ class Spool:
         """What is held has been written."""
         self._hold.clear()
 
+    def adopt(self) -> None:
+        """Take over what is held: whoever was to write it has ended. Where the disk is full, a bit later."""
+        self._orphans = self._hold.kept()
+        self._adopting = True
+        with suppress(SpoolError):  # whoever writes next tries again
+            self._adopt()
+
     def _adopt(self) -> None:
-        if self._orphans:
-            for payload in self._orphans:
-                self._admit(payload)
+        while self._orphans:
+            self._admit(self._orphans[0])
+            del self._orphans[0]
+        if self._adopting:
             self.sync()
-            # Whoever is killed before this writes them twice; that is recognised.
-            self._orphans = []
-            self._hold.clear()
+            self._hold.clear()  # whoever is killed before this admits them twice; that is recognised
+            self._adopting = False
 
     def _admit(self, payload: bytes) -> None:
         if self.unsent_bytes() + len(payload) > self._limit:

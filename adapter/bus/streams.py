@@ -64,16 +64,18 @@ def ids_of(packed: bytes) -> list[str]:
 
 
 def readable(packed: bytes) -> bool:
-    """Whether this is what `pack_batch` gives."""
+    """Whether this is what `pack_batch` gives for one event or more."""
     try:
         rows = msgpack.unpackb(packed, raw=True)
+        return isinstance(rows, list) and 0 < len(rows) <= MAX_BATCH and all(map(_readable, rows))
     except (ValueError, TypeError):
         return False
-    width = len(Draft._fields)
-    return isinstance(rows, list) and all(
-        isinstance(row, list) and len(row) == width and all(isinstance(value, bytes) for value in row)
-        for row in rows
-    )
+
+
+def _readable(row: object) -> bool:
+    if not isinstance(row, list) or len(row) != len(Draft._fields):
+        return False
+    return all(isinstance(value, bytes) for value in row) and bool(row[0].decode())
 
 
 def recognised(total: int) -> int:

@@ -47,10 +47,12 @@ class Echoes:
         """Whether the lists have to be looked at again before this message can be judged."""
         return not message.own and message.sender not in self._aliases and not book.knows(message)
 
-    def judge(
-        self, message: Message, book: Book, account: str, now: float, *, sure: bool = True
-    ) -> Message | Notice:
-        """The message with `own` right, or the notice that it is. Unless `sure`, nothing is learnt of it."""
+    def sketch(self) -> "Echoes":
+        """The same, apart: what is learnt there is not learnt here."""
+        return replace(self, _aliases=self._aliases.copy())
+
+    def judge(self, message: Message, book: Book, account: str, now: float) -> Message | Notice:
+        """The message with `own` right, or the notice that it is."""
         if not message.own and book.knows(message):
             return message
         # The text first: a mute is told under an unknown number too.
@@ -60,7 +62,7 @@ class Echoes:
                 return _service(message, event)
         sent = self._match(message, now)
         if message.own or sent or message.sender in self._aliases:
-            if sure and not message.own:
+            if not message.own:
                 self._aliases.add(message.sender)
             told = sent is not None and sent.to.id and message.chat.kind is ChatKind.FRIEND
             chat = sent.to if sent is not None and told else message.chat

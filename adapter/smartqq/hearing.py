@@ -32,6 +32,7 @@ class Hearing:
         self._clock = clock
         self._keep_raw = keep_raw
         self._taken: list[UpstreamEvent] = []
+        self._asks = False
 
     @property
     def owes(self) -> bool:
@@ -43,34 +44,35 @@ class Hearing:
         now, account = self._clock(), self._tokens.account
         self._taken = [*before, *parse_items(items, account=account, now=now, keep_raw=self._keep_raw)]
         strangers = self._strangers()
-        if not strangers or not self._roster.may_learn(strangers):
-            return None
-        return Provisional(tuple(self._judged(event, now, sure=False) for event in self._taken))
+        self._asks = bool(strangers) and self._roster.may_learn(strangers)
+        return Provisional(tuple(self._judged(self._echoes.sketch()))) if self._asks else None
 
     async def hear(self) -> list[UpstreamEvent]:
         """What was taken, oldest first, after the lists that name its speakers.
 
         A cancellation waits: upstream has forgotten these items. It waits for `Limits.learn` at most.
         """
-        now = self._clock()
         found = list[ContactList]()
-        if strangers := self._strangers():
+        if self._asks:
             with anyio.move_on_after(self._limits.learn, shield=True):
-                await self._roster.learn(strangers, found)
-        taken, self._taken = self._taken, []
-        messages = (event for event in taken if isinstance(event, Message))
-        found += [told for message in messages if (told := self._roster.note(message))]
-        return [*found, *(self._judged(event, now, sure=True) for event in taken)]
+                await self._roster.learn(self._strangers(), found)
+        for event in self._taken:
+            match event:
+                case Message():
+                    found += [told] if (told := self._roster.note(event)) else []
+                case Notice(kind="contacts"):
+                    self._roster.stale(ListKind.FRIENDS)
+        events = [*found, *self._judged(self._echoes)]
+        self._taken = []
+        return events
+
+    def _judged(self, echoes: Echoes) -> list[UpstreamEvent]:
+        book, account, now = self._roster.book, self._tokens.account, self._clock()
+        return [
+            echoes.judge(event, book, account, now) if isinstance(event, Message) else event
+            for event in self._taken
+        ]
 
     def _strangers(self) -> list[Message]:
         book, taken = self._roster.book, self._taken
         return [event for event in taken if isinstance(event, Message) and self._echoes.suspect(event, book)]
-
-    def _judged(self, event: UpstreamEvent, now: float, *, sure: bool) -> UpstreamEvent:
-        match event:
-            case Message():
-                account = self._tokens.account
-                return self._echoes.judge(event, self._roster.book, account, now, sure=sure)
-            case Notice(kind="contacts") if sure:
-                self._roster.stale(ListKind.FRIENDS)
-        return event

@@ -91,12 +91,13 @@ class Record:
         """
         handed = self.handed.get(text, 0.0)
         for death in self.deaths:
-            since = death.time - handed
-            if death.arrived >= handed:
-                if not death.written and death.time - death.arrived <= WINDOW and since >= 0:
+            if death.before < handed <= death.arrived:  # one poll at a time: this is the answer with it
+                if not death.written and death.time - death.arrived <= WINDOW:
                     return death, True
-            elif -CLOSE <= since <= (ON_ITS_WAY if death.time - death.arrived <= POLLING else WINDOW):
-                return death, False
+            elif death.arrived < handed:
+                polling = death.time - death.arrived <= POLLING
+                if -CLOSE <= death.time - handed <= (ON_ITS_WAY if polling else WINDOW):
+                    return death, False
         return None
 
 

@@ -1,6 +1,6 @@
 """`qqbus` with a stopwatch on the one window that SmartQQ leaves: `python -m tests.chaos.watched FILE run`.
 
-FILE gets a line each time an answer begins to come, is written – from then on it outlives the process –, and
+FILE gets a mark when the process begins, and each time an answer begins to come, is written – from then on it outlives the process –, and
 is on disk, where it outlives the power: which of these, and when, in seconds since 1970. It asks who speaks
 as often as it likes, so that there is something to hold.
 """
@@ -21,7 +21,7 @@ from adapter.steps import Step
 from tests.chaos.hasty import hurry
 
 MARK = struct.Struct("cd")
-ARRIVED, WRITTEN, SAFE = b"a", b"w", b"s"
+BEGAN, ARRIVED, WRITTEN, SAFE = b"b", b"a", b"w", b"s"
 MARKS: Final = {
     Step.ARRIVED: ARRIVED,
     Step.HELD: WRITTEN + SAFE,
@@ -35,6 +35,7 @@ def watch(file: Path) -> None:
     # Everything is to be checked in the end: nothing of it may have been trimmed by then.
     retention.KEPT.update(dict.fromkeys(retention.KEPT, 10_000_000))
     log = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(log, MARK.pack(BEGAN, time.time()))
     waiting = b""
 
     def hook(step: Step) -> None:
@@ -51,9 +52,13 @@ def watch(file: Path) -> None:
 
 @dataclass(frozen=True)
 class Death:
-    """A kill -9, and how far its process was with the last answer it got: times in seconds since 1970."""
+    """A kill -9, and how far its process was with the last answer it got: times in seconds since 1970.
+
+    `arrived`: when that began to come, and `before`: when the one before it did, 0 where there was none.
+    """
 
     time: float
+    before: float = 0.0
     arrived: float = 0.0
     written: bool = True
 
@@ -72,16 +77,18 @@ def windows(file: Path) -> list[tuple[float, float]]:
             began = moment
         elif mark == WRITTEN:
             written = moment
-        elif written >= began:  # else it began before this process did
+        elif mark == SAFE and written >= began:
             found.append((written - began, moment - began))
     return found
 
 
 def death(file: Path, kill: float) -> Death:
     """What a process that was killed then had noted."""
-    before = [(mark, time) for mark, time in marks(file) if time <= kill]
-    arrived = max((time for mark, time in before if mark == ARRIVED), default=0.0)
-    return Death(kill, arrived, any(mark == WRITTEN and time >= arrived for mark, time in before))
+    noted = [(mark, time) for mark, time in marks(file) if time <= kill]
+    began = max((time for mark, time in noted if mark == BEGAN), default=0.0)
+    before, arrived = [0.0, 0.0, *(time for mark, time in noted if mark == ARRIVED and time >= began)][-2:]
+    written = any(mark == WRITTEN and time >= arrived for mark, time in noted)
+    return Death(kill, before, arrived, written)
 
 
 if __name__ == "__main__":
