@@ -8,6 +8,7 @@ class Step(StrEnum):
     """What has just been done."""
 
     ARRIVED = "arrived"  # an answer to a poll has begun to come: upstream will not give it again
+    BROUGHT = "brought"  # … and it is no empty one
     RECEIVED = "received"  # a batch is in memory only: the one window that SmartQQ leaves
     HELD = "held"  # … where it takes time to learn who speaks: told as it is, if the process ends here
     SPOOLED = "spooled"  # the system has it: it outlives the process

@@ -10,6 +10,7 @@ from adapter.smartqq.limits import Limits
 from adapter.smartqq.roster import Roster
 from adapter.smartqq.tokens import Tokens
 from adapter.smartqq.values import parse_items
+from adapter.steps import Step, reach
 
 
 class Hearing:
@@ -41,6 +42,7 @@ class Hearing:
 
     def take(self, items: Sequence[object], before: Batch) -> Provisional | None:
         """Take what a poll brought, after `before`; what can be told already, if `hear` will take time."""
+        reach(Step.BROUGHT)
         now, account = self._clock(), self._tokens.account
         self._taken = [*before, *parse_items(items, account=account, now=now, keep_raw=self._keep_raw)]
         strangers = self._strangers()

@@ -102,7 +102,7 @@ async def run(faults: int, seed: int, folder: Path, *, torn: bool = False) -> tu
             for item in items
             for text in SAID.findall(item)
         }
-        record = Record(said, list(stage.sim.received), handed, stage.deaths(), stage.pauses, torn)
+        record = Record(said, list(stage.sim.received), handed, stage.deaths(), stage.sleeps(), torn)
         verdict = await judge(client, record)
         await client.aclose()
         windows = stage.windows()

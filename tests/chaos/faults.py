@@ -32,9 +32,9 @@ async def end_adapter(stage: "Stage", chance: random.Random) -> None:
 
 async def stop_adapter(stage: "Stage", chance: random.Random) -> None:
     """A pause longer than the lease: the other one takes over, this one wakes late."""
-    began = time.time()
-    await _sleep(chance.choice(stage.adapters).pid, stage.lease * 2)
-    stage.pauses.append((began, time.time()))
+    began, role = time.time(), chance.choice(stage.adapters)
+    await _sleep(role.pid, stage.lease * 2)
+    stage.pauses.append((role, began, time.time()))
 
 
 async def kill_worker(stage: "Stage", chance: random.Random) -> None:

@@ -16,7 +16,7 @@ import anyio
 from adapter.bus.connect import connect, translated
 from adapter.bus.embedded import free_port, served
 from adapter.errors import BusUnavailable
-from tests.chaos.watched import Death, death, windows
+from tests.chaos.watched import State, state, windows
 from tests.helpers import clean_environment
 from tests.simulator import Simulator
 
@@ -71,7 +71,7 @@ class Stage:
     adapters: list[Role] = field(default_factory=list)
     workers: list[Role] = field(default_factory=list)
     restarts: int = 0
-    pauses: list[tuple[float, float]] = field(default_factory=list)
+    pauses: list[tuple[Role, float, float]] = field(default_factory=list)
 
     async def replace(self, role: Role, number: signal.Signals) -> None:
         """End a process and put a new one in its place."""
@@ -96,10 +96,14 @@ class Stage:
         pairs = [pair for role in self.adapters if role.watch for pair in windows(role.watch)]
         return sorted(written for written, _ in pairs), sorted(synced for _, synced in pairs)
 
-    def deaths(self) -> list[Death]:
+    def deaths(self) -> list[State]:
         """All kills of an adapter, oldest first."""
-        found = [death(role.watch, kill) for role in self.adapters if role.watch for kill in role.kills]
+        found = [state(role.watch, kill) for role in self.adapters if role.watch for kill in role.kills]
         return sorted(found, key=lambda one: one.time)
+
+    def sleeps(self) -> list[tuple[State, float]]:
+        """All pauses of an adapter, and when each ended."""
+        return [(state(role.watch, began), ended) for role, began, ended in self.pauses if role.watch]
 
     def log(self) -> str:
         return "\n".join(

@@ -8,7 +8,7 @@ from typing import Any
 import redis.asyncio as redis
 
 from adapter.outbound import MAX_ATTEMPTS
-from tests.chaos.watched import Death
+from tests.chaos.watched import State
 from tests.simulator import Received
 
 # From an answer's first byte to its messages on disk: a kill in there takes them along.
@@ -52,7 +52,7 @@ class Record:
 
     `said`: chat, text and time in the order in which the simulated people wrote; `heard`: what reached
     them; `handed`: when upstream last gave a text to a poll; `deaths`: the kills -9 of adapters;
-    `pauses`: from when to when one was stopped. `torn`: the server came back without its tail; then what it
+    `pauses`: when one was stopped, and until when. `torn`: the server came back without its tail; then what it
     had confirmed comes again, late where others went on meanwhile, and a request may be sent again that it
     does not know to be sent.
     """
@@ -60,8 +60,8 @@ class Record:
     said: list[tuple[str, str, float]]
     heard: list[Received]
     handed: dict[str, float]
-    deaths: list[Death]
-    pauses: list[tuple[float, float]]
+    deaths: list[State]
+    pauses: list[tuple[State, float]]
     torn: bool = False
 
     def told(self, text: str) -> str:
@@ -71,7 +71,7 @@ class Record:
             return "upstream never gave it to anybody"
         near = {
             "kills": [death.time for death in self.deaths],
-            "pauses": [time for pause in self.pauses for time in pause],
+            "pauses": [time for began, ended in self.pauses for time in (began.time, ended)],
         }
         return "; ".join(
             f"{what} {[round(time - handed, 4) for time in times if -NEAR < time - handed < NEAR]}"
@@ -79,19 +79,22 @@ class Record:
         )
 
     def in_pause(self, text: str) -> bool:
-        """Whether upstream gave it to an adapter that was stopped before it could store it."""
+        """Whether upstream gave it to an adapter that was stopped, or was before it could tell it."""
         handed = self.handed.get(text, 0.0)
         # One that wakes has a poll out and does not know yet that it was away.
-        return any(began - WINDOW <= handed <= ended + CLOSE for began, ended in self.pauses)
+        return any(
+            began.time - WINDOW <= handed <= ended + CLOSE or (began.had(handed) and not began.told)
+            for began, ended in self.pauses
+        )
 
-    def lost_with(self, text: str) -> tuple[Death, bool] | None:
+    def lost_with(self, text: str) -> tuple[State, bool] | None:
         """The death that took this message along, and whether its process had begun to read it.
 
         Only one between upstream's answer and the disk does: what was read is no more than `WINDOW` old.
         """
         handed = self.handed.get(text, 0.0)
         for death in self.deaths:
-            if death.before < handed <= death.arrived:  # one poll at a time: this is the answer with it
+            if death.had(handed):
                 if not death.written and death.time - death.arrived <= WINDOW:
                     return death, True
             elif death.arrived < handed:

@@ -1,7 +1,8 @@
 """`qqbus` with a stopwatch on the one window that SmartQQ leaves: `python -m tests.chaos.watched FILE run`.
 
-FILE gets a mark when the process begins, and each time an answer begins to come, is written – from then on it outlives the process –, and
-is on disk, where it outlives the power: which of these, and when, in seconds since 1970. It asks who speaks
+FILE gets a mark when the process begins, and each time an answer begins to come, is written – from then on
+it outlives the process –, is on disk, where it outlives the power, and is on the bus: which of these, and
+when, in seconds since 1970. It asks who speaks
 as often as it likes, so that there is something to hold.
 """
 
@@ -21,12 +22,12 @@ from adapter.steps import Step
 from tests.chaos.hasty import hurry
 
 MARK = struct.Struct("cd")
-BEGAN, ARRIVED, WRITTEN, SAFE = b"b", b"a", b"w", b"s"
+BEGAN, ARRIVED, WRITTEN, SAFE, TOLD = b"b", b"a", b"w", b"s", b"t"
 MARKS: Final = {
-    Step.ARRIVED: ARRIVED,
     Step.HELD: WRITTEN + SAFE,
     Step.SPOOLED: WRITTEN,
     Step.SYNCED: SAFE,
+    Step.ADVANCED: TOLD,
 }
 
 
@@ -40,10 +41,13 @@ def watch(file: Path) -> None:
 
     def hook(step: Step) -> None:
         nonlocal waiting
-        marks = MARKS.get(step, b"")
-        waiting = WRITTEN + SAFE if marks == ARRIVED else waiting
-        for mark in map(bytes, zip(marks)):
-            if mark == ARRIVED or mark in waiting:
+        if step is Step.ARRIVED:
+            os.write(log, MARK.pack(ARRIVED, time.time()))
+            waiting = b""  # it may have brought nothing
+        elif step is Step.BROUGHT:
+            waiting = WRITTEN + SAFE + TOLD
+        for mark in map(bytes, zip(MARKS.get(step, b""))):
+            if mark in waiting:
                 waiting = waiting.replace(mark, b"")
                 os.write(log, MARK.pack(mark, time.time()))
 
@@ -51,8 +55,8 @@ def watch(file: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Death:
-    """A kill -9, and how far its process was with the last answer it got: times in seconds since 1970.
+class State:
+    """How far a process was with the last answer it got when it was stopped or killed. Seconds since 1970.
 
     `arrived`: when that began to come, and `before`: when the one before it did, 0 where there was none.
     """
@@ -61,6 +65,11 @@ class Death:
     before: float = 0.0
     arrived: float = 0.0
     written: bool = True
+    told: bool = True
+
+    def had(self, handed: float) -> bool:
+        """Whether the last answer is the one that upstream gave away then: there is one poll at a time."""
+        return self.before < handed <= self.arrived
 
 
 def marks(file: Path) -> list[tuple[bytes, float]]:
@@ -82,13 +91,13 @@ def windows(file: Path) -> list[tuple[float, float]]:
     return found
 
 
-def death(file: Path, kill: float) -> Death:
-    """What a process that was killed then had noted."""
-    noted = [(mark, time) for mark, time in marks(file) if time <= kill]
+def state(file: Path, moment: float) -> State:
+    """What a process that was stopped or killed then had noted."""
+    noted = [(mark, time) for mark, time in marks(file) if time <= moment]
     began = max((time for mark, time in noted if mark == BEGAN), default=0.0)
     before, arrived = [0.0, 0.0, *(time for mark, time in noted if mark == ARRIVED and time >= began)][-2:]
-    written = any(mark == WRITTEN and time >= arrived for mark, time in noted)
-    return Death(kill, before, arrived, written)
+    since = {mark for mark, time in noted if time >= max(began, arrived)}
+    return State(moment, before, arrived, WRITTEN in since, TOLD in since)
 
 
 if __name__ == "__main__":
