@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import anyio
 from adapter.bus.connect import connect, translated
 from adapter.bus.embedded import free_port, served
 from adapter.errors import BusUnavailable
-from tests.chaos.watched import State, state, windows
+from tests.chaos.watched import Marks, State, marks, overtaken, state, windows
 from tests.helpers import clean_environment
 from tests.simulator import Simulator
 
@@ -91,19 +91,31 @@ class Stage:
             finally:
                 await client.aclose()
 
+    def noted(self) -> dict[str, Marks]:
+        """What each adapter's processes noted, by its name."""
+        return {role.name: marks(role.watch) for role in self.adapters if role.watch}
+
     def windows(self) -> tuple[list[float], list[float]]:
         """How long messages were in memory only, and how long until they were on disk; each sorted."""
-        pairs = [pair for role in self.adapters if role.watch for pair in windows(role.watch)]
+        pairs = [pair for noted in self.noted().values() for pair in windows(noted)]
         return sorted(written for written, _ in pairs), sorted(synced for _, synced in pairs)
 
     def deaths(self) -> list[State]:
         """All kills of an adapter, oldest first."""
-        found = [state(role.watch, kill) for role in self.adapters if role.watch for kill in role.kills]
+        noted = self.noted()
+        found = []
+        for role in self.adapters:
+            own = noted[role.name]
+            others = [theirs for name, theirs in noted.items() if name != role.name]
+            found += [
+                replace(state(own, kill), overtaken=overtaken(own, others, kill)) for kill in role.kills
+            ]
         return sorted(found, key=lambda one: one.time)
 
     def sleeps(self) -> list[tuple[State, float]]:
         """All pauses of an adapter, and when each ended."""
-        return [(state(role.watch, began), ended) for role, began, ended in self.pauses if role.watch]
+        noted = self.noted()
+        return [(state(noted[role.name], began), ended) for role, began, ended in self.pauses]
 
     def log(self) -> str:
         return "\n".join(

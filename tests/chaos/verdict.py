@@ -83,9 +83,14 @@ class Record:
         handed = self.handed.get(text, 0.0)
         # One that wakes has a poll out and does not know yet that it was away.
         return any(
-            began.time - WINDOW <= handed <= ended + CLOSE or (began.had(handed) and not began.told)
+            began.time - WINDOW <= handed <= ended + CLOSE or began.kept(handed)
             for began, ended in self.pauses
         )
+
+    def in_death(self, text: str) -> bool:
+        """Whether an adapter had it on its disk alone when it was killed, and another one went on meanwhile."""
+        handed = self.handed.get(text, 0.0)
+        return any(death.kept(handed) and death.overtaken for death in self.deaths)
 
     def lost_with(self, text: str) -> tuple[State, bool] | None:
         """The death that took this message along, and whether its process had begun to read it.
@@ -137,10 +142,13 @@ def _events(verdict: Verdict, inbound: list[dict[str, str]], record: Record) -> 
     verdict.count("doubled messages", sum(count - 1 for count in told.values()))
     seqs = [int(row["seq"]) for row in inbound]
     verdict.count("holes in seq", sum(1 for a, b in itertools.pairwise(seqs) if b != a + 1))
-    # What upstream gave to a holder that was paused comes when it wakes, behind its successor's.
+    # What a holder that was paused or killed had in hand comes when it is back, behind its successor's.
     late = _inversions(messages, record)
-    others = [text for text in late if not record.in_pause(text)]
-    verdict.figures["late after a pause"] = len(late) - len(others)
+    paused = [text for text in late if record.in_pause(text)]
+    killed = [text for text in late if text not in paused and record.in_death(text)]
+    others = [text for text in late if text not in paused and text not in killed]
+    verdict.figures["late after a pause"] = len(paused)
+    verdict.figures["late after a kill"] = len(killed)
     verdict.count("out of order in a chat", len(others), excused=record.torn)
     verdict.wrong += [f"{text} came late: {record.told(text)}" for text in others if not record.torn]
 

@@ -6,10 +6,12 @@ when, in seconds since 1970. It asks who speaks
 as often as it likes, so that there is something to hold.
 """
 
+import math
 import os
 import struct
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -23,12 +25,15 @@ from tests.chaos.hasty import hurry
 
 MARK = struct.Struct("cd")
 BEGAN, ARRIVED, WRITTEN, SAFE, TOLD = b"b", b"a", b"w", b"s", b"t"
+Marks = list[tuple[bytes, float]]
 MARKS: Final = {
     Step.HELD: WRITTEN + SAFE,
     Step.SPOOLED: WRITTEN,
     Step.SYNCED: SAFE,
     Step.ADVANCED: TOLD,
 }
+# From the start of a process until it has given away what it found on its disk.
+READY = 0.5
 
 
 def watch(file: Path) -> None:
@@ -58,30 +63,37 @@ def watch(file: Path) -> None:
 class State:
     """How far a process was with the last answer it got when it was stopped or killed. Seconds since 1970.
 
-    `arrived`: when that began to come, and `before`: when the one before it did, 0 where there was none.
+    `arrived`: when that began to come, and `before`: when the one before it did; `told`: when the last one came
+    that is on the bus, later than others while Redis is away; each 0 where there was none. `overtaken`: somebody
+    else got answers before there was a process in its place that could tell what this one had in hand.
     """
 
     time: float
     before: float = 0.0
     arrived: float = 0.0
     written: bool = True
-    told: bool = True
+    told: float = 0.0
+    overtaken: bool = False
 
     def had(self, handed: float) -> bool:
         """Whether the last answer is the one that upstream gave away then: there is one poll at a time."""
         return self.before < handed <= self.arrived
 
+    def kept(self, handed: float) -> bool:
+        """Whether what upstream gave away then was in hand and not on the bus."""
+        return self.told < handed <= self.arrived
 
-def marks(file: Path) -> list[tuple[bytes, float]]:
+
+def marks(file: Path) -> Marks:
     """All that was noted."""
     data = file.read_bytes() if file.exists() else b""
     return list(MARK.iter_unpack(data[: len(data) // MARK.size * MARK.size]))
 
 
-def windows(file: Path) -> list[tuple[float, float]]:
+def windows(noted: Marks) -> list[tuple[float, float]]:
     """How long each answer that brought something was in memory only, and how long until it was on disk."""
     found, began, written = [], 0.0, 0.0
-    for mark, moment in marks(file):
+    for mark, moment in noted:
         if mark == ARRIVED:
             began = moment
         elif mark == WRITTEN:
@@ -91,13 +103,26 @@ def windows(file: Path) -> list[tuple[float, float]]:
     return found
 
 
-def state(file: Path, moment: float) -> State:
+def state(noted: Marks, moment: float) -> State:
     """What a process that was stopped or killed then had noted."""
-    noted = [(mark, time) for mark, time in marks(file) if time <= moment]
+    noted = [(mark, time) for mark, time in noted if time <= moment]
     began = max((time for mark, time in noted if mark == BEGAN), default=0.0)
-    before, arrived = [0.0, 0.0, *(time for mark, time in noted if mark == ARRIVED and time >= began)][-2:]
-    since = {mark for mark, time in noted if time >= max(began, arrived)}
-    return State(moment, before, arrived, WRITTEN in since, TOLD in since)
+    noted = [(mark, time) for mark, time in noted if time >= began]
+    before, arrived = [0.0, 0.0, *(time for mark, time in noted if mark == ARRIVED)][-2:]
+    told = max((time for mark, time in noted if mark == TOLD), default=0.0)
+    return State(
+        moment,
+        before,
+        arrived,
+        any(mark == WRITTEN and time >= arrived for mark, time in noted),
+        max((time for mark, time in noted if mark == ARRIVED and time <= told), default=0.0),
+    )
+
+
+def overtaken(own: Marks, others: Iterable[Marks], kill: float) -> bool:
+    """Whether another process got an answer before the next one of this role could say anything."""
+    back = min((time for mark, time in own if mark == BEGAN and time > kill), default=math.inf) + READY
+    return any(kill < time < back for other in others for mark, time in other if mark == ARRIVED)
 
 
 if __name__ == "__main__":
