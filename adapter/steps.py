@@ -15,6 +15,7 @@ class Step(StrEnum):
     SYNCED = "synced"  # the disk has it: it outlives the machine's power
     APPENDED = "appended"
     ADVANCED = "advanced"
+    DRAINED = "drained"  # nothing waits any more
     READ = "read"
     BEGUN = "begun"
     ANSWERED = "answered"

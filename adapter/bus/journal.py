@@ -140,6 +140,7 @@ class Journal:
                 self._spool.advance(account, done.seq, done.total, fresh=done.added > 0)
                 reach(Step.ADVANCED)
             await self._catch_up()
+            reach(Step.DRAINED)
 
     async def keep(self, stop: anyio.Event) -> None:
         """Publish what waited for Redis, and look whether it still has what it confirmed."""

@@ -30,7 +30,7 @@ MARKS: Final = {
     Step.HELD: WRITTEN + SAFE,
     Step.SPOOLED: WRITTEN,
     Step.SYNCED: SAFE,
-    Step.ADVANCED: TOLD,
+    Step.DRAINED: TOLD,
 }
 # From the start of a process until it has given away what it found on its disk.
 READY = 0.5
