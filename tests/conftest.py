@@ -1,18 +1,69 @@
 """What all tests share: a real server for each process of the run, and a prefix for each test."""
 
+import asyncio
+import functools
+import inspect
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.from_thread
 import pytest
+import pytest_timeout
 
 from adapter.bus.embedded import free_port, served
 from adapter.bus.keys import Keys
 from adapter.bus.streams import Bus
 from tests.helpers import HASTY
+
+# Of the time that a test has, an asynchronous one is ended in words after this part.
+WORDS = 0.9
+# Seconds that taking down what a test set up may take, before its process is ended.
+TAKEDOWN = 60.0
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """End an asynchronous test that takes too long inside of its event loop.
+
+    The signal of pytest-timeout ends the loop instead, with the test still in it, and taking down the
+    test's fixtures then waits for that loop for ever.
+    """
+    if inspect.iscoroutinefunction(pyfuncitem.obj):
+        marker = pyfuncitem.get_closest_marker("timeout")
+        config = pyfuncitem.config
+        seconds = marker.args[0] if marker else config.getoption("timeout") or config.getini("timeout")
+        pyfuncitem.obj = _bounded(pyfuncitem.obj, WORDS * float(seconds))
+    return (yield)
+
+
+def _bounded(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            async with asyncio.timeout(seconds) as bound:
+                await test(*args, **kwargs)
+        except TimeoutError as error:
+            if bound.expired():
+                raise AssertionError(f"not done within {seconds:g} s") from error
+            raise
+
+    return run
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Bound the teardown: pytest-timeout lets go of a test once that has failed.
+
+    The process of the run is ended with a word about where it stands; pytest-xdist starts another.
+    """
+    item.ihook.pytest_timeout_cancel_timer(item=item)
+    settings = pytest_timeout.Settings(TAKEDOWN, "thread", func_only=False, disable_debugger_detection=False)
+    item.ihook.pytest_timeout_set_timer(item=item, settings=settings)
+    return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Self
 
 
 class Line:
@@ -91,8 +92,11 @@ class Sieve(Line):
         for writer in self._waiting:
             writer.transport.abort()
 
-    async def end(self) -> None:
-        """Let everything go and hang up on everybody."""
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         self.release()
         self.close()
         while self._serving:
@@ -107,6 +111,7 @@ class Sieve(Line):
         try:
             await super()._serve(reader, writer)
         finally:
+            writer.transport.abort()  # whoever cancels this waits for it
             with suppress(OSError):
                 await writer.wait_closed()
             del self._serving[task]

@@ -61,26 +61,28 @@ async def test_nothing_leaves_while_the_result_before_it_waits_for_redis(
 
 
 @asynccontextmanager
-async def one_unsettled(it: System, redis_url: str, **fields: str) -> AsyncIterator[tuple[Program, Sieve]]:
-    """A request is sent and cannot be settled, the next one of its chat is begun: `s/0` and `s/1`."""
-    sieve = Sieve(int(redis_url.rpartition(":")[2]))
-    await sieve.open()
-    program = await it.adapter(REDIS_URL=sieve.redis_url, QQBUS_LEASE="60")
-    chat = await chat_of_friend(it)
-    sieve.hold(b"replayed")  # in every result, and nowhere else
-    await it.ask(chat, "say 0", id="s/0")
-    await it.ask(chat, "say 1", id="s/1", **fields)
+async def one_unsettled(
+    it: System, redis_url: str, lasts: float | None = None
+) -> AsyncIterator[tuple[Program, Sieve]]:
+    """A request is sent and cannot be settled, the next one of its chat is begun: `s/0` and `s/1`.
 
-    async def begun() -> bool:
-        return bool(await it.bus.client.exists(it.bus.keys.ledger("s/1")))
+    `lasts`: the seconds after which the next one expires.
+    """
+    async with Sieve(int(redis_url.rpartition(":")[2])) as sieve:
+        program = await it.adapter(REDIS_URL=sieve.redis_url, QQBUS_LEASE="60")
+        chat = await chat_of_friend(it)
+        sieve.hold(b"replayed")  # in every result, and nowhere else
+        await it.ask(chat, "say 0", id="s/0")
+        expires = {} if lasts is None else {"expires": timestamp(time.time() + lasts)}
+        await it.ask(chat, "say 1", id="s/1", **expires)
 
-    await wait_until(begun, "the next one is begun")
-    await wait_until(lambda: sieve.held, "the result is on its way")
-    assert [message.text for message in it.sim.received] == ["say 0"]
-    try:
+        async def begun() -> bool:
+            return bool(await it.bus.client.exists(it.bus.keys.ledger("s/1")))
+
+        await wait_until(begun, "the next one is begun")
+        await wait_until(lambda: sieve.held, "the result is on its way")
+        assert [message.text for message in it.sim.received] == ["say 0"]
         yield program, sieve
-    finally:
-        await sieve.end()
 
 
 async def test_nothing_leaves_before_what_was_sent_is_settled(
@@ -96,12 +98,8 @@ async def test_nothing_leaves_before_what_was_sent_is_settled(
 async def test_what_runs_out_while_the_one_before_it_is_settled_is_not_sent(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
-    end = time.time() + 2.0
-    soon = timestamp(end)
-    async with (
-        system(bus, redis_url, tmp_path) as it,
-        one_unsettled(it, redis_url, expires=soon) as (_, sieve),
-    ):
+    async with system(bus, redis_url, tmp_path) as it, one_unsettled(it, redis_url, 3.0) as (_, sieve):
+        end = time.time() + 3.0
         await wait_until(lambda: time.time() > end, "its time has run out")
         sieve.release()
         rows = [(row["id"], row["status"]) for row in await it.results(2)]
