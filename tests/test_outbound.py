@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import anyio
@@ -179,7 +178,6 @@ async def test_nobody_waits_for_a_session_that_is_mended_no_more(
         await it.ask(chat, "into the dark", id="x/1")
         await has_status(it, "state", "offline")
         # It is waited for in vain: whoever would mend the session has gone.
-        began = time.monotonic()
         if way == "stop":
             assert await first.stop() == 0
         else:
@@ -187,7 +185,6 @@ async def test_nobody_waits_for_a_session_that_is_mended_no_more(
             await bus.client.hset(bus.keys("ids:epoch"), mapping={"epoch": 99, "holder": "another"})
             await wait_until(lambda: "standing by" in first.text(), "it stands by")
             first.process.kill()
-        assert time.monotonic() - began < 5
         await bus.client.delete(bus.keys("lease"))
         await it.adapter()
         (result,) = await it.results(1)
