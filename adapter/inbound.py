@@ -99,8 +99,8 @@ class Inbound:
         self._watch.polled(now, len(drafts))
         about = any(isinstance(event, ContactList | SessionChange) for event in batch)
         first = about or self._held
-        if drafts and first:
-            await self._keep(drafts, self._journal.sync)
+        if drafts and first and not await self._keep(drafts, self._journal.sync):
+            return  # stopped; what is held is told at the next start
         if about:
             await self._advance()
             await self._registry.settle()
@@ -153,37 +153,35 @@ class Inbound:
                 await self._lease.advance()
                 self._owes_epoch = False
 
-    async def _keep(self, drafts: list[Draft], done: Callable[[], Awaitable[None]]) -> None:
-        """Write until it is `done`. Not polling is better than polling and dropping."""
+    async def _keep(self, drafts: list[Draft], done: Callable[[], Awaitable[None]]) -> bool:
+        """Write until it is `done`; whether it is written. Not polling beats polling and dropping."""
         if log.isEnabledFor(logging.DEBUG):
             for draft in drafts:
                 log.debug("event %s: %s", draft.id, draft.type, extra={"event": draft.id})
         written = False
-        try:
-            while True:
-                try:
-                    if not written:
-                        self._write(drafts)
-                        written = True
-                    await done()
-                except SpoolError as exc:
-                    if not self.stuck:
-                        log.error("%s; upstream is not asked for more until there is room", exc)  # noqa: TRY400
-                    self.stuck = str(exc)
-                    if self._stopped:
-                        log.critical("stopped with %d events that could not be put on disk", len(drafts))
-                        return
-                    self._metrics.turn("poll")
-                    await anyio.sleep(DISK_RETRY)
-                else:
-                    self.stuck = ""
-                    return
-        finally:
-            if written and self._held:
-                self._journal.release()
-                self._held = False
+        while True:
+            try:
+                if not written:
+                    self._write(drafts)
+                    written = True
+                await done()
+            except SpoolError as exc:
+                if not self.stuck:
+                    log.error("%s; upstream is not asked for more until there is room", exc)  # noqa: TRY400
+                self.stuck = str(exc)
+                if self._stopped:
+                    log.critical("stopped with %d events that could not be put on disk", len(drafts))
+                    return written
+                self._metrics.turn("poll")
+                await anyio.sleep(DISK_RETRY)
+            else:
+                self.stuck = ""
+                if self._held:
+                    self._journal.release()
+                    self._held = False
+                return True
 
     def _write(self, drafts: list[Draft]) -> None:
-        if self._held:  # what was held goes by other names, perhaps: no end of this process may tell both
+        if self._held and drafts:  # what was held goes by other names, perhaps: no end may tell both
             self._journal.hold(self._watch.account, drafts)
         self._journal.write(self._watch.account, drafts)

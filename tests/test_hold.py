@@ -145,7 +145,11 @@ def test_a_full_disk_keeps_what_was_held_until_there_is_room(tmp_path: Path) -> 
             with pytest.raises(SpoolError):
                 spool.write(b"later")
         with Spool(disk / "s") as spool:
+            with pytest.raises(SpoolError):
+                spool.take_in()
             filler.unlink()
+            spool.take_in()
+            assert spool.waiting == 1
             spool.write(b"later")
             assert waiting(spool) == [b"held" * 1000, b"later"]
         with Spool(disk / "s") as spool:

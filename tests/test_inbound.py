@@ -1,5 +1,7 @@
 """Proof of adapter/inbound.py: what upstream has told is on disk before anything can go wrong."""
 
+import errno
+import os
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from adapter.bus import spool as spools
 from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
@@ -178,3 +181,48 @@ async def test_a_holder_that_was_fenced_while_it_learnt_keeps_what_it_learnt(
         assert spool.waiting == 1
     with Spool(tmp_path) as spool:
         assert spool.waiting == 1
+
+
+@pytest.mark.parametrize("way", ["stopped", "fenced"])
+async def test_what_is_held_and_has_no_room_is_kept_for_the_next_start(
+    bus: Bus, tmp_path: Path, way: str
+) -> None:
+    lease = Lease(bus, "a", 30.0, time.monotonic)
+    await lease.acquire()
+    if way == "fenced":
+        await taken_over(bus)
+    with Spool(tmp_path, limit=100) as spool:
+        inbound = an_inbound(bus, lease, spool, Told(Provisional((SAID,)), (FRIENDS, SAID)))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(inbound.run)
+            await wait_until(lambda: inbound.stuck, "it waits for room")
+            inbound.stop()
+        assert spool.waiting == 0
+    with Spool(tmp_path) as spool:
+        assert spool.waiting == 1
+        waiting = spool.peek()
+    assert waiting is not None
+    assert b"hello" in waiting
+
+
+async def test_what_is_held_is_let_go_when_the_disk_has_it_and_not_before(bus: Bus, tmp_path: Path) -> None:
+    def refuse(_file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    lease = Lease(bus, "a", 30.0, time.monotonic)
+    await lease.acquire()
+    with Spool(tmp_path) as spool:
+        inbound = an_inbound(bus, lease, spool, Told(Provisional((SAID,)), (FRIENDS, SAID)))
+        async with anyio.create_task_group() as tasks:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(spools, "_sync", refuse)
+                tasks.start_soon(inbound.run)
+                await wait_until(lambda: inbound.stuck, "the disk refuses")
+                inbound.stop()
+                await wait_until(
+                    lambda: bus.client.xlen(bus.keys("inbound")), "it is on the bus all the same"
+                )
+        assert (tmp_path / "held").stat().st_size
+    with Spool(tmp_path) as spool:
+        await Journal(bus, lease, spool, lambda *_: None, quiet).publish()
+    assert await bus.client.xlen(bus.keys("inbound")) == 1

@@ -300,6 +300,24 @@ async def test_a_former_holders_rest_that_the_disk_does_not_take_waits_and_is_to
         assert desk.journal.stuck == ""
 
 
+async def test_what_was_held_beside_a_full_spool_is_told_once_there_is_room(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        desk.journal.write("1", [draft(0)])
+        desk.journal.hold("1", [draft(1)])
+        size = spool.unsent_bytes()
+    with Spool(tmp_path, limit=size + 1) as spool:
+        desk = Desk(bus, spool)
+        assert spool.waiting == 1, "there is no room for both"
+        await desk.journal.collect()
+        assert f"{size + 1} bytes" in desk.journal.stuck
+        await desk.journal.publish()
+        await desk.journal.collect()
+        assert desk.journal.stuck == ""
+        assert await desk.texts() == ["0", "1"]
+
+
 @pytest.mark.long
 async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: Path) -> None:
     port = free_port()

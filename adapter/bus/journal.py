@@ -158,7 +158,14 @@ class Journal:
                 await self._wakeup.wait(LOOK_EVERY)
 
     async def collect(self) -> None:
-        """Publish what a former holder still had: it was paused, and upstream had told it something."""
+        """Publish what was left: held beside a full spool, or by a former holder that was paused."""
+        try:
+            self._spool.take_in()
+        except SpoolError as exc:
+            self._full(exc, "what was held waits beside the spool")
+            return
+        if self._spool.waiting:
+            await self.publish()
         key = self._bus.keys(LATE)
         while (payload := await self._bus.first(key)) is not None:
             if not sound(payload):
@@ -173,14 +180,17 @@ class Journal:
                 self._spool.write(payload)
                 await self.sync()
             except SpoolError as exc:
-                if not self.stuck:
-                    log.error("%s; what a former holder left waits in Redis", exc)  # noqa: TRY400
-                self.stuck = str(exc)
+                self._full(exc, "what a former holder left waits in Redis")
                 return
             self.stuck = ""
             await self.publish()
             await self._bus.shift(key, payload)
         self.stuck = ""
+
+    def _full(self, exc: SpoolError, waits: str) -> None:
+        if not self.stuck:
+            log.error("%s; %s", exc, waits)
+        self.stuck = str(exc)
 
     def wake(self) -> None:
         """Let `keep` notice that it was stopped."""

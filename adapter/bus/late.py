@@ -1,5 +1,6 @@
 """What comes late: left by an adapter that may not publish it, or forgotten by the server."""
 
+from contextlib import suppress
 from itertools import islice
 
 import anyio
@@ -8,6 +9,7 @@ from adapter.bus.bookmark import Position
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus, ids_of, readable, recognised
+from adapter.errors import SpoolError
 from adapter.steps import Step, reach
 
 LATE = "ids:late"
@@ -51,7 +53,7 @@ async def recall(bus: Bus, spool: Spool) -> None:
 class Leavings:
     """What is on this disk and not on the bus, for the present holder: this process may not publish it.
 
-    One for each time of standing by: nothing is written to the spool meanwhile.
+    One for each time of standing by: nothing is written to the spool meanwhile, but what was adopted.
     """
 
     def __init__(self, bus: Bus, spool: Spool) -> None:
@@ -77,6 +79,8 @@ class Leavings:
             if run == self._run and not await bus.unknown(last) and not await forgotten(bus, spool, total):
                 spool.leave(start, self._total)
             self._given = None
+        with suppress(SpoolError):  # no room yet
+            spool.take_in()
         spool.resume()  # how far back to go is another question each time
         if run != self._run or await forgotten(bus, spool, total):
             spool.rewind(recognised(total))
@@ -86,15 +90,17 @@ class Leavings:
         given, rest, since = None, spool.remaining(), total
         newest, unpublished = spool.bookmark.newest, spool.bookmark.cursor
         damaged = spool.damaged  # whatever cannot be read here has been told, or had been published
-        while frames := [(start, names(frame), frame) for start, frame in islice(rest, TOGETHER)]:
-            lacking = {*await bus.unknown([one for _, events, _ in frames for one in events])}
-            unknown = [one for one in frames if not lacking.isdisjoint(one[1])]
-            await bus.push(key, *[frame for *_, frame in unknown])
-            if unknown or given is None:
-                given = (unknown or frames)[-1][:2]
-            if any(one[0] >= unpublished and lacking.isdisjoint(one[1]) for one in frames):
-                since = 0 if newest is None else newest.total  # it came before, nobody knows when
-        spool.damaged = damaged
+        try:
+            while frames := [(start, names(frame), frame) for start, frame in islice(rest, TOGETHER)]:
+                lacking = {*await bus.unknown([one for _, events, _ in frames for one in events])}
+                unknown = [one for one in frames if not lacking.isdisjoint(one[1])]
+                await bus.push(key, *[frame for *_, frame in unknown])
+                if unknown or given is None:
+                    given = (unknown or frames)[-1][:2]
+                if any(one[0] >= unpublished and lacking.isdisjoint(one[1]) for one in frames):
+                    since = 0 if newest is None else newest.total  # it came before, nobody knows when
+        finally:
+            spool.damaged = damaged
         self._given, self._total, self._run = given, since, run  # not before all of it is given
 
 

@@ -101,7 +101,7 @@ class Spool:
         When this returns, the system has it: the end of this process loses nothing. That the machine's end
         does not either takes a `sync`.
         """
-        self._adopt()
+        self.take_in()
         self._admit(payload)
 
     def hold(self, payloads: Sequence[bytes]) -> None:
@@ -109,7 +109,7 @@ class Spool:
 
         `adopt` puts them behind the others, unless they are released.
         """
-        self._adopt()
+        self.take_in()
         try:
             self._hold.put(payloads)
         except SpoolError:
@@ -125,10 +125,11 @@ class Spool:
         """Take over what is held: whoever was to write it has ended. Where the disk is full, a bit later."""
         self._orphans = self._hold.kept()
         self._adopting = True
-        with suppress(SpoolError):  # whoever writes next tries again
-            self._adopt()
+        with suppress(SpoolError):
+            self.take_in()
 
-    def _adopt(self) -> None:
+    def take_in(self) -> None:
+        """Put what was adopted behind the others, if there was no room for it before. Raises SpoolError."""
         while self._orphans:
             self._admit(self._orphans[0])
             del self._orphans[0]
