@@ -187,6 +187,13 @@ class Runtime:
         except Refused as exc:
             self.numbers.failed += 1
             return await self._bury(job, "refused", str(exc))
+        except asyncio.CancelledError as exc:
+            # Of this slot, it is the end of `grace`. Of what the handler awaited, it is a failure like any
+            # other: let through, it would end the slot without a word, with its chat busy for ever.
+            if _is_being_cancelled():
+                raise
+            self.numbers.failed += 1
+            return await self._failed(job, exc)
         except Exception as exc:  # noqa: BLE001 – whatever a handler raises is its own affair
             self.numbers.failed += 1
             if isinstance(exc, SchemaError) and not _readable(received):
@@ -196,7 +203,7 @@ class Runtime:
         self.office.outlet.ack(job.entry)
         return None
 
-    async def _failed(self, job: Job, exc: Exception) -> float | None:
+    async def _failed(self, job: Job, exc: BaseException) -> float | None:
         log.warning("event %s failed, try %d of %d", job.entry, job.count, self.plan.deliveries, exc_info=exc)
         if job.count >= self.plan.deliveries:
             return await self._bury(job, "handler.failed", f"{type(exc).__name__}: {exc}")
@@ -232,6 +239,11 @@ class Runtime:
                 await asyncio.sleep(next(delays))
             else:
                 return
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _readable(received: Received) -> bool:
