@@ -37,6 +37,7 @@ class Outlet:
         self._moved = asyncio.Condition()
         self._taken = 0
         self._sent = 0
+        self._end = float("inf")
         self.acked = 0
         self.added = 0
 
@@ -70,13 +71,10 @@ class Outlet:
 
     async def run(self, stop: asyncio.Event, limit: float) -> None:
         """Write until stopped; afterwards what is left, for so many seconds at most."""
-        end = float("inf")
         while not stop.is_set() or not self.empty:
-            if stop.is_set() and end == float("inf"):
-                end = time.monotonic() + limit
             await self._bell.wait()
             self._bell.clear()
-            if not await self._write(stop, end):
+            if not await self._write(stop, limit):
                 log.error(
                     "Redis took no more: %d events stay unacknowledged and will come again", len(self._acks)
                 )
@@ -86,7 +84,7 @@ class Outlet:
         """Let `run` notice that it was stopped."""
         self._bell.set()
 
-    async def _write(self, stop: asyncio.Event, end: float) -> bool:
+    async def _write(self, stop: asyncio.Event, limit: float) -> bool:
         adds, acks = self._adds, self._acks
         self._adds, self._acks, self._under_way = [], [], acks
         if not adds and not acks:
@@ -100,8 +98,8 @@ class Outlet:
                 if not passes(exc):
                     raise
                 log.debug("a trip failed and is repeated: %s", exc)
-                if stop.is_set() and time.monotonic() > end:
-                    self._acks = acks
+                if self._is_over(stop, limit):
+                    self._acks = acks + self._acks
                     return False
                 await asyncio.sleep(next(delays))
         self._under_way = []
@@ -112,6 +110,12 @@ class Outlet:
                 self._sent += len(adds)
                 self._moved.notify_all()
         return True
+
+    def _is_over(self, stop: asyncio.Event, limit: float) -> bool:
+        """Whether the time after the stop is spent. Asked between tries: a stop may come amid them."""
+        if stop.is_set():
+            self._end = min(self._end, time.monotonic() + limit)
+        return time.monotonic() > self._end
 
     async def _trip(self, adds: list[tuple[str, Fields]], acks: list[str]) -> None:
         if not adds:

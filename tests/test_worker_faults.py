@@ -1,10 +1,13 @@
 """The worker runtime when a handler, its lease or its end goes wrong: nothing is stuck, run twice or lost."""
 
 import asyncio
+import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapter.bus.embedded import free_port, served
 from consumers.connection import Settings
 from consumers.worker import Event, Plan, Worker
 from tests.bus_events import Desk, desk_at, message, running
@@ -45,3 +48,27 @@ async def test_a_handler_whose_task_somebody_else_cancelled_fails_like_any_other
         assert sorted(await desk.texts()) == ["fine", "fine too"]
         letters = [(row["reason"], row["detail"]) for row in await desk.rows("dead")]
         assert letters == [(b"handler.failed", b"CancelledError: ")] * 2
+
+
+async def test_a_stop_ends_a_worker_whose_ack_waits_for_a_redis_that_is_gone(
+    tmp_path: Path, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "consumers.outlet")
+    gate, begun = asyncio.Event(), asyncio.Event()
+    async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+        worker = worker_at(desk, Plan(grace=0.1))
+
+        @worker.on("message")
+        async def wait(_: Event) -> None:
+            begun.set()
+            await gate.wait()
+
+        task = asyncio.get_running_loop().create_task(worker.run())
+        await desk.publish(message())
+        await begun.wait()
+    gate.set()
+    await wait_until(lambda: "a trip failed" in caplog.text, "the ack tried in vain")
+    worker.stop()
+    async with asyncio.timeout(30):
+        await task
+    assert "Redis took no more: 1 events stay unacknowledged" in caplog.text
