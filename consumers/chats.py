@@ -102,12 +102,13 @@ class Chats:
             self._wake()
 
     def unfinished(self) -> list[tuple[str, int]]:
-        """What is left when no slot works any more, and how often each was begun before.
+        """What is left when no slot works any more, and how often each counts as begun.
 
-        A handler that was stopped is no reason to suspect its event.
+        A handler that was stopped is no reason to bury its event: that time does not count. But what was
+        begun at all stays begun: whoever may not do it twice has to know.
         """
         return [
-            (job.entry, max(0, job.count - (line.busy and job is line.jobs[0])))
+            (job.entry, max(min(job.count, 1), job.count - (line.busy and job is line.jobs[0])))
             for line in self._lines.values()
             for job in line.jobs
             if not job.lost

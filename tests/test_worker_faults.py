@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adapter.bus.embedded import free_port, served
+from consumers.commands import Commands, Rules
 from consumers.connection import Settings
 from consumers.worker import Event, Plan, Worker
 from tests.bus_events import Desk, desk_at, message, running
@@ -72,3 +73,42 @@ async def test_a_stop_ends_a_worker_whose_ack_waits_for_a_redis_that_is_gone(
     async with asyncio.timeout(30):
         await task
     assert "Redis took no more: 1 events stay unacknowledged" in caplog.text
+
+
+async def test_a_command_that_a_stop_interrupted_is_not_run_again(
+    redis_url: str, prefix: str, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    rules = Rules.read(
+        'administrators = ["friend:3"]\n[commands.long]\nseconds = 60\n'
+        f'argv = ["sh", "-c", "echo x >> {runs}; exec sleep 60"]\n'
+    )
+    async with desk_at(redis_url, prefix) as desk:
+        await desk.publish(message("#long", "friend:3"))
+        for stopped in (False, True):
+            worker = worker_at(desk, Plan(grace=0.1))
+            worker.on("message")(Commands(worker, rules).obey)
+            async with running(worker):
+                await wait_until(lambda: runs.exists() and runs.read_text(), "it runs")
+                if stopped:
+                    await wait_until(lambda: desk.all_done("app"), "acknowledged")
+        assert await desk.texts() == ["#long was interrupted; say it again if it is still wanted"]
+        assert runs.read_text() == "x\n"
+
+
+async def test_stops_alone_bring_no_event_to_the_dead_letters(redis_url: str, prefix: str) -> None:
+    deliveries: list[int] = []
+
+    async def wait(event: Event) -> None:
+        deliveries.append(event.delivery)
+        await asyncio.Event().wait()
+
+    async with desk_at(redis_url, prefix) as desk:
+        await desk.publish(message())
+        for number in range(1, 6):
+            worker = worker_at(desk, Plan(grace=0.1, deliveries=3))
+            worker.on("message")(wait)
+            async with running(worker):
+                await wait_until(lambda number=number: len(deliveries) == number, "begun")
+        assert await desk.rows("dead") == []
+        assert deliveries == [1, 2, 2, 2, 2]
