@@ -248,6 +248,8 @@ class Cutter:
         self.url = ""
         # Cut when an answer holds this, instead of passing it on; once.
         self.cut_at: bytes | None = None
+        # So many answers later instead.
+        self.later = 0
         self.cuts = 0
 
     @classmethod
@@ -286,11 +288,19 @@ class Cutter:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, watch: bool) -> None:
         while data := await reader.read(65536):
-            if watch and self.cut_at is not None and self.cut_at in data:
-                self.cut_at = None
+            if watch and self._is_cut_at(data):
                 self.cuts += 1
                 writer.transport.abort()
                 raise ConnectionResetError
             writer.write(data)
             await writer.drain()
         raise ConnectionResetError
+
+    def _is_cut_at(self, answer: bytes) -> bool:
+        if self.cut_at is None or self.cut_at not in answer:
+            return False
+        if self.later:
+            self.later, self.cut_at = self.later - 1, b""
+            return False
+        self.cut_at = None
+        return True

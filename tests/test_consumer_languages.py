@@ -13,7 +13,7 @@ import pytest
 
 from adapter.bus.embedded import free_port, served
 from adapter.events import Face, Text
-from tests.bus_events import Desk, Program, desk_at, fields, message, notice, program
+from tests.bus_events import Cutter, Desk, Program, desk_at, fields, message, notice, program
 from tests.helpers import wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -191,6 +191,20 @@ async def test_the_shell_takes_over_from_a_killed_worker_and_survives_a_lost_str
             await desk.publish(message("two"))
             await wait_until(lambda: desk.all_done("taken-over"), "the second, too", 20)
             assert await desk.texts() == ["one", "two"]
+
+
+async def test_the_shell_loses_no_reply_wherever_its_connection_is_cut(redis_url: str, prefix: str) -> None:
+    async with desk_at(redis_url, prefix) as desk, Cutter.before(redis_url) as cutter:
+        desk.url = cutter.url
+        async with shell_echo(desk):
+            # The answer that brings the event, and each of those after it.
+            for later in range(8):
+                cutter.later, cutter.cut_at = later, b"message.group"
+                await desk.publish(message(str(later)))
+                await wait_until(lambda: cutter.cut_at is None, "cut", 20)
+                await wait_until(lambda: desk.all_done("echo-shell"), "acknowledged", 20)
+        assert cutter.cuts == 8
+        assert list(dict.fromkeys(await desk.texts())) == [str(later) for later in range(8)]
 
 
 async def test_go_answers_with_the_same_text_and_ends_well(
