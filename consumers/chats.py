@@ -8,6 +8,8 @@ from typing import Final
 
 # Entries read ahead while handlers are quick. Slow ones get fewer, so that peers find something to do.
 MOST_AHEAD: Final = 1_000
+# Where nothing may be begun just now: what is ready is looked at again after so long.
+UNSURE: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -49,7 +51,7 @@ class Chats:
     """Hands jobs to `handle`, `slots` at a time. It answers None when done, or the seconds to try again in.
 
     A chat whose event has to be tried again waits without taking a slot. Nothing is begun while
-    `may_begin` says no; then somebody has to call `forget`.
+    `may_begin` says no; what is ready waits until it says yes, or for `forget`.
     """
 
     def __init__(self, handle: Handle, slots: int) -> None:
@@ -81,6 +83,10 @@ class Chats:
                 _place(line, job)
             else:
                 line.jobs.append(job)
+
+    def is_ours(self, job: Job) -> bool:
+        """Whether a job in hand may still be begun here."""
+        return not job.lost and self.may_begin()
 
     def forget(self) -> None:
         """Drop all that has not been begun; what has been is finished, and not tried again."""
@@ -138,7 +144,11 @@ class Chats:
                 continue
             line = self._ready.popleft()
             # A line that was forgotten while it waited for its next try is empty.
-            if not line.jobs or not self.may_begin():
+            if not line.jobs:
+                continue
+            if not self.may_begin():
+                # A renewal under way may yet come in time; nobody would offer this chat again.
+                loop.call_later(UNSURE, self._offer, line)
                 continue
             job = line.jobs[0]
             line.busy = True

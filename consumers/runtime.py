@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from redis.exceptions import RedisError
 
 from adapter import Received, SchemaError, skim_event
-from consumers.chats import Chats, Job
+from consumers.chats import UNSURE, Chats, Job
 from consumers.connection import backoff, group_is_gone, passes
 from consumers.event import Event, Refused
 from consumers.group import Group, mapping_of
@@ -173,11 +173,29 @@ class Runtime:
         # Somebody did not finish this one, and it may be the event that killed them. One at a time:
         # if it happens again, no innocent neighbour is counted among the suspects.
         async with self._suspects:
+            # The lease may have ended meanwhile. Then this is for others, or will be looked at again.
+            if not self.chats.is_ours(job):
+                return UNSURE
             if job.count >= self.plan.deliveries:
                 return await self._bury(job, "deliveries", f"begun {job.count} times and never finished")
-            job.count += 1
-            await self._patiently(lambda: self.group.begin(job.entry, job.count))
+            if not await self._begin(job):
+                return UNSURE
             return await self._try(job, received)
+
+    async def _begin(self, job: Job) -> bool:
+        """Write down that it is begun once more; False where that took so long that it is not ours now."""
+        job.count += 1
+
+        async def once() -> None:
+            # Claiming takes an event from whoever has it.
+            if self.chats.is_ours(job):
+                await self.group.begin(job.entry, job.count)
+
+        await self._patiently(once)
+        if self.chats.is_ours(job):
+            return True
+        job.count -= 1
+        return False
 
     async def _try(self, job: Job, received: Received) -> float | None:
         event = Event(received, self.office, job.count)

@@ -250,6 +250,8 @@ class Cutter:
         self.cut_at: bytes | None = None
         # So many answers later instead.
         self.later = 0
+        # Whether nobody gets through.
+        self.shut = False
         self.cuts = 0
 
     @classmethod
@@ -272,6 +274,9 @@ class Cutter:
         self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.shut:
+            writer.close()
+            return
         to_server, from_server = None, writer
         try:
             answers, to_server = await asyncio.open_connection("127.0.0.1", self._port)

@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapter.bus.embedded import free_port, served
+from consumers.chats import Chats, Job
 from consumers.commands import Commands, Rules
 from consumers.connection import Settings
 from consumers.worker import Event, Plan, Worker
-from tests.bus_events import Desk, desk_at, message, running
+from tests.bus_events import Cutter, Desk, desk_at, message, running
 from tests.helpers import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -112,3 +114,80 @@ async def test_stops_alone_bring_no_event_to_the_dead_letters(redis_url: str, pr
                 await wait_until(lambda number=number: len(deliveries) == number, "begun")
         assert await desk.rows("dead") == []
         assert deliveries == [1, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("away", [True, False])
+async def test_a_suspect_whose_lease_ended_while_it_waited_is_left_to_its_new_owner(
+    redis_url: str, prefix: str, *, away: bool
+) -> None:
+    """`away`: its turn comes while Redis is away; otherwise after that."""
+    begun: dict[str, list[str]] = defaultdict(list)
+    gates = {"old one": asyncio.Event(), "new two": asyncio.Event()}
+
+    def named(name: str, url: str) -> Worker:
+        plan = Plan(lanes=True, lease=1.5, retry_first=0.02)
+        worker = Worker("app", plan=plan, settings=Settings(url, prefix))
+
+        @worker.on("message")
+        async def handle(event: Event) -> None:
+            if name == "old" and event.text != "who" and event.delivery == 1:
+                begun["failed"].append(event.text)
+                raise OSError("a suspect from now on")
+            begun[f"{name} {event.text}"].append(event.chat)
+            if gate := gates.get(f"{name} {event.text}"):
+                await gate.wait()
+
+        return worker
+
+    async def asked_who() -> bool:
+        await desk.publish(*[message("who", f"group:{chat}") for chat in range(8)])
+        return len(set(begun["old who"])) > 1
+
+    async def both_live() -> bool:
+        return len(await desk.client.keys(f"{prefix}:lanes:app:live:*")) == 2
+
+    async with (
+        desk_at(redis_url, prefix) as desk,
+        Cutter.before(redis_url) as cutter,
+        running(named("new", redis_url)),
+    ):
+        async with running(named("old", cutter.url)):
+            await wait_until(asked_who, "lanes given to the second member")
+            one, two = sorted(set(begun["old who"]))[:2]
+            await desk.publish(message("one", one))
+            await wait_until(lambda: begun["old one"], "the first suspect in hand")
+            await desk.publish(message("two", two))
+            await wait_until(lambda: "two" in begun["failed"], "the second one behind it")
+            cutter.shut = True
+            cutter.cut()
+            if away:
+                gates["old one"].set()
+            await wait_until(lambda: begun["new two"], "the first member at what the second one had", 20)
+            cutter.shut = False
+            await wait_until(both_live, "the second member back", 20)
+            gates["old one"].set()
+        gates["new two"].set()
+        await wait_until(lambda: desk.all_done("app"), "all acknowledged")
+    assert begun["new two"] == [two]
+    assert begun["old two"] == []
+
+
+async def test_a_chat_goes_on_when_its_lease_was_in_doubt_for_a_moment() -> None:
+    handled: list[str] = []
+
+    async def handle(job: Job) -> None:
+        handled.append(job.entry)
+
+    chats, asked = Chats(handle, 1), list[bool]()
+
+    def in_doubt_once() -> bool:
+        asked.append(True)
+        return len(asked) > 1
+
+    chats.may_begin = in_doubt_once
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(chats.slot())
+        chats.put([Job("1-0", [b"chat", b"group:1"])])
+        await wait_until(lambda: handled, "begun after all")
+        chats.close()
+    assert chats.held == {}
