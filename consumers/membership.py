@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from redis.asyncio.client import Pipeline
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.exceptions import WatchError
 
 from consumers.connection import consumer_name
@@ -88,16 +90,20 @@ class Membership:
         """Do these commands in one step, only while this member leads. Raises LeaseLost."""
         leader = self.key("leader")
         for _ in range(_TRIES):
-            async with self._client.pipeline(transaction=True) as pipe:
-                await pipe.watch(leader)
-                if await pipe.get(leader) != self.consumer.encode():
-                    break
-                pipe.multi()  # type: ignore[no-untyped-call]
-                fill(pipe)
-                try:
+            try:
+                async with self._client.pipeline(transaction=True) as pipe:
+                    await pipe.watch(leader)
+                    if await pipe.get(leader) != self.consumer.encode():
+                        break
+                    pipe.multi()  # type: ignore[no-untyped-call]
+                    fill(pipe)
                     return await pipe.execute(raise_on_error=True)
-                except WatchError:
-                    continue  # our own renewal, or the end: looked at once more
+            except WatchError as exc:
+                # redis-py says so too when the connection broke; then all may have been done, and must
+                # not be done twice: what is read a second time is not what was read the first time.
+                if isinstance(exc.__context__, RedisConnectionError | RedisTimeoutError):
+                    raise exc.__context__ from None
+                # Our own renewal, or the end: looked at once more.
         raise LeaseLost
 
     async def census(self) -> tuple[set[str], set[str]]:

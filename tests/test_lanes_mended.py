@@ -1,0 +1,126 @@
+"""What lanes do when an answer is lost or late, and while a lane moves: members led through it step by step."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from redis.exceptions import RedisError
+
+from consumers.chats import Chats, Job
+from consumers.connection import Settings, consumer_name, passes
+from consumers.group import Group
+from consumers.lanes import Lanes
+from consumers.leader import LANES, MOST_GIVEN, MOVE_LOOK, TEND, lane_of
+from consumers.office import Office
+from tests.bus_events import Cutter, Desk, desk_at, message
+from tests.helpers import wait_until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+
+@dataclass
+class Member:
+    """One process of an application, which does what the test says and nothing else."""
+
+    group: Group
+    chats: Chats
+    lanes: Lanes
+
+    async def step(self) -> None:
+        """One round, and what the runtime does when Redis did not serve."""
+        try:
+            await self.lanes.step()
+        except (RedisError, OSError) as exc:
+            assert passes(exc), repr(exc)
+            await self.lanes.recover()
+
+    async def until(self, predicate: Callable[[], Awaitable[Any] | Any], what: str) -> None:
+        """Rounds until that is so."""
+
+        async def one_more() -> Any:
+            await self.step()
+            value = predicate()
+            return await value if isinstance(value, Awaitable) else value
+
+        await wait_until(one_more, what)
+
+
+async def _done(_: Job) -> float | None:
+    return None
+
+
+@asynccontextmanager
+async def member(url: str, prefix: str, lease: float = 60.0) -> AsyncIterator[Member]:
+    """A member that has joined."""
+    async with Office.open("lanes", consumer_name(), Settings(url, prefix)) as office:
+        group, chats = Group(office, "0"), Chats(_done, 8)
+        lanes = Lanes(office, group, chats, lease)
+        await lanes.recover()
+        yield Member(group, chats, lanes)
+
+
+class Team:
+    """A member that leads, others, and what the server knows about them."""
+
+    def __init__(self, desk: Desk, stack: AsyncExitStack) -> None:
+        self.desk = desk
+        self._stack = stack
+        self.leader: Member
+
+    async def hire(self, url: str = "", lease: float = 60.0) -> Member:
+        """One more."""
+        return await self._stack.enter_async_context(member(url or self.desk.url, self.desk.prefix, lease))
+
+    async def chats_of(self, one: Member) -> list[str]:
+        """A chat of each lane that this one has; those that move first come last."""
+        owners: Any = await self.desk.client.hgetall(self.desk.key("lanes:lanes:owners"))
+        mine = {int(lane) for lane, owner in owners.items() if owner.decode() == one.group.consumer}
+        chats = {lane_of([b"chat", f"group:{n}".encode()]): f"group:{n}" for n in range(1, 40 * LANES)}
+        return [chats[lane] for lane in sorted(mine)]
+
+    async def shared(self, one: Member) -> bool:
+        """Whether it has lanes."""
+        return bool(await self.chats_of(one))
+
+    async def pending(self, one: Member) -> list[str]:
+        """What the group knows to be in this one's hands."""
+        return [row.entry for row in await self.leader.group.mine(consumer=one.group.consumer)]
+
+    async def tended_soon(self) -> None:
+        """Until the leader will look at its peers."""
+        moment = time.monotonic()
+        await wait_until(lambda: time.monotonic() > moment + TEND, "it is time to look at the peers")
+
+
+@asynccontextmanager
+async def team(redis_url: str, prefix: str, leader_url: str = "") -> AsyncIterator[Team]:
+    """One that leads."""
+    async with desk_at(redis_url, prefix) as desk, AsyncExitStack() as stack:
+        made = Team(desk, stack)
+        made.leader = await made.hire(leader_url)
+        await made.leader.until(lambda: made.shared(made.leader), "somebody leads")
+        yield made
+
+
+async def test_what_the_leader_read_is_handled_though_the_answer_was_lost(
+    redis_url: str, prefix: str
+) -> None:
+    async with Cutter.before(redis_url) as cutter, team(redis_url, prefix, cutter.url) as crew:
+        cutter.cut_at = b"message.group"
+        (entry,) = await crew.desk.publish(message())
+        await crew.leader.until(lambda: entry in crew.leader.chats.held, "it is in hand")
+        assert cutter.cuts == 1
+
+
+async def test_a_leader_that_is_cut_off_while_it_asks_whether_it_leads_goes_on(
+    redis_url: str, prefix: str
+) -> None:
+    async with Cutter.before(redis_url) as cutter, team(redis_url, prefix, cutter.url) as crew:
+        cutter.cut_at = crew.leader.group.consumer.encode()
+        await crew.leader.until(lambda: cutter.cuts, "it was cut")
+        (entry,) = await crew.desk.publish(message())
+        await crew.leader.until(lambda: entry in crew.leader.chats.held, "it is in hand")
