@@ -124,3 +124,18 @@ async def test_a_leader_that_is_cut_off_while_it_asks_whether_it_leads_goes_on(
         await crew.leader.until(lambda: cutter.cuts, "it was cut")
         (entry,) = await crew.desk.publish(message())
         await crew.leader.until(lambda: entry in crew.leader.chats.held, "it is in hand")
+
+
+async def test_a_leader_that_recovers_leaves_to_the_others_what_is_theirs(
+    redis_url: str, prefix: str
+) -> None:
+    async with team(redis_url, prefix) as crew:
+        other = await crew.hire()
+        await crew.leader.until(lambda: crew.shared(other), "the other has lanes")
+        chat = (await crew.chats_of(other))[0]
+        (entry,) = await crew.desk.publish(message("one", chat))
+        await crew.leader.until(lambda: crew.pending(crew.leader), "it is read, and not yet dealt")
+        await crew.leader.lanes.recover()
+        await crew.leader.until(lambda: crew.pending(other), "it is dealt")
+        assert crew.leader.chats.held == {}
+        await other.until(lambda: entry in other.chats.held, "its owner has it")
