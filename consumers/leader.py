@@ -73,10 +73,12 @@ class Leader:
 
     async def cycle(self) -> None:
         """One round: hand out, read what is new, and when there is nothing, wait for it."""
-        if time.monotonic() >= self._tended + TEND:
-            await self._tend()
+        # In this order: between what decides on a move and the first look whether the owner is done there
+        # is a trip, which gives the owner what had been read for it. Until then it looks done and is not.
         if self._moves:
             await self._move()
+        if time.monotonic() >= self._tended + TEND:
+            await self._tend()
         count = self._room()
         given = bool(self._fresh or self._again)
         entries = await self._trip(count)

@@ -139,3 +139,24 @@ async def test_a_leader_that_recovers_leaves_to_the_others_what_is_theirs(
         await crew.leader.until(lambda: crew.pending(other), "it is dealt")
         assert crew.leader.chats.held == {}
         await other.until(lambda: entry in other.chats.held, "its owner has it")
+
+
+async def test_a_lane_does_not_move_before_its_owner_has_been_given_what_is_his(
+    redis_url: str, prefix: str
+) -> None:
+    async with team(redis_url, prefix) as crew:
+        old = await crew.hire()
+        await crew.leader.until(lambda: crew.shared(old), "the first has lanes")
+        chat = (await crew.chats_of(old))[-1]
+        new = await crew.hire()
+        (first,) = await crew.desk.publish(message("one", chat))
+        await crew.leader.until(lambda: crew.pending(crew.leader), "it is read, and not yet dealt")
+        await crew.tended_soon()
+        (second,) = await crew.desk.publish(message("two", chat))
+        await crew.leader.until(lambda: crew.pending(old), "it is dealt")
+        await crew.leader.step()
+        assert await crew.pending(old) == [first]
+        assert await crew.pending(new) == []
+        await crew.desk.client.xack(crew.desk.key("inbound"), "lanes", first)
+        await crew.leader.until(lambda: crew.pending(new), "the lane has moved")
+        assert await crew.pending(new) == [second]
