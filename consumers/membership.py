@@ -56,6 +56,8 @@ class Membership:
 
     async def join(self) -> None:
         """Come in under a name nobody had before: what the former name had is for the others."""
+        # If the answer to this is lost, it has to be done again: nothing else would tell the group our name.
+        self._until = 0.0
         self.consumer = consumer_name()
         self.leading = False
         now = time.monotonic()

@@ -160,3 +160,12 @@ async def test_a_lane_does_not_move_before_its_owner_has_been_given_what_is_his(
         await crew.desk.client.xack(crew.desk.key("inbound"), "lanes", first)
         await crew.leader.until(lambda: crew.pending(new), "the lane has moved")
         assert await crew.pending(new) == [second]
+
+
+async def test_a_member_whose_joining_was_not_answered_joins_anew(redis_url: str, prefix: str) -> None:
+    async with Cutter.before(redis_url) as cutter, team(redis_url, prefix) as crew:
+        other = await crew.hire(cutter.url)
+        await crew.desk.client.delete(crew.desk.key(f"lanes:lanes:live:{other.group.consumer}"))
+        cutter.cut_at = b"QUEUED"
+        await other.until(lambda: cutter.cuts, "it was cut")
+        assert await crew.desk.client.exists(crew.desk.key(f"lanes:lanes:live:{other.group.consumer}"))
