@@ -86,6 +86,10 @@ class Membership:
             taken = await self._client.set(self.key("leader"), self.consumer, px=self._ms(_LONGER), nx=True)
             # Until the lead is used it proves nothing: the fence looks at it each time.
             self.leading = bool(taken)
+        # Answered after the lease had ended here: chats dropped what they were to begin meanwhile, and only
+        # who joins anew asks for it again.
+        if not self.valid():
+            raise LeaseLost
         self._extend(now)
 
     async def fenced(self, fill: Callable[[Pipeline], Any]) -> list[Any]:

@@ -169,3 +169,44 @@ async def test_a_member_whose_joining_was_not_answered_joins_anew(redis_url: str
         cutter.cut_at = b"QUEUED"
         await other.until(lambda: cutter.cuts, "it was cut")
         assert await crew.desk.client.exists(crew.desk.key(f"lanes:lanes:live:{other.group.consumer}"))
+
+
+class Holder(Cutter):
+    """A proxy that can keep answers back."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, watch: bool) -> None:
+        while data := await reader.read(65536):
+            if watch:
+                await self.open.wait()
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError
+
+
+async def test_a_renewal_that_is_answered_after_the_lease_ended_does_not_bring_it_back(
+    redis_url: str, prefix: str
+) -> None:
+    lease = 3.0
+    async with Holder.before(redis_url) as holder, team(redis_url, prefix) as crew:
+        assert isinstance(holder, Holder)
+        other = await crew.hire(holder.url, lease)
+        moment = time.monotonic()
+        await other.step()
+        async with asyncio.TaskGroup() as tasks:
+            slot = tasks.create_task(other.chats.slot())
+            await wait_until(lambda: time.monotonic() > moment + lease / 2, "a renewal is due")
+            holder.open.clear()
+            renewal = tasks.create_task(other.step())
+            await wait_until(lambda: not other.chats.may_begin(), "the lease has ended")
+            other.chats.put([Job("1-0", [b"chat", b"group:1"])])
+            holder.open.set()
+            await renewal
+            # Dropped when its turn came: somebody has to have said that it is for the others.
+            await wait_until(lambda: not other.chats.held, "nothing waits for ever")
+            other.chats.close()
+            await slot
