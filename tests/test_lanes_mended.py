@@ -210,3 +210,23 @@ async def test_a_renewal_that_is_answered_after_the_lease_ended_does_not_bring_i
             await wait_until(lambda: not other.chats.held, "nothing waits for ever")
             other.chats.close()
             await slot
+
+
+async def test_a_leader_waits_a_moment_where_a_crowded_member_has_to_finish_first(
+    redis_url: str, prefix: str
+) -> None:
+    async with team(redis_url, prefix) as crew:
+        other = await crew.hire()
+        await crew.leader.until(lambda: crew.shared(other), "the other has lanes")
+        chat = (await crew.chats_of(other))[0]
+        entries = await crew.desk.publish(*[message(str(n), chat) for n in range(MOST_GIVEN + 1)])
+
+        async def all_given() -> bool:
+            return len(await crew.pending(other)) == len(entries)
+
+        await crew.leader.until(all_given, "it has too much")
+        moment = time.monotonic()
+        for _ in range(20):
+            await crew.leader.step()
+        # Not how fast it is, but that it is not faster.
+        assert time.monotonic() - moment > 20 * MOVE_LOOK * 0.9
