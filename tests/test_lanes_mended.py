@@ -47,7 +47,7 @@ class Member:
             value = predicate()
             return await value if isinstance(value, Awaitable) else value
 
-        await wait_until(one_more, what)
+        await wait_until(one_more, what, 20)
 
 
 async def _done(_: Job) -> float | None:
@@ -149,9 +149,9 @@ async def test_a_lane_does_not_move_before_its_owner_has_been_given_what_is_his(
         old = await crew.hire()
         await crew.leader.until(lambda: crew.shared(old), "the first has lanes")
         chat = (await crew.chats_of(old))[-1]
-        new = await crew.hire()
         (first,) = await crew.desk.publish(message("one", chat))
         await crew.leader.until(lambda: crew.pending(crew.leader), "it is read, and not yet dealt")
+        new = await crew.hire()
         await crew.tended_soon()
         (second,) = await crew.desk.publish(message("two", chat))
         await crew.leader.until(lambda: crew.pending(old), "it is dealt")
