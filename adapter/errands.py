@@ -17,9 +17,15 @@ from adapter.upstream import Upstream
 AT_ONCE = 2
 WAITING = 10
 _NONCE = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_ENTRY = re.compile(r"[0-9]+-[0-9]+", re.ASCII)
+_ENTRY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
+
+_LARGEST = 2**64 - 1  # either half of an entry's id
 
 Answer = dict[str, str | bytes]
+
+
+def _is_entry(text: str) -> bool:
+    return bool(_ENTRY.fullmatch(text)) and all(int(half) <= _LARGEST for half in text.split("-"))
 
 
 class _ImpossibleError(QQBusError):
@@ -71,7 +77,7 @@ class Errands:
 
     async def _find(self, entry: str, number: str) -> tuple[ReceivedMessage, Image]:
         """The message, and the picture in it. Raises _ImpossibleError, and SchemaError."""
-        fields = await self._bus.entry("inbound", entry) if _ENTRY.fullmatch(entry) else None
+        fields = await self._bus.entry("inbound", entry) if _is_entry(entry) else None
         if fields is None:
             raise _ImpossibleError("there is no such event any more")
         message = read_event(entry, fields)

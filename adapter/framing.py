@@ -118,4 +118,6 @@ def _bytes(name: str, value: object) -> bytes:
                 return json.dumps(value if isinstance(value, dict) else {"segments": value}).encode()
     except UnicodeEncodeError as exc:
         raise SchemaError(f"{name} is not valid Unicode") from exc
+    except RecursionError as exc:
+        raise SchemaError(f"{name} is nested too deeply") from exc
     raise SchemaError(f"{name} in __data__ is neither text nor a number")

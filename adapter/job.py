@@ -11,15 +11,15 @@ class Job:
     """A request that has been begun: its parts, how many have left, and how often it was tried.
 
     `suspended`: nothing is under way, and the ledger is asked before the next byte, as it would be by
-    another process. `doubted`: an attempt at the next part may have arrived. `outcome`: what became of all
-    of it, once that is known.
+    another process. `doubts`: so many attempts at the next part may have arrived. `outcome`: what became
+    of all of it, once that is known.
     """
 
     request: SendRequest
     parts: tuple[Part, ...]
     sent: int
     attempts: int
-    doubted: bool = False
+    doubts: int = 0
     suspended: bool = False
     outcome: Outcome | None = None
 
@@ -39,12 +39,12 @@ def taken_up(begun: Begun, request: SendRequest, parts: tuple[Part, ...], job: J
     if len(begun.messages) == len(parts):
         # A retry keeps the message ids it had: upstream knows a copy by them.
         parts = tuple(Part(part.content, ident) for part, ident in zip(parts, begun.messages, strict=True))
-    return Job(request, parts, begun.sent, begun.attempts, doubted=begun.attempts > 1)
+    return Job(request, parts, begun.sent, begun.attempts, doubts=int(begun.attempts > 1))
 
 
 def all_told(job: Job, outcome: Outcome) -> Outcome:
     """What became of a part in all its attempts: `failed` would be too much said if one was ambiguous."""
-    if outcome.status is not Status.FAILED or not job.doubted:
+    if outcome.status is not Status.FAILED or not job.doubts:
         return outcome
     detail = f"an earlier attempt may have arrived; the last: {outcome.code} {outcome.detail}"
     return Outcome(Status.UNKNOWN, "upstream.lost", detail.strip())

@@ -5,6 +5,7 @@ shielded: a stop waits for it, and its result is written.
 """
 
 import logging
+import math
 import random
 from collections.abc import Callable
 
@@ -34,8 +35,12 @@ READ = 100
 MAX_BACKLOG = 1_000
 # Chats that may be spoken to at the same time: one that hangs holds only itself.
 IN_HAND = 4
+# How often it is looked whether Redis holds something for us that we do not know of: a former holder that
+# had not heard of its end may have read it.
+RECHECK = 5.0
 # How often waiting requests are looked through for those whose time has run out.
 TICK = 0.5
+# Ambiguous answers in a row, each to the same part.
 MAX_ATTEMPTS = 3
 # A request in at-least-once that is begun so often and never ends may be what ends this process.
 MAX_BEGUN = 10
@@ -106,9 +111,13 @@ class Outbound:
 
     async def _read(self, stop: anyio.Event) -> None:
         delays = backoff(random.random, first=0.05, most=2.0)
-        recovered = False
+        recovered, looked = False, -math.inf
         while not stop.is_set():
             try:
+                await self._lease.confirm()  # what another one reads now it would not send
+                if recovered and self._clock() - looked >= RECHECK:
+                    looked = self._clock()
+                    recovered = await self._bus.pending_count(STREAM) <= len(self._known)
                 if not recovered:
                     await self._recover(stop)
                     recovered = True
@@ -211,10 +220,10 @@ class Outbound:
     async def _expire(self, request: SendRequest) -> bool:
         """End a request, unless something of it may have left: the ledger knows it of earlier processes."""
         match await self._settling.look(request.id):
-            case None if former := self._settling.ended(request.id):
-                await self._settling.restore(request, former)
             case Done(result):
                 await self._settling.replay(request, result)
+            case _ if former := self._settling.ended(request.id):
+                await self._settling.restore(request, former)
             case Unfinished():
                 return False
             case Begun(attempts, sent) if sent or attempts > 1:
@@ -280,14 +289,14 @@ class Outbound:
             return True
         if outcome.status is Status.SENT:
             job.sent += 1
-            job.doubted = False
+            job.doubts = 0
             if job.sent < len(job.parts):
                 await self._step(job)
                 reach(Step.STEPPED)
                 return True
         elif self._may_repeat(job, outcome):
             job.attempts += 1
-            job.doubted = True
+            job.doubts += 1
             await self._step(job, suspend=True)
             return True
         job.outcome = all_told(job, outcome)
@@ -312,11 +321,12 @@ class Outbound:
         to = self._directory.resolve(chat)
         if to is None:
             return Outcome(Status.FAILED, NOBODY, f"{chat} cannot be reached in this session")
-        return await self._upstream.send(to, part)
+        return await self._upstream.send(to, part, self._lease.valid)
 
     def _may_repeat(self, job: Job, outcome: Outcome) -> bool:
         ambiguous = outcome.status is Status.UNKNOWN
-        return ambiguous and job.request.delivery is Delivery.AT_LEAST_ONCE and job.attempts < MAX_ATTEMPTS
+        again = job.request.delivery is Delivery.AT_LEAST_ONCE
+        return ambiguous and again and job.doubts + 1 < MAX_ATTEMPTS
 
     async def _begin(self, request: SendRequest, job: Job | None) -> Job | None:
         """Everything before the first byte, also of a `job` that was suspended; None where it ends here."""
@@ -340,8 +350,8 @@ class Outbound:
         match state:
             case Done(result):
                 await self._settling.replay(request, result)
-            case Begun(attempts) if attempts == 1 and (former := self._settling.ended(request.id)):
-                # Redis came back without its tail and has forgotten it; this process has not.
+            case _ if former := self._settling.ended(request.id):
+                # Redis came back without its tail and has forgotten how it ended; this process has not.
                 await self._settling.restore(request, former)
             case Begun(1, 0) if job is None and self._is_late(request):
                 await self._end(request, Outcome(Status.EXPIRED, "expired"))

@@ -228,7 +228,10 @@ def _font(value: object) -> Font | None:
         case None:
             return None
         case {"name": str(name), "size": int(size), "style": [a, b, c], "color": str(color)} if (
-            {a, b, c} <= {0, 1} and 0 < size <= _MAX_FONT_SIZE and _COLOR.fullmatch(color) and len(name) <= 64  # noqa: PLR2004
+            all(bit in (0, 1) for bit in (a, b, c))
+            and 0 < size <= _MAX_FONT_SIZE
+            and _COLOR.fullmatch(color)
+            and len(name) <= 64  # noqa: PLR2004
         ):
             return Font(name, size, (int(a), int(b), int(c)), color)
         case _:

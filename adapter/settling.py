@@ -11,7 +11,7 @@ import msgpack
 
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
+from adapter.bus.ledger import KEPT, Begun, Done, Ledger, Unfinished
 from adapter.bus.streams import Bus, Fence
 from adapter.envelope import timestamp
 from adapter.errors import BusUnavailable, SchemaError
@@ -44,7 +44,7 @@ class Settling:
         self._account = account
         self._wall = wall
         self._told = told
-        self._ended: OrderedDict[str, list[str]] = OrderedDict()
+        self._ended: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
         self.hurry = False
         self.lost = 0
 
@@ -65,8 +65,9 @@ class Settling:
                 await anyio.sleep(next(delays))
 
     def ended(self, request: str) -> list[str] | None:
-        """The result that this process gave a request before, name after value."""
-        return self._ended.get(request)
+        """The result that this process gave a request, name after value; as long as the ledger keeps it."""
+        moment, fields = self._ended.get(request, (0.0, None))
+        return fields if self._wall() - moment < KEPT else None
 
     async def look(self, request: str) -> Begun | Unfinished | Done | None:
         """What Redis knows of a request."""
@@ -78,8 +79,10 @@ class Settling:
 
     async def settle(self, request: SendRequest, result: SendResult) -> None:
         """Publish the result of a request that could be read."""
-        fields = encode_result(result, self._account(), self._lease.fence.epoch, self._wall())
-        self._ended[request.id] = fields
+        now = self._wall()
+        fields = encode_result(result, self._account(), self._lease.fence.epoch, now)
+        self._ended.pop(request.id, None)
+        self._ended[request.id] = now, fields
         if len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
         await self.patiently(

@@ -36,11 +36,12 @@ class Upstream(Protocol):
         """
         ...
 
-    async def send(self, to: Address, part: Part) -> Outcome | None:
+    async def send(self, to: Address, part: Part, may: Callable[[], bool]) -> Outcome | None:
         """Send one message to an address in momentary ids. Never raises for a refusal.
 
-        None: nothing has left, and the session has ended or was replaced, with new ids perhaps. It is to be
-        addressed and sent again when there is one.
+        `may` is asked each time before anything leaves, however long was waited. None: nothing has left; it
+        may not, or the session has ended or was replaced, with new ids perhaps. It is to be addressed and
+        sent again when there is one.
         """
         ...
 

@@ -49,7 +49,9 @@ class Lanes:
             await self._rejoin()
             return
         self._leader = None
-        await self._take_mine()
+        # What a leader has in its pending list is not all its own: taking office deals it out.
+        if not self._membership.leading:
+            await self._take_mine()
 
     async def step(self) -> None:
         """One round, as long as a blocking read at most."""

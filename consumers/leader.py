@@ -5,9 +5,10 @@ who has what: a leader that dies leaves nothing behind but pending entries, and 
 out again, oldest first. Every step is fenced by the leader's key.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final
 from zlib import crc32
 
@@ -32,7 +33,15 @@ MOST_PARKED: Final = 1_000
 # How often the peers are looked at, in parts of a second; and how soon a lane that moves is asked for.
 TEND: Final = 1.0
 MOVE_LOOK: Final = 0.05
+# A lane that moves waits for what its owner has in it. A handler that asks somebody, a page or a model, may
+# take seconds, and the chats of its lane wait no longer than it does. What takes longer than this may take
+# minutes: the lane stays. Only an owner that gets nothing done for so long is stuck; one with much to do gets
+# on, and is the one to be relieved.
+_PATIENCE: Final = 5.0
+# After that, or with too much parked, no lane moves for so long.
 _CALM: Final = 10.0
+# With so much unfinished an owner has something to do in most of its lanes: not worth asking in which.
+_MANY: Final = 100
 
 
 def lane_of(fields: Sequence[bytes]) -> int:
@@ -54,6 +63,8 @@ class Leader:
         self._live: set[str] = set()
         self._moves: dict[int, str] = {}
         self._barrier = ""
+        self._undone: dict[str, tuple[list[str], float]] = {}
+        self._lanes: dict[str, int] = {}
         self._parked: list[Entry] = []
         self._fresh: dict[str, list[str]] = {}
         self._again: dict[str, list[str]] = {}
@@ -73,10 +84,12 @@ class Leader:
 
     async def cycle(self) -> None:
         """One round: hand out, read what is new, and when there is nothing, wait for it."""
-        if time.monotonic() >= self._tended + TEND:
-            await self._tend()
+        # In this order: between what decides on a move and the first look whether the owner is done there
+        # is a trip, which gives the owner what had been read for it. Until then it looks done and is not.
         if self._moves:
             await self._move()
+        if time.monotonic() >= self._tended + TEND:
+            await self._tend()
         count = self._room()
         given = bool(self._fresh or self._again)
         entries = await self._trip(count)
@@ -84,8 +97,11 @@ class Leader:
             self._deal(entry)
         if entries or given or self._fresh or self._again:
             return
-        if not count:
+        if not count and len(self._chats.held) > DEAL:
             await self._chats.drop_to(DEAL, MOVE_LOOK)
+        elif not count:
+            # A member that has too much rings no bell here when it has less.
+            await asyncio.sleep(MOVE_LOOK)
         elif self._moves:
             await self._wait(int(MOVE_LOOK * 1000))
         else:
@@ -95,7 +111,7 @@ class Leader:
 
     def _room(self) -> int:
         if len(self._parked) >= MOST_PARKED:
-            self._stay()
+            self._stay(list(self._moves))
         crowded = any(self._pending.get(name, 0) > MOST_GIVEN for name in self._live)
         return 0 if crowded or len(self._chats.held) > DEAL else DEAL
 
@@ -158,6 +174,7 @@ class Leader:
         elif not self._moves and time.monotonic() >= self._calm_until:
             self._level()
             self._barrier = self._group.newest
+            self._undone, self._lanes = {}, {}
 
     async def _rebuild(self) -> None:
         """Deal out again what nobody alive has in hand: of the dead, and what was held back here."""
@@ -234,22 +251,54 @@ class Leader:
             self._moves[lane] = poorest
 
     async def _move(self) -> None:
-        """Finish the moves of lanes whose owners have done all that came before."""
-        free = set()
+        """Finish the moves of lanes in which their owners have done all that came before."""
+        moved, stuck = list[int](), list[int]()
         for owner in {self._owners[lane] for lane in self._moves}:
-            line = ("XPENDING", self._group.stream, self._group.name, "-", self._barrier, 1, owner)
-            if not await self._client.execute_command(*line):  # type: ignore[no-untyped-call]
-                free.add(owner)
-        moved = [lane for lane in self._moves if self._owners[lane] in free]
+            line = ("XPENDING", self._group.stream, self._group.name, "-", self._barrier, _MANY, owner)
+            rows: Any = await self._client.execute_command(*line)  # type: ignore[no-untyped-call]
+            entries = [row[0].decode() for row in rows or ()]
+            lanes = [lane for lane in self._moves if self._owners[lane] == owner]
+            busy = await self._lanes_of(entries)
+            moved += [lane for lane in lanes if lane not in busy]
+            if self._is_stuck(owner, entries):
+                stuck += [lane for lane in lanes if lane in busy]
         for lane in moved:
             self._owners[lane] = self._moves.pop(lane)
         if moved:
             await self._write_owners()
             self._unpark()
+        if stuck:
+            self._stay(stuck)
 
-    def _stay(self) -> None:
+    async def _lanes_of(self, entries: Sequence[str]) -> Container[int]:
+        """The lanes in which somebody has these to do; all lanes, where it cannot be told."""
+        if len(entries) >= _MANY:
+            return range(LANES)
+        new = [entry for entry in entries if entry not in self._lanes]
+        if new:
+            async with self._client.pipeline(transaction=False) as pipe:
+                for entry in new:
+                    pipe.xrange(self._group.stream, entry, entry)
+                answers: list[Any] = await pipe.execute()
+            if not all(answers):
+                # Trimmed, and perhaps in somebody's hands all the same.
+                return range(LANES)
+            for entry, ((_, fields),) in zip(new, answers, strict=True):
+                self._lanes[entry] = lane_of([part for field in fields.items() for part in field])
+        return {self._lanes[entry] for entry in entries}
+
+    def _is_stuck(self, owner: str, entries: list[str]) -> bool:
+        """Whether it has had just these to do for too long."""
+        undone, since = self._undone.get(owner, ([], 0.0))
+        if undone != entries:
+            since = time.monotonic()
+            self._undone[owner] = entries, since
+        return bool(entries) and time.monotonic() > since + _PATIENCE
+
+    def _stay(self, lanes: Iterable[int]) -> None:
         log.warning("a lane cannot move: its owner is busy with one event for long")
-        self._moves.clear()
+        for lane in lanes:
+            del self._moves[lane]
         self._calm_until = time.monotonic() + _CALM
         self._unpark()
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from redis.asyncio.client import Pipeline
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.exceptions import WatchError
 
 from consumers.connection import consumer_name
@@ -54,6 +56,8 @@ class Membership:
 
     async def join(self) -> None:
         """Come in under a name nobody had before: what the former name had is for the others."""
+        # If the answer to this is lost, it has to be done again: nothing else would tell the group our name.
+        self._until = 0.0
         self.consumer = consumer_name()
         self.leading = False
         now = time.monotonic()
@@ -82,22 +86,30 @@ class Membership:
             taken = await self._client.set(self.key("leader"), self.consumer, px=self._ms(_LONGER), nx=True)
             # Until the lead is used it proves nothing: the fence looks at it each time.
             self.leading = bool(taken)
+        # Answered after the lease had ended here: chats dropped what they were to begin meanwhile, and only
+        # who joins anew asks for it again.
+        if not self.valid():
+            raise LeaseLost
         self._extend(now)
 
     async def fenced(self, fill: Callable[[Pipeline], Any]) -> list[Any]:
         """Do these commands in one step, only while this member leads. Raises LeaseLost."""
         leader = self.key("leader")
         for _ in range(_TRIES):
-            async with self._client.pipeline(transaction=True) as pipe:
-                await pipe.watch(leader)
-                if await pipe.get(leader) != self.consumer.encode():
-                    break
-                pipe.multi()  # type: ignore[no-untyped-call]
-                fill(pipe)
-                try:
+            try:
+                async with self._client.pipeline(transaction=True) as pipe:
+                    await pipe.watch(leader)
+                    if await pipe.get(leader) != self.consumer.encode():
+                        break
+                    pipe.multi()  # type: ignore[no-untyped-call]
+                    fill(pipe)
                     return await pipe.execute(raise_on_error=True)
-                except WatchError:
-                    continue  # our own renewal, or the end: looked at once more
+            except WatchError as exc:
+                # redis-py says so too when the connection broke; then all may have been done, and must
+                # not be done twice: what is read a second time is not what was read the first time.
+                if isinstance(exc.__context__, RedisConnectionError | RedisTimeoutError):
+                    raise exc.__context__ from None
+                # Our own renewal, or the end: looked at once more.
         raise LeaseLost
 
     async def census(self) -> tuple[set[str], set[str]]:

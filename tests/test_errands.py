@@ -50,6 +50,8 @@ async def test_pictures_are_fetched_to_a_file_for_as_long_as_upstream_has_them(
         await run.refused("image", plain["id"], words="this message has no picture")
         await run.refused("image", event["id"], "--number", "3", words="this message has 2 pictures")
         await run.refused("image", "1-1", words="there is no such event any more")
+        await run.refused("image", f"{10**20}-1", words="there is no such event any more")
+        await run.refused("image", f"{2**64}-0", words="there is no such event any more")
         await run.refused("image", "305419896.f1.1.1.1.abcd", words="no event 305419896.f1.1.1.1.abcd on")
         await run.refused("image", group["id"], "--out", str(tmp_path), words="cannot write")
         it.sim.next_answer(OFFPIC, Scripted(json={"retcode": 103, "errmsg": ""}))

@@ -72,6 +72,17 @@ async def test_attempts_are_counted_on_where_the_session_ends_between_them(
         assert [code == 100001 for code in codes] == [False, True, False, True, False]
 
 
+async def test_each_part_has_its_own_attempts(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        await it.adapter()
+        chat = await chat_of_friend(it)
+        lost, sent = Answer(cut="after"), Answer(json={"retcode": 0})
+        it.sim.next_answer(BUDDY, *(answer for _ in range(3) for answer in (lost, sent)))
+        await it.ask(chat, LONG * 2, id="x/1", delivery="at-least-once")
+        (result,) = await it.results(1)
+        assert (result["status"], result["parts"], result["attempts"]) == ("sent", "3/3", "4")
+
+
 async def test_a_denial_after_an_attempt_that_may_have_arrived_is_no_failure(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from adapter.bus import ledger as ledgers
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
 from adapter.bus.streams import Bus, Fence
 from adapter.errors import Fenced
@@ -114,3 +115,24 @@ async def test_own_result_streams_and_ledger_entries_end_by_themselves(bus: Bus)
     await ledger.settle(A, "x/1", entry, bus.keys("results:mine"), RESULT, remember=True)
     assert 0 < await bus.client.ttl(bus.keys.ledger("x/1")) <= 86_400
     assert await bus.client.ttl(bus.keys("results:mine")) > 0
+
+
+async def test_a_result_stream_of_ones_own_keeps_the_newest(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "OWN_RESULTS", 100)
+    ledger, mine = Ledger(bus), bus.keys("results:mine")
+    for number in range(400):
+        entry = await asked(bus)
+        await ledger.settle(A, f"x/{number}", entry, mine, ["id", f"x/{number}"], remember=True)
+    rows = await results(bus, "results:mine")
+    assert 100 <= len(rows) < 400
+    assert rows[-1] == {b"id": b"x/399"}
+
+
+async def test_where_the_stream_that_was_named_is_none_the_result_goes_where_all_others_do(bus: Bus) -> None:
+    ledger, entry, named = Ledger(bus), await asked(bus), bus.keys("results:text")
+    await bus.client.set(named, "not a stream", ex=60)
+    assert await ledger.settle(A, "x/1", entry, named, RESULT, remember=True)
+    assert await results(bus) == [{b"v": b"1", b"id": b"x/1", b"status": b"sent"}]
+    assert await bus.pending("outbound", "0", 1) == []

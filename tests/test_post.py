@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from adapter.errors import ProtocolError
 from adapter.events import (
     Address,
     ChatKind,
@@ -18,10 +19,11 @@ from adapter.events import (
     Text,
 )
 from adapter.smartqq.network import SmartQQ
+from adapter.smartqq.protocol import led
 from adapter.smartqq.sending import message_ids
 from tests.helpers import wait_until
 from tests.line import Line
-from tests.rig import FAST, config, friend, names, online, send
+from tests.rig import FAST, always, config, friend, names, online, send
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
 
@@ -100,7 +102,7 @@ async def test_where_nothing_leaves_the_message_certainly_has_not(tmp_path: Path
 async def test_before_any_login_a_send_is_given_back(tmp_path: Path) -> None:
     async with SmartQQ(config("http://127.0.0.1:1", tmp_path), limits=replace(FAST, heal=0.05)) as upstream:
         (part,) = upstream.prepare((Text("x"),), None)
-        assert await upstream.send(Address(ChatKind.FRIEND, "1"), part) is None
+        assert await upstream.send(Address(ChatKind.FRIEND, "1"), part, always) is None
 
 
 async def test_a_session_that_died_is_mended_and_the_message_sent_again(tmp_path: Path) -> None:
@@ -220,3 +222,29 @@ async def test_without_a_signature_nothing_is_sent(answer: dict[str, Any], tmp_p
         outcome = await send(listener, to)
         assert (outcome.status, outcome.code) == (Status.FAILED, "upstream.denied")
         assert "send_sess_msg2" not in names(sim)
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["from the start", "while the session is mended"])
+async def test_what_may_not_leave_any_more_is_given_back(tmp_path: Path, *, held: bool) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+        to, asked = friend(sim), 0
+
+        def may() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked == 1 and not held
+
+        sim.next_answer(SEND, reply(retcode=100001))
+        (part,) = listener.upstream.prepare((Text("x"),), None)
+        assert await listener.upstream.send(to, part, may) is None
+        assert names(sim).count("send_buddy_msg2") == int(not held)
+        assert sim.received == []
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[x/", "http://x:y/", "http://x:99999/", "http://x:0/", "http://ü.com/"]
+)
+def test_a_redirect_to_no_address_is_a_protocol_error(location: str) -> None:
+    with pytest.raises(ProtocolError, match="no address"):
+        led("https://w.qq.com/a", location)
+    assert led("https://w.qq.com/a", "/b?c#d") == "https://w.qq.com/b?c#d"

@@ -149,6 +149,42 @@ def test_a_garbled_body_ends_in_a_refusal_and_nothing_else(body: bytes) -> None:
         decode_request(ENTRY, {b"to": b"group:5", b"body": body}, "qq")
 
 
+NOTHING_SPECIAL = st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=6)
+ANYTHING = st.recursive(
+    NOTHING_SPECIAL,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+TEXT = {"type": "text", "data": {"text": "a"}}
+
+
+@given(
+    st.fixed_dictionaries(
+        {"name": ANYTHING, "size": ANYTHING, "style": st.lists(ANYTHING, min_size=3, max_size=3)}
+    ),
+    st.fixed_dictionaries({"type": st.sampled_from(["text", "face", "image", "x"]), "data": ANYTHING}),
+    st.sampled_from([msgpack.packb, lambda value: json.dumps(value).encode()]),
+)
+def test_any_font_and_any_segment_end_in_a_refusal_and_nothing_else(
+    font: dict[str, Any], segment: dict[str, Any], pack: Any
+) -> None:
+    good = {"name": "a", "size": 10, "style": [0, 0, 1], "color": "000000"}
+    for odd in (
+        {"segments": [TEXT], "font": good | font},
+        {"segments": [TEXT], "font": good | {"style": font["style"]}},
+        {"segments": [segment]},
+    ):
+        with contextlib.suppress(SchemaError):
+            decode_request(ENTRY, {b"to": b"group:5", b"body": pack(odd)}, "qq")
+
+
+@pytest.mark.parametrize("depth", [100, 985, 990, 995, 1000, 5000])
+def test_a_frame_with_a_body_of_any_depth_ends_in_a_refusal_and_nothing_else(depth: int) -> None:
+    frame = b'{"to": "group:5", "body": ' + b"[" * depth + b"]" * depth + b"}"
+    with pytest.raises(SchemaError):
+        decode_request(ENTRY, {b"__data__": frame}, "qq")
+
+
 def test_a_result_has_the_fields_of_the_contract_in_order() -> None:
     result = SendResult(
         ENTRY, "a/1", "group:5", Status.SENT, "ok", attempts=1, sent=2, total=2, message_id="7"

@@ -14,6 +14,8 @@ KEPT = 86_400
 BEGUN_KEPT = 7 * 86_400
 # A result stream of a worker's own lives this long after its last result.
 OWN_RESULTS_KEPT = 7 * 86_400
+# It keeps about so many: each belongs to one worker, who reads them as they come.
+OWN_RESULTS = 10_000
 
 
 class Begun(NamedTuple):
@@ -92,7 +94,8 @@ class Ledger:
         bus = self._bus
         lives = 0 if results == bus.keys("results") else OWN_RESULTS_KEPT
         payload = msgpack.packb(
-            [*fence, GROUP, entry, KEPT if remember else 0, lives, result, dead], use_bin_type=False
+            [*fence, GROUP, entry, KEPT if remember else 0, lives, OWN_RESULTS, result, dead],
+            use_bin_type=False,
         )
         names = [
             bus.keys("ids:epoch"),
@@ -100,6 +103,7 @@ class Ledger:
             bus.keys("outbound"),
             results,
             bus.keys("dead"),
+            bus.keys("results"),
         ]
         return bool(await bus.call("settle", names, [payload]))
 

@@ -294,14 +294,22 @@ class Bus:
         with translated():
             await self.client.lrem(key, 1, value)  # type: ignore[arg-type]
 
+    async def pending_count(self, stream: str) -> int:
+        """How many entries this group has read and not acknowledged."""
+        return int((await self._pending(stream)).get("pending", 0))
+
     async def oldest_pending(self) -> str:
         """The entry of `qq:outbound` that was read first and is not settled; empty if there is none."""
+        oldest = (await self._pending("outbound")).get("min")
+        return oldest.decode() if oldest else ""
+
+    async def _pending(self, stream: str) -> dict[str, Any]:
         with translated():
             try:
-                row: Any = await self.client.xpending(self.keys("outbound"), GROUP)
+                found: dict[str, Any] = await self.client.xpending(self.keys(stream), GROUP)
             except ResponseError:
-                return ""
-        return row["min"].decode() if row["min"] else ""
+                return {}
+        return found
 
     async def outbound_pending(self) -> int:
         """How many requests wait or are being sent, counted up to COUNTED where the server keeps no count."""

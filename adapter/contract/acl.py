@@ -20,7 +20,7 @@ _CONTACTS = "friends groups discusses members:*"
 _ADAPTER_STREAM = (
     "xadd xtrim xdel xlen xrange xrevrange xread xreadgroup xack xclaim xautoclaim xpending "
     "xinfo|stream xinfo|groups xinfo|consumers xgroup|create xgroup|createconsumer xgroup|delconsumer "
-    "xgroup|setid exists expire pexpire ttl pttl memory|usage"
+    "xgroup|setid type exists expire pexpire ttl pttl memory|usage"
 )
 _ADAPTER_HASH = f"{_LOOK_HASH} hset hdel hincrby del unlink exists expire pexpire ttl pttl"
 _WORKER_GROUP = (

@@ -63,7 +63,7 @@ def _channels() -> dict[str, Any]:
         }
     made["ownResults"] = {
         "address": "qq:results:{name}",
-        "description": "Stream. Results of requests that name it; gone a week after the last one.",
+        "description": "Stream. Results of requests that name it: the newest 10,000 or so, for a week.",
         "parameters": {"name": {"description": "1 to 64 of A-Z a-z 0-9 . _ -"}},
         "messages": {"results": _ref("components", "messages", "results")},
     }

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urljoin
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Image, Picture
@@ -17,6 +16,7 @@ from adapter.smartqq.protocol import (
     code_of,
     ident,
     integer,
+    led,
     load,
     mapping,
     rows,
@@ -98,7 +98,7 @@ class Extras:
         for _ in range(CHAIN):
             if not answer.location:
                 break
-            target = urljoin(request.target, answer.location)
+            target = led(request.target, answer.location)
             if not target.startswith(("http://", "https://")):
                 raise ProtocolError(f"{request.name} leads nowhere")
             request = replace(request, url=target, params=())

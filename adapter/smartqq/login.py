@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import SessionChange, SessionState
@@ -21,6 +21,7 @@ from adapter.smartqq.protocol import (
     code_of,
     ident,
     integer,
+    led,
     load,
     mapping,
     said,
@@ -158,10 +159,10 @@ def enter(desk: Desk, url: str) -> Talk[None]:
 
 def _following(url: str, answer: Answer) -> str:
     if answer.location:
-        return urljoin(url, answer.location)
+        return led(url, answer.location)
     for form in (_OLD_PAGE, _OLD_NEXT):
         if found := form.search(answer.text):
-            return urljoin(url, html.unescape(found[1]))
+            return led(url, html.unescape(found[1]))
     return ""
 
 

@@ -130,24 +130,25 @@ class SmartQQ:
         """Cut content into messages, each with its number. Raises SchemaError."""
         return tuple(Part(content, str(next(self._numbers))) for content in encode(segments, font))
 
-    async def send(self, to: Address, part: Part) -> Outcome | None:
+    async def send(self, to: Address, part: Part, may: Callable[[], bool]) -> Outcome | None:
         """Send one message to momentary ids; a doubted session is mended and the message sent again.
 
-        None where that takes a session that is not there or not mended any more, or ids that are new.
+        None where it may not leave, or that takes a session that is not there or not mended any more, or ids
+        that are new.
         """
         driver, roster, post = self._driver, self._works.roster, self._works.post
         book, before = roster.book, roster.book.find(to)
         if not driver.ready and not (await driver.mended() and roster.book is book):
             return None
-        outcome = await post.send(to, part)
+        outcome = await post.send(to, part, may)
         if isinstance(outcome, Doubt) and await driver.mended():
             after = roster.book.find(to)
             # Ids may be new: only where the same one still has the same name is it the same person.
             same = before is not None and after is not None and after.name == before.name
             if roster.book is not book and not same:
                 return None
-            outcome = await post.send(to, part)
-        if isinstance(outcome, Outcome):
+            outcome = await post.send(to, part, may)
+        if not isinstance(outcome, Doubt):
             return outcome
         # Behind a hang-up nobody has tried to mend it: that it is refused is not the last word.
         return outcome.refusal if driver.ready and not self._works.patience.ended else None

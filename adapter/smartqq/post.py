@@ -44,13 +44,16 @@ class Post:
         """All momentary ids are new."""
         self._signatures.clear()
 
-    async def send(self, to: Address, part: Part) -> Outcome | Doubt:
-        """Send a part, or say why the session or the network is doubted and nothing was sent."""
+    async def send(self, to: Address, part: Part, may: Callable[[], bool]) -> Outcome | Doubt | None:
+        """Send a part, or say why the session or the network is doubted and nothing was sent.
+
+        None where it may not be sent any more.
+        """
         if not to.id.isdecimal():
             return Outcome(Status.FAILED, "upstream.denied", f"{to.id!r} is no id of SmartQQ's")
         signature, session = "", self._tokens.psessionid
         if to.kind is ChatKind.TEMP:
-            permitted = await self._signature(to)
+            permitted = await self._signature(to, may)
             if not isinstance(permitted, str):
                 return permitted
             signature = permitted
@@ -59,37 +62,39 @@ class Post:
         self._echoes.remember(to, spoken_in(part.content), self._clock())
         request = calls.send(self._tokens, to, part.content, int(part.message_id), signature)
         try:
-            answer = await self._deliver(request)
+            answer = await self._deliver(request, may)
         except TransportError as exc:
             return broken(exc) if exc.sent else Doubt(broken(exc))
-        done = outcome(answer)
-        if done is None:
-            reply = load(answer)
-            return Doubt(rejected(f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}"))
-        return done
+        return None if answer is None else _outcome(answer)
 
-    async def _deliver(self, request: Request) -> Answer:
-        """Post, again only for as long as nothing has left and somebody is patient. Raises TransportError."""
-        delays = backoff(random.random, first=self._limits.resend_first)
-        for pause in islice(delays, self._limits.resends - 1):
+    async def _deliver(self, request: Request, may: Callable[[], bool]) -> Answer | None:
+        """Post, again only for as long as nothing has left and somebody is patient. Raises TransportError.
+
+        None where it may not.
+        """
+        delays = islice(backoff(random.random, first=self._limits.resend_first), self._limits.resends - 1)
+        while may():
             try:
                 return await self._ask(request)
             except TransportError as exc:
-                if exc.sent:
+                pause = next(delays, None)
+                if exc.sent or pause is None:
                     raise
                 await self._patience.hold(anyio.sleep(pause))
                 if self._patience.ended:
                     raise
-        return await self._ask(request)
+        return None
 
-    async def _signature(self, to: Address) -> str | Outcome | Doubt:
+    async def _signature(self, to: Address, may: Callable[[], bool]) -> str | Outcome | Doubt | None:
         """The permission to speak to a stranger, the outcome if there is none, or doubt (4.5)."""
         now = self._clock()
         taken, value = self._signatures.get(to, (0.0, ""))
         if value and now - taken < self._limits.signature:
             return value
         try:
-            answer = await self._deliver(calls.signature(self._tokens, to, now))
+            answer = await self._deliver(calls.signature(self._tokens, to, now), may)
+            if answer is None:
+                return None
             reply = load(answer)
         except (TransportError, ProtocolError) as exc:
             # Only the permission was asked for: the message has not left.
@@ -106,6 +111,14 @@ class Post:
             self._signatures.clear()
         self._signatures[to] = (now, given)
         return given
+
+
+def _outcome(answer: Answer) -> Outcome | Doubt:
+    done = outcome(answer)
+    if done is None:
+        reply = load(answer)
+        return Doubt(rejected(f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}"))
+    return done
 
 
 SIGNATURES = 200

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from adapter.errors import ProtocolError, TransportError
 
@@ -92,6 +92,19 @@ INT64: Final = 1 << 63
 
 _BLANK: Final = b" \t\r\n\x00"
 _BOM: Final = b"\xef\xbb\xbf"
+
+
+def led(base: str, location: str) -> str:
+    """Where a redirect leads. Raises ProtocolError where that is no address."""
+    try:
+        target = urljoin(base, location)
+        parts = urlsplit(target)
+        sound = parts.port != 0 and parts.netloc.isascii()  # a port that is none raises here
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ProtocolError("a redirect leads to what is no address")
+    return target
 
 
 def load(answer: Answer) -> Mapping[str, object]:
