@@ -8,8 +8,6 @@ from typing import Final
 
 # Entries read ahead while handlers are quick. Slow ones get fewer, so that peers find something to do.
 MOST_AHEAD: Final = 1_000
-# Where nothing may be begun just now: what is ready is looked at again after so long.
-UNSURE: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -51,7 +49,7 @@ class Chats:
     """Hands jobs to `handle`, `slots` at a time. It answers None when done, or the seconds to try again in.
 
     A chat whose event has to be tried again waits without taking a slot. Nothing is begun while
-    `may_begin` says no; what is ready waits until it says yes, or for `forget`.
+    `may_begin` says no; then somebody has to call `forget`.
     """
 
     def __init__(self, handle: Handle, slots: int) -> None:
@@ -144,11 +142,7 @@ class Chats:
                 continue
             line = self._ready.popleft()
             # A line that was forgotten while it waited for its next try is empty.
-            if not line.jobs:
-                continue
-            if not self.may_begin():
-                # A renewal under way may yet come in time; nobody would offer this chat again.
-                loop.call_later(UNSURE, self._offer, line)
+            if not line.jobs or not self.may_begin():
                 continue
             job = line.jobs[0]
             line.busy = True

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from redis.exceptions import RedisError
 
 from adapter import Received, SchemaError, skim_event
-from consumers.chats import UNSURE, Chats, Job
+from consumers.chats import Chats, Job
 from consumers.connection import backoff, group_is_gone, passes
 from consumers.event import Event, Refused
 from consumers.group import Group, mapping_of
@@ -173,13 +173,13 @@ class Runtime:
         # Somebody did not finish this one, and it may be the event that killed them. One at a time:
         # if it happens again, no innocent neighbour is counted among the suspects.
         async with self._suspects:
-            # The lease may have ended meanwhile. Then this is for others, or will be looked at again.
+            # The lease may have ended meanwhile. Then this is for others: it is forgotten, not tried again.
             if not self.chats.is_ours(job):
-                return UNSURE
+                return self.plan.retry_first
             if job.count >= self.plan.deliveries:
                 return await self._bury(job, "deliveries", f"begun {job.count} times and never finished")
             if not await self._begin(job):
-                return UNSURE
+                return self.plan.retry_first
             return await self._try(job, received)
 
     async def _begin(self, job: Job) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from adapter.bus.embedded import free_port, served
-from consumers.chats import Chats, Job
 from consumers.commands import Commands, Rules
 from consumers.connection import Settings
 from consumers.worker import Event, Plan, Worker
@@ -170,24 +169,3 @@ async def test_a_suspect_whose_lease_ended_while_it_waited_is_left_to_its_new_ow
         await wait_until(lambda: desk.all_done("app"), "all acknowledged")
     assert begun["new two"] == [two]
     assert begun["old two"] == []
-
-
-async def test_a_chat_goes_on_when_its_lease_was_in_doubt_for_a_moment() -> None:
-    handled: list[str] = []
-
-    async def handle(job: Job) -> None:
-        handled.append(job.entry)
-
-    chats, asked = Chats(handle, 1), list[bool]()
-
-    def in_doubt_once() -> bool:
-        asked.append(True)
-        return len(asked) > 1
-
-    chats.may_begin = in_doubt_once
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(chats.slot())
-        chats.put([Job("1-0", [b"chat", b"group:1"])])
-        await wait_until(lambda: handled, "begun after all")
-        chats.close()
-    assert chats.held == {}
