@@ -44,6 +44,8 @@ from adapter.smartqq.session import NAME as SESSION
 
 log = logging.getLogger(__name__)
 
+# A term that Redis has ended is followed by the next one after so long.
+AGAIN_AFTER = 1.0
 # After a stop: how long Redis is waited for before results are left to the next start.
 HURRY_AFTER = 1.5
 
@@ -81,6 +83,12 @@ async def run(config: Config, stop: anyio.Event) -> None:
                 await _term(config, bus, spool, metrics, stop)
             except* Fenced as group:
                 log.warning("%s: standing by", group.exceptions[0])
+            except* BusUnavailable as group:
+                if stop.is_set():
+                    raise
+                log.warning("%s; beginning anew", group.exceptions[0])
+                with anyio.move_on_after(AGAIN_AFTER):
+                    await stop.wait()
 
 
 async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: anyio.Event) -> None:

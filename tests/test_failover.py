@@ -14,6 +14,7 @@ from adapter.bus.connect import connect, translated
 from adapter.bus.embedded import find_server, free_port, served
 from adapter.bus.streams import Bus
 from adapter.errors import BusUnavailable
+from tests.chaos.line import Line
 from tests.helpers import wait_until
 from tests.system import system
 
@@ -87,3 +88,17 @@ async def _info(url: str) -> dict[str, int]:
         return info
     finally:
         await client.aclose()
+
+
+async def test_whoever_stands_by_waits_for_a_redis_that_is_away(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it, Line(int(redis_url.rpartition(":")[2])) as line:
+        await bus.client.set(bus.keys("lease"), "another", px=60_000)
+        program = it.start("adapter", "run", REDIS_URL=f"redis://127.0.0.1:{line.port}")
+        await wait_until(lambda: "standing by" in program.text(), "it stands by", 20)
+        await line.cut()
+        await wait_until(lambda: "waiting for it" in program.text(), "it waits")
+        await bus.client.delete(bus.keys("lease"))
+        await line.mend()
+        await it.online(program)

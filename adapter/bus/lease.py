@@ -1,5 +1,6 @@
 """One holder of the connection, with an epoch that rises by one: acquire, keep, raise, release."""
 
+import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -10,6 +11,8 @@ from adapter.bus.streams import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
 from adapter.upstream import backoff
 from adapter.wakeup import Wakeup
+
+log = logging.getLogger(__name__)
 
 RENEWALS = 3  # renew at a third of the time: two may fail
 RETRY_MOST = 1.0
@@ -108,15 +111,23 @@ async def held(
 ) -> AsyncIterator[bool]:
     """Wait for the lease, hold it, release it. Yields whether it is held: False where `stop` came first.
 
-    `waiting` is told the seconds that the other holder has left, each time it is asked.
+    `waiting` is told the seconds that the other holder has left, each time it is asked. A Redis that is
+    away is waited for: it will be back, and so will whoever held the lease.
     """
     delays = backoff(lambda: 0.0, first=0.1, most=RETRY_MOST)
-    owned = False
+    owned = away = False
     while not stop.is_set():
-        left = await lease.acquire()
-        if owned := left == 0:
-            break
-        await waiting(left)
+        try:
+            left = await lease.acquire()
+        except BusUnavailable as exc:
+            if not away:
+                log.warning("%s; waiting for it", exc)
+            left, away = RETRY_MOST, True
+        else:
+            away = False
+            if owned := left == 0:
+                break
+            await waiting(left)
         with anyio.move_on_after(min(left, next(delays))):
             await stop.wait()
     try:

@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -113,8 +114,9 @@ FAULTS: dict[Callable[["Stage", random.Random], Awaitable[None]], int] = {
 
 
 async def _sleep(pid: int, seconds: float) -> None:
-    try:
-        os.kill(pid, signal.SIGSTOP)
-        await anyio.sleep(seconds)
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError):  # it may have ended by itself
+        try:
+            os.kill(pid, signal.SIGSTOP)
+            await anyio.sleep(seconds)
+        finally:
+            os.kill(pid, signal.SIGCONT)

@@ -21,6 +21,7 @@ from tests.helpers import clean_environment
 from tests.simulator import Simulator
 
 LEASE = 1.5
+GUARD = 0.5  # how often it is looked whether somebody has ended by himself
 NODE = Path(__file__).resolve().parents[2] / "consumers" / "node"
 
 
@@ -35,6 +36,7 @@ class Role:
     watch: Path | None = None
     process: "subprocess.Popen[bytes] | None" = None
     kills: list[float] = field(default_factory=list)
+    wanted: bool = False
 
     @property
     def pid(self) -> int:
@@ -50,9 +52,16 @@ class Role:
                 stdout=log,
                 stderr=log,
             )
+        self.wanted = True
+
+    def revive(self) -> None:
+        """Start it again if it has ended by itself, as an init system does."""
+        if self.wanted and self.process is not None and self.process.poll() is not None:
+            self.start()
 
     async def end(self, number: signal.Signals) -> None:
         assert self.process is not None
+        self.wanted = False
         if number is signal.SIGKILL:
             self.kills.append(time.time())
         self.process.send_signal(number)
@@ -78,6 +87,13 @@ class Stage:
         await role.end(number)
         self.restarts += 1
         role.start()
+
+    async def guard(self) -> None:
+        """Keep everybody at work, until cancelled."""
+        while True:
+            for role in (*self.adapters, *self.workers):
+                role.revive()
+            await anyio.sleep(GUARD)
 
     async def server_pid(self) -> int:
         """The process id of Redis, once it serves."""
@@ -167,7 +183,10 @@ async def staged(
         try:
             for role in (*stage.adapters, *stage.workers):
                 role.start()
-            yield stage
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stage.guard)
+                yield stage
+                tasks.cancel_scope.cancel()
         finally:
             for role in (*stage.adapters, *stage.workers):
                 if role.process is not None and role.process.poll() is None:
