@@ -80,6 +80,7 @@ async def test_a_conversation_from_the_scan_to_the_answer(bus: Bus, redis_url: s
         assert [(one.chat, one.text) for one in it.sim.received] == [
             ("friend:10001", "hello from the page [微笑]")
         ]
+        await page.close()  # it would look for an adapter that has ended, and complain
         assert await adapter.stop() == 0
 
 
