@@ -289,9 +289,9 @@ async def test_a_page_outlives_its_adapter_and_says_so(bus: Bus, redis_url: str,
         await page.wait_for_selector("#code-picture")
         assert await adapter.stop() == 0
         await page.wait_for_selector("#lost:visible")
-        tabs.complaints.clear()
         it.sim.set(auto_scan=True)
         it.start("adapter", "run", QQBUS_HTTP=url.removeprefix("http://"))
         await page.wait_for_selector(ONLINE, timeout=30_000)
+        tabs.complaints.clear()
         await page.wait_for_selector("#lost", state="hidden")
         tabs.complaints.clear()  # the browser complains about each try
