@@ -14,7 +14,7 @@ from adapter.steps import Step
 from tests.helpers import wait_until
 from tests.system import Program, System, system
 
-pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(400)]
 
 FRIEND = "friend:10001"
 BATCHES = 10_000
@@ -27,7 +27,7 @@ async def said(it: System, first: int, count: int) -> None:
     """So many messages, each in a poll of its own, until all of them are on disk."""
     for number in range(first, first + count):
         it.sim.say(FRIEND, f"m{number}")
-    await wait_until(lambda: it.sim.queued == 0, "all was polled", 60)
+    await wait_until(lambda: it.sim.queued == 0, "all was polled", 150)
     # The poll behind the last one: what came before it is on disk by then.
     await it.sim.wait_poll(60)
 
@@ -89,7 +89,7 @@ async def test_ten_thousand_batches_drain_in_order_once_while_adapters_are_kille
             async def drained() -> bool:
                 return await length(it) > BATCHES and f"m{BATCHES}" in await texts(it)
 
-            await wait_until(drained, "all is on the bus", 60)
+            await wait_until(drained, "all is on the bus", 120)
             assert await texts(it) == [f"m{number}" for number in range(BATCHES + 1)]
             assert await program.stop() == 0
 
@@ -129,7 +129,7 @@ async def test_what_a_killed_adapter_left_comes_before_what_its_successor_hears(
             async def drained() -> bool:
                 return "m2000" in await texts(it) and await length(it) > 2_000
 
-            await wait_until(drained, "all is on the bus", 60)
+            await wait_until(drained, "all is on the bus", 120)
             assert await texts(it) == [f"m{number}" for number in range(2_001)]
             assert await bus.client.llen(bus.keys(LATE)) == 0
             assert await successor.stop() == 0
