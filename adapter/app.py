@@ -23,10 +23,10 @@ from adapter.bus.retention import Retention
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus
 from adapter.config import DEFAULT_PORT, Config
+from adapter.contact_store import Registry, load
 from adapter.control import Control
 from adapter.directory import Directory
 from adapter.envelope import Origin, session_draft
-from adapter.errands import Errands
 from adapter.errors import BusUnavailable, ConfigError, Fenced, SpoolError
 from adapter.events import Gap, SessionChange, SessionState
 from adapter.inbound import Inbound
@@ -37,7 +37,7 @@ from adapter.ops.sentry import Sentry
 from adapter.ops.status import Watch
 from adapter.outbound import Outbound
 from adapter.pacing import Pacer
-from adapter.registry import Registry, load
+from adapter.rpc import Errands
 from adapter.settling import Settling
 from adapter.smartqq.network import SmartQQ
 from adapter.smartqq.session import NAME as SESSION

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
+from adapter.aio import Wakeup
 from adapter.bus.retention import Retention
 from adapter.bus.streams import Bus
-from adapter.errands import Errands
 from adapter.errors import BusUnavailable
 from adapter.ops.status import Watch
 from adapter.outbound import Outbound
+from adapter.rpc import Errands
 from adapter.upstream import Upstream, backoff
-from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

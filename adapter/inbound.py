@@ -8,15 +8,15 @@ import anyio
 
 from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
+from adapter.contact_store import Registry
 from adapter.directory import Directory
 from adapter.envelope import ANNOUNCED, Draft, Origin, message_draft, notice_draft, session_draft
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Batch, ContactList, Gap, Message, Notice, Provisional, SessionChange, SessionState
+from adapter.failpoints import Step, reach
 from adapter.ops.metrics import Metrics
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
-from adapter.registry import Registry
-from adapter.steps import Step, reach
 from adapter.upstream import Upstream
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
+from adapter.aio import Wakeup
 from adapter.backlog import Backlog
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
@@ -19,13 +20,12 @@ from adapter.bus.streams import Bus
 from adapter.directory import Directory
 from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
+from adapter.failpoints import Step, reach
 from adapter.job import Job, all_told, taken_up
 from adapter.pacing import Pacer
 from adapter.request import decode_request
 from adapter.settling import Settling
-from adapter.steps import Step, reach
 from adapter.upstream import Upstream, backoff
-from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.streams import Bus
-from adapter.steps import Step
+from adapter.failpoints import Step
 from tests.helpers import wait_until
 from tests.simulator import Answer
 from tests.system import Program, System, system

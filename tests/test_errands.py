@@ -1,4 +1,4 @@
-"""Proof of adapter/errands.py and the commands that ask for them: pictures and presence, from the terminal."""
+"""Proof of adapter/rpc.py and the commands that ask for them: pictures and presence, from the terminal."""
 
 import re
 from dataclasses import dataclass

@@ -14,6 +14,7 @@ from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus, Fence
+from adapter.contact_store import Registry
 from adapter.directory import Directory
 from adapter.errors import Fenced
 from adapter.events import (
@@ -29,12 +30,11 @@ from adapter.events import (
     SessionState,
     Text,
 )
+from adapter.failpoints import Step
 from adapter.inbound import Inbound
 from adapter.ops.metrics import Metrics
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
-from adapter.registry import Registry
-from adapter.steps import Step
 from tests.helpers import quiet, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -145,7 +145,8 @@ async def test_what_is_told_provisionally_is_on_disk_until_it_is_told_for_good(
     steps: list[tuple[Step, bool]] = []
     with Spool(tmp_path) as spool, monkeypatch.context() as patch:
         patch.setattr(
-            "adapter.steps.hook", lambda step: steps.append((step, (tmp_path / "held").stat().st_size > 0))
+            "adapter.failpoints.hook",
+            lambda step: steps.append((step, (tmp_path / "held").stat().st_size > 0)),
         )
         lease = Lease(bus, "a", 30.0, time.monotonic)
         await lease.acquire()

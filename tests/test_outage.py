@@ -10,7 +10,7 @@ from adapter.bus.embedded import free_port, served
 from adapter.bus.journal import LATE
 from adapter.bus.spool import HEADER
 from adapter.bus.streams import Bus
-from adapter.steps import Step
+from adapter.failpoints import Step
 from tests.helpers import wait_until
 from tests.system import Program, System, system
 

@@ -10,15 +10,15 @@ from datetime import datetime
 import anyio
 import anyio.lowlevel
 
+from adapter.aio import Wakeup
 from adapter.bus.late import LATE, names, recall, sound
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import MAX_BATCH, Bus, last_of, pack_batch, recognised
 from adapter.envelope import Draft
 from adapter.errors import BusUnavailable, Fenced, SpoolError
-from adapter.steps import Step, reach
+from adapter.failpoints import Step, reach
 from adapter.upstream import backoff
-from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
 from adapter.bus.streams import Bus, ids_of, readable, recognised
 from adapter.errors import SpoolError
-from adapter.steps import Step, reach
+from adapter.failpoints import Step, reach
 
 LATE = "ids:late"
 # Frames that are looked at and given in one trip; each may hold MAX_BATCH events.

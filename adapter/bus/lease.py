@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 
+from adapter.aio import Wakeup
 from adapter.bus.streams import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
 from adapter.upstream import backoff
-from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

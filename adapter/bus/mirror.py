@@ -9,10 +9,10 @@ from typing import Final
 
 import anyio
 
+from adapter.aio import Wakeup
 from adapter.bus.lease import Lease
 from adapter.bus.streams import Bus
 from adapter.errors import BusUnavailable, ConfigError
-from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

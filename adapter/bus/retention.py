@@ -8,6 +8,7 @@ from typing import Any, Final
 import anyio
 from redis.exceptions import ResponseError
 
+from adapter.aio import Wakeup
 from adapter.bus.connect import translated
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
@@ -15,7 +16,6 @@ from adapter.bus.streams import Bus
 from adapter.envelope import timestamp
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Gap
-from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import anyio
 
+from adapter.aio import Wakeup
 from adapter.ops.alarm import Bell, Call
 from adapter.ops.deaf import Deed, Habit, Hearing, Order, Vigil
 from adapter.ops.metrics import Metrics
 from adapter.ops.room import DISK, Room
-from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import anyio
 
+from adapter.aio import Wakeup
 from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
 from adapter.bus.streams import Bus
 from adapter.envelope import clean, timestamp
 from adapter.errors import BusUnavailable
 from adapter.events import CONTRACT_VERSION, SessionChange, SessionState
-from adapter.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 

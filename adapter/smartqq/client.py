@@ -17,10 +17,10 @@ import anyio
 import httpx
 
 from adapter.errors import TransportError
+from adapter.failpoints import Step, reach
 from adapter.smartqq.cookies import Jar
 from adapter.smartqq.limits import BODY_BYTES, Limits
 from adapter.smartqq.protocol import Answer, Request, TransportTimeoutError
-from adapter.steps import Step, reach
 
 # httpx logs every address at INFO, tokens included; httpcore does at DEBUG.
 logging.getLogger("httpx").setLevel(logging.WARNING)

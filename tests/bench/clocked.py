@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from adapter import steps
+from adapter import failpoints
+from adapter.failpoints import Step
 from adapter.ops.cli import main
-from adapter.steps import Step
 
 
 def clock(file: Path) -> None:
@@ -22,7 +22,7 @@ def clock(file: Path) -> None:
         if step is Step.APPENDED:
             os.write(log, struct.pack("d", time.time()))
 
-    steps.hook = hook
+    failpoints.hook = hook
 
 
 def moments(file: Path) -> list[float]:

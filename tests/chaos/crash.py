@@ -10,9 +10,9 @@ import sys
 from dataclasses import replace
 from types import FrameType
 
-from adapter import steps
+from adapter import failpoints
+from adapter.failpoints import Step
 from adapter.ops.cli import main
-from adapter.steps import Step
 from tests.chaos.hasty import HASTY, hurry
 
 
@@ -27,7 +27,7 @@ def kill_at(step: Step, count: int, *, armed: bool = False) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def arm(_number: int, _frame: FrameType | None) -> None:
-        steps.hook = hook
+        failpoints.hook = hook
         print("armed", flush=True)
 
     signal.signal(signal.SIGUSR1, arm)

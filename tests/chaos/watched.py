@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from adapter import steps
+from adapter import failpoints
 from adapter.bus import retention
+from adapter.failpoints import Step
 from adapter.ops.cli import main
 from adapter.smartqq.limits import Limits
-from adapter.steps import Step
 from tests.chaos.hasty import hurry
 
 MARK = struct.Struct("cd")
@@ -56,7 +56,7 @@ def watch(file: Path) -> None:
                 waiting = waiting.replace(mark, b"")
                 os.write(log, MARK.pack(mark, time.time()))
 
-    steps.hook = hook
+    failpoints.hook = hook
 
 
 @dataclass(frozen=True)

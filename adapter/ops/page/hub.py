@@ -5,8 +5,8 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from adapter.aio import Wakeup
 from adapter.ops.page.line import Line, frame
-from adapter.wakeup import Wakeup
 
 MAX_PAGES: Final = 200
 # Pages written to in one go, some 10 µs each: an answer to a poll that comes meanwhile waits no longer.
