@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import msgpack
 
+from adapter.bus.bus import MEMBERS_KEPT, Bus
 from adapter.bus.lease import Lease
-from adapter.bus.streams import MEMBERS_KEPT, Bus
 from adapter.directory import Directory, Record, Space
 from adapter.envelope import pack, timestamp
 from adapter.errors import BusUnavailable

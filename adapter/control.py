@@ -8,8 +8,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from adapter.aio import Wakeup
+from adapter.bus.bus import Bus
 from adapter.bus.retention import Retention
-from adapter.bus.streams import Bus
 from adapter.errors import BusUnavailable
 from adapter.ops.status import Watch
 from adapter.outbound import Outbound

@@ -14,9 +14,9 @@ from anyio.abc import TaskGroup
 
 from adapter.aio import Wakeup
 from adapter.backlog import Backlog
+from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
-from adapter.bus.streams import Bus
 from adapter.directory import Directory
 from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status

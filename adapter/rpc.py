@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import anyio
 import msgpack
 
+from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
-from adapter.bus.streams import Bus
 from adapter.errors import BusUnavailable, QQBusError, SchemaError, UpstreamError
 from adapter.events import Image
 from adapter.received import ReceivedMessage, read_event

@@ -9,10 +9,10 @@ from typing import TypeVar
 import anyio
 import msgpack
 
+from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import KEPT, Begun, Done, Ledger, Unfinished
-from adapter.bus.streams import Bus, Fence
 from adapter.envelope import timestamp
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import CONTRACT_VERSION, SendRequest, SendResult, Status

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from adapter.contract.samples import goldens
 from tests.helpers import clean_environment
 from tests.system import System, system

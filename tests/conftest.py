@@ -14,9 +14,9 @@ import anyio.from_thread
 import pytest
 import pytest_timeout
 
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
 from adapter.bus.keys import Keys
-from adapter.bus.streams import Bus
 from tests.helpers import HASTY
 
 # Of the time that a test has, an asynchronous one is ended in words after this part.

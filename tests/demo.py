@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import redis.asyncio as redis
 
-from adapter.bus.connect import connect
+from adapter.bus.connection import connect
 from adapter.bus.embedded import free_port, served
 from adapter.events import render
 from adapter.ops.qr import draw, modules

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.simulator import Simulator
 
 # Cookies that anybody may see: the own number, the network's name, the hex of the own nick.

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.helpers import clean_environment, wait_until
 from tests.simulator import Simulator
 

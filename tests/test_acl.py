@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from adapter.bus import scripts
-from adapter.bus.desk import Desk
-from adapter.bus.streams import Bus
+from adapter.bus.admin import Desk
+from adapter.bus.bus import Bus
 from adapter.config import Config
 from adapter.contract.acl import PLACEHOLDER, ROLES, hashed, line, user_name
 from adapter.errors import BusUnavailable, ConfigError

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.bus.streams import Bus
 from adapter.ops.terminal import plain
 from tests.cli import Cli, alive, command_line, finished, publish
 

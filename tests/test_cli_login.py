@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.cli import GOLDENS, Cli, alive, command_line, finished, lines_of, running
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import anyio
 import msgpack
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.cli import GOLDENS, Cli, alive, command_line, ended, lines_of, publish, running
 from tests.helpers import wait_until
 

@@ -12,9 +12,9 @@ import anyio.from_thread
 import pytest
 import redis.asyncio as redis
 
-from adapter.bus.connect import connect, translated
+from adapter.bus.bus import Bus
+from adapter.bus.connection import connect, translated
 from adapter.bus.embedded import find_server, free_port
-from adapter.bus.streams import Bus
 from adapter.config import Config
 from adapter.contract.acl import ROLES, hashed, line
 from adapter.errors import BusUnavailable, ConfigError

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter.address import parse_address
-from adapter.bus.streams import Bus, Fence, pack_batch
+from adapter.bus.bus import Bus, Fence, pack_batch
 from adapter.contract import schemas
 from adapter.contract.__main__ import generated, main
 from adapter.contract.cloudevents import cloudevent

@@ -13,7 +13,7 @@ import anyio
 import pytest
 import redis
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.helpers import clean_environment
 
 GROUP = "trial"

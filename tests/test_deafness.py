@@ -15,8 +15,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.bus.streams import Bus
 from adapter.ops.deaf import HOURS, Habit
 from tests.helpers import wait_until
 from tests.hook import Hook, webhook

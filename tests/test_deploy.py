@@ -17,8 +17,8 @@ import anyio
 import pytest
 import yaml
 
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import find_server, free_port
-from adapter.bus.streams import Bus
 from adapter.config import Config
 from adapter.errors import BusUnavailable
 from tests.helpers import clean_environment, wait_until

@@ -1,4 +1,4 @@
-"""Proof of adapter/bus/desk.py: what the operator's commands ask of Redis, and what they leave behind."""
+"""Proof of adapter/bus/admin.py: what the operator's commands ask of Redis, and what they leave behind."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import anyio
 import pytest
 import redis.asyncio as redis
 
-from adapter.bus.desk import CONTROL_ENTRIES, PAGE, Desk
+from adapter.bus.admin import CONTROL_ENTRIES, PAGE, Desk
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.bus.streams import Bus
 from adapter.errors import BusUnavailable
 
 pytestmark = pytest.mark.anyio

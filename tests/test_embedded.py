@@ -10,7 +10,7 @@ import pytest
 from anyio import create_task_group, create_tcp_listener
 from anyio.abc import SocketAttribute, SocketStream
 
-from adapter.bus.connect import connect, translated
+from adapter.bus.connection import connect, translated
 from adapter.bus.embedded import free_port, is_redis, served
 from adapter.errors import BusRefused, BusUnavailable
 from tests.helpers import clean_environment, wait_until

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.helpers import clean_environment, wait_until
 from tests.simulator import Answer
 from tests.system import system

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from adapter.config import Config
 from adapter.ops.cli import parser
 from tests.cli import Done, alive, command_line, finished, running

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from adapter.bus.bus import Bus, Fence
 from adapter.bus.ledger import Ledger
-from adapter.bus.streams import Bus, Fence
 from tests.helpers import wait_until
 from tests.line import Line
 from tests.simulator import Answer

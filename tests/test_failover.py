@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis.asyncio as redis
 
-from adapter.bus.connect import connect, translated
+from adapter.bus.bus import Bus
+from adapter.bus.connection import connect, translated
 from adapter.bus.embedded import find_server, free_port, served
-from adapter.bus.streams import Bus
 from adapter.errors import BusUnavailable
 from tests.chaos.line import Line
 from tests.helpers import wait_until

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.helpers import wait_until
 from tests.simulator import Answer
 from tests.system import system

@@ -10,12 +10,12 @@ import anyio
 import httpx
 import pytest
 
+from adapter.bus.bus import Bus, pack_batch
 from adapter.bus.embedded import free_port, served
 from adapter.bus.journal import Journal
 from adapter.bus.late import LATE
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import Bus, pack_batch
 from adapter.errors import SpoolError
 from tests.bus_events import message
 from tests.disk import filled, small_disk

@@ -17,8 +17,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.bus.streams import Bus
 from tests.helpers import wait_until
 from tests.system import Program, System, system
 

@@ -10,10 +10,10 @@ import anyio
 import pytest
 
 from adapter.bus import spool as spools
+from adapter.bus.bus import Bus, Fence
 from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import Bus, Fence
 from adapter.contact_store import Registry
 from adapter.directory import Directory
 from adapter.errors import Fenced

@@ -11,13 +11,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus import bookmark, streams
+from adapter.bus import bookmark, bus
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
 from adapter.bus.journal import LOOK_EVERY, Journal
 from adapter.bus.late import LATE
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import Bus
 from adapter.envelope import Draft
 from adapter.errors import SpoolError
 from tests.helpers import quiet, wait_until
@@ -150,7 +150,7 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
 async def test_of_what_adapters_told_in_turns_nothing_older_comes_again_than_the_server_would_recognise(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "SEEN_WINDOW", 1000)
+    monkeypatch.setattr(bus, "SEEN_WINDOW", 1000)
     monkeypatch.setattr(bookmark, "APART", 50)
     with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
         number = 0
@@ -198,7 +198,7 @@ async def test_a_batch_whose_answer_was_lost_is_given_again_like_any_other(bus: 
     with Spool(tmp_path) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        await bus.append(desk.lease.fence, "1", streams.pack_batch([draft(0)]), 0)
+        await bus.append(desk.lease.fence, "1", bus.pack_batch([draft(0)]), 0)
         await desk.add("1", [draft(0)])
         await desk.add("1", [draft(1)])
         await roll_back(bus, keep=0)
@@ -291,7 +291,7 @@ async def test_a_former_holders_rest_that_the_disk_does_not_take_waits_and_is_to
     with Spool(tmp_path, limit=300) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        large = streams.pack_batch([draft(1)._replace(text="x" * 400)])
+        large = bus.pack_batch([draft(1)._replace(text="x" * 400)])
         await bus.push(bus.keys(LATE), b"1\n" + large)
         await desk.journal.collect()
         assert "300 bytes" in desk.journal.stuck

@@ -7,14 +7,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus import bookmark, streams
+from adapter.bus import bookmark, bus
 from adapter.bus import journal as journals
 from adapter.bus import spool as spools
+from adapter.bus.bus import Bus
 from adapter.bus.journal import Journal
 from adapter.bus.late import LATE, Leavings, publish_late
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import Bus
 from tests.helpers import quiet
 from tests.test_journal import draft
 from tests.test_late import told
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.anyio
 async def test_whatever_two_adapters_and_a_forgetful_server_do_each_event_comes_once(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(streams, "SEEN_WINDOW", 200)
-    monkeypatch.setattr(streams, "MAX_BATCH", 5)
+    monkeypatch.setattr(bus, "SEEN_WINDOW", 200)
+    monkeypatch.setattr(bus, "MAX_BATCH", 5)
     monkeypatch.setattr(journals, "MAX_BATCH", 5)
     monkeypatch.setattr(bookmark, "APART", 17)
     monkeypatch.setattr(spools, "SEGMENT", 20_000)

@@ -5,8 +5,8 @@ import time
 import anyio
 import pytest
 
+from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease, held
-from adapter.bus.streams import Bus
 from adapter.errors import Fenced
 
 pytestmark = pytest.mark.anyio

@@ -3,8 +3,8 @@
 import pytest
 
 from adapter.bus import ledger as ledgers
+from adapter.bus.bus import Bus, Fence
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
-from adapter.bus.streams import Bus, Fence
 from adapter.errors import Fenced
 
 pytestmark = pytest.mark.anyio

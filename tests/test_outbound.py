@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.helpers import wait_until
 from tests.line import Line
 from tests.simulator import Answer

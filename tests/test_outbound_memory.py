@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from adapter.bus.bus import Bus
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import KEPT
-from adapter.bus.streams import Bus
 from adapter.events import SendResult, Status
 from adapter.request import decode_request
 from adapter.settling import Settling

@@ -10,7 +10,7 @@ import anyio
 import httpx
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from adapter.envelope import pack
 from adapter.events import SessionState
 from adapter.ops.metrics import Metrics, Reading

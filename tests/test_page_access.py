@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from adapter.contract.acl import ROLES, hashed, line
 from adapter.errors import ConfigError
 from adapter.ops.metrics import Metrics

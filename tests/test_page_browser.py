@@ -8,8 +8,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.bus.streams import Bus
 from tests.browser import Tabs, browser
 from tests.helpers import wait_until
 from tests.system import Program, System, system

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.bus.streams import Bus
 from adapter.smartqq.session import NAME
 from tests.cli import Cli, running
 from tests.helpers import wait_until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from adapter.envelope import timestamp
 from tests.chaos.line import Line as RedisLine
 from tests.helpers import wait_until

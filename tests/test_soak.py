@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from tests.chaos.soak import EVERY, OPTIONS, live
 from tests.system import system
 

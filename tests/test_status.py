@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from adapter.bus.bus import Bus
 from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import Bus
 from adapter.events import SessionChange, SessionState
 from adapter.ops.status import Watch
 from tests.helpers import quiet

@@ -1,8 +1,8 @@
-"""Proof of adapter/bus/streams.py and its scripts."""
+"""Proof of adapter/bus/bus.py and its scripts."""
 
 import pytest
 
-from adapter.bus.streams import Bus, Fence, pack_batch
+from adapter.bus.bus import Bus, Fence, pack_batch
 from adapter.envelope import Draft
 from adapter.errors import BusRefused, BusUnavailable, Fenced
 
@@ -71,7 +71,7 @@ async def test_a_large_batch_is_one_step(bus: Bus) -> None:
 async def test_ids_are_remembered_for_two_windows_and_then_forgotten(
     bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapter.bus.streams.SEEN_WINDOW", 3)
+    monkeypatch.setattr("adapter.bus.bus.SEEN_WINDOW", 3)
     for number in range(6):
         await bus.append(A, "1", pack_batch([draft(number)]), 0)
     for number in (3, 4, 5):

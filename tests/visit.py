@@ -10,7 +10,7 @@ import anyio
 import httpx
 import msgpack
 
-from adapter.bus.streams import Bus
+from adapter.bus.bus import Bus
 from adapter.config import Config
 from adapter.envelope import pack
 from adapter.ops.metrics import Metrics

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import anyio
 
-from adapter.bus.connect import connect, translated
+from adapter.bus.connection import connect, translated
 from adapter.errors import BusRefused, BusUnavailable
 from adapter.upstream import backoff
 

@@ -11,10 +11,10 @@ import anyio
 import anyio.lowlevel
 
 from adapter.aio import Wakeup
+from adapter.bus.bus import MAX_BATCH, Bus, last_of, pack_batch, recognised
 from adapter.bus.late import LATE, names, recall, sound
 from adapter.bus.lease import Lease
 from adapter.bus.spool import Spool
-from adapter.bus.streams import MAX_BATCH, Bus, last_of, pack_batch, recognised
 from adapter.envelope import Draft
 from adapter.errors import BusUnavailable, Fenced, SpoolError
 from adapter.failpoints import Step, reach

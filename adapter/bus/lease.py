@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 
 from adapter.aio import Wakeup
-from adapter.bus.streams import Bus, Fence
+from adapter.bus.bus import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
 from adapter.upstream import backoff
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgpack
 
+from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import GROUP
-from adapter.bus.streams import Bus, Fence
 
 # A repeat of an id is recognised for this long (contract).
 KEPT = 86_400

@@ -5,10 +5,10 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from adapter.bus.connect import connect, translated
-from adapter.bus.desk import TIMEOUT, Desk
+from adapter.bus.admin import TIMEOUT, Desk
+from adapter.bus.bus import Entry
+from adapter.bus.connection import connect, translated
 from adapter.bus.keys import Keys
-from adapter.bus.streams import Entry
 
 
 class Lookout(Desk):

@@ -9,10 +9,10 @@ import anyio
 from redis.exceptions import ResponseError
 
 from adapter.aio import Wakeup
-from adapter.bus.connect import translated
+from adapter.bus.bus import Bus
+from adapter.bus.connection import translated
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.streams import Bus
 from adapter.envelope import timestamp
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Gap

@@ -16,8 +16,8 @@ import anyio
 import msgpack
 from anyio.abc import Process
 
-from adapter.bus.desk import Desk
-from adapter.bus.streams import Entry
+from adapter.bus.admin import Desk
+from adapter.bus.bus import Entry
 from adapter.config import Config
 from adapter.contract.samples import stamped
 from adapter.envelope import Origin, message_draft, timestamp

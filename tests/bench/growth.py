@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 
-from adapter.bus.streams import Bus, pack_batch
+from adapter.bus.bus import Bus, pack_batch
 from tests.bench.entries import ACCOUNT, FENCE, copy, drafts, fill
 from tests.bench.figures import Findings, Want
 from tests.bench.inbound import flood

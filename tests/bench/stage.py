@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import redis.asyncio as redis
 
-from adapter.bus.connect import connect
+from adapter.bus.connection import connect
 from adapter.bus.embedded import free_port, served
 from tests.helpers import HASTY, clean_environment, wait_until
 

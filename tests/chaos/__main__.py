@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from adapter.bus.connect import connect, translated
+from adapter.bus.connection import connect, translated
 from adapter.errors import BusUnavailable
 from tests.chaos.faults import FAULTS
 from tests.chaos.stage import Stage, staged

@@ -18,8 +18,8 @@ from typing import Any
 
 import anyio
 
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
-from adapter.bus.streams import Bus
 from tests.chaos.line import Line
 from tests.helpers import wait_until
 from tests.simulator import Answer

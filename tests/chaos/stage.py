@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from adapter.bus.connect import connect, translated
+from adapter.bus.connection import connect, translated
 from adapter.bus.embedded import free_port, served
 from adapter.errors import BusUnavailable
 from tests.chaos.watched import Marks, State, marks, overtaken, state, windows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio
 
-from adapter.bus.connect import connect
+from adapter.bus.connection import connect
 from tests.chaos.stage import LEASE, Role, Stage, staged
 
 ONLINE = 30.0

@@ -2,9 +2,9 @@
 
 import argparse
 
-from adapter.bus.desk import Desk
+from adapter.bus.admin import Desk
+from adapter.bus.bus import Entry
 from adapter.bus.keys import GROUP
-from adapter.bus.streams import Entry
 from adapter.config import Config
 from adapter.contract.lint import Linter
 from adapter.errors import ConfigError

@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 
 from adapter.address import parse_address
-from adapter.bus.desk import Desk
+from adapter.bus.admin import Desk
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import ChatKind, ListKind

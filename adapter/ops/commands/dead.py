@@ -5,7 +5,7 @@ import re
 import sys
 import time
 
-from adapter.bus.desk import Desk
+from adapter.bus.admin import Desk
 from adapter.config import Config
 from adapter.errors import ConfigError
 from adapter.ops.commands.send import texts

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from adapter.bus.connect import shown
-from adapter.bus.desk import Desk
+from adapter.bus.admin import Desk
+from adapter.bus.connection import shown
 from adapter.config import Config
 from adapter.errors import BusError
 from adapter.ops.checkup import Facts, Level, findings

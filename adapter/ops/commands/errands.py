@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from adapter.bus.desk import Desk
+from adapter.bus.admin import Desk
 from adapter.config import Config
 from adapter.contract.tables import PRESENCES
 from adapter.errors import ConfigError, SchemaError

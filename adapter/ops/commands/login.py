@@ -12,7 +12,7 @@ import time
 
 import anyio
 
-from adapter.bus.desk import Desk
+from adapter.bus.admin import Desk
 from adapter.config import Config
 from adapter.events import SessionState
 from adapter.ops import qr

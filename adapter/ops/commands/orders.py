@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import NamedTuple
 
-from adapter.bus.desk import Desk
+from adapter.bus.admin import Desk
 from adapter.config import Config
 from adapter.ops.commands.login import caller
 from adapter.ops.terminal import harmless, say

@@ -4,8 +4,8 @@ import argparse
 import sys
 import time
 
-from adapter.bus.desk import Desk
-from adapter.bus.streams import Entry
+from adapter.bus.admin import Desk
+from adapter.bus.bus import Entry
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import Delivery, Priority, Status

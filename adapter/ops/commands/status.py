@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from adapter.bus.desk import Desk, Group
+from adapter.bus.admin import Desk, Group
 from adapter.config import Config
 from adapter.events import SessionState
 from adapter.ops.terminal import CLEAR, Paint, as_json, say, table

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from adapter.bus.desk import Desk
+from adapter.bus.admin import Desk
 from adapter.config import Config
 from adapter.contract.tables import TYPES
 from adapter.errors import ConfigError

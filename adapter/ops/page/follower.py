@@ -9,8 +9,8 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from adapter.bus.bus import Entry
 from adapter.bus.lookout import Lookout
-from adapter.bus.streams import Entry
 from adapter.errors import BusError, BusUnavailable
 from adapter.ops.metrics import Metrics
 from adapter.ops.page.board import EVENTS, REQUESTS, RESULTS, Board

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgpack
 
 from adapter.address import parse_address
-from adapter.bus.desk import Group
+from adapter.bus.admin import Group
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, ListKind, SessionState, render
 from adapter.ops.letters import revived, unpacked

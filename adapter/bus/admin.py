@@ -12,9 +12,9 @@ import anyio
 import redis.asyncio as redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from adapter.bus.connect import absent, connect, shown, translated
+from adapter.bus.bus import Entry
+from adapter.bus.connection import absent, connect, shown, translated
 from adapter.bus.keys import Keys
-from adapter.bus.streams import Entry
 from adapter.errors import BusError, BusUnavailable
 
 # Long enough to cost nothing while nothing happens, short enough to notice a dead peer.

@@ -10,7 +10,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import ResponseError
 
 from adapter.bus.cluster import follows
-from adapter.bus.connect import BLOCK_MS, CLUSTERED, READ_TIMEOUT, connect, is_no_group, translated
+from adapter.bus.connection import BLOCK_MS, CLUSTERED, READ_TIMEOUT, connect, is_no_group, translated
 from adapter.bus.keys import CONSUMER, GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.envelope import Draft

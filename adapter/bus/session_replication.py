@@ -10,8 +10,8 @@ from typing import Final
 import anyio
 
 from adapter.aio import Wakeup
+from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
-from adapter.bus.streams import Bus
 from adapter.errors import BusUnavailable, ConfigError
 
 log = logging.getLogger(__name__)
