@@ -16,12 +16,12 @@ import anyio
 from adapter.bus import embedded
 from adapter.bus.bus import Bus
 from adapter.bus.connection import absent, shown
-from adapter.bus.journal import Journal
-from adapter.bus.late import Leavings, publish_late
 from adapter.bus.lease import Lease, held
 from adapter.bus.retention import Retention
 from adapter.bus.session_replication import Mirror
-from adapter.bus.spool import Spool
+from adapter.bus.spool.handoff import Leavings, publish_late
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import Journal
 from adapter.config import DEFAULT_PORT, Config
 from adapter.contact_store import Registry, load
 from adapter.control import Control

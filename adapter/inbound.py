@@ -6,8 +6,8 @@ from contextlib import aclosing, suppress
 
 import anyio
 
-from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
+from adapter.bus.spool.publisher import Journal
 from adapter.contact_store import Registry
 from adapter.directory import Directory
 from adapter.envelope import ANNOUNCED, Draft, Origin, message_draft, notice_draft, session_draft

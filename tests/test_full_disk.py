@@ -12,10 +12,10 @@ import pytest
 
 from adapter.bus.bus import Bus, pack_batch
 from adapter.bus.embedded import free_port, served
-from adapter.bus.journal import Journal
-from adapter.bus.late import LATE
 from adapter.bus.lease import Lease
-from adapter.bus.spool import Spool
+from adapter.bus.spool.handoff import LATE
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import Journal
 from adapter.errors import SpoolError
 from tests.bus_events import message
 from tests.disk import filled, small_disk
@@ -251,7 +251,7 @@ async def test_a_kill_while_the_disk_is_full_costs_what_was_in_memory_and_no_mor
 async def test_what_a_former_holder_left_waits_in_redis_for_room(
     bus: Bus, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "adapter.bus.journal")
+    caplog.set_level(logging.DEBUG, "adapter.bus.spool.log.publisher")
     late = message("late")
     with small_disk(tmp_path / "disk", 64) as disk, Spool(disk / "s") as spool:
         lease = Lease(bus, "a", 30.0, time.monotonic)

@@ -1,4 +1,4 @@
-"""Proof of adapter/bus/hold.py, and of what the spool makes of it."""
+"""Proof of adapter/bus/spool/staging.py, and of what the spool makes of it."""
 
 import errno
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter.bus import hold as module
-from adapter.bus import spool as spools
-from adapter.bus.hold import Hold
-from adapter.bus.spool import Spool
+from adapter.bus.spool import log as spools
+from adapter.bus.spool import staging as module
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.staging import Hold
 from adapter.errors import SpoolError
 from tests.disk import filled, small_disk
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus import spool as spools
 from adapter.bus.bus import Bus, Fence
-from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
-from adapter.bus.spool import Spool
+from adapter.bus.spool import log as spools
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import Journal
 from adapter.contact_store import Registry
 from adapter.directory import Directory
 from adapter.errors import Fenced

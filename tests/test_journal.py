@@ -1,4 +1,4 @@
-"""Proof of adapter/bus/journal.py: whatever Redis does, in order, once."""
+"""Proof of adapter/bus/spool/publisher.py: whatever Redis does, in order, once."""
 
 import asyncio
 import logging
@@ -11,13 +11,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus import bookmark, bus
+from adapter.bus import bus
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
-from adapter.bus.journal import LOOK_EVERY, Journal
-from adapter.bus.late import LATE
 from adapter.bus.lease import Lease
-from adapter.bus.spool import Spool
+from adapter.bus.spool import checkpoint
+from adapter.bus.spool.handoff import LATE
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import LOOK_EVERY, Journal
 from adapter.envelope import Draft
 from adapter.errors import SpoolError
 from tests.helpers import quiet, wait_until
@@ -151,7 +152,7 @@ async def test_of_what_adapters_told_in_turns_nothing_older_comes_again_than_the
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "SEEN_WINDOW", 1000)
-    monkeypatch.setattr(bookmark, "APART", 50)
+    monkeypatch.setattr(checkpoint, "APART", 50)
     with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
         number = 0
         for spool, count in ((first, 1500), (second, 1500), (first, 200)):
@@ -361,7 +362,7 @@ async def refusing() -> AsyncIterator[tuple[str, list[int]]]:
 async def test_redis_is_back_when_it_has_answered_and_not_before(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "adapter.bus.journal")
+    caplog.set_level(logging.INFO, "adapter.bus.spool.log.publisher")
     with Spool(tmp_path / "spool") as spool:
         spool.bookmark.account, spool.bookmark.seq = "1", 5  # it has published before
         async with refusing() as (url, tries), Bus.open(url, "qq") as bus:

@@ -1,4 +1,4 @@
-"""Proof of adapter/bus/late.py: nothing is lost, and nothing comes twice, between two adapters and their server."""
+"""Proof of adapter/bus/spool/handoff.py: nothing is lost, and nothing comes twice, between two adapters and their server."""
 
 import shutil
 import time
@@ -11,13 +11,14 @@ import anyio
 import msgpack
 import pytest
 
-from adapter.bus import bookmark, bus
+from adapter.bus import bus
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
-from adapter.bus.journal import Journal
-from adapter.bus.late import LATE, Leavings, publish_late
 from adapter.bus.lease import Lease
-from adapter.bus.spool import Spool
+from adapter.bus.spool import checkpoint
+from adapter.bus.spool.handoff import LATE, Leavings, publish_late
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import Journal
 from adapter.errors import BusError, Fenced
 from tests.helpers import quiet, wait_until
 from tests.test_journal import Desk, draft, roll_back
@@ -86,7 +87,7 @@ async def test_what_is_given_twice_comes_once(bus: Bus, tmp_path: Path) -> None:
         await bus.push(bus.keys(LATE), payload, payload)
         await desk.journal.collect()
         assert await desk.texts() == ["1"]
-        assert [*spool._frames(bookmark.Position(1, 0))] == [(bookmark.Position(1, 0), payload)]  # noqa: SLF001
+        assert [*spool._frames(checkpoint.Position(1, 0))] == [(checkpoint.Position(1, 0), payload)]  # noqa: SLF001
 
 
 STRANGE = b"1\n" + msgpack.packb([[b"\xff", *[b"1"] * 7]], use_bin_type=False)  # an id that is no text

@@ -1,4 +1,4 @@
-"""Proof of adapter/bus/late.py on a model: two adapters, a server that forgets, and whatever may happen to them."""
+"""Proof of adapter/bus/spool/handoff.py on a model: two adapters, a server that forgets, and whatever may happen to them."""
 
 import random
 import time
@@ -7,14 +7,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus import bookmark, bus
-from adapter.bus import journal as journals
-from adapter.bus import spool as spools
+from adapter.bus import bus
 from adapter.bus.bus import Bus
-from adapter.bus.journal import Journal
-from adapter.bus.late import LATE, Leavings, publish_late
 from adapter.bus.lease import Lease
-from adapter.bus.spool import Spool
+from adapter.bus.spool import checkpoint
+from adapter.bus.spool import log as spools
+from adapter.bus.spool import publisher as journals
+from adapter.bus.spool.handoff import LATE, Leavings, publish_late
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import Journal
 from tests.helpers import quiet
 from tests.test_journal import draft
 from tests.test_late import told
@@ -29,7 +30,7 @@ async def test_whatever_two_adapters_and_a_forgetful_server_do_each_event_comes_
     monkeypatch.setattr(bus, "SEEN_WINDOW", 200)
     monkeypatch.setattr(bus, "MAX_BATCH", 5)
     monkeypatch.setattr(journals, "MAX_BATCH", 5)
-    monkeypatch.setattr(bookmark, "APART", 17)
+    monkeypatch.setattr(checkpoint, "APART", 17)
     monkeypatch.setattr(spools, "SEGMENT", 20_000)
     pair = Pair(bus, tmp_path, random.Random(seed))
     try:

@@ -8,8 +8,8 @@ import pytest
 
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
-from adapter.bus.journal import LATE
-from adapter.bus.spool import HEADER
+from adapter.bus.spool.log import HEADER
+from adapter.bus.spool.publisher import LATE
 from adapter.failpoints import Step
 from tests.helpers import wait_until
 from tests.system import Program, System, system

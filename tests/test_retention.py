@@ -7,10 +7,10 @@ import msgpack
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
 from adapter.bus.retention import Retention, Trimmed
-from adapter.bus.spool import Spool
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import Journal
 from adapter.envelope import Origin, session_draft
 from adapter.errors import BusUnavailable
 from adapter.events import Gap

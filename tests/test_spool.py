@@ -1,4 +1,4 @@
-"""Proof of adapter/bus/spool.py."""
+"""Proof of adapter/bus/spool/log.py."""
 
 import errno
 import itertools
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter.bus import bookmark
-from adapter.bus import spool as module
-from adapter.bus.bookmark import Bookmark, Position
-from adapter.bus.spool import Spool
+from adapter.bus.spool import checkpoint
+from adapter.bus.spool import log as module
+from adapter.bus.spool.checkpoint import Bookmark, Position
+from adapter.bus.spool.log import Spool
 from adapter.errors import ConfigError, SpoolError
 
 
@@ -78,7 +78,7 @@ def test_many_segments_are_read_in_order_and_old_ones_removed(
 def test_what_was_published_can_be_had_again_as_far_as_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bookmark, "APART", 10)
+    monkeypatch.setattr(checkpoint, "APART", 10)
     with small_segments(monkeypatch), Spool(tmp_path / "s") as spool:
         for number, payload in enumerate(payloads(500), 1):
             spool.write(payload)
@@ -93,7 +93,7 @@ def test_what_was_published_can_be_had_again_as_far_as_it_is_kept(
 def test_nothing_older_than_a_number_is_offered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, restarts: bool
 ) -> None:
-    monkeypatch.setattr(bookmark, "APART", 10)
+    monkeypatch.setattr(checkpoint, "APART", 10)
     with ExitStack() as stack:
         spool = stack.enter_context(Spool(tmp_path / "s"))
         for number, payload in enumerate(payloads(100), 1):
@@ -139,10 +139,10 @@ def test_of_a_frame_whose_answer_was_lost_the_one_before_it_says_when_it_came(tm
 
 @pytest.mark.parametrize("text", ["5 4000 -  0", "5 4000 ", "5 4000 305419896:3", "5 4000 - 0"])
 def test_a_bookmark_without_an_account_or_of_an_older_form_keeps_its_place(text: str) -> None:
-    bookmark = Bookmark.read(text.ljust(128).encode())
+    checkpoint = Bookmark.read(text.ljust(128).encode())
     for _ in range(2):
-        assert bookmark.cursor == Position(5, 4000)
-        bookmark = Bookmark.read(bytes(bookmark))
+        assert checkpoint.cursor == Position(5, 4000)
+        checkpoint = Bookmark.read(bytes(checkpoint))
 
 
 def test_a_segment_that_lost_its_end_keeps_what_was_told(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_the_bookmark_of_a_spool_fits_a_sector(tmp_path: Path, monkeypatch: pyte
             spool.write(b"x")
             start, seq = Position(10_000_000 + number, 99_999_999), 10_000_000_000 + number * 10_000
             spool.bookmark.published(start, "305419896305", seq, seq, fresh=True)
-        assert len(bytes(spool.bookmark)) == bookmark.SIZE
+        assert len(bytes(spool.bookmark)) == checkpoint.SIZE
         assert Bookmark.read(bytes(spool.bookmark)).behind(0) == Position(10_000_089, 99_999_999)
 
 
@@ -330,7 +330,7 @@ def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901
         return True
 
     monkeypatch.setattr(module, "SEGMENT", 200)
-    monkeypatch.setattr(bookmark, "APART", 5)
+    monkeypatch.setattr(checkpoint, "APART", 5)
     monkeypatch.setattr(module, "_write", disk.write)
     monkeypatch.setattr(module, "_sync", disk.sync)
     spool = Spool(tmp_path / "s").__enter__()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
-from adapter.bus.spool import Spool
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import Journal
 from adapter.events import SessionChange, SessionState
 from adapter.ops.status import Watch
 from tests.helpers import quiet

@@ -7,8 +7,8 @@ import anyio
 
 from adapter.aio import Wakeup
 from adapter.bus.bus import Bus
-from adapter.bus.journal import Journal
 from adapter.bus.lease import Lease
+from adapter.bus.spool.publisher import Journal
 from adapter.envelope import clean, timestamp
 from adapter.errors import BusUnavailable
 from adapter.events import CONTRACT_VERSION, SessionChange, SessionState

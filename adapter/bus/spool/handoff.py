@@ -5,10 +5,10 @@ from itertools import islice
 
 import anyio
 
-from adapter.bus.bookmark import Position
 from adapter.bus.bus import Bus, ids_of, readable, recognised
 from adapter.bus.lease import Lease
-from adapter.bus.spool import Spool
+from adapter.bus.spool.checkpoint import Position
+from adapter.bus.spool.log import Spool
 from adapter.errors import SpoolError
 from adapter.failpoints import Step, reach
 

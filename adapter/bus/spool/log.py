@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from adapter.bus.bookmark import Bookmark, Position
-from adapter.bus.hold import Hold
+from adapter.bus.spool.checkpoint import Bookmark, Position
+from adapter.bus.spool.staging import Hold
 from adapter.errors import ConfigError, SpoolError
 
 MAGIC = b"QQ\x01\xb5"

@@ -12,9 +12,9 @@ import anyio.lowlevel
 
 from adapter.aio import Wakeup
 from adapter.bus.bus import MAX_BATCH, Bus, last_of, pack_batch, recognised
-from adapter.bus.late import LATE, names, recall, sound
 from adapter.bus.lease import Lease
-from adapter.bus.spool import Spool
+from adapter.bus.spool.handoff import LATE, names, recall, sound
+from adapter.bus.spool.log import Spool
 from adapter.envelope import Draft
 from adapter.errors import BusUnavailable, Fenced, SpoolError
 from adapter.failpoints import Step, reach
