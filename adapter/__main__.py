@@ -1,5 +1,5 @@
 """`python -m adapter` is `qqbus`."""
 
-from adapter.ops.cli import main
+from adapter.cli.main import main
 
 main()

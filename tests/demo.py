@@ -20,8 +20,8 @@ import redis.asyncio as redis
 
 from adapter.bus.connection import connect
 from adapter.bus.embedded import free_port, served
+from adapter.cli.qr import draw, modules
 from adapter.events import render
-from adapter.ops.qr import draw, modules
 from adapter.request import decode_request
 from tests.helpers import clean_environment
 

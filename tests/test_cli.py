@@ -1,4 +1,4 @@
-"""Proof of adapter/ops/cli.py and the commands that look: exit codes, status, colour, contract, completion."""
+"""Proof of adapter/cli/main.py and the commands that look: exit codes, status, colour, contract, completion."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.ops.terminal import plain
+from adapter.cli.terminal import plain
 from tests.cli import Cli, alive, command_line, finished, publish
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ import pytest
 import redis.asyncio as redis
 
 from adapter.bus.embedded import free_port, served
-from adapter.ops.checkup import Facts, Finding, Level, findings
+from adapter.cli.diagnostics import Facts, Finding, Level, findings
 from tests.helpers import clean_environment
 from tests.simulator import Simulator
 

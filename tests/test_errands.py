@@ -8,8 +8,8 @@ import msgpack
 import pytest
 
 from adapter.bus.bus import Bus
+from adapter.cli.main import parser
 from adapter.config import Config
-from adapter.ops.cli import parser
 from tests.cli import Done, alive, command_line, finished, running
 from tests.helpers import wait_until
 from tests.simulator import PICTURE

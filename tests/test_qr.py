@@ -1,4 +1,4 @@
-"""Proof of adapter/ops/qr.py: what it draws is rendered as a terminal would, and read by a barcode reader."""
+"""Proof of adapter/cli/qr.py: what it draws is rendered as a terminal would, and read by a barcode reader."""
 
 import io
 import re
@@ -9,7 +9,7 @@ import segno
 import zxingcpp
 from PIL import Image
 
-from adapter.ops import qr
+from adapter.cli import qr
 
 TEXT = "https://txz.qq.com/p?k=2Dz0gXxv7fK5nqV4j2dYwR3mS8oP1abc&f=716027609"
 CELL = 8  # pixels of a character's width; it is twice as high

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from adapter import failpoints
+from adapter.cli.main import main
 from adapter.failpoints import Step
-from adapter.ops.cli import main
 
 
 def clock(file: Path) -> None:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from types import FrameType
 
 from adapter import failpoints
+from adapter.cli.main import main
 from adapter.failpoints import Step
-from adapter.ops.cli import main
 from tests.chaos.hasty import HASTY, hurry
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from adapter import app
-from adapter.ops.cli import main
+from adapter.cli.main import main
 from adapter.ops.sentry import Sentry
 from tests.rig import FAST
 

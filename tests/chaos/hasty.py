@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from adapter import app
-from adapter.ops.cli import main
+from adapter.cli.main import main
 from adapter.smartqq.limits import Limits
 from tests.rig import FAST
 

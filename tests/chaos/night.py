@@ -4,8 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 from adapter import app
+from adapter.cli.main import main
 from adapter.ops import deaf, room
-from adapter.ops.cli import main
 from tests.rig import FAST
 
 # Three codes one after the other, then one in each "twenty minutes": the proportions of the real limits.

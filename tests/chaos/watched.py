@@ -18,8 +18,8 @@ from typing import Final
 
 from adapter import failpoints
 from adapter.bus import retention
+from adapter.cli.main import main
 from adapter.failpoints import Step
-from adapter.ops.cli import main
 from adapter.smartqq.limits import Limits
 from tests.chaos.hasty import hurry
 

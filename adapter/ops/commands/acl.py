@@ -3,9 +3,9 @@
 import argparse
 import sys
 
+from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.contract.acl import PLACEHOLDER, ROLES, hashed, line, user_name
-from adapter.ops.terminal import say
 
 _OLD = "7.0"
 

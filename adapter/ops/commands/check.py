@@ -5,11 +5,11 @@ import argparse
 from adapter.bus.admin import Desk
 from adapter.bus.bus import Entry
 from adapter.bus.keys import GROUP
+from adapter.cli import conformance
+from adapter.cli.terminal import Paint, as_json, harmless, say
 from adapter.config import Config
 from adapter.contract.lint import Linter
 from adapter.errors import ConfigError
-from adapter.ops import trial
-from adapter.ops.terminal import Paint, as_json, harmless, say
 
 _OWN_STREAMS = 100  # so many result streams of workers are looked at
 
@@ -23,9 +23,9 @@ def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     add(
         "--timeout",
         type=float,
-        default=trial.PATIENCE,
+        default=conformance.PATIENCE,
         metavar="SECONDS",
-        help=f"how long the worker may take for one answer (default {trial.PATIENCE:g})",
+        help=f"how long the worker may take for one answer (default {conformance.PATIENCE:g})",
     )
     add(
         "program",
@@ -99,7 +99,7 @@ def _tell(linter: Linter, paint: Paint) -> None:
 async def _worker(config: Config, arguments: argparse.Namespace) -> int:
     paint = Paint(arguments.colour)
     failed = 0
-    async with trial.stage(config, arguments.worker, arguments.program, arguments.timeout) as stage:
+    async with conformance.stage(config, arguments.worker, arguments.program, arguments.timeout) as stage:
         async for finding in stage.run():
             failed += not finding.passed
             mark = paint("pass", "green") if finding.passed else paint("FAIL", "red")

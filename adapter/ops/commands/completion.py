@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Iterator
 from functools import partial
 
+from adapter.cli.terminal import say
 from adapter.config import Config
-from adapter.ops.terminal import say
 
 _BASH = """\
 _qqbus() {{

@@ -8,10 +8,10 @@ import msgpack
 
 from adapter.address import parse_address
 from adapter.bus.admin import Desk
+from adapter.cli.terminal import Paint, as_json, say, table
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import ChatKind, ListKind
-from adapter.ops.terminal import Paint, as_json, say, table
 
 _KINDS = {
     ListKind.FRIENDS.value: ChatKind.FRIEND,

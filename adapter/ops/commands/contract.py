@@ -4,8 +4,8 @@ import argparse
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from adapter.cli.terminal import say
 from adapter.config import Config
-from adapter.ops.terminal import say
 
 
 def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

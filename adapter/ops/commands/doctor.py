@@ -13,10 +13,10 @@ import anyio
 
 from adapter.bus.admin import Desk
 from adapter.bus.connection import shown
+from adapter.cli.diagnostics import Facts, Level, findings
+from adapter.cli.terminal import Paint, as_json, say
 from adapter.config import Config
 from adapter.errors import BusError
-from adapter.ops.checkup import Facts, Level, findings
-from adapter.ops.terminal import Paint, as_json, say
 
 _LIMIT = 3.0
 _PORTS = {"http": 80, "https": 443}

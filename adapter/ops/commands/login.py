@@ -13,10 +13,10 @@ import time
 import anyio
 
 from adapter.bus.admin import Desk
+from adapter.cli import qr
+from adapter.cli.terminal import Paint, harmless, say
 from adapter.config import Config
 from adapter.events import SessionState
-from adapter.ops import qr
-from adapter.ops.terminal import Paint, harmless, say
 from adapter.ops.words import REASONS, STATES, moment, span
 
 _PATIENCE = 900.0

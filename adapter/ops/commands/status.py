@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import anyio
 
 from adapter.bus.admin import Desk, Group
+from adapter.cli.terminal import CLEAR, Paint, as_json, say, table
 from adapter.config import Config
 from adapter.events import SessionState
-from adapter.ops.terminal import CLEAR, Paint, as_json, say, table
 from adapter.ops.words import REASONS, STATES, ago, entry_time, moment, span
 
 _LEAST = 0.2

@@ -8,10 +8,10 @@ from typing import Any
 import msgpack
 
 from adapter.bus.admin import Desk
+from adapter.cli.terminal import Paint, as_json, harmless, say
 from adapter.config import Config
 from adapter.contract.tables import TYPES
 from adapter.errors import ConfigError
-from adapter.ops.terminal import Paint, as_json, harmless, say
 from adapter.ops.words import clock, moment, start_id
 
 _STYLES = {"message": "bold", "session": "yellow", "notice": "dim"}
