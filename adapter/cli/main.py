@@ -12,9 +12,9 @@ from importlib.metadata import version
 import anyio
 
 from adapter.bus import embedded
+from adapter.cli import commands
 from adapter.config import DEFAULT_PORT, Config, misspelt
 from adapter.errors import BusRefused, BusUnavailable, ConfigError, QQBusError
-from adapter.ops import commands
 from adapter.ops.logs import set_up
 
 DONE, FAILED, BAD_USE, NO_REDIS = 0, 1, 2, 3

@@ -6,10 +6,10 @@ import sys
 import time
 
 from adapter.bus.admin import Desk
+from adapter.cli.commands.send import texts
 from adapter.cli.terminal import Paint, as_json, clip, harmless, say, table
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.ops.commands.send import texts
 from adapter.ops.letters import revived, unpacked
 from adapter.ops.words import entry_time, span
 

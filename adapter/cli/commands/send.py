@@ -6,11 +6,11 @@ import time
 
 from adapter.bus.admin import Desk
 from adapter.bus.bus import Entry
+from adapter.cli.commands.status import session_words, take
 from adapter.cli.terminal import Paint, as_json, harmless, say
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import Delivery, Priority, Status
-from adapter.ops.commands.status import session_words, take
 from adapter.request import decode_request
 
 _WAIT = 30.0

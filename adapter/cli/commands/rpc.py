@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from adapter.bus.admin import Desk
+from adapter.cli.commands.login import caller
 from adapter.cli.terminal import harmless, say
 from adapter.config import Config
 from adapter.contract.tables import PRESENCES
 from adapter.errors import ConfigError, SchemaError
-from adapter.ops.commands.login import caller
 from adapter.received import read_map
 
 # The adapter gives a call of SmartQQ's a minute, and follows redirects.

@@ -2,23 +2,23 @@
 
 import argparse
 
-from adapter.ops.commands import (
+from adapter.cli.commands import (
     acl,
     check,
     completion,
     contacts,
     contract,
+    control,
     dead,
     doctor,
-    errands,
     login,
-    orders,
+    rpc,
     send,
     status,
     tail,
 )
 
-_ALL = (status, login, orders, tail, send, contacts, errands, dead, acl, contract, check, doctor, completion)
+_ALL = (status, login, control, tail, send, contacts, rpc, dead, acl, contract, check, doctor, completion)
 
 
 def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

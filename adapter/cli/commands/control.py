@@ -5,9 +5,9 @@ import sys
 from typing import NamedTuple
 
 from adapter.bus.admin import Desk
+from adapter.cli.commands.login import caller
 from adapter.cli.terminal import harmless, say
 from adapter.config import Config
-from adapter.ops.commands.login import caller
 
 GROUPED = ("inbound", "results", "outbound", "dead")
 
