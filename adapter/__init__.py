@@ -1,7 +1,19 @@
 """qqbus: QQ on a Redis stream. The names here are what consumers and tests may rely on."""
 
-from adapter.address import chat_of_event, parse_address
-from adapter.envelope import clean, pack, segment_map, timestamp
+from adapter.codec.address import chat_of_event, parse_address
+from adapter.codec.inbound import clean, pack, segment_map, timestamp
+from adapter.codec.reader import (
+    Received,
+    ReceivedMessage,
+    ReceivedNotice,
+    ReceivedSession,
+    Result,
+    read_event,
+    read_map,
+    read_result,
+    read_segment,
+    skim_event,
+)
 from adapter.errors import ConfigError, QQBusError, SchemaError
 from adapter.events import (
     CONTRACT_VERSION,
@@ -18,18 +30,6 @@ from adapter.events import (
     Text,
     Unknown,
     render,
-)
-from adapter.received import (
-    Received,
-    ReceivedMessage,
-    ReceivedNotice,
-    ReceivedSession,
-    Result,
-    read_event,
-    read_map,
-    read_result,
-    read_segment,
-    skim_event,
 )
 
 __all__ = [

@@ -22,11 +22,11 @@ from adapter.bus.session_replication import Mirror
 from adapter.bus.spool.handoff import Leavings, publish_late
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import Journal
+from adapter.codec.inbound import Origin, session_draft
 from adapter.config import DEFAULT_PORT, Config
 from adapter.contact_store import Registry, load
 from adapter.control import Control
 from adapter.directory import Directory
-from adapter.envelope import Origin, session_draft
 from adapter.errors import BusUnavailable, ConfigError, Fenced, SpoolError
 from adapter.events import Gap, SessionChange, SessionState
 from adapter.inbound import Inbound

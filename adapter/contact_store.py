@@ -7,8 +7,8 @@ import msgpack
 
 from adapter.bus.bus import MEMBERS_KEPT, Bus
 from adapter.bus.lease import Lease
+from adapter.codec.inbound import pack, timestamp
 from adapter.directory import Directory, Record, Space
-from adapter.envelope import pack, timestamp
 from adapter.errors import BusUnavailable
 from adapter.events import Contact, ContactList, Identity
 

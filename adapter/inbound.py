@@ -8,9 +8,9 @@ import anyio
 
 from adapter.bus.lease import Lease
 from adapter.bus.spool.publisher import Journal
+from adapter.codec.inbound import ANNOUNCED, Draft, Origin, message_draft, notice_draft, session_draft
 from adapter.contact_store import Registry
 from adapter.directory import Directory
-from adapter.envelope import ANNOUNCED, Draft, Origin, message_draft, notice_draft, session_draft
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Batch, ContactList, Gap, Message, Notice, Provisional, SessionChange, SessionState
 from adapter.failpoints import Step, reach

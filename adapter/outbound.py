@@ -17,13 +17,13 @@ from adapter.backlog import Backlog
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
+from adapter.codec.outbound import decode_request
 from adapter.directory import Directory
 from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.failpoints import Step, reach
 from adapter.job import Job, all_told, taken_up
 from adapter.pacing import Pacer
-from adapter.request import decode_request
 from adapter.settling import Settling
 from adapter.upstream import Upstream, backoff
 

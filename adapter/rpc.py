@@ -8,9 +8,9 @@ import msgpack
 
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
+from adapter.codec.reader import ReceivedMessage, read_event
 from adapter.errors import BusUnavailable, QQBusError, SchemaError, UpstreamError
 from adapter.events import Image
-from adapter.received import ReceivedMessage, read_event
 from adapter.upstream import Upstream
 
 # Each one may hold a picture of megabytes in memory.

@@ -13,10 +13,10 @@ from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import KEPT, Begun, Done, Ledger, Unfinished
-from adapter.envelope import timestamp
+from adapter.codec.inbound import timestamp
+from adapter.codec.outbound import encode_result, plain, request_id, result_stream
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import CONTRACT_VERSION, SendRequest, SendResult, Status
-from adapter.request import encode_result, plain, request_id, result_stream
 from adapter.upstream import backoff
 
 log = logging.getLogger(__name__)

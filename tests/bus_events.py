@@ -13,10 +13,10 @@ from typing import Any
 
 import redis.asyncio as redis
 
-from adapter.address import parse_address
-from adapter.envelope import Draft, Origin, message_draft, notice_draft
+from adapter.codec.address import parse_address
+from adapter.codec.inbound import Draft, Origin, message_draft, notice_draft
+from adapter.codec.reader import Result, read_result
 from adapter.events import Message, Notice, Party, Place, Segment, Text
-from adapter.received import Result, read_result
 from consumers.worker import Worker
 from tests.helpers import clean_environment, wait_until
 

@@ -21,8 +21,8 @@ import redis.asyncio as redis
 from adapter.bus.connection import connect
 from adapter.bus.embedded import free_port, served
 from adapter.cli.qr import draw, modules
+from adapter.codec.outbound import decode_request
 from adapter.events import render
-from adapter.request import decode_request
 from tests.helpers import clean_environment
 
 FRIEND = 10001

@@ -1,10 +1,10 @@
-"""Proof of adapter/address.py."""
+"""Proof of adapter/codec/address.py."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.address import chat_of_event, chat_token, parse_address
+from adapter.codec.address import chat_of_event, chat_token, parse_address
 from adapter.errors import SchemaError
 from adapter.events import Address, ChatKind
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapter.envelope import Draft, Origin, message_draft
+from adapter.codec.inbound import Draft, Origin, message_draft
 from adapter.events import Address, ChatKind, Message, Party, Place, Text
 from consumers.commands import MAX_OUTPUT, PART, Rules, output_of, parts
 from tests.bus_events import Desk, desk_at, message, program

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.address import parse_address
 from adapter.bus.bus import Bus, Fence, pack_batch
+from adapter.codec.address import parse_address
+from adapter.codec.inbound import Draft
+from adapter.codec.outbound import decode_request
 from adapter.contract import schemas
 from adapter.contract.__main__ import generated, main
 from adapter.contract.cloudevents import cloudevent
@@ -24,10 +26,8 @@ from adapter.contract.samples import ACCOUNT, Golden, goldens
 from adapter.contract.tables import ADDRESS, CODES, COMMANDS, INBOUND, NOTICES, TYPES, Schema
 from adapter.contract.validate import KEYWORDS, problems
 from adapter.contract.yaml import dump
-from adapter.envelope import Draft
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, Status
-from adapter.request import decode_request
 from adapter.settling import dead_fields
 from tests.helpers import clean_environment
 

@@ -1,4 +1,4 @@
-"""Proof of adapter/envelope.py."""
+"""Proof of adapter/codec/inbound.py."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.envelope import (
+from adapter.codec.inbound import (
     Draft,
     Origin,
     clean,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.codec.faststream import FRAME, IDENTITY, unframe
+from adapter.codec.outbound import decode_request
 from adapter.errors import SchemaError
-from adapter.framing import FRAME, IDENTITY, unframe
-from adapter.request import decode_request
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "data" / "contract_faststream.json").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from adapter.bus.spool import checkpoint
 from adapter.bus.spool.handoff import LATE
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import LOOK_EVERY, Journal
-from adapter.envelope import Draft
+from adapter.codec.inbound import Draft
 from adapter.errors import SpoolError
 from tests.helpers import quiet, wait_until
 

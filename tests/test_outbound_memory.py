@@ -10,8 +10,8 @@ from adapter.bus.bus import Bus
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import KEPT
+from adapter.codec.outbound import decode_request
 from adapter.events import SendResult, Status
-from adapter.request import decode_request
 from adapter.settling import Settling
 from tests.system import system
 from tests.test_outbound import chat_of_friend

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.envelope import pack
+from adapter.codec.inbound import pack
 from adapter.events import SessionState
 from adapter.ops.metrics import Metrics, Reading
 from adapter.ops.page import served

@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from adapter.envelope import pack
+from adapter.codec.inbound import pack
 from adapter.ops.page.access import COOKIE, COOKIE_SECONDS, Access, access, forged, is_loopback
 from adapter.ops.page.board import EVENTS, Board, message
 from adapter.ops.page.hub import MAX_PAGES, SLICE, Hub, Seat

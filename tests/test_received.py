@@ -27,9 +27,9 @@ from adapter import (
     read_segment,
     skim_event,
 )
-from adapter.envelope import Origin, message_draft, session_draft
+from adapter.codec.inbound import Origin, message_draft, session_draft
+from adapter.codec.outbound import encode_result
 from adapter.events import Address, ChatKind, Gap, Message, Party, Place, SendResult
-from adapter.request import encode_result
 from tests.bus_events import fields, mapping, message, notice
 
 RESULT = encode_result(

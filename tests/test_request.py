@@ -1,4 +1,4 @@
-"""Proof of adapter/request.py."""
+"""Proof of adapter/codec/outbound.py."""
 
 import contextlib
 import json
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.codec.outbound import MAX_CONTENT, decode_request, encode_result
 from adapter.errors import SchemaError
 from adapter.events import (
     Address,
@@ -25,7 +26,6 @@ from adapter.events import (
     Text,
     Unknown,
 )
-from adapter.request import MAX_CONTENT, decode_request, encode_result
 
 ENTRY = "1445653507000-3"
 GROUP = Address(ChatKind.GROUP, "5")

@@ -11,7 +11,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.retention import Retention, Trimmed
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import Journal
-from adapter.envelope import Origin, session_draft
+from adapter.codec.inbound import Origin, session_draft
 from adapter.errors import BusUnavailable
 from adapter.events import Gap
 from tests.disk import filled, small_disk

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.envelope import timestamp
+from adapter.codec.inbound import timestamp
 from tests.chaos.line import Line as RedisLine
 from tests.helpers import wait_until
 from tests.line import Sieve

@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.bus.bus import Bus, Fence, pack_batch
-from adapter.envelope import Draft
+from adapter.codec.inbound import Draft
 from adapter.errors import BusRefused, BusUnavailable, Fenced
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ import httpx
 import msgpack
 
 from adapter.bus.bus import Bus
+from adapter.codec.inbound import pack
 from adapter.config import Config
-from adapter.envelope import pack
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import served
 

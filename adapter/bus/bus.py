@@ -13,7 +13,7 @@ from adapter.bus.cluster import follows
 from adapter.bus.connection import BLOCK_MS, CLUSTERED, READ_TIMEOUT, connect, is_no_group, translated
 from adapter.bus.keys import CONSUMER, GROUP, Keys
 from adapter.bus.scripts import source
-from adapter.envelope import Draft
+from adapter.codec.inbound import Draft
 from adapter.errors import BusRefused, BusUnavailable, ConfigError
 
 # A script call this large blocks the server for about a millisecond.

@@ -13,7 +13,7 @@ from adapter.bus.bus import Bus
 from adapter.bus.connection import translated
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
-from adapter.envelope import timestamp
+from adapter.codec.inbound import timestamp
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Gap
 

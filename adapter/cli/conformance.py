@@ -18,9 +18,9 @@ from anyio.abc import Process
 
 from adapter.bus.admin import Desk
 from adapter.bus.bus import Entry
+from adapter.codec.inbound import Origin, message_draft, timestamp
 from adapter.config import Config
 from adapter.contract.samples import stamped
-from adapter.envelope import Origin, message_draft, timestamp
 from adapter.errors import ConfigError
 from adapter.events import Address, ChatKind, Message, Party, Place, Text
 

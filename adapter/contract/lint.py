@@ -6,14 +6,14 @@ from typing import Any
 
 import msgpack
 
-from adapter.address import parse_address
+from adapter.codec.address import parse_address
+from adapter.codec.faststream import unframe
+from adapter.codec.outbound import decode_request
 from adapter.contract.schemas import all_schemas
 from adapter.contract.tables import CODES, TABLES, TYPES, Table
 from adapter.contract.validate import problems
 from adapter.errors import SchemaError
 from adapter.events import Status
-from adapter.framing import unframe
-from adapter.request import decode_request
 
 Fields = Mapping[bytes, bytes]
 # One broken writer breaks every entry alike: so many sentences about a stream tell enough.

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgpack
 
+from adapter.codec.inbound import Draft, Origin, message_draft, notice_draft, pack, session_draft, timestamp
+from adapter.codec.outbound import encode_result
 from adapter.contract.tables import CODES, COMMANDS, INBOUND, NOTICES, SESSIONS
-from adapter.envelope import Draft, Origin, message_draft, notice_draft, pack, session_draft, timestamp
 from adapter.events import (
     CONTRACT_VERSION,
     Address,
@@ -30,7 +31,6 @@ from adapter.events import (
     Text,
     Unknown,
 )
-from adapter.request import encode_result
 
 ACCOUNT, EPOCH, WHEN = "305419896", 7, 1_445_653_507.0
 _GROUP = Address(ChatKind.GROUP, "2419712345")

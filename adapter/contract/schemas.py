@@ -5,8 +5,8 @@ from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from adapter.codec.inbound import segment_map
 from adapter.contract.tables import MESSAGES, TABLES, TIME, Schema, Table
-from adapter.envelope import segment_map
 from adapter.events import CONTRACT_VERSION, Face, Font, Identity, Image, Party, Segment, Text, Unknown
 
 DRAFT = "http://json-schema.org/draft-07/schema#"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adapter.envelope import ANNOUNCED
+from adapter.codec.inbound import ANNOUNCED
 from adapter.events import CONTRACT_VERSION, ChatKind, Delivery, Priority, SessionState, Status
 
 Schema = dict[str, Any]

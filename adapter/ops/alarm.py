@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 
 import anyio
 
-from adapter.envelope import timestamp
+from adapter.codec.inbound import timestamp
 from adapter.upstream import backoff
 
 log = logging.getLogger(__name__)

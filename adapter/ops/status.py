@@ -9,7 +9,7 @@ from adapter.aio import Wakeup
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.spool.publisher import Journal
-from adapter.envelope import clean, timestamp
+from adapter.codec.inbound import clean, timestamp
 from adapter.errors import BusUnavailable
 from adapter.events import CONTRACT_VERSION, SessionChange, SessionState
 

@@ -6,7 +6,7 @@ from typing import Final
 import redis.asyncio as redis
 
 from adapter.bus.bus import Bus, Fence, pack_batch
-from adapter.envelope import Draft, Origin, message_draft
+from adapter.codec.inbound import Draft, Origin, message_draft
 from adapter.events import Address, ChatKind, Face, Font, Message, Party, Place, Segment, Text
 from tests.bench.crowd import texts
 

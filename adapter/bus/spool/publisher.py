@@ -15,7 +15,7 @@ from adapter.bus.bus import MAX_BATCH, Bus, last_of, pack_batch, recognised
 from adapter.bus.lease import Lease
 from adapter.bus.spool.handoff import LATE, names, recall, sound
 from adapter.bus.spool.log import Spool
-from adapter.envelope import Draft
+from adapter.codec.inbound import Draft
 from adapter.errors import BusUnavailable, Fenced, SpoolError
 from adapter.failpoints import Step, reach
 from adapter.upstream import backoff

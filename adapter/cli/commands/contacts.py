@@ -6,9 +6,9 @@ from typing import Any
 
 import msgpack
 
-from adapter.address import parse_address
 from adapter.bus.admin import Desk
 from adapter.cli.terminal import Paint, as_json, say, table
+from adapter.codec.address import parse_address
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import ChatKind, ListKind

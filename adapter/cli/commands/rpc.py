@@ -9,10 +9,10 @@ from typing import Any
 from adapter.bus.admin import Desk
 from adapter.cli.commands.login import caller
 from adapter.cli.terminal import harmless, say
+from adapter.codec.reader import read_map
 from adapter.config import Config
 from adapter.contract.tables import PRESENCES
 from adapter.errors import ConfigError, SchemaError
-from adapter.received import read_map
 
 # The adapter gives a call of SmartQQ's a minute, and follows redirects.
 _PATIENCE = 90.0

@@ -8,10 +8,10 @@ from adapter.bus.admin import Desk
 from adapter.bus.bus import Entry
 from adapter.cli.commands.status import session_words, take
 from adapter.cli.terminal import Paint, as_json, harmless, say
+from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import Delivery, Priority, Status
-from adapter.request import decode_request
 
 _WAIT = 30.0
 _BLOCK = 500

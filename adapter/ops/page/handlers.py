@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from adapter.bus.lookout import Lookout
+from adapter.codec.outbound import MAX_BODY, decode_request
 from adapter.errors import SchemaError
 from adapter.ops.page.access import Access
 from adapter.ops.page.board import Board
@@ -31,7 +32,6 @@ from adapter.ops.page.views import (
     media_type,
     words,
 )
-from adapter.request import MAX_BODY, decode_request
 
 FOUND: Final = 200
 COMMANDS: Final = frozenset({"login", "logout", "refresh", "pause", "resume", "captcha"})

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import msgpack
 
-from adapter.address import parse_address
 from adapter.bus.admin import Group
+from adapter.codec.address import parse_address
+from adapter.codec.outbound import decode_request
+from adapter.codec.reader import read_event
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, ListKind, SessionState, render
 from adapter.ops.letters import revived, unpacked
 from adapter.ops.words import entry_time
-from adapter.received import read_event
-from adapter.request import decode_request
 
 # What a feed shows of a text; the rest comes when somebody asks for it.
 CLIP: Final = 600

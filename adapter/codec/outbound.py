@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import msgpack
 
-from adapter.address import chat_of_event, parse_address
-from adapter.envelope import clean, timestamp
+from adapter.codec.address import chat_of_event, parse_address
+from adapter.codec.faststream import unframe
+from adapter.codec.inbound import clean, timestamp
 from adapter.errors import SchemaError
 from adapter.events import (
     CONTRACT_VERSION,
@@ -27,7 +28,6 @@ from adapter.events import (
     Text,
     Unknown,
 )
-from adapter.framing import unframe
 
 # About fifty messages of SmartQQ, or two and a half minutes of talking at its pace.
 MAX_CONTENT = 36_000

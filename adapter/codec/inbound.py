@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgpack
 
-from adapter.address import chat_token
+from adapter.codec.address import chat_token
 from adapter.events import (
     Face,
     Font,
