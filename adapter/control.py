@@ -11,10 +11,10 @@ from adapter.aio import Wakeup
 from adapter.bus.bus import Bus
 from adapter.bus.retention import Retention
 from adapter.errors import BusUnavailable
+from adapter.networks.upstream import Upstream, backoff
 from adapter.ops.status import Watch
 from adapter.outbound import Outbound
 from adapter.rpc import Errands
-from adapter.upstream import Upstream, backoff
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from adapter.directory import Directory
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Batch, ContactList, Gap, Message, Notice, Provisional, SessionChange, SessionState
 from adapter.failpoints import Step, reach
+from adapter.networks.upstream import Upstream
 from adapter.ops.metrics import Metrics
 from adapter.ops.status import Watch
 from adapter.pacing import Pacer
-from adapter.upstream import Upstream
 
 log = logging.getLogger(__name__)
 

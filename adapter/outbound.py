@@ -23,9 +23,9 @@ from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.failpoints import Step, reach
 from adapter.job import Job, all_told, taken_up
+from adapter.networks.upstream import Upstream, backoff
 from adapter.pacing import Pacer
 from adapter.settling import Settling
-from adapter.upstream import Upstream, backoff
 
 log = logging.getLogger(__name__)
 

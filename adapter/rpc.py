@@ -11,7 +11,7 @@ from adapter.bus.lease import Lease
 from adapter.codec.reader import ReceivedMessage, read_event
 from adapter.errors import BusUnavailable, QQBusError, SchemaError, UpstreamError
 from adapter.events import Image
-from adapter.upstream import Upstream
+from adapter.networks.upstream import Upstream
 
 # Each one may hold a picture of megabytes in memory.
 AT_ONCE = 2

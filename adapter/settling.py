@@ -17,7 +17,7 @@ from adapter.codec.inbound import timestamp
 from adapter.codec.outbound import encode_result, plain, request_id, result_stream
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import CONTRACT_VERSION, SendRequest, SendResult, Status
-from adapter.upstream import backoff
+from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from adapter.events import (
     Text,
     render,
 )
+from adapter.networks.upstream import Upstream
 from adapter.smartqq.network import SmartQQ
-from adapter.upstream import Upstream
 from tests.helpers import wait_until
 from tests.rig import FAST, always, config, friend, listening, names, online, send
 from tests.simulator import Answer as Scripted

@@ -18,7 +18,7 @@ import anyio
 
 from adapter.bus.connection import connect, translated
 from adapter.errors import BusRefused, BusUnavailable
-from adapter.upstream import backoff
+from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

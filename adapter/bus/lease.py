@@ -10,7 +10,7 @@ import anyio
 from adapter.aio import Wakeup
 from adapter.bus.bus import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
-from adapter.upstream import backoff
+from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 import anyio
 
 from adapter.codec.inbound import timestamp
-from adapter.upstream import backoff
+from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from adapter.bus.spool.log import Spool
 from adapter.codec.inbound import Draft
 from adapter.errors import BusUnavailable, Fenced, SpoolError
 from adapter.failpoints import Step, reach
-from adapter.upstream import backoff
+from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 
