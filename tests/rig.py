@@ -19,8 +19,8 @@ from adapter.events import (
     Text,
     UpstreamEvent,
 )
-from adapter.smartqq.limits import Limits
-from adapter.smartqq.network import SmartQQ
+from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.upstream import SmartQQ
 from tests.helpers import wait_until
 from tests.simulator import Simulator
 

@@ -16,9 +16,9 @@ from adapter.events import (
     UpstreamEvent,
     render,
 )
+from adapter.networks.smartqq.upstream import SmartQQ
 from adapter.smartqq.client import Client
 from adapter.smartqq.cookies import Jar
-from adapter.smartqq.network import SmartQQ
 from adapter.smartqq.protocol import Answer, Request
 from tests.helpers import wait_until
 from tests.rig import FAST, config, online

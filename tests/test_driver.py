@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/driver.py and wishes.py: leaving, being thrown out, being stopped; no secret told."""
+"""Proof of adapter/networks/smartqq/session_manager.py and wishes.py: leaving, being thrown out, being stopped; no secret told."""
 
 import logging
 from contextlib import aclosing
@@ -12,7 +12,7 @@ from adapter.events import (
     Gap,
     SessionState,
 )
-from adapter.smartqq.network import SmartQQ
+from adapter.networks.smartqq.upstream import SmartQQ
 from tests.rig import FAST, config, friend, listening, names, online, send
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator

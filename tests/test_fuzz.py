@@ -11,9 +11,9 @@ import msgpack
 import pytest
 
 from adapter.errors import LoginRefused, ProtocolError
-from adapter.smartqq import contacts
+from adapter.networks.smartqq import contacts
+from adapter.networks.smartqq.limits import Limits
 from adapter.smartqq.cookies import Jar
-from adapter.smartqq.limits import Limits
 from adapter.smartqq.poll import Health, Verdict, judge
 from adapter.smartqq.protocol import Answer, load
 from adapter.smartqq.sending import outcome

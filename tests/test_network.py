@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/network.py, echo.py and hearing.py: SmartQQ as an upstream, over sockets."""
+"""Proof of adapter/networks/smartqq/upstream.py, echo.py and hearing.py: SmartQQ as an upstream, over sockets."""
 
 from contextlib import aclosing
 from dataclasses import replace
@@ -25,8 +25,8 @@ from adapter.events import (
     Text,
     render,
 )
+from adapter.networks.smartqq.upstream import SmartQQ
 from adapter.networks.upstream import Upstream
-from adapter.smartqq.network import SmartQQ
 from tests.helpers import wait_until
 from tests.rig import FAST, always, config, friend, listening, names, online, send
 from tests.simulator import Answer as Scripted

@@ -11,8 +11,8 @@ import pytest
 
 from adapter.errors import TransportError
 from adapter.events import Batch, Gap, Message, SessionChange, SessionState
-from adapter.smartqq.limits import Limits
-from adapter.smartqq.network import SmartQQ
+from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.upstream import SmartQQ
 from adapter.smartqq.poll import GATEWAY, MANY, RELINKS, TOO_MANY, Action, Health, judge
 from adapter.smartqq.protocol import Answer
 from tests.rig import FAST, config, listening, names, online

@@ -18,7 +18,7 @@ from adapter.events import (
     Status,
     Text,
 )
-from adapter.smartqq.network import SmartQQ
+from adapter.networks.smartqq.upstream import SmartQQ
 from adapter.smartqq.protocol import led
 from adapter.smartqq.sending import message_ids
 from tests.helpers import wait_until

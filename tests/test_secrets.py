@@ -85,7 +85,9 @@ class Watched:
         assert not [
             place for place, text in everything.items() if "\x89PNG" in text or "\xff\xd8\xff" in text
         ]
-        assert any("adapter.smartqq" in text or "session online" in text for text in everything.values())
+        assert any(
+            "adapter.networks.smartqq" in text or "session online" in text for text in everything.values()
+        )
         assert len(self.secrets) > 40
 
 

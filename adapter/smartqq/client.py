@@ -18,8 +18,8 @@ import httpx
 
 from adapter.errors import TransportError
 from adapter.failpoints import Step, reach
+from adapter.networks.smartqq.limits import BODY_BYTES, Limits
 from adapter.smartqq.cookies import Jar
-from adapter.smartqq.limits import BODY_BYTES, Limits
 from adapter.smartqq.protocol import Answer, Request, TransportTimeoutError
 
 # httpx logs every address at INFO, tokens included; httpcore does at DEBUG.

@@ -7,8 +7,8 @@ from typing import Final
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Image, Picture
-from adapter.smartqq import calls
-from adapter.smartqq.limits import Limits
+from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.limits import Limits
 from adapter.smartqq.protocol import (
     OK,
     Answer,

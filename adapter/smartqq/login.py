@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import SessionChange, SessionState
-from adapter.smartqq import calls
+from adapter.networks.smartqq import calls
 from adapter.smartqq.protocol import (
     APPID,
     DAID,

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from adapter.errors import ProtocolError, TransportError
-from adapter.smartqq.limits import Limits
+from adapter.networks.smartqq.limits import Limits
 from adapter.smartqq.protocol import OK, Answer, code_of, load
 from adapter.smartqq.values import poll_items
 

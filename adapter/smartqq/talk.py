@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from adapter.errors import ProtocolError
 from adapter.events import SessionChange
-from adapter.smartqq.limits import Limits
+from adapter.networks.smartqq.limits import Limits
 from adapter.smartqq.protocol import Answer, Request
 from adapter.smartqq.tokens import Tokens
 

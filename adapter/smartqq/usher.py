@@ -8,13 +8,13 @@ import anyio
 
 from adapter.errors import TransportError
 from adapter.events import SessionChange, SessionState
+from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.upstream import backoff
 from adapter.smartqq.client import Client
 from adapter.smartqq.login import Arrival, Stage, come_online
 from adapter.smartqq.picture import read_code
 from adapter.smartqq.protocol import Answer, Request
 from adapter.smartqq.talk import Ask, Desk, Reply, Talk, Wait
-from adapter.smartqq.wishes import Wishes
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import msgpack
 import redis.asyncio as redis
 
 from adapter.events import Address, ChatKind
-from adapter.smartqq import calls
+from adapter.networks.smartqq import calls
 from adapter.smartqq.client import FORM
 from adapter.smartqq.protocol import Request
 from adapter.smartqq.session import SessionFile

@@ -5,7 +5,7 @@ from functools import partial
 
 from adapter import app
 from adapter.cli.main import main
-from adapter.smartqq.limits import Limits
+from adapter.networks.smartqq.limits import Limits
 from tests.rig import FAST
 
 # What follows a poll goes first, as in real life, where the poll's answer is there before any other.

@@ -20,7 +20,7 @@ from adapter import failpoints
 from adapter.bus import retention
 from adapter.cli.main import main
 from adapter.failpoints import Step
-from adapter.smartqq.limits import Limits
+from adapter.networks.smartqq.limits import Limits
 from tests.chaos.hasty import hurry
 
 MARK = struct.Struct("cd")

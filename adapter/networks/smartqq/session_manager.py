@@ -15,12 +15,12 @@ import anyio
 
 from adapter.errors import LoginRefused, ProtocolError, TransportError
 from adapter.events import Batch, ContactList, Gap, Provisional, SessionChange, SessionState, UpstreamEvent
+from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.components import Works
 from adapter.networks.upstream import backoff
-from adapter.smartqq import calls
 from adapter.smartqq.login import Arrival, Stage
 from adapter.smartqq.poll import Action, Health, Verdict, judge
 from adapter.smartqq.protocol import OK, Answer, code_of, load
-from adapter.smartqq.works import Works
 
 KEEP_EVERY: Final = 60.0
 """Seconds between two notes on disk of when upstream last answered."""

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.session_requests import Wishes
+from adapter.networks.smartqq.shutdown import Patience
 from adapter.smartqq.client import Client
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.hearing import Hearing
-from adapter.smartqq.limits import Limits
-from adapter.smartqq.patience import Patience
 from adapter.smartqq.post import Post
 from adapter.smartqq.roster import Roster
 from adapter.smartqq.session import SessionFile
 from adapter.smartqq.tokens import Tokens
 from adapter.smartqq.usher import Usher
-from adapter.smartqq.wishes import Wishes
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,17 @@ import anyio
 from adapter.config import Config
 from adapter.errors import TransportError
 from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Provisional, Segment
-from adapter.smartqq import calls
+from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.components import Works
+from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.session_manager import Driver
+from adapter.networks.smartqq.session_requests import Wishes
+from adapter.networks.smartqq.shutdown import Patience
 from adapter.smartqq.client import Client
 from adapter.smartqq.content import encode
-from adapter.smartqq.driver import Driver
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.extras import Extras
 from adapter.smartqq.hearing import Hearing
-from adapter.smartqq.limits import Limits
-from adapter.smartqq.patience import Patience
 from adapter.smartqq.post import Post
 from adapter.smartqq.roster import Roster
 from adapter.smartqq.sending import Doubt, message_ids
@@ -29,8 +31,6 @@ from adapter.smartqq.session import SessionFile
 from adapter.smartqq.talk import Desk
 from adapter.smartqq.tokens import Tokens
 from adapter.smartqq.usher import Usher
-from adapter.smartqq.wishes import Wishes
-from adapter.smartqq.works import Works
 
 log = logging.getLogger(__name__)
 
