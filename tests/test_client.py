@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/client.py: the door, and an answer that has begun."""
+"""Proof of adapter/networks/smartqq/client/transport.py: the door, and an answer that has begun."""
 
 import socket
 from contextlib import aclosing, suppress
@@ -16,8 +16,8 @@ from adapter.events import (
     UpstreamEvent,
     render,
 )
+from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.upstream import SmartQQ
-from adapter.smartqq.client import Client
 from adapter.smartqq.cookies import Jar
 from adapter.smartqq.protocol import Answer, Request
 from tests.helpers import wait_until

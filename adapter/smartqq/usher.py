@@ -8,9 +8,9 @@ import anyio
 
 from adapter.errors import TransportError
 from adapter.events import SessionChange, SessionState
+from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.upstream import backoff
-from adapter.smartqq.client import Client
 from adapter.smartqq.login import Arrival, Stage, come_online
 from adapter.smartqq.picture import read_code
 from adapter.smartqq.protocol import Answer, Request

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
-from adapter.smartqq.client import Client
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.post import Post

@@ -14,12 +14,12 @@ from adapter.config import Config
 from adapter.errors import TransportError
 from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Provisional, Segment
 from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.components import Works
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.session_manager import Driver
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
-from adapter.smartqq.client import Client
 from adapter.smartqq.content import encode
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.extras import Extras
