@@ -1,9 +1,9 @@
-"""Proof of adapter/smartqq/contacts.py: the lists and what they join to."""
+"""Proof of adapter/networks/smartqq/contacts/lists.py: the lists and what they join to."""
 
 from typing import Any
 
 from adapter.events import Address, ChatKind, Contact, ListKind, Message
-from adapter.smartqq.contacts import (
+from adapter.networks.smartqq.contacts.lists import (
     Book,
     discussion_members,
     discussions,

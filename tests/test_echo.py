@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.events import Address, ChatKind, Contact, Face, ListKind, Message, Notice, Segment, Text
-from adapter.smartqq.contacts import Book
+from adapter.networks.smartqq.contacts.lists import Book
 from adapter.smartqq.echo import Echoes
 
 ME = "305419896"

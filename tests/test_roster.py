@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/roster.py: where numbers come from, what happens when they do not."""
+"""Proof of adapter/networks/smartqq/contacts/loader.py: where numbers come from, what happens when they do not."""
 
 from dataclasses import replace
 from pathlib import Path

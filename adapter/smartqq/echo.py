@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from adapter.events import Address, ChatKind, Face, Message, Notice, Segment, Text
-from adapter.smartqq.contacts import Book
+from adapter.networks.smartqq.contacts.lists import Book
 from adapter.smartqq.notices import service_event
 
 REMEMBERED: Final = 64

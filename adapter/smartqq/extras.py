@@ -8,6 +8,7 @@ from typing import Final
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Image, Picture
 from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.smartqq.protocol import (
     OK,
@@ -23,7 +24,6 @@ from adapter.smartqq.protocol import (
     said,
     words,
 )
-from adapter.smartqq.roster import Roster
 from adapter.smartqq.tokens import STATUSES, Tokens
 
 CHAIN: Final = 5

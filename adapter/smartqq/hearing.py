@@ -6,9 +6,9 @@ import anyio
 
 from adapter.events import Batch, ContactList, ListKind, Message, Notice, Provisional, UpstreamEvent
 from adapter.failpoints import Step, reach
+from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.smartqq.echo import Echoes
-from adapter.smartqq.roster import Roster
 from adapter.smartqq.tokens import Tokens
 from adapter.smartqq.values import parse_items
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from adapter.networks.smartqq.client.transport import Client
+from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
 from adapter.smartqq.echo import Echoes
 from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.post import Post
-from adapter.smartqq.roster import Roster
 from adapter.smartqq.session import SessionFile
 from adapter.smartqq.tokens import Tokens
 from adapter.smartqq.usher import Usher

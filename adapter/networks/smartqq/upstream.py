@@ -16,6 +16,7 @@ from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, 
 from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.components import Works
+from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.session_manager import Driver
 from adapter.networks.smartqq.session_requests import Wishes
@@ -25,7 +26,6 @@ from adapter.smartqq.echo import Echoes
 from adapter.smartqq.extras import Extras
 from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.post import Post
-from adapter.smartqq.roster import Roster
 from adapter.smartqq.sending import Doubt, message_ids
 from adapter.smartqq.session import SessionFile
 from adapter.smartqq.talk import Desk

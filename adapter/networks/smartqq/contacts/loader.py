@@ -12,8 +12,8 @@ import anyio
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Contact, ContactList, ListKind, Message
 from adapter.networks.smartqq import calls, contacts
+from adapter.networks.smartqq.contacts.lists import Book, Statuses
 from adapter.networks.smartqq.limits import Limits
-from adapter.smartqq.contacts import Book, Statuses
 from adapter.smartqq.protocol import OK, Answer, Request, code_of, ident, load, mapping
 from adapter.smartqq.sending import SESSION
 from adapter.smartqq.tokens import Tokens
