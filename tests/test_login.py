@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/login.py, scan.py, typed.py and talk.py: every way online, over sockets."""
+"""Proof of adapter/networks/smartqq/login/stages.py, scan.py, typed.py and talk.py: every way online, over sockets."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 
 from adapter.errors import ProtocolError
 from adapter.events import SessionChange, SessionState
+from adapter.networks.smartqq.login.flow import arguments
+from adapter.networks.smartqq.login.password import BY_CODE
 from adapter.smartqq.protocol import Answer
-from adapter.smartqq.talk import arguments
-from adapter.smartqq.typed import BY_CODE
 from tests.helpers import wait_until
 from tests.rig import FAST, Listener, listening, names, online
 from tests.simulator import Answer as Scripted

@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/password.py: the vectors that were made with the clients of the time."""
+"""Proof of adapter/networks/smartqq/login/password_digest.py: the vectors that were made with the clients of the time."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.errors import ProtocolError
-from adapter.smartqq.password import digest, rsa_encrypt, tea_block, tea_decrypt, tea_encrypt
+from adapter.networks.smartqq.login.password_digest import (
+    digest,
+    rsa_encrypt,
+    tea_block,
+    tea_decrypt,
+    tea_encrypt,
+)
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parent / "data" / "login_vectors.json").read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.login.runner import Usher
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
 from adapter.smartqq.echo import Echoes
@@ -13,7 +14,6 @@ from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.post import Post
 from adapter.smartqq.session import SessionFile
 from adapter.smartqq.tokens import Tokens
-from adapter.smartqq.usher import Usher
 
 
 @dataclass(frozen=True, slots=True)

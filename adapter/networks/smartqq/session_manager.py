@@ -17,8 +17,8 @@ from adapter.errors import LoginRefused, ProtocolError, TransportError
 from adapter.events import Batch, ContactList, Gap, Provisional, SessionChange, SessionState, UpstreamEvent
 from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.components import Works
+from adapter.networks.smartqq.login.stages import Arrival, Stage
 from adapter.networks.upstream import backoff
-from adapter.smartqq.login import Arrival, Stage
 from adapter.smartqq.poll import Action, Health, Verdict, judge
 from adapter.smartqq.protocol import OK, Answer, code_of, load
 

@@ -18,6 +18,8 @@ from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.components import Works
 from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.login.flow import Desk
+from adapter.networks.smartqq.login.runner import Usher
 from adapter.networks.smartqq.session_manager import Driver
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
@@ -28,9 +30,7 @@ from adapter.smartqq.hearing import Hearing
 from adapter.smartqq.post import Post
 from adapter.smartqq.sending import Doubt, message_ids
 from adapter.smartqq.session import SessionFile
-from adapter.smartqq.talk import Desk
 from adapter.smartqq.tokens import Tokens
-from adapter.smartqq.usher import Usher
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import Challenge, SessionChange, SessionState
-from adapter.smartqq.password import digest
+from adapter.networks.smartqq.login.flow import Desk, Talk, arguments, ask, call, wait
+from adapter.networks.smartqq.login.password_digest import digest
+from adapter.networks.smartqq.login.qr_code import HOME, PAGE, SSL
 from adapter.smartqq.protocol import APPID, DAID, Request
-from adapter.smartqq.scan import HOME, PAGE, SSL
-from adapter.smartqq.talk import Desk, Talk, arguments, ask, call, wait
 
 CAPTCHA: Final = "https://ssl.captcha.qq.com/getimage"
 VERSION: Final = "10116"

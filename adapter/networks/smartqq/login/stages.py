@@ -12,6 +12,9 @@ from urllib.parse import quote, urlsplit
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import SessionChange, SessionState
 from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.login.flow import Desk, Rejected, Talk, arguments, call, wait
+from adapter.networks.smartqq.login.password import ScanInstead, by_password
+from adapter.networks.smartqq.login.qr_code import HOME, PAGE, PTLOGIN, SSL, by_code
 from adapter.smartqq.protocol import (
     APPID,
     DAID,
@@ -28,10 +31,7 @@ from adapter.smartqq.protocol import (
     time33,
     words,
 )
-from adapter.smartqq.scan import HOME, PAGE, PTLOGIN, SSL, by_code
-from adapter.smartqq.talk import Desk, Rejected, Talk, arguments, call, wait
 from adapter.smartqq.tokens import HOME as COOKIE_HOME
-from adapter.smartqq.typed import ScanInstead, by_password
 
 
 class Stage(IntEnum):
