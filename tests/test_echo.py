@@ -1,10 +1,10 @@
-"""Proof of adapter/smartqq/echo.py: every case in which the own account speaks, and those in which not."""
+"""Proof of adapter/networks/smartqq/messages/echo.py: every case in which the own account speaks, and those in which not."""
 
 import pytest
 
 from adapter.events import Address, ChatKind, Contact, Face, ListKind, Message, Notice, Segment, Text
 from adapter.networks.smartqq.contacts.lists import Book
-from adapter.smartqq.echo import Echoes
+from adapter.networks.smartqq.messages.echo import Echoes
 
 ME = "305419896"
 NOW = 1_450_000_000.0

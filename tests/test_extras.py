@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/extras.py: pictures, avatars, profiles, status – fetched when asked for."""
+"""Proof of adapter/networks/smartqq/messages/media.py: pictures, avatars, profiles, status – fetched when asked for."""
 
 from pathlib import Path
 from typing import Any

@@ -14,8 +14,8 @@ from adapter.errors import LoginRefused, ProtocolError
 from adapter.networks.smartqq import contacts
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.login.flow import arguments
+from adapter.networks.smartqq.messages.poll_policy import Health, Verdict, judge
 from adapter.smartqq.cookies import Jar
-from adapter.smartqq.poll import Health, Verdict, judge
 from adapter.smartqq.protocol import Answer, load
 from adapter.smartqq.sending import outcome
 from adapter.smartqq.tokens import Tokens

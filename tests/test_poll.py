@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/poll.py: every row of the table, alone and through the real client."""
+"""Proof of adapter/networks/smartqq/messages/poll_policy.py: every row of the table, alone and through the real client."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -12,8 +12,16 @@ import pytest
 from adapter.errors import TransportError
 from adapter.events import Batch, Gap, Message, SessionChange, SessionState
 from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.messages.poll_policy import (
+    GATEWAY,
+    MANY,
+    RELINKS,
+    TOO_MANY,
+    Action,
+    Health,
+    judge,
+)
 from adapter.networks.smartqq.upstream import SmartQQ
-from adapter.smartqq.poll import GATEWAY, MANY, RELINKS, TOO_MANY, Action, Health, judge
 from adapter.smartqq.protocol import Answer
 from tests.rig import FAST, config, listening, names, online
 from tests.simulator import Answer as Scripted

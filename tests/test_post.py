@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/post.py and sending.py: what becomes of a message."""
+"""Proof of adapter/networks/smartqq/messages/sender.py and sending.py: what becomes of a message."""
 
 from dataclasses import replace
 from itertools import islice

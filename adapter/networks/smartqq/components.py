@@ -7,11 +7,11 @@ from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.login.runner import Usher
+from adapter.networks.smartqq.messages.echo import Echoes
+from adapter.networks.smartqq.messages.receiver import Hearing
+from adapter.networks.smartqq.messages.sender import Post
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
-from adapter.smartqq.echo import Echoes
-from adapter.smartqq.hearing import Hearing
-from adapter.smartqq.post import Post
 from adapter.smartqq.session import SessionFile
 from adapter.smartqq.tokens import Tokens
 

@@ -18,8 +18,8 @@ from adapter.events import Batch, ContactList, Gap, Provisional, SessionChange, 
 from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.components import Works
 from adapter.networks.smartqq.login.stages import Arrival, Stage
+from adapter.networks.smartqq.messages.poll_policy import Action, Health, Verdict, judge
 from adapter.networks.upstream import backoff
-from adapter.smartqq.poll import Action, Health, Verdict, judge
 from adapter.smartqq.protocol import OK, Answer, code_of, load
 
 KEEP_EVERY: Final = 60.0

@@ -8,7 +8,7 @@ from adapter.events import Batch, ContactList, ListKind, Message, Notice, Provis
 from adapter.failpoints import Step, reach
 from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
-from adapter.smartqq.echo import Echoes
+from adapter.networks.smartqq.messages.echo import Echoes
 from adapter.smartqq.tokens import Tokens
 from adapter.smartqq.values import parse_items
 
