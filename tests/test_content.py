@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/content.py: what a message says, both ways."""
+"""Proof of adapter/networks/smartqq/protocol/content.py: what a message says, both ways."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapter.errors import ProtocolError, SchemaError
 from adapter.events import Face, Font, Image, Markup, Segment, Text, Unknown, render
-from adapter.smartqq.content import decode, encode
+from adapter.networks.smartqq.protocol.content import decode, encode
 from tests.simulator.content import parse_sent
 
 FONT = ["font", {"size": 10, "color": "000000", "style": [0, 0, 0], "name": "宋体"}]

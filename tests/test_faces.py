@@ -1,6 +1,6 @@
-"""Proof of adapter/smartqq/faces.py."""
+"""Proof of adapter/networks/smartqq/protocol/faces.py."""
 
-from adapter.smartqq.faces import NAMES, NUMBERS, name_of, number_of
+from adapter.networks.smartqq.protocol.faces import NAMES, NUMBERS, name_of, number_of
 
 
 def test_every_face_has_one_name_and_every_name_one_face() -> None:

@@ -15,11 +15,11 @@ from adapter.networks.smartqq import contacts
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.login.flow import arguments
 from adapter.networks.smartqq.messages.poll_policy import Health, Verdict, judge
+from adapter.networks.smartqq.protocol.parsing import Answer, load
+from adapter.networks.smartqq.protocol.poll_items import parse_items
 from adapter.smartqq.cookies import Jar
-from adapter.smartqq.protocol import Answer, load
 from adapter.smartqq.sending import outcome
 from adapter.smartqq.tokens import Tokens
-from adapter.smartqq.values import parse_items
 
 SAMPLES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "data" / "polls.json").read_text(encoding="utf-8")

@@ -21,8 +21,8 @@ from adapter.networks.smartqq.messages.poll_policy import (
     Health,
     judge,
 )
+from adapter.networks.smartqq.protocol.parsing import Answer
 from adapter.networks.smartqq.upstream import SmartQQ
-from adapter.smartqq.protocol import Answer
 from tests.rig import FAST, config, listening, names, online
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator

@@ -18,8 +18,8 @@ from adapter.events import (
     Status,
     Text,
 )
+from adapter.networks.smartqq.protocol.parsing import led
 from adapter.networks.smartqq.upstream import SmartQQ
-from adapter.smartqq.protocol import led
 from adapter.smartqq.sending import message_ids
 from tests.helpers import wait_until
 from tests.line import Line

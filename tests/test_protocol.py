@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/protocol.py: hashes, tolerant JSON, what may be shown."""
+"""Proof of adapter/networks/smartqq/protocol/parsing.py: hashes, tolerant JSON, what may be shown."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapter.errors import ProtocolError
-from adapter.smartqq.protocol import (
+from adapter.networks.smartqq.protocol.parsing import (
     Answer,
     Request,
     bkn,

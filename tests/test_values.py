@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/values.py, notices.py and wire.py: every poll type in both eras."""
+"""Proof of adapter/networks/smartqq/protocol/poll_items.py, notices.py and wire.py: every poll type in both eras."""
 
 import json
 from dataclasses import fields, is_dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapter.events import Address, Message, Notice, SessionChange, render
-from adapter.smartqq.values import parse_items, poll_items
+from adapter.networks.smartqq.protocol.poll_items import parse_items, poll_items
 
 ME = "305419896"
 NOW = 1_500_000_000.0

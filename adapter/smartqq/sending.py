@@ -7,7 +7,7 @@ from typing import Final
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Outcome, Status
-from adapter.smartqq.protocol import OK, Answer, TransportTimeoutError, code_of, load, said
+from adapter.networks.smartqq.protocol.parsing import OK, Answer, TransportTimeoutError, code_of, load, said
 
 _RESULTS: Final = {
     OK: (Status.SENT, "ok"),

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from adapter.networks.smartqq.protocol.parsing import contact_hash
 from adapter.smartqq.cookies import Cookie, Jar
-from adapter.smartqq.protocol import contact_hash
 
 FORMAT: Final = 1
 HOME: Final = "qq.com"

@@ -20,7 +20,7 @@ import redis.asyncio as redis
 from adapter.events import Address, ChatKind
 from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.client.transport import FORM
-from adapter.smartqq.protocol import Request
+from adapter.networks.smartqq.protocol.parsing import Request
 from adapter.smartqq.session import SessionFile
 from adapter.smartqq.tokens import Tokens
 

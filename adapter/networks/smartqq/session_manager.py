@@ -19,8 +19,8 @@ from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.components import Works
 from adapter.networks.smartqq.login.stages import Arrival, Stage
 from adapter.networks.smartqq.messages.poll_policy import Action, Health, Verdict, judge
+from adapter.networks.smartqq.protocol.parsing import OK, Answer, code_of, load
 from adapter.networks.upstream import backoff
-from adapter.smartqq.protocol import OK, Answer, code_of, load
 
 KEEP_EVERY: Final = 60.0
 """Seconds between two notes on disk of when upstream last answered."""

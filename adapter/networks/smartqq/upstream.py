@@ -24,10 +24,10 @@ from adapter.networks.smartqq.messages.echo import Echoes
 from adapter.networks.smartqq.messages.media import Extras
 from adapter.networks.smartqq.messages.receiver import Hearing
 from adapter.networks.smartqq.messages.sender import Post
+from adapter.networks.smartqq.protocol.content import encode
 from adapter.networks.smartqq.session_manager import Driver
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
-from adapter.smartqq.content import encode
 from adapter.smartqq.sending import Doubt, message_ids
 from adapter.smartqq.session import SessionFile
 from adapter.smartqq.tokens import Tokens

@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from adapter.events import Address, ChatKind
-from adapter.smartqq.protocol import CLIENTID, Pairs, Request, bkn, compact
+from adapter.networks.smartqq.protocol.parsing import CLIENTID, Pairs, Request, bkn, compact
 from adapter.smartqq.tokens import HOME, Tokens
 
 DATA: Final = "https://s.web2.qq.com"

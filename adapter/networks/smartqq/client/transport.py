@@ -19,8 +19,8 @@ import httpx
 from adapter.errors import TransportError
 from adapter.failpoints import Step, reach
 from adapter.networks.smartqq.limits import BODY_BYTES, Limits
+from adapter.networks.smartqq.protocol.parsing import Answer, Request, TransportTimeoutError
 from adapter.smartqq.cookies import Jar
-from adapter.smartqq.protocol import Answer, Request, TransportTimeoutError
 
 # httpx logs every address at INFO, tokens included; httpcore does at DEBUG.
 logging.getLogger("httpx").setLevel(logging.WARNING)

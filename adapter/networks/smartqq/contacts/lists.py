@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from adapter.events import Address, ChatKind, Contact, ListKind, Message
-from adapter.smartqq.protocol import ident, integer, mapping, rows, words
+from adapter.networks.smartqq.protocol.parsing import ident, integer, mapping, rows, words
 
 MY_FRIENDS: Final = "我的好友"
 """The name of category 0, which upstream leaves out unless it was renamed."""

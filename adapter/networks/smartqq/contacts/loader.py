@@ -14,7 +14,7 @@ from adapter.events import Address, ChatKind, Contact, ContactList, ListKind, Me
 from adapter.networks.smartqq import calls, contacts
 from adapter.networks.smartqq.contacts.lists import Book, Statuses
 from adapter.networks.smartqq.limits import Limits
-from adapter.smartqq.protocol import OK, Answer, Request, code_of, ident, load, mapping
+from adapter.networks.smartqq.protocol.parsing import OK, Answer, Request, code_of, ident, load, mapping
 from adapter.smartqq.sending import SESSION
 from adapter.smartqq.tokens import Tokens
 

@@ -6,7 +6,7 @@ from typing import Final
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import Challenge, SessionChange, SessionState
 from adapter.networks.smartqq.login.flow import Desk, Talk, arguments, call, wait
-from adapter.smartqq.protocol import APPID, DAID, Answer, Request, hash33
+from adapter.networks.smartqq.protocol.parsing import APPID, DAID, Answer, Request, hash33
 
 PTLOGIN: Final = "ptlogin2.qq.com"
 SSL: Final = "https://ssl.ptlogin2.qq.com"

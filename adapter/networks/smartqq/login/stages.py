@@ -15,7 +15,7 @@ from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.login.flow import Desk, Rejected, Talk, arguments, call, wait
 from adapter.networks.smartqq.login.password import ScanInstead, by_password
 from adapter.networks.smartqq.login.qr_code import HOME, PAGE, PTLOGIN, SSL, by_code
-from adapter.smartqq.protocol import (
+from adapter.networks.smartqq.protocol.parsing import (
     APPID,
     DAID,
     OK,

@@ -11,7 +11,7 @@ from typing import Final
 
 from adapter.events import Address, ChatKind, Face, Message, Notice, Segment, Text
 from adapter.networks.smartqq.contacts.lists import Book
-from adapter.smartqq.notices import service_event
+from adapter.networks.smartqq.protocol.notices import service_event
 
 REMEMBERED: Final = 64
 """Sends in half a minute, several times over."""

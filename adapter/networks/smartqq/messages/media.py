@@ -10,7 +10,7 @@ from adapter.events import Address, ChatKind, Image, Picture
 from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
-from adapter.smartqq.protocol import (
+from adapter.networks.smartqq.protocol.parsing import (
     OK,
     Answer,
     Request,

@@ -8,8 +8,8 @@ from typing import Final
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.networks.smartqq.limits import Limits
-from adapter.smartqq.protocol import OK, Answer, code_of, load
-from adapter.smartqq.values import poll_items
+from adapter.networks.smartqq.protocol.parsing import OK, Answer, code_of, load
+from adapter.networks.smartqq.protocol.poll_items import poll_items
 
 
 class Action(Enum):

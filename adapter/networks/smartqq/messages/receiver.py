@@ -9,8 +9,8 @@ from adapter.failpoints import Step, reach
 from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.echo import Echoes
+from adapter.networks.smartqq.protocol.poll_items import parse_items
 from adapter.smartqq.tokens import Tokens
-from adapter.smartqq.values import parse_items
 
 
 class Hearing:

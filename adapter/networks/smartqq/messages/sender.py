@@ -12,10 +12,10 @@ from adapter.events import Address, ChatKind, Outcome, Part, Status
 from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.echo import Echoes
+from adapter.networks.smartqq.protocol.content import spoken_in
+from adapter.networks.smartqq.protocol.parsing import OK, Answer, Request, code_of, load, mapping, said
 from adapter.networks.smartqq.shutdown import Patience
 from adapter.networks.upstream import backoff
-from adapter.smartqq.content import spoken_in
-from adapter.smartqq.protocol import OK, Answer, Request, code_of, load, mapping, said
 from adapter.smartqq.sending import SESSION, Doubt, broken, outcome, rejected
 from adapter.smartqq.tokens import Tokens
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from adapter.errors import ProtocolError
 from adapter.events import Address, ChatKind, Notice
-from adapter.smartqq.protocol import ident, integer, rows, words
-from adapter.smartqq.wire import Item
+from adapter.networks.smartqq.protocol.parsing import ident, integer, rows, words
+from adapter.networks.smartqq.protocol.poll_item import Item
 
 STATUSES: Final = {
     "online": "在线",

@@ -8,8 +8,8 @@ from typing import Final
 
 from adapter.errors import ProtocolError, SchemaError
 from adapter.events import Face, Font, Image, Markup, Segment, Text, Unknown
-from adapter.smartqq.faces import name_of, number_of
-from adapter.smartqq.protocol import compact, integer, unescape, whole_text
+from adapter.networks.smartqq.protocol.faces import name_of, number_of
+from adapter.networks.smartqq.protocol.parsing import compact, integer, unescape, whole_text
 
 PART_BYTES: Final = 720
 """Texts of this many UTF-8 bytes and more were cut or refused without a word."""

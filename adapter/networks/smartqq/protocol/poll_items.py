@@ -8,10 +8,10 @@ from typing import Final
 
 from adapter.errors import ProtocolError
 from adapter.events import Address, ChatKind, Message, SessionChange, SessionState, UpstreamEvent
-from adapter.smartqq.content import decode
-from adapter.smartqq.notices import NOTICES, other
-from adapter.smartqq.protocol import ident, integer, mapping, words
-from adapter.smartqq.wire import Item
+from adapter.networks.smartqq.protocol.content import decode
+from adapter.networks.smartqq.protocol.notices import NOTICES, other
+from adapter.networks.smartqq.protocol.parsing import ident, integer, mapping, words
+from adapter.networks.smartqq.protocol.poll_item import Item
 
 ONESELF: Final = "0"
 KICKED: Final = "您的帐号在另一地点登录，您已被迫下线"

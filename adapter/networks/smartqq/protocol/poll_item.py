@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from adapter.errors import ProtocolError
-from adapter.smartqq.protocol import ident, integer, mapping
+from adapter.networks.smartqq.protocol.parsing import ident, integer, mapping
 
 LATEST: Final = 253_402_300_800.0
 """The year 10000: a time beyond it is rubbish."""
