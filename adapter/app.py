@@ -30,6 +30,7 @@ from adapter.directory import Directory
 from adapter.errors import BusUnavailable, ConfigError, Fenced, SpoolError
 from adapter.events import Gap, SessionChange, SessionState
 from adapter.inbound import Inbound
+from adapter.networks.smartqq.session.store import NAME as SESSION
 from adapter.networks.smartqq.upstream import SmartQQ
 from adapter.ops import page
 from adapter.ops.alarm import Bell
@@ -40,7 +41,6 @@ from adapter.outbound import Outbound
 from adapter.pacing import Pacer
 from adapter.rpc import Errands
 from adapter.settling import Settling
-from adapter.smartqq.session import NAME as SESSION
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from adapter.events import (
 )
 from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.protocol.parsing import Answer, Request
+from adapter.networks.smartqq.session.cookies import Jar
 from adapter.networks.smartqq.upstream import SmartQQ
-from adapter.smartqq.cookies import Jar
 from tests.helpers import wait_until
 from tests.rig import FAST, config, online
 from tests.simulator import Simulator

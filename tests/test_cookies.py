@@ -1,8 +1,8 @@
-"""Proof of adapter/smartqq/cookies.py."""
+"""Proof of adapter/networks/smartqq/session/cookies.py."""
 
 import pytest
 
-from adapter.smartqq.cookies import Jar, parse
+from adapter.networks.smartqq.session.cookies import Jar, parse
 
 NOW = 1_450_000_000.0
 LOGIN = "http://ptlogin4.web2.qq.com/check_sig?x=1"

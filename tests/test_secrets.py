@@ -8,7 +8,7 @@ import pytest
 
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.smartqq.session import NAME
+from adapter.networks.smartqq.session.store import NAME
 from tests.cli import Cli, running
 from tests.helpers import wait_until
 from tests.secrets import found_in, secrets_of, whole_bus, written

@@ -1,4 +1,4 @@
-"""Proof of adapter/smartqq/session.py and tokens.py: the login kept on disk."""
+"""Proof of adapter/networks/smartqq/session/store.py and tokens.py: the login kept on disk."""
 
 import json
 import logging
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adapter.smartqq.cookies import Cookie
-from adapter.smartqq.session import NAME, SessionFile
-from adapter.smartqq.tokens import Tokens
+from adapter.networks.smartqq.session.cookies import Cookie
+from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.session.store import NAME, SessionFile
 
 NOW = 1_450_000_000.0
 

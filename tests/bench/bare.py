@@ -21,8 +21,8 @@ from adapter.events import Address, ChatKind
 from adapter.networks.smartqq import calls
 from adapter.networks.smartqq.client.transport import FORM
 from adapter.networks.smartqq.protocol.parsing import Request
-from adapter.smartqq.session import SessionFile
-from adapter.smartqq.tokens import Tokens
+from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.session.store import SessionFile
 
 COUNT, BLOCK_MS = 100, 500
 CONSUME = 500  # as many as our own worker reads at a time

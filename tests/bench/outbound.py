@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from adapter.smartqq.tokens import Tokens
+from adapter.networks.smartqq.session.credentials import Tokens
 from tests.bench import bare
 from tests.bench.figures import Findings, Want
 from tests.bench.stage import Program, Stage, staged

@@ -10,10 +10,10 @@ from adapter.networks.smartqq.login.runner import Usher
 from adapter.networks.smartqq.messages.echo import Echoes
 from adapter.networks.smartqq.messages.receiver import Hearing
 from adapter.networks.smartqq.messages.sender import Post
+from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.session.store import SessionFile
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
-from adapter.smartqq.session import SessionFile
-from adapter.smartqq.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,12 @@ from adapter.networks.smartqq.messages.media import Extras
 from adapter.networks.smartqq.messages.receiver import Hearing
 from adapter.networks.smartqq.messages.sender import Post
 from adapter.networks.smartqq.protocol.content import encode
+from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.session.store import SessionFile
 from adapter.networks.smartqq.session_manager import Driver
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
 from adapter.smartqq.sending import Doubt, message_ids
-from adapter.smartqq.session import SessionFile
-from adapter.smartqq.tokens import Tokens
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from adapter.events import Address, ChatKind
 from adapter.networks.smartqq.protocol.parsing import CLIENTID, Pairs, Request, bkn, compact
-from adapter.smartqq.tokens import HOME, Tokens
+from adapter.networks.smartqq.session.credentials import HOME, Tokens
 
 DATA: Final = "https://s.web2.qq.com"
 CHANNEL: Final = "https://d1.web2.qq.com"

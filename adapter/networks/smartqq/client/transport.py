@@ -20,7 +20,7 @@ from adapter.errors import TransportError
 from adapter.failpoints import Step, reach
 from adapter.networks.smartqq.limits import BODY_BYTES, Limits
 from adapter.networks.smartqq.protocol.parsing import Answer, Request, TransportTimeoutError
-from adapter.smartqq.cookies import Jar
+from adapter.networks.smartqq.session.cookies import Jar
 
 # httpx logs every address at INFO, tokens included; httpcore does at DEBUG.
 logging.getLogger("httpx").setLevel(logging.WARNING)

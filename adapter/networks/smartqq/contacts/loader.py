@@ -15,8 +15,8 @@ from adapter.networks.smartqq import calls, contacts
 from adapter.networks.smartqq.contacts.lists import Book, Statuses
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.protocol.parsing import OK, Answer, Request, code_of, ident, load, mapping
+from adapter.networks.smartqq.session.credentials import Tokens
 from adapter.smartqq.sending import SESSION
-from adapter.smartqq.tokens import Tokens
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from adapter.errors import ProtocolError
 from adapter.events import SessionChange
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.protocol.parsing import Answer, Request
-from adapter.smartqq.tokens import Tokens
+from adapter.networks.smartqq.session.credentials import Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from adapter.networks.smartqq.protocol.parsing import (
     time33,
     words,
 )
-from adapter.smartqq.tokens import HOME as COOKIE_HOME
+from adapter.networks.smartqq.session.credentials import HOME as COOKIE_HOME
 
 
 class Stage(IntEnum):

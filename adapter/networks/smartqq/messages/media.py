@@ -24,7 +24,7 @@ from adapter.networks.smartqq.protocol.parsing import (
     said,
     words,
 )
-from adapter.smartqq.tokens import STATUSES, Tokens
+from adapter.networks.smartqq.session.credentials import STATUSES, Tokens
 
 CHAIN: Final = 5
 """Redirects to a storage host; there was one."""

@@ -10,7 +10,7 @@ from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.echo import Echoes
 from adapter.networks.smartqq.protocol.poll_items import parse_items
-from adapter.smartqq.tokens import Tokens
+from adapter.networks.smartqq.session.credentials import Tokens
 
 
 class Hearing:

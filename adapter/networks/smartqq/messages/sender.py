@@ -14,10 +14,10 @@ from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.echo import Echoes
 from adapter.networks.smartqq.protocol.content import spoken_in
 from adapter.networks.smartqq.protocol.parsing import OK, Answer, Request, code_of, load, mapping, said
+from adapter.networks.smartqq.session.credentials import Tokens
 from adapter.networks.smartqq.shutdown import Patience
 from adapter.networks.upstream import backoff
 from adapter.smartqq.sending import SESSION, Doubt, broken, outcome, rejected
-from adapter.smartqq.tokens import Tokens
 
 
 class Post:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from adapter.smartqq.tokens import Tokens
+from adapter.networks.smartqq.session.credentials import Tokens
 
 log = logging.getLogger(__name__)
 

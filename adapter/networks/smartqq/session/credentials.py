@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from adapter.networks.smartqq.protocol.parsing import contact_hash
-from adapter.smartqq.cookies import Cookie, Jar
+from adapter.networks.smartqq.session.cookies import Cookie, Jar
 
 FORMAT: Final = 1
 HOME: Final = "qq.com"
