@@ -36,7 +36,7 @@ from adapter.ops import page
 from adapter.ops.alarm import Bell
 from adapter.ops.metrics import Metrics, Reading
 from adapter.ops.sentry import Sentry
-from adapter.ops.status import Watch
+from adapter.ops.status_reporter import Watch
 from adapter.outbound import Outbound
 from adapter.pacing import Pacer
 from adapter.rpc import Errands

@@ -12,7 +12,7 @@ from adapter.bus.bus import Bus
 from adapter.bus.retention import Retention
 from adapter.errors import BusUnavailable
 from adapter.networks.upstream import Upstream, backoff
-from adapter.ops.status import Watch
+from adapter.ops.status_reporter import Watch
 from adapter.outbound import Outbound
 from adapter.rpc import Errands
 

@@ -16,7 +16,7 @@ from adapter.events import Batch, ContactList, Gap, Message, Notice, Provisional
 from adapter.failpoints import Step, reach
 from adapter.networks.upstream import Upstream
 from adapter.ops.metrics import Metrics
-from adapter.ops.status import Watch
+from adapter.ops.status_reporter import Watch
 from adapter.pacing import Pacer
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.cli.terminal import Paint, as_json, clip, harmless, pad, plain, table, width
-from adapter.ops.words import ago, entry_time, length, moment, span, start_id
+from adapter.ops.wording import ago, entry_time, length, moment, span, start_id
 
 HOSTILE = "\x1b[31m\x07\x9b2J\u202e\u2066\u200f\u2028\x00\ud800\U000e0041"
 

@@ -33,7 +33,7 @@ from adapter.events import (
 from adapter.failpoints import Step
 from adapter.inbound import Inbound
 from adapter.ops.metrics import Metrics
-from adapter.ops.status import Watch
+from adapter.ops.status_reporter import Watch
 from adapter.pacing import Pacer
 from tests.helpers import quiet, wait_until
 

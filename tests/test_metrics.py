@@ -13,10 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from adapter.bus.keys import Keys
 from adapter.bus.lookout import Lookout
 from adapter.events import SendResult, SessionState, Status
+from adapter.ops.history import KEPT, SLOT, Trend
 from adapter.ops.metrics import GroupRow, Metrics, Reading
 from adapter.ops.page.health import LIMITS, POLL_LIMIT, Health
 from adapter.ops.page.hub import Hub
-from adapter.ops.trend import KEPT, SLOT, Trend
 
 
 class Clock:

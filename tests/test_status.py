@@ -1,4 +1,4 @@
-"""Proof of adapter/ops/status.py: what stands in `qq:status`. The sessions are told in test_inbound and others."""
+"""Proof of adapter/ops/status_reporter.py: what stands in `qq:status`. The sessions are told in test_inbound and others."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import Journal
 from adapter.events import SessionChange, SessionState
-from adapter.ops.status import Watch
+from adapter.ops.status_reporter import Watch
 from tests.helpers import quiet
 
 pytestmark = pytest.mark.anyio

@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 
 from adapter.events import SendResult, SessionState
-from adapter.ops.trend import Trend
+from adapter.ops.history import Trend
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

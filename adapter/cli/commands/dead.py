@@ -10,8 +10,8 @@ from adapter.cli.commands.send import texts
 from adapter.cli.terminal import Paint, as_json, clip, harmless, say, table
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.ops.letters import revived, unpacked
-from adapter.ops.words import entry_time, span
+from adapter.ops.dead_letters import revived, unpacked
+from adapter.ops.wording import entry_time, span
 
 _SHOWN = 100
 _PREVIEW = 40

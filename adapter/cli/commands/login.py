@@ -17,7 +17,7 @@ from adapter.cli import qr
 from adapter.cli.terminal import Paint, harmless, say
 from adapter.config import Config
 from adapter.events import SessionState
-from adapter.ops.words import REASONS, STATES, moment, span
+from adapter.ops.wording import REASONS, STATES, moment, span
 
 _PATIENCE = 900.0
 # Time for an adapter that was started a moment ago to get hold of its lease.

@@ -11,7 +11,7 @@ from adapter.bus.admin import Desk, Group
 from adapter.cli.terminal import CLEAR, Paint, as_json, say, table
 from adapter.config import Config
 from adapter.events import SessionState
-from adapter.ops.words import REASONS, STATES, ago, entry_time, moment, span
+from adapter.ops.wording import REASONS, STATES, ago, entry_time, moment, span
 
 _LEAST = 0.2
 _COUNTED = ("inbound", "outbound", "results", "dead")

@@ -12,7 +12,7 @@ from adapter.cli.terminal import Paint, as_json, harmless, say
 from adapter.config import Config
 from adapter.contract.tables import TYPES
 from adapter.errors import ConfigError
-from adapter.ops.words import clock, moment, start_id
+from adapter.ops.wording import clock, moment, start_id
 
 _STYLES = {"message": "bold", "session": "yellow", "notice": "dim"}
 

@@ -13,6 +13,7 @@ from adapter.bus.bus import Entry
 from adapter.bus.lookout import Lookout
 from adapter.errors import BusError, BusUnavailable
 from adapter.networks.upstream import backoff
+from adapter.ops.history import SLOT
 from adapter.ops.metrics import Metrics
 from adapter.ops.page.board import EVENTS, REQUESTS, RESULTS, Board
 from adapter.ops.page.hub import Hub
@@ -26,7 +27,6 @@ from adapter.ops.page.views import (
     result_view,
     session_view,
 )
-from adapter.ops.trend import SLOT
 
 log = logging.getLogger(__name__)
 

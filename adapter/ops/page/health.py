@@ -15,7 +15,7 @@ from adapter.events import SessionState
 from adapter.ops.metrics import CONTENT_TYPE, GroupRow, Metrics
 from adapter.ops.page.follower import GROUPED
 from adapter.ops.page.hub import Hub
-from adapter.ops.words import STATES, entry_time
+from adapter.ops.wording import STATES, entry_time
 
 # The longest turns of loops that nothing outside can hold up for longer: only a restart helps.
 LIMITS: Final[Mapping[str, float]] = {"sentry": 180.0}

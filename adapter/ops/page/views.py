@@ -12,8 +12,8 @@ from adapter.codec.outbound import decode_request
 from adapter.codec.reader import read_event
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, ListKind, SessionState, render
-from adapter.ops.letters import revived, unpacked
-from adapter.ops.words import entry_time
+from adapter.ops.dead_letters import revived, unpacked
+from adapter.ops.wording import entry_time
 
 # What a feed shows of a text; the rest comes when somebody asks for it.
 CLIP: Final = 600
