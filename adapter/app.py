@@ -33,9 +33,9 @@ from adapter.inbound import Inbound
 from adapter.networks.smartqq.session.store import NAME as SESSION
 from adapter.networks.smartqq.upstream import SmartQQ
 from adapter.ops import page
-from adapter.ops.alarm import Bell
+from adapter.ops.alerts.notifier import Bell
+from adapter.ops.alerts.watchdog import Sentry
 from adapter.ops.metrics import Metrics, Reading
-from adapter.ops.sentry import Sentry
 from adapter.ops.status_reporter import Watch
 from adapter.outbound import Outbound
 from adapter.pacing import Pacer

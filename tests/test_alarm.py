@@ -1,4 +1,4 @@
-"""Proof of adapter/ops/alarm.py and sentry.py: real commands, a real webhook, real files."""
+"""Proof of adapter/ops/alerts/notifier.py and sentry.py: real commands, a real webhook, real files."""
 
 import json
 import sys
@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 from adapter.events import SessionState
-from adapter.ops.alarm import Bell, Call
-from adapter.ops.deaf import Habit
+from adapter.ops.alerts.delivery_monitor import Habit
+from adapter.ops.alerts.notifier import Bell, Call
+from adapter.ops.alerts.watchdog import Sentry, load
 from adapter.ops.metrics import Metrics, Reading
-from adapter.ops.sentry import Sentry, load
 from tests.helpers import wait_until
 from tests.hook import webhook
 

@@ -1,4 +1,4 @@
-"""Proof of adapter/ops/deaf.py: days and nights of an account, minute by minute."""
+"""Proof of adapter/ops/alerts/delivery_monitor.py: days and nights of an account, minute by minute."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter.events import SessionState
-from adapter.ops.deaf import BIN, HOURS, LEARNT, Deed, Habit, Hearing, Order, Vigil
+from adapter.ops.alerts.delivery_monitor import BIN, HOURS, LEARNT, Deed, Habit, Hearing, Order, Vigil
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 

@@ -17,7 +17,7 @@ import pytest
 
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.ops.deaf import HOURS, Habit
+from adapter.ops.alerts.delivery_monitor import HOURS, Habit
 from tests.helpers import wait_until
 from tests.hook import Hook, webhook
 from tests.system import Program, System, system

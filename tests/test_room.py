@@ -1,7 +1,7 @@
-"""Proof of adapter/ops/room.py: one call an episode, however often a message finds room in between."""
+"""Proof of adapter/ops/alerts/disk_monitor.py: one call an episode, however often a message finds room in between."""
 
-from adapter.ops.deaf import Deed
-from adapter.ops.room import CALM, DISK, GRACE, Room
+from adapter.ops.alerts.delivery_monitor import Deed
+from adapter.ops.alerts.disk_monitor import CALM, DISK, GRACE, Room
 
 WORDS = "the spool cannot be written: No space left on device"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapter import app
 from adapter.cli.main import main
-from adapter.ops.sentry import Sentry
+from adapter.ops.alerts.watchdog import Sentry
 from tests.rig import FAST
 
 TIMES = 600.0

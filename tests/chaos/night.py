@@ -5,7 +5,7 @@ from functools import partial
 
 from adapter import app
 from adapter.cli.main import main
-from adapter.ops import deaf, room
+from adapter.ops.alerts import delivery_monitor, disk_monitor
 from tests.rig import FAST
 
 # Three codes one after the other, then one in each "twenty minutes": the proportions of the real limits.
@@ -17,9 +17,9 @@ def fall() -> None:
     """Shorten the waits, and nothing else."""
     app.SmartQQ = partial(app.SmartQQ, limits=NIGHT)  # type: ignore[assignment,misc]
     app.Sentry = partial(app.Sentry, every=0.1)  # type: ignore[assignment,misc]
-    for state in deaf.GRACE:
-        deaf.GRACE[state] = GRACE  # type: ignore[index]
-    room.GRACE = room.CALM = GRACE  # type: ignore[misc]
+    for state in delivery_monitor.GRACE:
+        delivery_monitor.GRACE[state] = GRACE  # type: ignore[index]
+    disk_monitor.GRACE = disk_monitor.CALM = GRACE  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ minute what nobody asks for. `now` is wall-clock time in seconds since 1970.
 from dataclasses import dataclass
 from typing import Final
 
-from adapter.ops.deaf import Deed, Order
+from adapter.ops.alerts.delivery_monitor import Deed, Order
 
 DISK: Final = "disk"
 GRACE: Final = 10.0

@@ -11,10 +11,10 @@ from typing import Any, Final
 import anyio
 
 from adapter.aio import Wakeup
-from adapter.ops.alarm import Bell, Call
-from adapter.ops.deaf import Deed, Habit, Hearing, Order, Vigil
+from adapter.ops.alerts.delivery_monitor import Deed, Habit, Hearing, Order, Vigil
+from adapter.ops.alerts.disk_monitor import DISK, Room
+from adapter.ops.alerts.notifier import Bell, Call
 from adapter.ops.metrics import Metrics
-from adapter.ops.room import DISK, Room
 
 log = logging.getLogger(__name__)
 
