@@ -15,8 +15,8 @@ from adapter.bus.lookout import Lookout
 from adapter.events import SendResult, SessionState, Status
 from adapter.ops.history import KEPT, SLOT, Trend
 from adapter.ops.metrics import GroupRow, Metrics, Reading
+from adapter.ops.page.broadcaster import Hub
 from adapter.ops.page.health import LIMITS, POLL_LIMIT, Health
-from adapter.ops.page.hub import Hub
 
 
 class Clock:

@@ -17,11 +17,11 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from adapter.codec.inbound import pack
-from adapter.ops.page.access import COOKIE, COOKIE_SECONDS, Access, access, forged, is_loopback
-from adapter.ops.page.board import EVENTS, Board, message
-from adapter.ops.page.hub import MAX_PAGES, SLICE, Hub, Seat
-from adapter.ops.page.line import BEHIND, Line, Protocol, frame
-from adapter.ops.page.stream import EventStream
+from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, Access, access, forged, is_loopback
+from adapter.ops.page.broadcaster import MAX_PAGES, SLICE, Hub, Seat
+from adapter.ops.page.sse import EventStream
+from adapter.ops.page.state import EVENTS, Board, message
+from adapter.ops.page.transport import BEHIND, Line, Protocol, frame
 from adapter.ops.page.views import (
     LONG_BODY,
     event_view,

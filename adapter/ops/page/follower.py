@@ -15,8 +15,8 @@ from adapter.errors import BusError, BusUnavailable
 from adapter.networks.upstream import backoff
 from adapter.ops.history import SLOT
 from adapter.ops.metrics import Metrics
-from adapter.ops.page.board import EVENTS, REQUESTS, RESULTS, Board
-from adapter.ops.page.hub import Hub
+from adapter.ops.page.broadcaster import Hub
+from adapter.ops.page.state import EVENTS, REQUESTS, RESULTS, Board
 from adapter.ops.page.views import (
     LISTS,
     View,

@@ -13,8 +13,8 @@ from adapter.bus.lookout import Lookout
 from adapter.errors import BusError
 from adapter.events import SessionState
 from adapter.ops.metrics import CONTENT_TYPE, GroupRow, Metrics
+from adapter.ops.page.broadcaster import Hub
 from adapter.ops.page.follower import GROUPED
-from adapter.ops.page.hub import Hub
 from adapter.ops.wording import STATES, entry_time
 
 # The longest turns of loops that nothing outside can hold up for longer: only a restart helps.

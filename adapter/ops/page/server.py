@@ -20,14 +20,14 @@ from adapter.config import Config
 from adapter.errors import BusError, ConfigError
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import assets
-from adapter.ops.page.access import Access, access
-from adapter.ops.page.board import Board
+from adapter.ops.page.api import Handlers
+from adapter.ops.page.auth import Access, access
+from adapter.ops.page.broadcaster import MAX_PAGES, Hub
 from adapter.ops.page.follower import Follower
-from adapter.ops.page.guard import Guard
-from adapter.ops.page.handlers import Handlers
 from adapter.ops.page.health import Health
-from adapter.ops.page.hub import MAX_PAGES, Hub
-from adapter.ops.page.line import Protocol
+from adapter.ops.page.middleware import Guard
+from adapter.ops.page.state import Board
+from adapter.ops.page.transport import Protocol
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapter.ops.page.access import Access, forged
+from adapter.ops.page.auth import Access, forged
 
 HEADERS: Final = {
     "Content-Security-Policy": (

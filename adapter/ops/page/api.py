@@ -14,11 +14,11 @@ from starlette.types import ASGIApp
 from adapter.bus.lookout import Lookout
 from adapter.codec.outbound import MAX_BODY, decode_request
 from adapter.errors import SchemaError
-from adapter.ops.page.access import Access
-from adapter.ops.page.board import Board
-from adapter.ops.page.hub import MAX_PAGES, Hub
-from adapter.ops.page.line import Line
-from adapter.ops.page.stream import EventStream
+from adapter.ops.page.auth import Access
+from adapter.ops.page.broadcaster import MAX_PAGES, Hub
+from adapter.ops.page.sse import EventStream
+from adapter.ops.page.state import Board
+from adapter.ops.page.transport import Line
 from adapter.ops.page.views import (
     ENTRY,
     LISTS,

@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 
 from adapter.aio import Wakeup
-from adapter.ops.page.line import Line, frame
+from adapter.ops.page.transport import Line, frame
 
 MAX_PAGES: Final = 200
 # Pages written to in one go, some 10 µs each: an answer to a poll that comes meanwhile waits no longer.

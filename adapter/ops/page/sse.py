@@ -10,8 +10,8 @@ from typing import Final
 import anyio
 from starlette.types import Receive, Scope, Send
 
-from adapter.ops.page.board import Board, message
-from adapter.ops.page.hub import Hub, Seat
+from adapter.ops.page.broadcaster import Hub, Seat
+from adapter.ops.page.state import Board, message
 
 # Proxies and browsers drop a line that says nothing for long.
 SILENCE: Final = 15.0
