@@ -37,10 +37,10 @@ from adapter.ops.alerts.notifier import Bell
 from adapter.ops.alerts.watchdog import Sentry
 from adapter.ops.metrics import Metrics, Reading
 from adapter.ops.status_reporter import Watch
-from adapter.outbound import Outbound
-from adapter.pacing import Pacer
+from adapter.outbound.pacing import Pacer
+from adapter.outbound.pipeline import Outbound
+from adapter.outbound.settlement import Settling
 from adapter.rpc import Errands
-from adapter.settling import Settling
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from adapter.bus.retention import Retention
 from adapter.errors import BusUnavailable
 from adapter.networks.upstream import Upstream, backoff
 from adapter.ops.status_reporter import Watch
-from adapter.outbound import Outbound
+from adapter.outbound.pipeline import Outbound
 from adapter.rpc import Errands
 
 log = logging.getLogger(__name__)

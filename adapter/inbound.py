@@ -17,7 +17,7 @@ from adapter.failpoints import Step, reach
 from adapter.networks.upstream import Upstream
 from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import Watch
-from adapter.pacing import Pacer
+from adapter.outbound.pacing import Pacer
 
 log = logging.getLogger(__name__)
 

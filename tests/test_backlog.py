@@ -1,12 +1,12 @@
-"""Proof of adapter/backlog.py."""
+"""Proof of adapter/outbound/backlog.py."""
 
 import dataclasses
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.backlog import Backlog
 from adapter.events import Address, ChatKind, Priority, SendRequest, Text
+from adapter.outbound.backlog import Backlog
 
 
 def a_request(entry: int, chat: int = 1, app: str = "", priority: Priority = Priority.NORMAL) -> SendRequest:

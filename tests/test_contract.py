@@ -28,7 +28,7 @@ from adapter.contract.validate import KEYWORDS, problems
 from adapter.contract.yaml import dump
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, Status
-from adapter.settling import dead_fields
+from adapter.outbound.settlement import dead_fields
 from tests.helpers import clean_environment
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,4 +1,4 @@
-"""Proof of adapter/job.py and what outbound.py makes of it: only what cannot have left expires; attempts end."""
+"""Proof of adapter/outbound/send_job.py and what outbound.py makes of it: only what cannot have left expires; attempts end."""
 
 from pathlib import Path
 

@@ -34,7 +34,7 @@ from adapter.failpoints import Step
 from adapter.inbound import Inbound
 from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import Watch
-from adapter.pacing import Pacer
+from adapter.outbound.pacing import Pacer
 from tests.helpers import quiet, wait_until
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""Proof of adapter/outbound.py: one request, at most one message, exactly one result."""
+"""Proof of adapter/outbound/pipeline.py: one request, at most one message, exactly one result."""
 
 import json
 import os

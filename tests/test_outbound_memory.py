@@ -1,4 +1,4 @@
-"""Proof of adapter/outbound.py and settling.py: what a server forgets or hands to somebody else meanwhile."""
+"""Proof of adapter/outbound/pipeline.py and settling.py: what a server forgets or hands to somebody else meanwhile."""
 
 import time
 from pathlib import Path
@@ -12,7 +12,7 @@ from adapter.bus.lease import Lease
 from adapter.bus.ledger import KEPT
 from adapter.codec.outbound import decode_request
 from adapter.events import SendResult, Status
-from adapter.settling import Settling
+from adapter.outbound.settlement import Settling
 from tests.system import system
 from tests.test_outbound import chat_of_friend
 

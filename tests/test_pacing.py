@@ -1,6 +1,6 @@
-"""Proof of adapter/pacing.py."""
+"""Proof of adapter/outbound/pacing.py."""
 
-from adapter.pacing import MAX_CHATS, Pacer
+from adapter.outbound.pacing import MAX_CHATS, Pacer
 
 
 def test_the_account_speaks_once_in_an_interval() -> None:

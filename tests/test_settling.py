@@ -1,4 +1,4 @@
-"""Proof of adapter/settling.py and of what waits for it: the order of results, and nothing before its turn."""
+"""Proof of adapter/outbound/settlement.py and of what waits for it: the order of results, and nothing before its turn."""
 
 import time
 from collections.abc import AsyncIterator

@@ -13,7 +13,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from adapter.aio import Wakeup
-from adapter.backlog import Backlog
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
@@ -22,10 +21,11 @@ from adapter.directory import Directory
 from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.failpoints import Step, reach
-from adapter.job import Job, all_told, taken_up
 from adapter.networks.upstream import Upstream, backoff
-from adapter.pacing import Pacer
-from adapter.settling import Settling
+from adapter.outbound.backlog import Backlog
+from adapter.outbound.pacing import Pacer
+from adapter.outbound.send_job import Job, all_told, taken_up
+from adapter.outbound.settlement import Settling
 
 log = logging.getLogger(__name__)
 
