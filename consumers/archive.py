@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapter import Received, pack
-from consumers.event import Event
-from consumers.worker import Worker
+from consumers.runtime.event import Event
+from consumers.runtime.worker import Worker
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (

@@ -32,8 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from consumers.event import Event
-from consumers.worker import Worker
+from consumers.runtime.event import Event
+from consumers.runtime.worker import Worker
 
 MARK: Final = "#"
 # Programs run longer than this only if the list says so.

@@ -15,9 +15,9 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from adapter import Received, SchemaError, Status, parse_address, read_event
-from consumers.connection import BLOCK_MS, Settings, backoff, consumer_name, passes
-from consumers.event import Request, fresh_id
-from consumers.office import Office
+from consumers.runtime.client import Office
+from consumers.runtime.connection import BLOCK_MS, Settings, backoff, consumer_name, passes
+from consumers.runtime.event import Request, fresh_id
 
 _RESULT_WITHIN: Final = 60.0
 _READ: Final = 100

@@ -3,7 +3,7 @@
 import argparse
 
 from adapter import Face, Segment, Text, render
-from consumers.worker import Event, Worker
+from consumers.runtime.worker import Event, Worker
 
 worker = Worker("echo")
 

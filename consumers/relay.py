@@ -10,8 +10,8 @@ from collections import deque
 from typing import Final
 
 from adapter import Face, SchemaError, Segment, Text, parse_address, render
-from consumers.event import Event, request_id
-from consumers.worker import Worker
+from consumers.runtime.event import Event, request_id
+from consumers.runtime.worker import Worker
 
 # So many of our own lines for each chat are recognised, for so many seconds.
 _REMEMBERED: Final = 200

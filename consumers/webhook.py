@@ -19,9 +19,9 @@ from typing import Any, Final
 import httpx
 
 from adapter import Received, timestamp
-from consumers.connection import backoff
-from consumers.event import Event, Refused
-from consumers.worker import Plan, Worker
+from consumers.runtime.connection import backoff
+from consumers.runtime.event import Event, Refused
+from consumers.runtime.worker import Plan, Worker
 
 _MAX_ANSWER: Final = 64 * 1024
 _MAX_REPLIES: Final = 10

@@ -17,7 +17,7 @@ from adapter.codec.address import parse_address
 from adapter.codec.inbound import Draft, Origin, message_draft, notice_draft
 from adapter.codec.reader import Result, read_result
 from adapter.events import Message, Notice, Party, Place, Segment, Text
-from consumers.worker import Worker
+from consumers.runtime.worker import Worker
 from tests.helpers import clean_environment, wait_until
 
 _numbers = itertools.count(1)

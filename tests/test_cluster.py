@@ -18,7 +18,7 @@ from adapter.bus.embedded import find_server, free_port
 from adapter.config import Config
 from adapter.contract.acl import ROLES, hashed, line
 from adapter.errors import BusUnavailable, ConfigError
-from consumers.worker import Event, Plan, Settings, Worker
+from consumers.runtime.worker import Event, Plan, Settings, Worker
 from tests.helpers import wait_until
 from tests.system import System, system
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from consumers.chats import Chats, Job
-from consumers.connection import Settings, consumer_name, passes
-from consumers.group import Group
-from consumers.lanes import Lanes
-from consumers.leader import LANES, MOST_GIVEN, MOVE_LOOK, TEND, lane_of
-from consumers.office import Office
+from consumers.runtime.client import Office
+from consumers.runtime.connection import Settings, consumer_name, passes
+from consumers.runtime.consumer_group import Group
+from consumers.runtime.coordinator import LANES, MOST_GIVEN, MOVE_LOOK, TEND, lane_of
+from consumers.runtime.dispatcher import Chats, Job
+from consumers.runtime.partitioned import Lanes
 from tests.bus_events import Cutter, Desk, desk_at, message
 from tests.helpers import wait_until
 

@@ -6,9 +6,9 @@ import msgpack
 import pytest
 
 from adapter import Face, Priority, Received, Text, read_event
-from consumers.connection import Settings
-from consumers.event import request_id
-from consumers.worker import Event, Plan, Worker
+from consumers.runtime.connection import Settings
+from consumers.runtime.event import request_id
+from consumers.runtime.worker import Event, Plan, Worker
 from tests.bus_events import Desk, fields, mapping, message, notice
 
 pytestmark = pytest.mark.anyio

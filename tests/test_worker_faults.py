@@ -10,8 +10,8 @@ import pytest
 
 from adapter.bus.embedded import free_port, served
 from consumers.commands import Commands, Rules
-from consumers.connection import Settings
-from consumers.worker import Event, Plan, Worker
+from consumers.runtime.connection import Settings
+from consumers.runtime.worker import Event, Plan, Worker
 from tests.bus_events import Cutter, Desk, desk_at, message, running
 from tests.helpers import wait_until
 
@@ -55,7 +55,7 @@ async def test_a_handler_whose_task_somebody_else_cancelled_fails_like_any_other
 async def test_a_stop_ends_a_worker_whose_ack_waits_for_a_redis_that_is_gone(
     tmp_path: Path, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "consumers.outlet")
+    caplog.set_level(logging.DEBUG, "consumers.runtime.writer")
     gate, begun = asyncio.Event(), asyncio.Event()
     async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
         worker = worker_at(desk, Plan(grace=0.1))

@@ -9,8 +9,8 @@ import msgpack
 import pytest
 
 from adapter import Received, read_event
-from consumers.connection import Settings
-from consumers.worker import Event, Plan, Refused, Worker
+from consumers.runtime.connection import Settings
+from consumers.runtime.worker import Event, Plan, Refused, Worker
 from tests.bus_events import Desk, desk_at, fields, mapping, message, program, running
 from tests.helpers import wait_until
 

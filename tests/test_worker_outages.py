@@ -11,8 +11,8 @@ import pytest
 from adapter import Received, read_event
 from adapter.bus.embedded import free_port, served
 from adapter.contract.acl import ROLES, line
-from consumers.connection import Settings
-from consumers.worker import Event, Plan, Worker
+from consumers.runtime.connection import Settings
+from consumers.runtime.worker import Event, Plan, Worker
 from tests.bus_events import Cutter, Desk, desk_at, fields, mapping, message, program, running
 from tests.helpers import wait_until
 

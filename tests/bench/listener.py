@@ -10,7 +10,7 @@ import random
 import sys
 import time
 
-from consumers.worker import Event, Plan, Worker
+from consumers.runtime.worker import Event, Plan, Worker
 
 worker = Worker("bench", plan=Plan(lanes="lanes" in sys.argv, claim_after=300.0))
 seconds: list[float] = []

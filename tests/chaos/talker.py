@@ -3,7 +3,7 @@
 import itertools
 import sys
 
-from consumers.worker import Event, Plan, Worker
+from consumers.runtime.worker import Event, Plan, Worker
 
 worker = Worker("talker", plan=Plan(claim_after=300.0))
 numbers = itertools.count(1)

@@ -1,7 +1,7 @@
 """The Python worker of the chaos run: says every message back, as the Node one beside it does."""
 
 from adapter import Delivery
-from consumers.worker import Event, Plan, Worker
+from consumers.runtime.worker import Event, Plan, Worker
 
 worker = Worker("chaos", plan=Plan(claim_after=2.0))
 

@@ -4,7 +4,7 @@ import os
 
 from work import work
 
-from consumers.worker import Event, Plan, Worker
+from consumers.runtime.worker import Event, Plan, Worker
 
 worker = Worker("pong", plan=Plan(claim_after=5, lanes="PONG_LANES" in os.environ))
 

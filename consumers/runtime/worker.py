@@ -30,12 +30,12 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from adapter import ConfigError, Delivery, Priority, Received, Result
-from consumers.connection import Settings, application_name, consumer_name
-from consumers.event import Content, Event, Refused, Request, fresh_id
-from consumers.handlers import Handler, Handlers, Wish
-from consumers.health import endpoint
-from consumers.office import Office
-from consumers.runtime import Plan, Runtime
+from consumers.runtime.client import Office
+from consumers.runtime.connection import Settings, application_name, consumer_name
+from consumers.runtime.event import Content, Event, Refused, Request, fresh_id
+from consumers.runtime.handlers import Handler, Handlers, Wish
+from consumers.runtime.monitoring import endpoint
+from consumers.runtime.runtime import Plan, Runtime
 
 __all__ = ["Content", "Event", "Plan", "Refused", "Request", "Settings", "Worker"]
 

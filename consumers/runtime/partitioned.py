@@ -14,12 +14,12 @@ import logging
 from collections.abc import Container, Sequence
 from typing import Any, Final
 
-from consumers.chats import Ahead, Chats, Job, in_order
-from consumers.connection import BLOCK_MS
-from consumers.group import Group, entries_of, only_stream
-from consumers.leader import Leader
-from consumers.membership import LeaseLost, Membership
-from consumers.office import Office
+from consumers.runtime.client import Office
+from consumers.runtime.connection import BLOCK_MS
+from consumers.runtime.consumer_group import Group, entries_of, only_stream
+from consumers.runtime.coordinator import Leader
+from consumers.runtime.dispatcher import Ahead, Chats, Job, in_order
+from consumers.runtime.membership import LeaseLost, Membership
 
 log = logging.getLogger("qqbus.worker")
 

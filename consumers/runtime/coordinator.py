@@ -14,11 +14,11 @@ from zlib import crc32
 
 from redis.asyncio.client import Pipeline
 
-from consumers.chats import Chats, Job, chat_of, in_order
-from consumers.connection import BLOCK_MS
-from consumers.group import Entry, Group, Pending, entries_of, only_stream
-from consumers.membership import KEPT, Membership
-from consumers.office import Office
+from consumers.runtime.client import Office
+from consumers.runtime.connection import BLOCK_MS
+from consumers.runtime.consumer_group import Entry, Group, Pending, entries_of, only_stream
+from consumers.runtime.dispatcher import Chats, Job, chat_of, in_order
+from consumers.runtime.membership import KEPT, Membership
 
 log = logging.getLogger("qqbus.worker")
 

@@ -11,14 +11,14 @@ from typing import Any, Final, Protocol
 from redis.exceptions import RedisError
 
 from adapter import Received, SchemaError, skim_event
-from consumers.chats import Chats, Job
-from consumers.connection import backoff, group_is_gone, passes
-from consumers.event import Event, Refused
-from consumers.group import Group, mapping_of
-from consumers.handlers import Handlers
-from consumers.lanes import Lanes
-from consumers.office import Office
-from consumers.sharing import Sharing
+from consumers.runtime.client import Office
+from consumers.runtime.connection import backoff, group_is_gone, passes
+from consumers.runtime.consumer_group import Group, mapping_of
+from consumers.runtime.dispatcher import Chats, Job
+from consumers.runtime.event import Event, Refused
+from consumers.runtime.handlers import Handlers
+from consumers.runtime.partitioned import Lanes
+from consumers.runtime.shared import Sharing
 
 log = logging.getLogger("qqbus.worker")
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from consumers.chats import Ahead, Chats, Job
-from consumers.connection import BLOCK_MS
-from consumers.group import READ, Group
-from consumers.office import Office
+from consumers.runtime.client import Office
+from consumers.runtime.connection import BLOCK_MS
+from consumers.runtime.consumer_group import READ, Group
+from consumers.runtime.dispatcher import Ahead, Chats, Job
 
 # Looked for so often within the time after which an entry counts as left behind.
 _LOOKS: Final = 3

@@ -9,7 +9,7 @@ from typing import Final
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from consumers.connection import backoff, passes
+from consumers.runtime.connection import backoff, passes
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from adapter import ConfigError
-from consumers.runtime import Runtime
+from consumers.runtime.runtime import Runtime
 
 _MAX_REQUEST: Final = 4_096
 _WITHIN: Final = 5.0

@@ -13,8 +13,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.exceptions import WatchError
 
-from consumers.connection import consumer_name
-from consumers.office import Office
+from consumers.runtime.client import Office
+from consumers.runtime.connection import consumer_name
 
 # What a clock of ours may run slower than the server's, as a part of the lease.
 _MARGIN: Final = 0.1

@@ -11,8 +11,8 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from adapter import Result, SchemaError, read_result
-from consumers.connection import BLOCK_MS, backoff, passes
-from consumers.event import Request
+from consumers.runtime.connection import BLOCK_MS, backoff, passes
+from consumers.runtime.event import Request
 
 log = logging.getLogger("qqbus.worker")
 

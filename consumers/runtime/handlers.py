@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from consumers.event import Event
+from consumers.runtime.event import Event
 
 Handler = Callable[[Event], Awaitable[object]]
 # Types are few; a stream of invented ones shall not fill the memory.

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import redis.asyncio as redis
 
 from adapter import Result
-from consumers.answers import Answers
-from consumers.connection import BLOCK_MS, Settings, connect
-from consumers.event import Request
-from consumers.outlet import Outlet
+from consumers.runtime.connection import BLOCK_MS, Settings, connect
+from consumers.runtime.event import Request
+from consumers.runtime.results import Answers
+from consumers.runtime.writer import Outlet
 
 
 class Office:

@@ -9,7 +9,7 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from adapter import CONTRACT_VERSION, clean, timestamp
-from consumers.office import Office
+from consumers.runtime.client import Office
 
 log = logging.getLogger(__name__)
 
