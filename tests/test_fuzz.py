@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 from adapter.errors import LoginRefused, ProtocolError
-from adapter.networks.smartqq import contacts
+from adapter.networks.smartqq.contacts import lists
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.login.flow import arguments
 from adapter.networks.smartqq.messages.poll_policy import Health, Verdict, judge
@@ -194,13 +194,13 @@ REPLY = {
 
 
 READERS: list[Callable[[Any], object]] = [
-    lambda reply: contacts.friends(reply, contacts.statuses(reply)),
-    contacts.groups,
-    contacts.discussions,
-    lambda reply: contacts.group_members(reply, {}),
-    lambda reply: contacts.discussion_members(reply, {}),
-    lambda reply: list(contacts.qun_friends(reply)),
-    lambda reply: list(contacts.qun_groups(reply)),
+    lambda reply: lists.friends(reply, lists.statuses(reply)),
+    lists.groups,
+    lists.discussions,
+    lambda reply: lists.group_members(reply, {}),
+    lambda reply: lists.discussion_members(reply, {}),
+    lambda reply: list(lists.qun_friends(reply)),
+    lambda reply: list(lists.qun_groups(reply)),
     lambda reply: outcome(Answer(200, json.dumps(reply).encode())),
 ]
 

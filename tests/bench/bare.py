@@ -18,7 +18,7 @@ import msgpack
 import redis.asyncio as redis
 
 from adapter.events import Address, ChatKind
-from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.client.transport import FORM
 from adapter.networks.smartqq.protocol.parsing import Request
 from adapter.networks.smartqq.session.credentials import Tokens
@@ -41,7 +41,7 @@ def headers(tokens: Tokens, request: Request) -> dict[str, str]:
 
 async def poll(client: "redis.Redis", prefix: str, http: httpx.AsyncClient, tokens: Tokens) -> None:
     """Long polls into a stream, for ever."""
-    request = calls.poll(tokens)
+    request = endpoints.poll(tokens)
     head, body = headers(tokens, request), request.body
     stream = f"{prefix}:inbound"
     while True:
@@ -95,7 +95,7 @@ async def post(http: httpx.AsyncClient, tokens: Tokens, to: str, text: str, numb
     """One message to a friend's momentary number."""
     font = ["font", {"name": "宋体", "size": 10, "style": [0, 0, 0], "color": "000000"}]
     content = json.dumps([text, font], ensure_ascii=False)
-    request = calls.send(tokens, Address(ChatKind.FRIEND, to), content, number)
+    request = endpoints.send(tokens, Address(ChatKind.FRIEND, to), content, number)
     answer = await http.post(
         request.url.partition("qq.com")[2], content=request.body, headers=headers(tokens, request)
     )

@@ -15,7 +15,7 @@ import anyio
 
 from adapter.errors import LoginRefused, ProtocolError, TransportError
 from adapter.events import Batch, ContactList, Gap, Provisional, SessionChange, SessionState, UpstreamEvent
-from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.components import Works
 from adapter.networks.smartqq.login.stages import Arrival, Stage
 from adapter.networks.smartqq.messages.poll_policy import Action, Health, Verdict, judge
@@ -264,7 +264,7 @@ class Driver:
         works.wishes.leaving = False
         if works.tokens.psessionid:
             with anyio.move_on_after(works.limits.leave), suppress(TransportError):
-                await works.client.perform(calls.logout(works.tokens, works.clock()))
+                await works.client.perform(endpoints.logout(works.tokens, works.clock()))
         works.tokens.forget()
         works.roster.renew()
         works.file.save(works.tokens)
@@ -287,7 +287,7 @@ class Driver:
         answer: Answer | TransportError | None
         self._polls = self._out = self._polls + 1
         try:
-            answer = await self._works.client.park(calls.poll(self._works.tokens))
+            answer = await self._works.client.park(endpoints.poll(self._works.tokens))
         except TransportError as exc:
             answer = exc
         self._out = 0
@@ -363,7 +363,7 @@ class Driver:
         """Whether upstream knows this session, or why that cannot be told."""
         try:
             answer = await self._works.client.perform(
-                calls.online_friends(self._works.tokens, self._works.clock())
+                endpoints.online_friends(self._works.tokens, self._works.clock())
             )
             if answer.status != HTTPStatus.OK:
                 return TransportError(f"get_online_buddies2: status {answer.status}", sent=True)

@@ -13,7 +13,7 @@ import anyio
 from adapter.config import Config
 from adapter.errors import TransportError
 from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Provisional, Segment
-from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.components import Works
 from adapter.networks.smartqq.contacts.loader import Roster
@@ -184,7 +184,7 @@ class SmartQQ:
         works = self._works
         book = works.roster.book
         try:
-            works.roster.see(await works.client.perform(calls.online_friends(works.tokens, self._clock())))
+            works.roster.see(await works.client.perform(endpoints.online_friends(works.tokens, self._clock())))
         except TransportError as exc:
             log.warning("cannot ask who is online: %s", exc)
         lists = await works.roster.reload()

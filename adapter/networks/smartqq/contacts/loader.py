@@ -11,7 +11,8 @@ import anyio
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Contact, ContactList, ListKind, Message
-from adapter.networks.smartqq import calls, contacts
+from adapter.networks.smartqq.client import endpoints
+from adapter.networks.smartqq.contacts import lists
 from adapter.networks.smartqq.contacts.lists import Book, Statuses
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.protocol.parsing import OK, Answer, Request, code_of, ident, load, mapping
@@ -64,7 +65,7 @@ class Roster:
     def see(self, online: Answer) -> None:
         """Who is online, from the answer to the probe."""
         try:
-            self._online = contacts.statuses(load(online))
+            self._online = lists.statuses(load(online))
         except ProtocolError:
             self._online = {}
 
@@ -118,9 +119,9 @@ class Roster:
         book = self.book
         book.numbers[self._tokens.account] = self._tokens.account
         request, read = {
-            ListKind.FRIENDS: (calls.friends(self._tokens), self._read_friends),
-            ListKind.GROUPS: (calls.groups(self._tokens), contacts.groups),
-            ListKind.DISCUSSES: (calls.discussions(self._tokens, self._clock()), contacts.discussions),
+            ListKind.FRIENDS: (endpoints.friends(self._tokens), self._read_friends),
+            ListKind.GROUPS: (endpoints.groups(self._tokens), lists.groups),
+            ListKind.DISCUSSES: (endpoints.discussions(self._tokens, self._clock()), lists.discussions),
         }[kind]
         reply = await self._fetch(request)
         if reply is None or book is not self.book:
@@ -139,7 +140,7 @@ class Roster:
             self._queue(kind, listed)
 
     def _read_friends(self, reply: Mapping[str, object]) -> tuple[Contact, ...]:
-        return contacts.friends(reply, self._online)
+        return lists.friends(reply, self._online)
 
     def _queue(self, kind: ListKind, listed: Iterable[Contact], *, again: bool = False) -> None:
         chat = ChatKind.GROUP if kind is ListKind.GROUPS else ChatKind.DISCUSS
@@ -170,7 +171,7 @@ class Roster:
         book, now = self.book, self._clock()
         person = kind is ListKind.FRIENDS
         uin = contact.id if person else contact.code
-        request = calls.qq_number(self._tokens, uin, calls.PERSON if person else calls.GROUP, now)
+        request = endpoints.qq_number(self._tokens, uin, calls.PERSON if person else calls.GROUP, now)
         reply = await self._once(request, vital=False)
         qq = ident(mapping((reply or {}).get("result")).get("account"))
         if qq in ("", "0"):
@@ -181,9 +182,9 @@ class Roster:
 
     async def _number_by_name(self, kind: ListKind, listed: tuple[Contact, ...]) -> None:
         if kind is ListKind.FRIENDS:
-            await self._compare(calls.qun_friends(self._tokens), contacts.qun_friends, listed)
+            await self._compare(endpoints.qun_friends(self._tokens), lists.qun_friends, listed)
         else:
-            await self._compare(calls.qun_groups(self._tokens), contacts.qun_groups, listed)
+            await self._compare(endpoints.qun_groups(self._tokens), lists.qun_groups, listed)
 
     async def _compare(self, request: Request, read: ReadNames, listed: tuple[Contact, ...]) -> None:
         """Numbers from one of the lists at qun.qq.com, until it is closed to us."""
@@ -194,7 +195,7 @@ class Roster:
         if reply is None:
             self._qun_closed = True
             return
-        for uin, qq in contacts.numbered(listed, read(reply)).items():
+        for uin, qq in lists.numbered(listed, read(reply)).items():
             book.numbers.setdefault(uin, qq)
 
     # --- members ---
@@ -215,19 +216,19 @@ class Roster:
         known = self.book.find(chat)
         if chat.kind is ChatKind.GROUP:
             code = (known.code if known else "") or code
-            request = calls.group_members(self._tokens, code, self._clock())
-            read, part = contacts.group_members, "minfo"
+            request = endpoints.group_members(self._tokens, code, self._clock())
+            read, part = lists.group_members, "minfo"
             if not code:
                 return
         else:
-            request = calls.discussion_members(self._tokens, chat.id, self._clock())
-            read, part = contacts.discussion_members, "mem_info"
+            request = endpoints.discussion_members(self._tokens, chat.id, self._clock())
+            read, part = lists.discussion_members, "mem_info"
         reply = await self._fetch(request, part)
         if reply is None or book is not self.book:
             return
         listed = read(reply, book.marks())
         if known and known.qq:
-            await self._compare(calls.qun_members(self._tokens, known.qq), contacts.qun_members, listed)
+            await self._compare(endpoints.qun_members(self._tokens, known.qq), lists.qun_members, listed)
         listed = book.with_numbers(listed)
         book.put(ListKind.MEMBERS, listed, chat)
         found.append(ContactList(ListKind.MEMBERS, listed, chat))

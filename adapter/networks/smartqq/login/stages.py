@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import SessionChange, SessionState
-from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.login.flow import Desk, Rejected, Talk, arguments, call, wait
 from adapter.networks.smartqq.login.password import ScanInstead, by_password
 from adapter.networks.smartqq.login.qr_code import HOME, PAGE, PTLOGIN, SSL, by_code
@@ -211,7 +211,7 @@ def _open(desk: Desk) -> Talk[None]:
 
 def _data_token(desk: Desk) -> Talk[None]:
     for _ in range(desk.limits.tries):
-        answer = yield from call(calls.vfwebqq(desk.tokens, desk.clock()))
+        answer = yield from call(endpoints.vfwebqq(desk.tokens, desk.clock()))
         if answer.status == HTTPStatus.OK:
             reply = load(answer)
             token = mapping(reply.get("result")).get("vfwebqq")
@@ -232,7 +232,7 @@ def _channel(desk: Desk, *, relink: bool) -> Talk[None]:
     """login2, at most three times where upstream says later (1.7)."""
     code = 0
     for _ in range(_TRIES):
-        answer = yield from call(calls.login2(desk.tokens, relink=relink))
+        answer = yield from call(endpoints.login2(desk.tokens, relink=relink))
         if answer.status != HTTPStatus.OK:
             code = answer.status
             yield from wait(desk.limits.moment)
@@ -267,7 +267,7 @@ def alive(desk: Desk) -> Talk[Answer]:
     """The probe that is also the set-up of the channel: without it the first polls are refused (1.8)."""
     code = 0
     for _ in range(2):
-        answer = yield from call(calls.online_friends(desk.tokens, desk.clock()))
+        answer = yield from call(endpoints.online_friends(desk.tokens, desk.clock()))
         code = code_of(load(answer)) if answer.status == HTTPStatus.OK else answer.status
         if code == OK:
             return answer
@@ -277,11 +277,11 @@ def alive(desk: Desk) -> Talk[Answer]:
 
 def introduce(desk: Desk) -> Talk[None]:
     """Who are we, and whom did we talk to? Both are nice to know and nothing waits for them."""
-    answer = yield from call(calls.self_info(desk.clock()))
+    answer = yield from call(endpoints.self_info(desk.clock()))
     try:
         result = mapping(load(answer).get("result"))
     except ProtocolError:
         result = {}
     desk.tokens.nick = words(result.get("nick")) or desk.tokens.nick
     desk.tokens.face = integer(result.get("face")) or desk.tokens.face
-    yield from call(calls.recent(desk.tokens))
+    yield from call(endpoints.recent(desk.tokens))

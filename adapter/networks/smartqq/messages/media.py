@@ -7,7 +7,7 @@ from typing import Final
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Image, Picture
-from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.protocol.parsing import (
@@ -60,19 +60,19 @@ class Extras:
         """The picture of a person or, by its code, of a group (5.11)."""
         if of.kind is ChatKind.GROUP:
             return await self._picture(
-                calls.avatar(self._tokens, self._code(of.id), calls.GROUP, self._clock())
+                endpoints.avatar(self._tokens, self._code(of.id), calls.GROUP, self._clock())
             )
-        return await self._picture(calls.avatar(self._tokens, of.id, calls.PERSON, self._clock()))
+        return await self._picture(endpoints.avatar(self._tokens, of.id, calls.PERSON, self._clock()))
 
     def _image(self, image: Image, upstream: Mapping[str, object]) -> Request:
         def number(name: str) -> str:
             return ident(upstream.get(name))
 
         if image.kind == "offpic" and image.file_path:
-            return calls.offline_picture(self._tokens, image.file_path, number("from_uin"))
+            return endpoints.offline_picture(self._tokens, image.file_path, number("from_uin"))
         if image.kind == "cface" and image.file_id:
             discussion = upstream.get("poll_type") == "discu_message"
-            return calls.group_picture(
+            return endpoints.group_picture(
                 self._tokens,
                 name=image.name,
                 file_id=image.file_id,
@@ -83,7 +83,7 @@ class Extras:
                 now=self._clock(),
             )
         if image.kind == "cface" and image.name:
-            return calls.custom_picture(self._tokens, image.name, number("msg_id"), number("from_uin"))
+            return endpoints.custom_picture(self._tokens, image.name, number("msg_id"), number("from_uin"))
         raise ProtocolError("upstream did not say where this picture is")
 
     def _code(self, gid: str, given: str = "") -> str:
@@ -115,9 +115,9 @@ class Extras:
     async def profile(self, uin: str) -> Mapping[str, object]:
         """What a friend tells about themselves: profile, signature and level, as far as they come (5.10)."""
         tokens, now = self._tokens, self._clock()
-        info = await self._result(calls.friend_info(tokens, uin, now))
-        lines = await self._result(calls.long_nick(tokens, uin, now))
-        level = mapping(await self._result(calls.level(tokens, uin, now)))
+        info = await self._result(endpoints.friend_info(tokens, uin, now))
+        lines = await self._result(endpoints.long_nick(tokens, uin, now))
+        level = mapping(await self._result(endpoints.level(tokens, uin, now)))
         signature = next((words(row.get("lnick")) for row in rows(lines)), "")
         told = {
             name: value if isinstance(value, int | dict) else words(value)
@@ -131,7 +131,7 @@ class Extras:
         """Be seen as one of STATUSES."""
         if status not in STATUSES:
             raise ProtocolError(f"{status!r} is not one of {', '.join(STATUSES)}")
-        request = calls.change_status(self._tokens, status, self._clock())
+        request = endpoints.change_status(self._tokens, status, self._clock())
         reply = load(await self._ask(request))
         if code_of(reply) != OK:
             raise ProtocolError(f"{request.name}: {code_of(reply)} {said(reply)}".strip())

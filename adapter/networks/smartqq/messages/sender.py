@@ -9,7 +9,7 @@ import anyio
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Outcome, Part, Status
-from adapter.networks.smartqq import calls
+from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.echo import Echoes
 from adapter.networks.smartqq.protocol.content import spoken_in
@@ -60,7 +60,7 @@ class Post:
         if not session or self._tokens.psessionid != session:
             return Doubt()  # these ids belong to the session before
         self._echoes.remember(to, spoken_in(part.content), self._clock())
-        request = calls.send(self._tokens, to, part.content, int(part.message_id), signature)
+        request = endpoints.send(self._tokens, to, part.content, int(part.message_id), signature)
         try:
             answer = await self._deliver(request, may)
         except TransportError as exc:
@@ -92,7 +92,7 @@ class Post:
         if value and now - taken < self._limits.signature:
             return value
         try:
-            answer = await self._deliver(calls.signature(self._tokens, to, now), may)
+            answer = await self._deliver(endpoints.signature(self._tokens, to, now), may)
             if answer is None:
                 return None
             reply = load(answer)
