@@ -1,5 +1,7 @@
 """A bell between tasks: waiting for it has an end, and a ring before the wait is not lost."""
 
+from collections.abc import Callable, Iterator
+
 import anyio
 
 
@@ -21,3 +23,16 @@ class Wakeup:
         if rung:
             self._event = anyio.Event()
         return rung
+
+
+def backoff(
+    jitter: Callable[[], float], *, first: float = 0.5, factor: float = 2.0, most: float = 60.0
+) -> Iterator[float]:
+    """Delays in seconds between tries, growing to `most`, each shortened by up to a half at random.
+
+    `jitter` returns numbers in [0, 1). A fresh iterator is the reset after a success.
+    """
+    delay = first
+    while True:
+        yield delay * (1.0 - jitter() / 2)
+        delay = min(delay * factor, most)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from adapter.aio import Wakeup
+from adapter.aio import Wakeup, backoff
 from adapter.bus.bus import Bus
 from adapter.bus.retention import Retention
 from adapter.errors import BusUnavailable
-from adapter.networks.upstream import Upstream, backoff
+from adapter.networks.upstream import Upstream
 from adapter.ops.status_reporter import Watch
 from adapter.outbound.pipeline import Outbound
 from adapter.rpc import Errands

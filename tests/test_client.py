@@ -17,7 +17,7 @@ from adapter.events import (
     render,
 )
 from adapter.networks.smartqq.client.transport import Client
-from adapter.networks.smartqq.protocol.parsing import Answer, Request
+from adapter.networks.smartqq.protocol.http import Answer, Request
 from adapter.networks.smartqq.session.cookies import Jar
 from adapter.networks.smartqq.upstream import SmartQQ
 from tests.helpers import wait_until

@@ -4,18 +4,17 @@ from typing import Any
 
 from adapter.events import Address, ChatKind, Contact, ListKind, Message
 from adapter.networks.smartqq.contacts.lists import (
-    Book,
     discussion_members,
     discussions,
     friends,
     group_members,
     groups,
-    numbered,
     qun_friends,
     qun_groups,
     qun_members,
     statuses,
 )
+from adapter.networks.smartqq.contacts.roster import Book, numbered
 
 FRIENDS = {
     "retcode": 0,

@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.events import Address, ChatKind, Contact, Face, ListKind, Message, Notice, Segment, Text
-from adapter.networks.smartqq.contacts.lists import Book
+from adapter.networks.smartqq.contacts.roster import Book
 from adapter.networks.smartqq.messages.echo import Echoes
 
 ME = "305419896"

@@ -15,11 +15,12 @@ from adapter.networks.smartqq.contacts import lists
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.login.flow import arguments
 from adapter.networks.smartqq.messages.poll_policy import Health, Verdict, judge
-from adapter.networks.smartqq.protocol.parsing import Answer, load
+from adapter.networks.smartqq.messages.sender import outcome
+from adapter.networks.smartqq.protocol.http import Answer
+from adapter.networks.smartqq.protocol.parsing import load
 from adapter.networks.smartqq.protocol.poll_items import parse_items
 from adapter.networks.smartqq.session.cookies import Jar
 from adapter.networks.smartqq.session.credentials import Tokens
-from adapter.smartqq.sending import outcome
 
 SAMPLES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "data" / "polls.json").read_text(encoding="utf-8")

@@ -11,7 +11,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus import bus
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
 from adapter.bus.lease import Lease

@@ -7,7 +7,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus import bus
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.spool import checkpoint

@@ -10,7 +10,7 @@ from adapter.errors import ProtocolError
 from adapter.events import SessionChange, SessionState
 from adapter.networks.smartqq.login.flow import arguments
 from adapter.networks.smartqq.login.password import BY_CODE
-from adapter.networks.smartqq.protocol.parsing import Answer
+from adapter.networks.smartqq.protocol.http import Answer
 from tests.helpers import wait_until
 from tests.rig import FAST, Listener, listening, names, online
 from tests.simulator import Answer as Scripted

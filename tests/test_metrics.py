@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from adapter.bus.admin import Lookout
 from adapter.bus.keys import Keys
-from adapter.bus.lookout import Lookout
 from adapter.events import SendResult, SessionState, Status
 from adapter.ops.history import KEPT, SLOT, Trend
 from adapter.ops.metrics import GroupRow, Metrics, Reading

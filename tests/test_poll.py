@@ -21,7 +21,7 @@ from adapter.networks.smartqq.messages.poll_policy import (
     Health,
     judge,
 )
-from adapter.networks.smartqq.protocol.parsing import Answer
+from adapter.networks.smartqq.protocol.http import Answer
 from adapter.networks.smartqq.upstream import SmartQQ
 from tests.rig import FAST, config, listening, names, online
 from tests.simulator import Answer as Scripted

@@ -18,9 +18,9 @@ from adapter.events import (
     Status,
     Text,
 )
-from adapter.networks.smartqq.protocol.parsing import led
+from adapter.networks.smartqq.messages.sender import message_ids
+from adapter.networks.smartqq.protocol.http import led
 from adapter.networks.smartqq.upstream import SmartQQ
-from adapter.smartqq.sending import message_ids
 from tests.helpers import wait_until
 from tests.line import Line
 from tests.rig import FAST, always, config, friend, names, online, send

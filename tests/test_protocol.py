@@ -7,17 +7,13 @@ from typing import Any
 import pytest
 
 from adapter.errors import ProtocolError
+from adapter.networks.smartqq.protocol.hashes import bkn, contact_hash, hash33, time33
+from adapter.networks.smartqq.protocol.http import Answer, Request
 from adapter.networks.smartqq.protocol.parsing import (
-    Answer,
-    Request,
-    bkn,
     code_of,
-    contact_hash,
-    hash33,
     ident,
     integer,
     load,
-    time33,
     unescape,
     whole_text,
     words,

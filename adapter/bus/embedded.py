@@ -16,9 +16,9 @@ from pathlib import Path
 
 import anyio
 
+from adapter.aio import backoff
 from adapter.bus.connection import connect, translated
 from adapter.errors import BusRefused, BusUnavailable
-from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

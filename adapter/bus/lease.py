@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 
-from adapter.aio import Wakeup
+from adapter.aio import Wakeup, backoff
 from adapter.bus.bus import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
-from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

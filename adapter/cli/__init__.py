@@ -1,1 +1,1 @@
-"""."""
+"""Command line of the adapter."""

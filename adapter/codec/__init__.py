@@ -1,1 +1,1 @@
-"""."""
+"""Translate between stream fields and the vocabulary of events. Pure."""

@@ -1,1 +1,1 @@
-"""."""
+"""Networks behind the seam `upstream`."""

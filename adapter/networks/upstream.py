@@ -1,6 +1,6 @@
 """The seam to a network: what the corridors expect of one, and how patiently to try again."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
 from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Provisional, Segment
@@ -76,16 +76,3 @@ class Upstream(Protocol):
     async def change_status(self, status: str) -> None:
         """Be seen as online, away, busy, hidden, callme or silent. Raises UpstreamError."""
         ...
-
-
-def backoff(
-    jitter: Callable[[], float], *, first: float = 0.5, factor: float = 2.0, most: float = 60.0
-) -> Iterator[float]:
-    """Delays in seconds between tries, growing to `most`, each shortened by up to a half at random.
-
-    `jitter` returns numbers in [0, 1). A fresh iterator is the reset after a success.
-    """
-    delay = first
-    while True:
-        yield delay * (1.0 - jitter() / 2)
-        delay = min(delay * factor, most)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from adapter.aio import Wakeup
+from adapter.aio import Wakeup, backoff
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
@@ -21,7 +21,7 @@ from adapter.directory import Directory
 from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import Address, Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.failpoints import Step, reach
-from adapter.networks.upstream import Upstream, backoff
+from adapter.networks.upstream import Upstream
 from adapter.outbound.backlog import Backlog
 from adapter.outbound.pacing import Pacer
 from adapter.outbound.send_job import Job, all_told, taken_up

@@ -9,6 +9,7 @@ from typing import TypeVar
 import anyio
 import msgpack
 
+from adapter.aio import backoff
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
@@ -17,7 +18,6 @@ from adapter.codec.inbound import timestamp
 from adapter.codec.outbound import encode_result, plain, request_id, result_stream
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import CONTRACT_VERSION, SendRequest, SendResult, Status
-from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

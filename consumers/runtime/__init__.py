@@ -1,1 +1,1 @@
-"""."""
+"""Worker runtime: consumer groups, dispatch, results."""

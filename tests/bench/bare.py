@@ -20,7 +20,7 @@ import redis.asyncio as redis
 from adapter.events import Address, ChatKind
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.client.transport import FORM
-from adapter.networks.smartqq.protocol.parsing import Request
+from adapter.networks.smartqq.protocol.http import Request
 from adapter.networks.smartqq.session.credentials import Tokens
 from adapter.networks.smartqq.session.store import SessionFile
 

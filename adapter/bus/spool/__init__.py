@@ -1,1 +1,1 @@
-"""."""
+"""Write-ahead log of events and its publisher to Redis."""

@@ -10,7 +10,7 @@ from datetime import datetime
 import anyio
 import anyio.lowlevel
 
-from adapter.aio import Wakeup
+from adapter.aio import Wakeup, backoff
 from adapter.bus.bus import MAX_BATCH, Bus, last_of, pack_batch, recognised
 from adapter.bus.lease import Lease
 from adapter.bus.spool.handoff import LATE, names, recall, sound
@@ -18,7 +18,6 @@ from adapter.bus.spool.log import Spool
 from adapter.codec.inbound import Draft
 from adapter.errors import BusUnavailable, Fenced, SpoolError
 from adapter.failpoints import Step, reach
-from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,15 @@ from typing import Final
 
 import anyio
 
+from adapter.aio import backoff
 from adapter.errors import LoginRefused, ProtocolError, TransportError
 from adapter.events import Batch, ContactList, Gap, Provisional, SessionChange, SessionState, UpstreamEvent
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.components import Works
 from adapter.networks.smartqq.login.stages import Arrival, Stage
 from adapter.networks.smartqq.messages.poll_policy import Action, Health, Verdict, judge
-from adapter.networks.smartqq.protocol.parsing import OK, Answer, code_of, load
-from adapter.networks.upstream import backoff
+from adapter.networks.smartqq.protocol.http import Answer
+from adapter.networks.smartqq.protocol.parsing import OK, code_of, load
 
 KEEP_EVERY: Final = 60.0
 """Seconds between two notes on disk of when upstream last answered."""

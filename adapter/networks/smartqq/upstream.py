@@ -23,14 +23,13 @@ from adapter.networks.smartqq.login.runner import Usher
 from adapter.networks.smartqq.messages.echo import Echoes
 from adapter.networks.smartqq.messages.media import Extras
 from adapter.networks.smartqq.messages.receiver import Hearing
-from adapter.networks.smartqq.messages.sender import Post
+from adapter.networks.smartqq.messages.sender import Doubt, Post, message_ids
 from adapter.networks.smartqq.protocol.content import encode
 from adapter.networks.smartqq.session.credentials import Tokens
 from adapter.networks.smartqq.session.store import SessionFile
 from adapter.networks.smartqq.session_manager import Driver
 from adapter.networks.smartqq.session_requests import Wishes
 from adapter.networks.smartqq.shutdown import Patience
-from adapter.smartqq.sending import Doubt, message_ids
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +183,9 @@ class SmartQQ:
         works = self._works
         book = works.roster.book
         try:
-            works.roster.see(await works.client.perform(endpoints.online_friends(works.tokens, self._clock())))
+            works.roster.see(
+                await works.client.perform(endpoints.online_friends(works.tokens, self._clock()))
+            )
         except TransportError as exc:
             log.warning("cannot ask who is online: %s", exc)
         lists = await works.roster.reload()

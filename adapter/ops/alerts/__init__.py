@@ -1,1 +1,1 @@
-"""."""
+"""Alerts: monitors that raise them and the notifier that delivers them."""

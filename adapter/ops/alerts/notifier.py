@@ -16,8 +16,8 @@ from urllib.error import HTTPError
 
 import anyio
 
+from adapter.aio import backoff
 from adapter.codec.inbound import timestamp
-from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from adapter.bus.lookout import Lookout
+from adapter.bus.admin import Lookout
 from adapter.codec.outbound import MAX_BODY, decode_request
 from adapter.errors import SchemaError
 from adapter.ops.page.auth import Access

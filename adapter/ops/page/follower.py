@@ -9,10 +9,10 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from adapter.aio import backoff
+from adapter.bus.admin import Lookout
 from adapter.bus.bus import Entry
-from adapter.bus.lookout import Lookout
 from adapter.errors import BusError, BusUnavailable
-from adapter.networks.upstream import backoff
 from adapter.ops.history import SLOT
 from adapter.ops.metrics import Metrics
 from adapter.ops.page.broadcaster import Hub

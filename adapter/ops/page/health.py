@@ -9,7 +9,7 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from adapter.bus.lookout import Lookout
+from adapter.bus.admin import Lookout
 from adapter.errors import BusError
 from adapter.events import SessionState
 from adapter.ops.metrics import CONTENT_TYPE, GroupRow, Metrics

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapter.bus.lookout import Lookout
+from adapter.bus.admin import Lookout
 from adapter.config import Config
 from adapter.errors import BusError, ConfigError
 from adapter.ops.metrics import Metrics

@@ -1,1 +1,1 @@
-"""."""
+"""HTTP client of SmartQQ: transport and request builders."""

@@ -3,7 +3,9 @@
 from typing import Final, Literal
 
 from adapter.events import Address, ChatKind
-from adapter.networks.smartqq.protocol.parsing import CLIENTID, Pairs, Request, bkn, compact
+from adapter.networks.smartqq.protocol.hashes import bkn
+from adapter.networks.smartqq.protocol.http import CLIENTID, Pairs, Request
+from adapter.networks.smartqq.protocol.parsing import compact
 from adapter.networks.smartqq.session.credentials import HOME, Tokens
 
 DATA: Final = "https://s.web2.qq.com"

@@ -19,7 +19,7 @@ import httpx
 from adapter.errors import TransportError
 from adapter.failpoints import Step, reach
 from adapter.networks.smartqq.limits import BODY_BYTES, Limits
-from adapter.networks.smartqq.protocol.parsing import Answer, Request, TransportTimeoutError
+from adapter.networks.smartqq.protocol.http import Answer, Request, TransportTimeoutError
 from adapter.networks.smartqq.session.cookies import Jar
 
 # httpx logs every address at INFO, tokens included; httpcore does at DEBUG.

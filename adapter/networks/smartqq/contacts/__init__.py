@@ -1,1 +1,1 @@
-"""."""
+"""Contacts of SmartQQ: lists, roster, loader."""

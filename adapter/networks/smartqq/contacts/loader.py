@@ -12,12 +12,14 @@ import anyio
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Contact, ContactList, ListKind, Message
 from adapter.networks.smartqq.client import endpoints
-from adapter.networks.smartqq.contacts import lists
-from adapter.networks.smartqq.contacts.lists import Book, Statuses
+from adapter.networks.smartqq.contacts import lists, roster
+from adapter.networks.smartqq.contacts.lists import Statuses
+from adapter.networks.smartqq.contacts.roster import Book
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.protocol.parsing import OK, Answer, Request, code_of, ident, load, mapping
+from adapter.networks.smartqq.protocol.http import Answer, Request
+from adapter.networks.smartqq.protocol.parsing import OK, code_of, ident, load, mapping
+from adapter.networks.smartqq.protocol.return_codes import SESSION
 from adapter.networks.smartqq.session.credentials import Tokens
-from adapter.smartqq.sending import SESSION
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +173,7 @@ class Roster:
         book, now = self.book, self._clock()
         person = kind is ListKind.FRIENDS
         uin = contact.id if person else contact.code
-        request = endpoints.qq_number(self._tokens, uin, calls.PERSON if person else calls.GROUP, now)
+        request = endpoints.qq_number(self._tokens, uin, endpoints.PERSON if person else endpoints.GROUP, now)
         reply = await self._once(request, vital=False)
         qq = ident(mapping((reply or {}).get("result")).get("account"))
         if qq in ("", "0"):
@@ -195,7 +197,7 @@ class Roster:
         if reply is None:
             self._qun_closed = True
             return
-        for uin, qq in lists.numbered(listed, read(reply)).items():
+        for uin, qq in roster.numbered(listed, read(reply)).items():
             book.numbers.setdefault(uin, qq)
 
     # --- members ---

@@ -1,1 +1,1 @@
-"""."""
+"""Logins to SmartQQ: QR code, password, quick login."""

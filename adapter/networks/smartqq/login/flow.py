@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from adapter.errors import ProtocolError
 from adapter.events import SessionChange
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.protocol.parsing import Answer, Request
+from adapter.networks.smartqq.protocol.http import Answer, Request
 from adapter.networks.smartqq.session.credentials import Tokens
 
 

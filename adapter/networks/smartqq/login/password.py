@@ -10,7 +10,7 @@ from adapter.events import Challenge, SessionChange, SessionState
 from adapter.networks.smartqq.login.flow import Desk, Talk, arguments, ask, call, wait
 from adapter.networks.smartqq.login.password_digest import digest
 from adapter.networks.smartqq.login.qr_code import HOME, PAGE, SSL
-from adapter.networks.smartqq.protocol.parsing import APPID, DAID, Request
+from adapter.networks.smartqq.protocol.http import APPID, DAID, Request
 
 CAPTCHA: Final = "https://ssl.captcha.qq.com/getimage"
 VERSION: Final = "10116"

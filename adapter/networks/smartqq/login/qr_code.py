@@ -6,7 +6,8 @@ from typing import Final
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import Challenge, SessionChange, SessionState
 from adapter.networks.smartqq.login.flow import Desk, Talk, arguments, call, wait
-from adapter.networks.smartqq.protocol.parsing import APPID, DAID, Answer, Request, hash33
+from adapter.networks.smartqq.protocol.hashes import hash33
+from adapter.networks.smartqq.protocol.http import APPID, DAID, Answer, Request
 
 PTLOGIN: Final = "ptlogin2.qq.com"
 SSL: Final = "https://ssl.ptlogin2.qq.com"

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import anyio
 
+from adapter.aio import backoff
 from adapter.errors import TransportError
 from adapter.events import SessionChange, SessionState
 from adapter.networks.smartqq.client.transport import Client
 from adapter.networks.smartqq.login.flow import Ask, Desk, Reply, Talk, Wait
 from adapter.networks.smartqq.login.qr_image import read_code
 from adapter.networks.smartqq.login.stages import Arrival, Stage, come_online
-from adapter.networks.smartqq.protocol.parsing import Answer, Request
+from adapter.networks.smartqq.protocol.http import Answer, Request
 from adapter.networks.smartqq.session_requests import Wishes
-from adapter.networks.upstream import backoff
 
 log = logging.getLogger(__name__)
 

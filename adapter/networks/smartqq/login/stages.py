@@ -15,22 +15,9 @@ from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.login.flow import Desk, Rejected, Talk, arguments, call, wait
 from adapter.networks.smartqq.login.password import ScanInstead, by_password
 from adapter.networks.smartqq.login.qr_code import HOME, PAGE, PTLOGIN, SSL, by_code
-from adapter.networks.smartqq.protocol.parsing import (
-    APPID,
-    DAID,
-    OK,
-    Answer,
-    Request,
-    code_of,
-    ident,
-    integer,
-    led,
-    load,
-    mapping,
-    said,
-    time33,
-    words,
-)
+from adapter.networks.smartqq.protocol.hashes import time33
+from adapter.networks.smartqq.protocol.http import APPID, DAID, Answer, Request, led
+from adapter.networks.smartqq.protocol.parsing import OK, code_of, ident, integer, load, mapping, said, words
 from adapter.networks.smartqq.session.credentials import HOME as COOKIE_HOME
 
 

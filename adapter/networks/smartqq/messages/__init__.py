@@ -1,1 +1,1 @@
-"""."""
+"""Messages of SmartQQ: polls in, sends out."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from adapter.events import Address, ChatKind, Face, Message, Notice, Segment, Text
-from adapter.networks.smartqq.contacts.lists import Book
+from adapter.networks.smartqq.contacts.roster import Book
 from adapter.networks.smartqq.protocol.notices import service_event
 
 REMEMBERED: Final = 64

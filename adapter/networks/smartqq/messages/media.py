@@ -10,14 +10,12 @@ from adapter.events import Address, ChatKind, Image, Picture
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.contacts.loader import Roster
 from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.protocol.http import Answer, Request, led
 from adapter.networks.smartqq.protocol.parsing import (
     OK,
-    Answer,
-    Request,
     code_of,
     ident,
     integer,
-    led,
     load,
     mapping,
     rows,
@@ -60,9 +58,9 @@ class Extras:
         """The picture of a person or, by its code, of a group (5.11)."""
         if of.kind is ChatKind.GROUP:
             return await self._picture(
-                endpoints.avatar(self._tokens, self._code(of.id), calls.GROUP, self._clock())
+                endpoints.avatar(self._tokens, self._code(of.id), endpoints.GROUP, self._clock())
             )
-        return await self._picture(endpoints.avatar(self._tokens, of.id, calls.PERSON, self._clock()))
+        return await self._picture(endpoints.avatar(self._tokens, of.id, endpoints.PERSON, self._clock()))
 
     def _image(self, image: Image, upstream: Mapping[str, object]) -> Request:
         def number(name: str) -> str:

@@ -8,7 +8,8 @@ from typing import Final
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.protocol.parsing import OK, Answer, code_of, load
+from adapter.networks.smartqq.protocol.http import Answer
+from adapter.networks.smartqq.protocol.parsing import OK, code_of, load
 from adapter.networks.smartqq.protocol.poll_items import poll_items
 
 

@@ -1,23 +1,87 @@
 """Carries one message out: the permission a stranger needs, tries to connect, what came of it."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
+from typing import Final
 
 import anyio
 
+from adapter.aio import backoff
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Outcome, Part, Status
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.echo import Echoes
 from adapter.networks.smartqq.protocol.content import spoken_in
-from adapter.networks.smartqq.protocol.parsing import OK, Answer, Request, code_of, load, mapping, said
+from adapter.networks.smartqq.protocol.http import Answer, Request, TransportTimeoutError
+from adapter.networks.smartqq.protocol.parsing import OK, code_of, load, mapping, said
+from adapter.networks.smartqq.protocol.return_codes import RESULTS, SESSION
 from adapter.networks.smartqq.session.credentials import Tokens
 from adapter.networks.smartqq.shutdown import Patience
-from adapter.networks.upstream import backoff
-from adapter.smartqq.sending import SESSION, Doubt, broken, outcome, rejected
+
+_LAP: Final = 10000
+
+
+SIGNATURES = 200
+"""Permissions kept: more strangers at a time than anybody talks to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A message has not left: the session or the network is doubted.
+
+    `refusal` is what became of it where that cannot be mended; None: it is to be addressed again.
+    """
+
+    refusal: Outcome | None = None
+
+
+def message_ids(now: float) -> Iterator[int]:
+    """Message numbers by the official client's formula: from the second of the start, then counting (4.4).
+
+    Where in that second is counted too: a program can be started again within it, a page was not, and
+    a number that comes twice is accepted and not delivered.
+    """
+    number = int(now * _LAP) % (_LAP * _LAP)
+    while True:
+        number += 1
+        yield number
+
+
+def outcome(answer: Answer) -> Outcome | None:
+    """What became of a message, or None if the session has to be mended first (4.6).
+
+    `errCode` is looked at before `retcode`: each era has its own.
+    """
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return Outcome(Status.FAILED, "upstream.denied", "status 403")
+    if answer.status != HTTPStatus.OK:
+        return Outcome(Status.UNKNOWN, "upstream.lost", f"status {answer.status}")
+    try:
+        reply = load(answer)
+    except ProtocolError as exc:
+        return Outcome(Status.UNKNOWN, "upstream.lost", str(exc))
+    code = code_of(reply, "errCode", "retcode")
+    if code in SESSION:
+        return None
+    status, word = RESULTS.get(code, (Status.FAILED, "upstream.denied"))
+    return Outcome(status, word, f"{code} {said(reply)}".strip())
+
+
+def rejected(why: str) -> Outcome:
+    """What became of a message that the session did not allow."""
+    return Outcome(Status.FAILED, "session.rejected", why.strip())
+
+
+def broken(error: TransportError) -> Outcome:
+    """What became of a message whose answer never came."""
+    if not error.sent:
+        return Outcome(Status.FAILED, "upstream.denied", str(error))
+    late = isinstance(error, TransportTimeoutError)
+    return Outcome(Status.UNKNOWN, "upstream.timeout" if late else "upstream.lost", str(error))
 
 
 class Post:
@@ -119,7 +183,3 @@ def _outcome(answer: Answer) -> Outcome | Doubt:
         reply = load(answer)
         return Doubt(rejected(f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}"))
     return done
-
-
-SIGNATURES = 200
-"""Permissions kept: more strangers at a time than anybody talks to."""

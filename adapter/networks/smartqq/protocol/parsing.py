@@ -9,77 +9,12 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from typing import Final
 
-from adapter.errors import ProtocolError, TransportError
+from adapter.errors import ProtocolError
+from adapter.networks.smartqq.protocol.http import Answer
 
-CLIENTID: Final = 53999199
-APPID: Final = "501004106"
-DAID: Final = "164"
 OK: Final = 0
-
-Pairs = tuple[tuple[str, str], ...]
-
-
-class TransportTimeoutError(TransportError):
-    """Upstream did not answer in time; the request had left."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Request:
-    """One HTTP call. `url` may hold a signature, `params` and `form` tokens: shown is `name` only."""
-
-    method: Literal["GET", "POST"]
-    url: str
-    params: Pairs = ()
-    form: Pairs | None = None
-    referer: str = ""
-    origin: str = ""
-    parked: bool = False
-    """A long poll: upstream answers when there is something to say."""
-
-    @property
-    def name(self) -> str:
-        """Host and path: what may stand in a log or an error."""
-        parts = urlsplit(self.url)
-        return f"{parts.hostname or ''}{parts.path}"
-
-    @property
-    def target(self) -> str:
-        """The whole URL; parameters are encoded here so that every byte is ours."""
-        if not self.params:
-            return self.url
-        return f"{self.url}?{urlencode(self.params, quote_via=quote, safe='')}"
-
-    @property
-    def body(self) -> bytes | None:
-        """The form as `application/x-www-form-urlencoded`, or None."""
-        if self.form is None:
-            return None
-        return urlencode(self.form, quote_via=quote, safe="").encode()
-
-    def __repr__(self) -> str:
-        return f"<{self.method} {self.name}>"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Answer:
-    """What came back. The body may hold a token: shown are status and size only."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = ""
-    location: str = ""
-
-    @property
-    def text(self) -> str:
-        """The body as text, whatever bytes it holds."""
-        return self.body.decode("utf-8", "replace")
-
-    def __repr__(self) -> str:
-        return f"<answer {self.status}, {len(self.body)} bytes>"
 
 
 # --- JSON --------------------------------------------------------------------------------------
@@ -92,19 +27,6 @@ INT64: Final = 1 << 63
 
 _BLANK: Final = b" \t\r\n\x00"
 _BOM: Final = b"\xef\xbb\xbf"
-
-
-def led(base: str, location: str) -> str:
-    """Where a redirect leads. Raises ProtocolError where that is no address."""
-    try:
-        target = urljoin(base, location)
-        parts = urlsplit(target)
-        sound = parts.port != 0 and parts.netloc.isascii()  # a port that is none raises here
-    except ValueError:
-        sound = False
-    if not sound:
-        raise ProtocolError("a redirect leads to what is no address")
-    return target
 
 
 def load(answer: Answer) -> Mapping[str, object]:
@@ -286,36 +208,3 @@ def said(reply: Mapping[str, object]) -> str:
 
 
 # --- hashes ------------------------------------------------------------------------------------
-
-_31_BITS: Final = 0x7FFFFFFF
-_32_BITS: Final = 0xFFFFFFFF
-_SALT: Final = b"ECOK"
-
-
-def time33(text: str, start: int = 0) -> int:
-    """Times 33, plus the character, modulo 2^32. Of `supertoken`: the `auth_token` of pt4_auth (1.10)."""
-    value = start
-    for character in text:
-        value = (value * 33 + ord(character)) & _32_BITS
-    return value
-
-
-def hash33(text: str) -> int:
-    """Of the cookie `qrsig`: the `ptqrtoken` that goes with it (1.3)."""
-    return time33(text) & _31_BITS
-
-
-def bkn(skey: str) -> int:
-    """Of the cookie `skey`: what qun.qq.com wants to see (5.9)."""
-    return time33(skey, 5381) & _31_BITS
-
-
-def contact_hash(uin: int | str, ptwebqq: str) -> str:
-    """The proof that goes with the two contact lists: 16 upper-case hex digits (5.3)."""
-    units = ptwebqq.encode("utf-16-le", "surrogatepass")[::2]  # only the low byte of a unit shows
-    slots = [0, 0, 0, 0]
-    for index, low in enumerate(units):
-        slots[index % 4] ^= low
-    number = int(uin) & _32_BITS
-    keys = [byte ^ salt for byte, salt in zip(number.to_bytes(4, "big"), _SALT, strict=True)]
-    return "".join(f"{slot:02X}{key:02X}" for slot, key in zip(slots, keys, strict=True))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapter.networks.smartqq.protocol.parsing import contact_hash
+from adapter.networks.smartqq.protocol.hashes import contact_hash
 from adapter.networks.smartqq.session.cookies import Cookie, Jar
 
 FORMAT: Final = 1
