@@ -17,7 +17,7 @@ import pytest_timeout
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
 from adapter.bus.keys import Keys
-from tests.helpers import HASTY
+from tests.support.helpers import HASTY
 
 # Of the time that a test has, an asynchronous one is ended in words after this part.
 WORDS = 0.9

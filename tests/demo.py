@@ -23,7 +23,7 @@ from adapter.bus.embedded import free_port, served
 from adapter.cli.qr import draw, modules
 from adapter.codec.outbound import decode_request
 from adapter.events import render
-from tests.helpers import clean_environment
+from tests.support.helpers import clean_environment
 
 FRIEND = 10001
 PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"

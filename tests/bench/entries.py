@@ -8,7 +8,7 @@ import redis.asyncio as redis
 from adapter.bus.bus import Bus, Fence, pack_batch
 from adapter.codec.inbound import Draft, Origin, message_draft
 from adapter.events import Address, ChatKind, Face, Font, Message, Party, Place, Segment, Text
-from tests.bench.crowd import texts
+from tests.bench.traffic import texts
 
 ACCOUNT: Final = "305419896"
 FENCE: Final = Fence(1, "bench")

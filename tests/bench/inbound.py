@@ -20,7 +20,7 @@ async def run(findings: Findings, folder: Path) -> None:
         crowd, other = await stage.crowd(), await stage.crowd()
         adapter = await stage.adapter(crowd, "qq")
         kept = await stage.session(other, "bare")
-        bare = stage.start("tests.bench.bare", "poll", stage.url, "bare", other.origin, str(kept))
+        bare = stage.start("tests.bench.baseline", "poll", stage.url, "bare", other.origin, str(kept))
         await other.polled()
         ours, pipes, loops = (dict[int, list[float]]((size, []) for size in SIZES) for _ in range(3))
         spent: list[float] = []

@@ -24,8 +24,8 @@ from redis.exceptions import ResponseError
 from tests.bench import peers
 from tests.bench.figures import Findings, Want
 from tests.bench.stage import Program, Stage, staged
-from tests.bus_events import fields, message
-from tests.helpers import clean_environment
+from tests.support.bus_events import fields, message
+from tests.support.helpers import clean_environment
 
 NAME = "killed"
 BOTS = Path(__file__).with_name("bots")

@@ -11,7 +11,7 @@ from tests.bench.entries import fill
 from tests.bench.figures import Findings
 from tests.bench.stage import Stage, staged
 from tests.bench.workers import Team, consume, consumers
-from tests.helpers import wait_until
+from tests.support.helpers import wait_until
 
 NAME = "lanes"
 PROCESSES = 8

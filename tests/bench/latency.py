@@ -83,9 +83,9 @@ async def bare_side(stage: Stage, mode: str) -> Side:
     crowd = await stage.crowd()
     kept = await stage.session(crowd, "bare")
     await stage.client.delete("bare:inbound")
-    stage.start("tests.bench.bare", mode, stage.url, "bare", crowd.origin, str(kept))
+    stage.start("tests.bench.baseline", mode, stage.url, "bare", crowd.origin, str(kept))
     echo = ("echo",) if mode == "bridge" else ()
-    reader = stage.start("tests.bench.bare", "read", stage.url, "bare", *echo)
+    reader = stage.start("tests.bench.baseline", "read", stage.url, "bare", *echo)
     await crowd.polled()
     await reading(stage, "bare:inbound", "bare")
     return crowd, reader

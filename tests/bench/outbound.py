@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter.networks.smartqq.session.credentials import Tokens
-from tests.bench import bare
+from tests.bench import baseline
 from tests.bench.figures import Findings, Want
 from tests.bench.stage import Program, Stage, staged
 
@@ -21,7 +21,7 @@ async def run(findings: Findings, folder: Path) -> None:
     async with staged(folder) as stage:
         crowd = await stage.crowd()
         adapter = await stage.adapter(crowd, "qq")
-        tokens = bare.session(stage.folder / "qq")
+        tokens = baseline.session(stage.folder / "qq")
         friends = [name.decode() for name in await stage.client.hkeys("qq:friends")]
         number = findings.some(COUNT)
         one, several, floor = list[float](), list[float](), list[float]()
@@ -66,9 +66,9 @@ async def requests(stage: Stage, adapter: Program, number: int, friends: list[st
 
 async def posts(origin: str, tokens: Tokens, friend: str, number: int, turn: int) -> float:
     """The floor: one POST after the other."""
-    async with bare.web(origin) as http:
-        await bare.post(http, tokens, friend, "hello", turn * 100_000)  # connects
+    async with baseline.web(origin) as http:
+        await baseline.post(http, tokens, friend, "hello", turn * 100_000)  # connects
         began = time.perf_counter()
         for n in range(1, number):
-            await bare.post(http, tokens, friend, f"hello {n}", turn * 100_000 + n)
+            await baseline.post(http, tokens, friend, f"hello {n}", turn * 100_000 + n)
         return (number - 1) / (time.perf_counter() - began)

@@ -156,7 +156,7 @@ async def main(asked: argparse.Namespace) -> None:
             settings = stage.adapter_settings(crowd, PREFIX) | {"QQBUS_HTTP": f"127.0.0.1:{port}"}
             adapter = stage.start("tests.bench.clocked", str(clock), "run", **settings)
             await stage.online(adapter, crowd, PREFIX)
-            scene = Scene(stage, crowd, adapter, stage.start("tests.bench.tabs"), clock, port)
+            scene = Scene(stage, crowd, adapter, stage.start("tests.bench.page_clients"), clock, port)
             print(
                 f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {asked.rate} events/s, {asked.seconds:g} s a turn"
             )

@@ -16,7 +16,7 @@ import redis.asyncio as redis
 
 from adapter.bus.connection import connect
 from adapter.bus.embedded import free_port, served
-from tests.helpers import HASTY, clean_environment, wait_until
+from tests.support.helpers import HASTY, clean_environment, wait_until
 
 START = 30.0
 ANSWER = 90.0
@@ -98,7 +98,7 @@ class Stage:
 
     async def crowd(self, *options: str) -> "Crowd":
         """A simulated QQ whose people talk on command."""
-        program = self.start("tests.bench.crowd", *options)
+        program = self.start("tests.bench.traffic", *options)
         return Crowd(program, (await program.told())["origin"])
 
     def adapter_settings(self, crowd: "Crowd", prefix: str) -> dict[str, str]:

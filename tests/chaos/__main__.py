@@ -14,9 +14,9 @@ import anyio
 
 from adapter.bus.connection import connect, translated
 from adapter.errors import BusUnavailable
+from tests.chaos.checker import Record, Verdict, judge, rows
+from tests.chaos.cluster import Stage, staged
 from tests.chaos.faults import FAULTS
-from tests.chaos.stage import Stage, staged
-from tests.chaos.verdict import Record, Verdict, judge, rows
 
 CHATS = (
     *(f"friend:{number}" for number in (10001, 20002, 30003, 40004)),

@@ -13,7 +13,7 @@ from types import FrameType
 from adapter import failpoints
 from adapter.cli.main import main
 from adapter.failpoints import Step
-from tests.chaos.hasty import HASTY, hurry
+from tests.chaos.fast_timeouts import HASTY, hurry
 
 
 def kill_at(step: Step, count: int, *, armed: bool = False) -> None:

@@ -13,7 +13,7 @@ import anyio
 from tests.simulator import Answer
 
 if TYPE_CHECKING:
-    from tests.chaos.stage import Stage
+    from tests.chaos.cluster import Stage
 
 SENDS = ("/channel/send_buddy_msg2", "/channel/send_qun_msg2", "/channel/send_discu_msg2")
 LISTS = ("/api/get_group_info_ext2", "/channel/get_discu_info")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import anyio
 
 from tests.bench.stage import Crowd, Program, Stage, staged
-from tests.helpers import wait_until
+from tests.support.helpers import wait_until
 
 EVENTS, SENDS, ROUNDS = 1_000_000, 100_000, 20
 # The first tenth fills what is bounded: remembered ids and results, faces, pools of the allocator.
@@ -145,7 +145,7 @@ async def run(events: int, sends: int, folder: Path) -> Course:
         crowd = await stage.crowd()
         adapter = await stage.adapter(crowd, "qq")
         share = max(1, events // sends)
-        worker = stage.start("tests.chaos.talker", str(share), REDIS_URL=stage.url)
+        worker = stage.start("tests.chaos.answering_worker", str(share), REDIS_URL=stage.url)
         passage = Passage(stage, crowd, adapter, worker, share)
         passage.course.warm = max(1, round(ROUNDS * WARM)) - 1
         for _ in range(ROUNDS):

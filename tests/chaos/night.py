@@ -6,7 +6,7 @@ from functools import partial
 from adapter import app
 from adapter.cli.main import main
 from adapter.ops.alerts import delivery_monitor, disk_monitor
-from tests.rig import FAST
+from tests.support.smartqq_harness import FAST
 
 # Three codes one after the other, then one in each "twenty minutes": the proportions of the real limits.
 NIGHT = replace(FAST, code=0.3, codes=3, slow_code=3.0, details=5.0)

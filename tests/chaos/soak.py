@@ -21,9 +21,9 @@ import anyio
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
 from tests.chaos.line import Line
-from tests.helpers import wait_until
 from tests.simulator import Answer
-from tests.system import Program, System, system
+from tests.support.helpers import wait_until
+from tests.support.system_harness import Program, System, system
 
 ROOMS = {"group:123456789": (10001, 987654321, 50005, 2718281828), "group:223344556": (20002,)}
 FRIENDS = (10001, 20002, 30003, 40004, 50005, 60006, 70007)
@@ -247,7 +247,7 @@ async def farewell(life: Life) -> None:
 async def upgrade(life: Life) -> None:
     """An orderly end and a new process."""
     assert await life.program.stop() == 0
-    life.program = life.it.start("tests.chaos.hasty", "run")
+    life.program = life.it.start("tests.chaos.fast_timeouts", "run")
     life.kicked = False
     await life.step("stopped SIGTERM", "starting", "online probe")
 
@@ -259,7 +259,7 @@ async def crash(life: Life) -> None:
     await life.program.ended()
     await life.it.bus.client.delete(life.it.bus.keys("lease"))  # rather than wait for its end
     life.it.sim.drop_session(cookies=True)
-    life.program = life.it.start("tests.chaos.hasty", "run")
+    life.program = life.it.start("tests.chaos.fast_timeouts", "run")
     life.kicked = False
     await life.step("starting", *LOST, *SCANNED)
     life.gaps_owed += 1
@@ -312,7 +312,7 @@ async def live(it: System, days: int, seed: int) -> Life:
     """Live so many days. Raises AssertionError where something does not hold."""
     async with Line(int(it.sim.url.rpartition(":")[2])) as line:
         it.settings["QQBUS_SMARTQQ_URL"] = line.url
-        life = Life(it, line, random.Random(seed), it.start("tests.chaos.hasty", "run"))
+        life = Life(it, line, random.Random(seed), it.start("tests.chaos.fast_timeouts", "run"))
         try:
             await _live(life, days)
         except AssertionError as exc:

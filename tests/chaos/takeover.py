@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from adapter.bus.connection import connect
-from tests.chaos.stage import LEASE, Role, Stage, staged
+from tests.chaos.cluster import LEASE, Role, Stage, staged
 
 ONLINE = 30.0
 

@@ -1,0 +1,388 @@
+"""Proof of adapter/bus/spool/publisher.py: whatever Redis does, in order, once."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import pytest
+
+from adapter.bus.bus import Bus
+from adapter.bus.embedded import free_port, served
+from adapter.bus.lease import Lease
+from adapter.bus.spool import checkpoint
+from adapter.bus.spool.handoff import LATE
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import LOOK_EVERY, Journal
+from adapter.codec.inbound import Draft
+from adapter.errors import SpoolError
+from tests.support.helpers import quiet, wait_until
+
+pytestmark = pytest.mark.anyio
+
+
+def draft(number: int) -> Draft:
+    return Draft(
+        f"1.g5.2.{number}.3.ab",
+        "message.group",
+        "2015-10-24T02:25:07.000Z",
+        "group:5",
+        "2",
+        "0",
+        str(number),
+        b"\x80",
+    )
+
+
+class Desk:
+    """A journal with what it needs."""
+
+    def __init__(self, bus: Bus, spool: Spool) -> None:
+        self.lost: list[tuple[str, int]] = []
+        self.bus = bus
+        self.lease = Lease(bus, "a", 30.0, time.monotonic)
+        self.journal = Journal(
+            bus, self.lease, spool, lambda account, count: self.lost.append((account, count)), quiet
+        )
+
+    async def add(self, account: str, drafts: list[Draft]) -> None:
+        """Store a batch: it is on disk when this returns, and on the bus unless Redis is away."""
+        self.journal.write(account, drafts)
+        await self.journal.flush()
+
+    async def texts(self) -> list[str]:
+        rows = await self.bus.client.xrange(self.bus.keys("inbound"))
+        assert [int(fields[b"seq"]) for _, fields in rows] == sorted({int(f[b"seq"]) for _, f in rows})
+        return [fields[b"text"].decode() for _, fields in rows]
+
+
+async def test_a_batch_is_on_the_bus_when_add_returns(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(n) for n in range(1200)])
+        assert await desk.texts() == [str(n) for n in range(1200)]
+        assert desk.journal.seq == 1200
+
+
+async def test_a_repeated_batch_adds_nothing(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(1)])
+        await desk.add("1", [draft(1), draft(2)])
+        assert await desk.texts() == ["1", "2"]
+
+
+async def test_while_redis_is_away_batches_wait_on_disk_and_come_in_order(tmp_path: Path) -> None:
+    port = free_port()
+    with Spool(tmp_path / "spool") as spool:
+        async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            desk, stop = Desk(bus, spool), anyio.Event()
+            async with served(tmp_path / "redis", port):
+                await desk.lease.acquire()
+                await desk.add("1", [draft(0)])
+            for number in range(1, 300):
+                await desk.add("1", [draft(number)])
+            assert desk.journal.away
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(desk.journal.keep, stop)
+                async with served(tmp_path / "redis", port):
+                    await wait_until(lambda: not desk.journal.away, "the journal is drained")
+                    await desk.add("1", [draft(300)])
+                    assert await desk.texts() == [str(n) for n in range(301)]
+                    stop.set()
+                    desk.journal.wake()
+
+
+async def test_a_server_that_lost_its_tail_is_given_it_again(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        for number in range(20):
+            await desk.add("1", [draft(number)])
+        await roll_back(bus, keep=12)
+        await desk.add("1", [draft(20)])
+        assert await desk.texts() == [str(n) for n in range(21)]
+        assert desk.lost == []
+
+
+async def test_an_idle_adapter_notices_the_loss_too(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk, stop = Desk(bus, spool), anyio.Event()
+        await desk.lease.acquire()
+        for number in range(5):
+            await desk.add("1", [draft(number)])
+        await roll_back(bus, keep=2)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(desk.journal.keep, stop)
+
+            async def whole() -> bool:
+                return len(await desk.texts()) == 5
+
+            await wait_until(whole, "the tail is back")
+            stop.set()
+            desk.journal.wake()
+
+
+async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path / "old") as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(n) for n in range(10)])
+    with Spool(tmp_path / "new") as spool:
+        spool.bookmark.account, spool.bookmark.seq = "1", 10
+        later = Desk(bus, spool)
+        later.lease = desk.lease
+        later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
+        await roll_back(bus, keep=4)
+        await later.add("1", [draft(10)])
+        await later.add("1", [draft(11)])
+        assert later.lost == [("1", 5)]
+        rows = await bus.client.xrange(bus.keys("inbound"))
+        assert [fields[b"seq"] for _, fields in rows] == [b"1", b"2", b"3", b"4", b"5", b"11"]
+
+
+async def test_of_what_adapters_told_in_turns_nothing_older_comes_again_than_the_server_would_recognise(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "SEEN_WINDOW", 1000)
+    monkeypatch.setattr(checkpoint, "APART", 50)
+    with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
+        number = 0
+        for spool, count in ((first, 1500), (second, 1500), (first, 200)):
+            desk = Desk(bus, spool)
+            await desk.lease.acquire()
+            for _ in range(0, count, 20):
+                await desk.add("1", [draft(number + n) for n in range(20)])
+                number += 20
+            if number < 3200:
+                await desk.lease.release()
+        await roll_back(bus, keep=3150)
+        await desk.journal.publish()
+        await desk.add("1", [draft(number)])
+        assert await desk.texts() == [str(n) for n in range(number + 1)]
+        assert desk.lost == []
+
+
+async def roll_back(bus: Bus, keep: int) -> None:
+    """What a truncated append-only file does: stream, numbers and seen ids are those of an earlier moment."""
+    rows = await bus.client.xrange(bus.keys("inbound"))
+    for entry, fields in rows[keep:]:
+        await bus.client.xdel(bus.keys("inbound"), entry)
+        await bus.client.srem(bus.keys("seen:new"), fields[b"id"])
+        await bus.client.srem(bus.keys("seen:old"), fields[b"id"])
+    await bus.client.hset(bus.keys("ids:seq"), "1", keep)
+
+
+async def test_after_a_kill_the_next_process_publishes_what_was_on_disk(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(0)])
+        desk.journal.away = True  # killed before Redis was asked
+        await desk.add("1", [draft(1)])
+    with Spool(tmp_path) as spool:
+        later = Desk(bus, spool)
+        await desk.lease.release()
+        await later.lease.acquire()
+        await later.journal.publish()
+        assert await later.texts() == ["0", "1"]
+
+
+async def test_a_batch_whose_answer_was_lost_is_given_again_like_any_other(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await bus.append(desk.lease.fence, "1", bus.pack_batch([draft(0)]), 0)
+        await desk.add("1", [draft(0)])
+        await desk.add("1", [draft(1)])
+        await roll_back(bus, keep=0)
+        await desk.add("1", [draft(2)])
+        assert await desk.texts() == ["0", "1", "2"]
+        assert desk.lost == []
+
+
+async def test_what_another_account_told_before_is_given_again_too(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        for number in range(10):
+            await desk.add("1", [draft(number)])
+        await desk.add("2", [draft(100)])
+        await roll_back(bus, keep=5)
+        await bus.client.hdel(bus.keys("ids:seq"), "2")
+        await desk.add("2", [draft(101)])
+        rows = await bus.client.xrange(bus.keys("inbound"))
+        assert [f[b"text"].decode() for _, f in rows] == [*map(str, range(10)), "100", "101"]
+        assert desk.lost == []
+
+
+async def test_a_spool_that_lost_its_end_knows_what_had_been_told(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        for number in range(10):
+            await desk.add("1", [draft(number)])
+    file = next(tmp_path.glob("*.spool"))
+    file.write_bytes(file.read_bytes()[:-4])  # a power cut, here and there
+    await roll_back(bus, keep=5)
+    with Spool(tmp_path) as spool:
+        later = Desk(bus, spool)
+        later.lease = desk.lease
+        later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
+        await later.add("1", [draft(10)])
+        assert await later.texts() == [*map(str, range(9)), "10"]
+        assert later.lost == []
+
+
+class Told:
+    """Hears of damage, or cannot be told."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.deaf = False
+
+    async def __call__(self, since: float) -> None:
+        if self.deaf:
+            raise SpoolError("full")
+        self.times.append(since)
+
+
+async def test_damage_is_told_once_it_can_be_from_the_last_sound_event_on(
+    bus: Bus, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told, stop = Told(), anyio.Event()
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        await desk.add("1", [draft(0)._replace(time="2015-01-01T00:00:00.000Z")])
+        desk.journal.away = True
+        for number in (1, 2):
+            await desk.add("1", [draft(number)])
+    file = next(tmp_path.glob("*.spool"))
+    file.write_bytes(file.read_bytes().replace(b"1.g5.2.1.3", b"1.g5.2.X.3"))
+    with Spool(tmp_path) as spool:
+        assert spool.damaged
+        journal = Journal(bus, desk.lease, spool, lambda *_: None, told)
+        told.deaf = True
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.keep, stop)
+            await wait_until(lambda: "damaged" in caplog.text, "it is in the log")
+            assert told.times == []
+            told.deaf = False
+            journal.wake()
+            await wait_until(lambda: told.times, "it is told")
+            stop.set()
+            journal.wake()
+        assert told.times == [datetime(2015, 1, 1, tzinfo=UTC).timestamp()]
+        assert caplog.text.count("damaged") == 1
+    with Spool(tmp_path) as spool:
+        assert not spool.damaged
+
+
+async def test_a_former_holders_rest_that_the_disk_does_not_take_waits_and_is_told(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path, limit=300) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        large = bus.pack_batch([draft(1)._replace(text="x" * 400)])
+        await bus.push(bus.keys(LATE), b"1\n" + large)
+        await desk.journal.collect()
+        assert "300 bytes" in desk.journal.stuck
+        await bus.client.delete(bus.keys(LATE))
+        await desk.journal.collect()
+        assert desk.journal.stuck == ""
+
+
+async def test_what_was_held_beside_a_full_spool_is_told_once_there_is_room(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path) as spool:
+        desk = Desk(bus, spool)
+        await desk.lease.acquire()
+        desk.journal.write("1", [draft(0)])
+        desk.journal.hold("1", [draft(1)])
+        size = spool.unsent_bytes()
+    with Spool(tmp_path, limit=size + 1) as spool:
+        desk = Desk(bus, spool)
+        assert spool.waiting == 1, "there is no room for both"
+        await desk.journal.collect()
+        assert f"{size + 1} bytes" in desk.journal.stuck
+        await desk.journal.publish()
+        await desk.journal.collect()
+        assert desk.journal.stuck == ""
+        assert await desk.texts() == ["0", "1"]
+
+
+@pytest.mark.long
+async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: Path) -> None:
+    port = free_port()
+    with Spool(tmp_path / "spool") as spool:
+        async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            desk = Desk(bus, spool)
+            async with served(tmp_path / "redis", port):
+                await desk.lease.acquire()
+            desk.journal.away = True
+            for number in range(10_000):
+                await desk.add("1", [draft(number)])
+    # Another process finds them, with a byte flipped in the middle.
+    middle = min((tmp_path / "spool").glob("*.spool"))
+    data = bytearray(middle.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    middle.write_bytes(data)
+    with Spool(tmp_path / "spool") as spool:
+        async with served(tmp_path / "redis", port), Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            desk = Desk(bus, spool)
+            await desk.lease.acquire()
+            await desk.journal.publish()
+            texts = [int(text) for text in await desk.texts()]
+            assert texts == sorted(texts)
+            assert len(texts) == 9_999
+            assert spool.damaged > 0
+
+
+@asynccontextmanager
+async def refusing() -> AsyncIterator[tuple[str, list[int]]]:
+    """The address of somebody who hangs up on whoever takes him for a Redis, and what he has counted."""
+    tries: list[int] = []
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tries.append(1)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as nobody:
+        yield f"redis://127.0.0.1:{nobody.sockets[0].getsockname()[1]}", tries
+
+
+async def test_redis_is_back_when_it_has_answered_and_not_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "adapter.bus.spool.log.publisher")
+    with Spool(tmp_path / "spool") as spool:
+        spool.bookmark.account, spool.bookmark.seq = "1", 5  # it has published before
+        async with refusing() as (url, tries), Bus.open(url, "qq") as bus:
+            desk, stop = Desk(bus, spool), anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(desk.journal.keep, stop)
+                await wait_until(lambda: len(tries) > 3, "Redis was asked again and again", 4)
+                assert desk.journal.away
+                assert "Redis is back" not in caplog.text
+                stop.set()
+                desk.journal.wake()
+
+
+async def test_a_stop_does_not_wait_for_a_redis_that_is_away(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        async with refusing() as (url, tries), Bus.open(url, "qq") as bus:
+            desk, stop = Desk(bus, spool), anyio.Event()
+            await desk.add("1", [draft(1)])
+            with anyio.fail_after(LOOK_EVERY - 1):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(desk.journal.keep, stop)
+                    await wait_until(lambda: len(tries) > 3, "Redis was asked again", 2)
+                    stop.set()
+                    desk.journal.wake()

@@ -1,0 +1,98 @@
+"""Proof of adapter/networks/smartqq/messages/media.py: pictures, avatars, profiles, status – fetched when asked for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter.errors import ProtocolError
+from adapter.events import Address, ChatKind, Image, Message
+from tests.simulator import PICTURE, Simulator
+from tests.simulator import Answer as Scripted
+from tests.support.smartqq_harness import Listener, online
+
+pytestmark = pytest.mark.anyio
+
+
+async def received(
+    sim: Simulator, listener: Listener, chat: str, element: list[Any]
+) -> tuple[Image, Message]:
+    sim.say(chat, content=[element])
+    message = await listener.first(Message)
+    (image,) = [segment for segment in message.segments if isinstance(segment, Image)]
+    return image, message
+
+
+@pytest.mark.parametrize("chat", ["friend:10001", "group:123456789", "discuss:1664012345"])
+async def test_a_picture_in_a_message_can_be_fetched(chat: str, tmp_path: Path) -> None:
+    async with Simulator("e1") as sim, online(sim, tmp_path) as listener:
+        image, message = await received(sim, listener, chat, [PICTURE, "holiday.png"])
+        picture = await listener.upstream.fetch_image(image, message.upstream)
+        assert (picture.content_type, picture.body[:4]) == ("image/png", b"\x89PNG")
+
+
+async def test_a_listed_picture_can_be_fetched(tmp_path: Path) -> None:
+    async with Simulator("e1") as sim, online(sim, tmp_path) as listener:
+        sim.network.pictures["A47C.jpg"] = "stored"
+        image, message = await received(sim, listener, "friend:10001", ["cface", "A47C.jpg", ""])
+        assert (await listener.upstream.fetch_image(image, message.upstream)).content_type == "image/png"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Scripted(json={"retcode": 103, "errmsg": ""}),
+        Scripted(status=404),
+        Scripted(status=302, body=b"", headers={"Location": "file:///etc/passwd"}),
+        Scripted(body=b"<html>", headers={"Content-Type": "text/html"}),
+    ],
+    ids=str,
+)
+async def test_what_is_no_picture_is_an_error(answer: Scripted, tmp_path: Path) -> None:
+    async with Simulator("e1") as sim, online(sim, tmp_path) as listener:
+        image, message = await received(sim, listener, "friend:10001", [PICTURE])
+        sim.next_answer("/channel/get_offpic2", answer)
+        with pytest.raises(ProtocolError):
+            await listener.upstream.fetch_image(image, message.upstream)
+
+
+async def test_a_picture_that_upstream_kept_cannot_be_fetched(tmp_path: Path) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+        image, message = await received(sim, listener, "group:123456789", [PICTURE])
+        assert image == Image("missing")
+        with pytest.raises(ProtocolError, match="did not say"):
+            await listener.upstream.fetch_image(image, message.upstream)
+
+
+async def test_avatars_of_people_and_groups(tmp_path: Path) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+        for address in (
+            Address(ChatKind.FRIEND, str(sim.uin_of(10001))),
+            Address(ChatKind.GROUP, str(sim.gid_of(123456789))),
+        ):
+            assert (await listener.upstream.fetch_avatar(address)).content_type == "image/jpeg"
+        with pytest.raises(ProtocolError, match="code"):
+            await listener.upstream.fetch_avatar(Address(ChatKind.GROUP, "1"))
+
+
+async def test_a_profile_is_put_together(tmp_path: Path) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+        told = await listener.upstream.profile(str(sim.uin_of(20002)))
+        assert (told["nick"], told["signature"]) == ("Chen 🎈", "山高水长")
+        assert isinstance(told["level"], int)
+        assert "vfwebqq" not in told
+        sim.next_answer("/api/get_single_long_nick2", Scripted(json={"retcode": 100000}))
+        sim.next_answer("/api/get_qq_level2", Scripted(status=502))
+        sim.next_answer("/api/get_friend_info2", Scripted(cut="before"))
+        assert await listener.upstream.profile(str(sim.uin_of(20002))) == {"signature": ""}
+
+
+async def test_the_status_can_be_changed(tmp_path: Path) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+        await listener.upstream.change_status("busy")
+        assert sim.world.me.status == "busy"
+        with pytest.raises(ProtocolError, match="not one of"):
+            await listener.upstream.change_status("asleep")
+        sim.next_answer("/channel/change_status2", Scripted(json={"retcode": 100001, "errmsg": "no"}))
+        with pytest.raises(ProtocolError, match="100001 no"):
+            await listener.upstream.change_status("online")

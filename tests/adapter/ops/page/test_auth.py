@@ -1,0 +1,178 @@
+"""Proof of who may use the page: names, tokens, cookies, foreign sites, headers."""
+
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from adapter.bus.bus import Bus
+from adapter.contract.acl import ROLES, hashed, line
+from adapter.errors import ConfigError
+from adapter.ops.metrics import Metrics
+from adapter.ops.page import served
+from tests.support.page_client import bury, config, event, listening, page
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "correct-horse-battery"
+
+# --- who may -----------------------------------------------------------------------------------
+
+
+async def test_every_answer_carries_the_strict_headers(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with page(bus, redis_url, tmp_path) as http:
+        for path in ("/", "/page.js", "/healthz", "/api/contacts", "/nothing", "/api/picture"):
+            headers = (await http.get(path)).headers
+            policy = headers["content-security-policy"]
+            assert "unsafe" not in policy
+            assert "frame-ancestors 'none'" in policy
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["cache-control"] in {"no-store", "no-cache"}
+
+
+async def test_the_page_holds_no_foreign_address_and_no_inline_code(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with page(bus, redis_url, tmp_path) as http:
+        for path in ("/", "/login"):
+            text = (await http.get(path)).text
+            assert "http:" not in text
+            assert "https:" not in text
+            assert " style=" not in text
+            assert "onclick" not in text
+            assert "<script>" not in text
+        etag = (await http.get("/page.js")).headers["etag"]
+        assert (await http.get("/page.js", headers={"If-None-Match": etag})).status_code == 304
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8710", "127.0.0.1.evil.example", ""])
+async def test_a_rebound_name_is_refused(bus: Bus, redis_url: str, tmp_path: Path, host: str) -> None:
+    async with page(bus, redis_url, tmp_path) as http:
+        for path in ("/", "/api/stream", "/api/picture", "/metrics"):
+            refused = await http.get(path, headers={"Host": host})
+            assert refused.status_code == 403
+            assert "QQBUS_HTTP_TOKEN" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:9000", "127.0.0.1:1", "[::1]:8710"])
+async def test_loopback_names_are_served_also_through_a_tunnel(
+    bus: Bus, redis_url: str, tmp_path: Path, host: str
+) -> None:
+    async with page(bus, redis_url, tmp_path) as http:
+        assert (await http.get("/", headers={"Host": host})).status_code == 200
+
+
+async def test_a_proxy_needs_a_token(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with page(bus, redis_url, tmp_path) as http:
+        assert (await http.get("/", headers={"X-Forwarded-For": "203.0.113.7"})).status_code == 403
+
+
+async def test_a_post_from_another_site_is_refused(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with page(bus, redis_url, tmp_path) as http:
+        own = str(http.headers["Origin"])
+        for wrong in (
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Origin": own.replace("http://", "http://evil.")},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+        ):
+            answer = await http.post("/api/control", json={"cmd": "logout"}, headers=wrong)
+            assert answer.status_code == 403
+        del http.headers["X-QQBus"]
+        assert (await http.post("/api/control", json={"cmd": "logout"})).status_code == 403
+        http.headers["X-QQBus"] = "1"
+        del http.headers["Origin"]
+        assert (await http.post("/api/control", json={"cmd": "logout"})).status_code == 403
+        assert await bus.client.xlen(bus.keys("control")) == 0
+        asked = await http.options("/api/control", headers={"Origin": "http://evil.example"})
+        assert "access-control-allow-origin" not in asked.headers
+
+
+async def test_with_a_token_nothing_but_health_and_the_door_is_open(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with page(bus, redis_url, tmp_path, QQBUS_HTTP_TOKEN=TOKEN) as http:
+        assert (await http.get("/")).headers["location"] == "/login"
+        for path in ("/api/stream", "/api/picture", "/api/contacts", "/metrics", "/page.js", "/api/text"):
+            assert (await http.get(path)).status_code == 401
+        assert (await http.post("/api/send", json={"to": "friend:1", "text": "x"})).status_code == 401
+        for path in ("/healthz", "/login", "/page.css", "/login.js", "/net.js"):
+            assert (await http.get(path)).status_code == 200
+        assert (await http.get("/readyz")).status_code == 503
+        assert await bus.client.xlen(bus.keys("outbound")) == 0
+
+
+async def test_the_token_is_a_cookie_that_scripts_cannot_read_or_a_bearer(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with page(bus, redis_url, tmp_path, QQBUS_HTTP_TOKEN=TOKEN) as http:
+        for wrong in ("", "wrong", TOKEN[:-1], TOKEN + "x", "é"):
+            assert (await http.post("/login", json={"token": wrong})).status_code == 403
+        given = await http.post("/login", json={"token": TOKEN})
+        cookie = given.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert TOKEN not in cookie
+        assert (await http.get("/")).status_code == 200
+        assert (await http.get("/", headers={"Host": "bot.example"})).status_code == 200
+        http.cookies.clear()
+        assert (await http.get("/")).status_code == 303
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        assert (await http.get("/metrics", headers=bearer)).status_code == 200
+        assert (await http.get("/metrics", headers={"Authorization": "Bearer wrong"})).status_code == 401
+
+
+async def test_bound_elsewhere_it_makes_a_token_only_the_owner_can_read(
+    bus: Bus, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with page(bus, redis_url, tmp_path, QQBUS_HTTP="0.0.0.0:0") as http:
+        assert (await http.get("/api/contacts")).status_code == 401
+        file = tmp_path / "http-token"
+        token = file.read_text().strip()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert (await http.get("/metrics", headers={"Authorization": f"Bearer {token}"})).status_code == 200
+        assert str(file) in caplog.text
+        assert token not in caplog.text
+    async with page(bus, redis_url, tmp_path, QQBUS_HTTP="0.0.0.0:0"):
+        assert file.read_text().strip() == token
+
+
+async def test_a_weak_token_and_a_taken_port_are_named(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="QQBUS_HTTP_TOKEN"):
+        async with page(bus, redis_url, tmp_path, QQBUS_HTTP_TOKEN="short"):
+            pass
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"QQBUS_HTTP={address}"):
+            async with page(bus, redis_url, tmp_path, QQBUS_HTTP=address):
+                pass
+
+
+async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    prefix = bus.keys.prefix
+    granted = line(ROLES["adapter"], prefix, user=prefix, secret=hashed("pw"))
+    await bus.client.execute_command("ACL", "SETUSER", *granted.split())  # type: ignore[no-untyped-call]
+    await bus.make_group("inbound", "echo")
+    await event(bus, "hello")
+    try:
+        url = redis_url.replace("redis://", f"redis://{prefix}:pw@")
+        async with page(bus, url, tmp_path) as http:
+            async with listening(http) as stream:
+                picture = await stream.next("all")
+                assert (picture["bus"], len(picture["events"]), len(picture["groups"])) == ("", 1, 1)
+            sent = await http.post("/api/send", json={"to": "friend:1", "text": "x"})
+            told = await http.post("/api/control", json={"cmd": "refresh"})
+            again = await http.post("/api/dead", json={"entry": await bury(bus, "1-1"), "action": "redrive"})
+            assert [answer.status_code for answer in (sent, told, again)] == [200, 200, 200]
+            assert "qqbus_redis_up 1.0" in (await http.get("/metrics")).text
+    finally:
+        await bus.client.execute_command("ACL", "DELUSER", prefix)  # type: ignore[no-untyped-call]
+
+
+async def test_off_means_off(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with served(config(bus.keys.prefix, tmp_path, QQBUS_HTTP="off"), redis_url, Metrics()) as url:
+        assert url == ""

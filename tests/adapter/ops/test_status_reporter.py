@@ -1,0 +1,36 @@
+"""Proof of adapter/ops/status_reporter.py: what stands in `qq:status`. The sessions are told in test_inbound and others."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from adapter.bus.bus import Bus
+from adapter.bus.lease import Lease
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import Journal
+from adapter.events import SessionChange, SessionState
+from adapter.ops.status_reporter import Watch
+from tests.support.helpers import quiet
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_why_events_cannot_be_put_on_disk_stands_there_until_they_can(bus: Bus, tmp_path: Path) -> None:
+    lease = Lease(bus, "a", 30.0, time.monotonic)
+    await lease.acquire()
+    with Spool(tmp_path) as spool:
+        journal = Journal(bus, lease, spool, lambda *_: None, quiet)
+        stuck = ""
+        watch = Watch(bus, lease, journal, "0", time.time, stuck=lambda: stuck)
+
+        async def told() -> str:
+            await watch.tell()
+            return (await bus.hash(bus.keys("status")))["disk"].decode()
+
+        await watch.session(SessionChange(SessionState.ONLINE, account="1"), time.time())
+        assert await told() == ""
+        stuck = "No space left on device"
+        assert await told() == stuck
+        stuck = ""
+        assert await told() == ""

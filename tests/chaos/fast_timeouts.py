@@ -1,0 +1,22 @@
+"""`qqbus` with short waits, for life in a compressed run: `python -m tests.chaos.fast_timeouts run`."""
+
+from dataclasses import replace
+from functools import partial
+
+from adapter import app
+from adapter.cli.main import main
+from adapter.networks.smartqq.limits import Limits
+from tests.support.smartqq_harness import FAST
+
+# What follows a poll goes first, as in real life, where the poll's answer is there before any other.
+HASTY = replace(FAST, moment=0.03, quick=0.2, relearn=0.1, details=5.0)
+
+
+def hurry(limits: Limits = HASTY) -> None:
+    """Let the adapter open its door with these limits."""
+    app.SmartQQ = partial(app.SmartQQ, limits=limits)  # type: ignore[assignment,misc]
+
+
+if __name__ == "__main__":
+    hurry()
+    main()

@@ -1,0 +1,239 @@
+"""The worker runtime when something is missing: answers, memory, servers, rights."""
+
+import asyncio
+import contextlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter import Received, read_event
+from adapter.bus.embedded import free_port, served
+from adapter.contract.acl import ROLES, line
+from consumers.runtime.connection import Settings
+from consumers.runtime.worker import Event, Plan, Worker
+from tests.support.bus_events import Cutter, Desk, desk_at, fields, mapping, message, program, running
+from tests.support.helpers import wait_until
+
+pytestmark = pytest.mark.anyio
+
+QUICK = Plan(claim_after=1.0, retry_first=0.02, grace=5.0)
+
+
+def received(text: str = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False) -> Received:
+    return read_event("1-0", mapping(fields(message(text, chat, sender, own=own))))
+
+
+def worker_at(desk: Desk, name: str = "app", plan: Plan = QUICK, **options: Any) -> Worker:
+    return Worker(name, plan=plan, settings=Settings(desk.url, desk.prefix), **options)
+
+
+async def test_entries_whose_delivery_was_lost_on_the_way_are_found_in_the_own_pending_list(
+    redis_url: str, prefix: str
+) -> None:
+    async with desk_at(redis_url, prefix) as desk, Cutter.before(redis_url) as cutter:
+        worker = Worker("app", plan=Plan(claim_after=600.0), settings=Settings(cutter.url, prefix))
+        seen: list[str] = []
+
+        @worker.on("message")
+        async def note(event: Event) -> None:
+            seen.append(event.text)
+
+        async with running(worker):
+            for number in range(10):
+                cutter.cut_at = b"message.group"
+                await desk.publish(message(str(number)), message(f"{number} too"))
+                await wait_until(lambda: desk.all_done("app"), "acknowledged all the same")
+        assert cutter.cuts == 10
+        assert seen == [text for number in range(10) for text in (str(number), f"{number} too")]
+
+
+async def test_a_lost_answer_to_a_reply_repeats_it_under_the_same_id(redis_url: str, prefix: str) -> None:
+    async with desk_at(redis_url, prefix) as desk, Cutter.before(redis_url) as cutter:
+        worker = Worker("app", plan=QUICK, settings=Settings(cutter.url, prefix))
+
+        @worker.on("message")
+        async def answer(event: Event) -> None:
+            cutter.cut_at = b"QUEUED"
+            await event.reply(event.text)
+
+        async with running(worker):
+            await desk.publish(*[message(str(n)) for n in range(5)])
+            await wait_until(lambda: desk.all_done("app"), "all acknowledged")
+        assert len({row["id"] for row in await desk.rows("outbound")}) == 5
+
+
+async def test_a_full_server_gets_the_ack_only_together_with_the_reply(tmp_path: Path, prefix: str) -> None:
+    async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+        worker, handled = worker_at(desk), list[str]()
+
+        @worker.on("message")
+        async def answer(event: Event) -> None:
+            handled.append(event.text)
+            await event.reply(event.text)
+
+        async with running(worker):
+            await desk.publish(message("one"))
+            await desk.client.config_set("maxmemory", "1")
+            await desk.client.config_set("maxmemory", "0")
+            await wait_until(lambda: desk.all_done("app"), "the first")
+            (entry,) = await desk.publish(message("two"))
+            await wait_until(lambda: len(handled) == 2, "the second handled")
+            await wait_until(lambda: desk.all_done("app"), "the second")
+            gate = asyncio.Event()
+            worker.on("message", text="three")(lambda _: gate.wait())
+            await desk.publish(message("three"))
+            await wait_until(lambda: len(handled) == 3, "the third handled")
+            await desk.client.config_set("maxmemory", "1")
+            gate.set()
+            await desk.client.ping()
+            assert await desk.pending("app") <= 1
+            if await desk.pending("app") == 0:  # its reply had left before the server was full
+                assert len(await desk.rows("outbound")) == 3
+            await desk.client.config_set("maxmemory", "0")
+            await wait_until(lambda: desk.all_done("app"), "the third")
+        assert await desk.texts() == ["one", "two", "three"]
+        assert entry
+
+
+async def test_a_server_that_restarts_loses_no_event_and_no_reply(tmp_path: Path, prefix: str) -> None:
+    folder, port = tmp_path / "redis", free_port()
+    url = f"redis://127.0.0.1:{port}"
+    async with contextlib.AsyncExitStack() as stack:
+        desk = await stack.enter_async_context(desk_at(url, prefix))
+        worker = worker_at(desk, plan=Plan(claim_after=600.0))
+        worker.on("message")(lambda event: event.reply(event.text))
+        async with served(folder, port):
+            await desk.publish(message("one"))
+            task = asyncio.get_running_loop().create_task(worker.run())
+            await wait_until(lambda: desk.all_done("app"), "the first")
+        async with served(folder, port), desk_at(url, prefix) as again:
+            await again.publish(message("two"))
+            await wait_until(lambda: again.all_done("app"), "the second", 20)
+            worker.stop()
+            await asyncio.wait_for(task, 10)
+            assert await again.texts() == ["one", "two"]
+
+
+async def test_send_waits_for_the_bus_and_ask_for_the_result(redis_url: str, prefix: str) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        worker, told = worker_at(desk), list[str]()
+
+        @worker.on("message")
+        async def ask(event: Event) -> None:
+            result = await event.ask("really?")
+            told.append(f"{result.status} {result.code} {result.id == f'app/{event.id}'}")
+
+        async with running(worker):
+            assert await worker.send("friend:1", "hello", id="mine/1") == "mine/1"
+            assert (await desk.rows("outbound"))[0]["id"] == b"mine/1"
+            await desk.settle()
+            await desk.publish(message())
+            await wait_until(desk.texts, "the question")
+            (row,) = await desk.rows("outbound")
+            assert row["results"].startswith(desk.key("results:app.").encode())
+            assert len(row["results"].decode().removeprefix(desk.key("results:"))) <= 64
+            await desk.settle("unknown", "upstream.maybe")
+            await wait_until(lambda: told, "the result")
+            with pytest.raises(TimeoutError):
+                await worker.ask("friend:1", "anybody?", seconds=0.05)
+        assert told == ["unknown upstream.maybe True"]
+
+
+def test_sending_needs_a_worker_that_runs() -> None:
+    with pytest.raises(RuntimeError, match="does not run"):
+        asyncio.run(Worker("app").send("friend:1", "x"))
+
+
+async def _settled(desk: Desk, group: str) -> bool:
+    await desk.settle()
+    return await desk.all_done(group)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_both_protocols_of_redis_will_do(redis_url: str, prefix: str, protocol: int) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        for lanes in (False, True):
+            name = f"app{lanes}"
+            settings = Settings(f"{redis_url}?protocol={protocol}", prefix)
+            worker = Worker(name, plan=Plan(claim_after=0.3, lanes=lanes, lease=1.0), settings=settings)
+            worker.on("message")(lambda event: event.ask(event.text))
+            async with running(worker):
+                await desk.publish(message("one"))
+                await wait_until(partial(_settled, desk, name), "acknowledged")
+
+
+async def test_health_and_numbers_are_served_as_plain_text(redis_url: str, prefix: str) -> None:
+    port = free_port()
+    async with desk_at(redis_url, prefix) as desk:
+        worker = Worker("app", settings=Settings(redis_url, prefix, f"127.0.0.1:{port}"))
+        worker.on("message")(lambda event: event.reply("x"))
+        async with running(worker):
+            await desk.publish(message())
+            await wait_until(lambda: desk.all_done("app"), "acknowledged")
+            assert "200 OK" in await _get(port, "/healthz")
+            numbers = await _get(port, "/metrics")
+            assert 'qqbus_worker_handled_total{application="app"} 1' in numbers
+            assert 'qqbus_worker_requests_total{application="app"} 1' in numbers
+            assert "404" in await _get(port, "/x")
+
+
+async def _get(port: int, path: str) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = (await asyncio.wait_for(reader.read(), 5)).decode()
+    writer.close()
+    return answer
+
+
+# What the role of a worker must be given; with lanes also the last selector.
+async def test_the_rights_of_the_workers_role_are_enough(tmp_path: Path, prefix: str) -> None:
+    async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+        rules = _rules(line(ROLES["worker"], prefix, user="few", secret=">pw"))
+        await desk.client.execute_command("ACL", "SETUSER", *rules)  # type: ignore[no-untyped-call]
+        for lanes in (False, True):
+            name = f"app{lanes}"
+            settings = Settings(url.replace("//", "//few:pw@"), prefix)
+            worker = Worker(name, plan=Plan(claim_after=0.2, lanes=lanes, lease=0.9), settings=settings)
+            tries: list[int] = []
+
+            async def fail_once(event: Event, tries: list[int] = tries) -> None:
+                tries.append(event.delivery)
+                if len(tries) == 1:
+                    raise OSError("once")
+                await event.ask("x")
+
+            worker.on("message", text="^say")(fail_once)
+            await desk.publish(message("say"))
+            async with running(worker):
+                await wait_until(partial(_settled, desk, name), "acknowledged")
+
+
+def _rules(text: str) -> list[str]:
+    """Split at blanks outside of brackets."""
+    rules, depth = [""], 0
+    for char in text:
+        depth += (char == "(") - (char == ")")
+        if char == " " and not depth:
+            rules.append("")
+        else:
+            rules[-1] += char
+    return rules
+
+
+async def test_a_wrong_password_ends_the_program_in_words(tmp_path: Path, prefix: str) -> None:
+    async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+        desk.url = url.replace("//", "//nobody:wrong@")
+        async with program(desk, "-m", "consumers.echo") as echo:
+            assert await echo.ended() == 3
+            assert "Redis cannot be used" in echo.output
+            assert "Traceback" not in echo.output
+
+
+async def test_help_is_there(redis_url: str, prefix: str) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        for name in ("echo", "console", "commands", "archive", "webhook", "relay"):
+            async with program(desk, "-m", f"consumers.{name}", "--help") as helped:
+                assert await helped.ended() == 0
+                assert f"python -m consumers.{name}" in helped.output

@@ -1,0 +1,108 @@
+"""The worker runtime without a server: filters, replies and their ids."""
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from adapter import Face, Priority, Received, Text, read_event
+from consumers.runtime.connection import Settings
+from consumers.runtime.event import request_id
+from consumers.runtime.worker import Event, Plan, Worker
+from tests.support.bus_events import Desk, fields, mapping, message, notice
+
+pytestmark = pytest.mark.anyio
+
+QUICK = Plan(claim_after=1.0, retry_first=0.02, grace=5.0)
+
+
+def received(text: str = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False) -> Received:
+    return read_event("1-0", mapping(fields(message(text, chat, sender, own=own))))
+
+
+def worker_at(desk: Desk, name: str = "app", plan: Plan = QUICK, **options: Any) -> Worker:
+    return Worker(name, plan=plan, settings=Settings(desk.url, desk.prefix), **options)
+
+
+# --- without Redis -----------------------------------------------------------------------------
+
+
+async def test_a_handler_gets_what_its_filters_let_through() -> None:
+    worker, calls = Worker("app"), []
+
+    def named(name: str) -> Any:
+        async def handler(event: Event) -> None:
+            calls.append((name, event.text))
+
+        return handler
+
+    worker.on()(named("all"))
+    worker.on("message.group")(named("group"))
+    worker.on("message", chat="friend:9", sender=["3", "4"])(named("chat and sender"))
+    worker.on("message", text=r"^#(\w+)")(named("text"))
+    worker.on("notice")(named("notice"))
+    worker.on("message", own=True)(named("own"))
+    await worker.feed(received("hello"))
+    assert calls == [("all", "hello"), ("group", "hello"), ("own", "hello")]
+    calls.clear()
+    await worker.feed(received("#go", "friend:9", "4"))
+    assert [name for name, _ in calls] == ["all", "chat and sender", "text", "own"]
+    calls.clear()
+    await worker.feed(received("mine", own=True))
+    assert [name for name, _ in calls] == ["own"]
+    calls.clear()
+    await worker.feed(read_event("1-0", mapping(fields(notice()))))
+    assert [name for name, _ in calls] == ["all", "notice"]
+
+
+async def test_what_the_text_filter_found_is_in_the_event() -> None:
+    worker = Worker("app")
+
+    @worker.on("message", text=r"^#(\w+) (.*)")
+    async def command(event: Event) -> None:
+        assert event.match
+        await event.reply(f"{event.match[2]} {event.match[1]}")
+
+    (request,) = await worker.feed(received("#one two"))
+    assert request.content == "two one"
+
+
+async def test_replies_carry_ids_made_from_the_event_and_its_id_as_cause() -> None:
+    worker = Worker("app")
+
+    @worker.on("message")
+    async def twice(event: Event) -> None:
+        await event.reply("one")
+        await event.reply((Text("two"), Face(14, "微笑")), expires=60, priority=Priority.HIGH)
+
+    event = received()
+    one, two = await worker.feed(event)
+    assert (one.to, one.id, one.cause) == ("group:2", f"app/{event.id}", event.id)
+    assert two.id == f"app/{event.id}/2"
+    values = mapping(two.fields())
+    body = msgpack.unpackb(values[b"body"])
+    assert body["segments"][1] == {"type": "face", "data": {"id": 14, "name": "微笑"}}
+    assert (values[b"expires"], values[b"priority"]) == (b"60", b"high")
+    assert await worker.feed(event) == [one, two]
+
+
+def test_an_id_that_the_contract_would_refuse_becomes_a_digest_of_the_same_length_for_ever() -> None:
+    assert request_id("app", "a.b", 1) == "app/a.b"
+    for event in ("x" * 200, "has blank", "中"):
+        ident = request_id("a" * 40, event, 12)
+        assert len(ident) <= 128
+        assert ident.isascii()
+        assert ident == request_id("a" * 40, event, 12) != request_id("a" * 40, event + "!", 12)
+
+
+@pytest.mark.parametrize("name", ["", "adapter", "a" * 41, "a b", "a/b", "中"])
+def test_a_name_that_cannot_be_a_group_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot name an application"):
+        Worker(name)
+
+
+async def test_an_event_of_no_chat_cannot_be_answered() -> None:
+    worker = Worker("app")
+    worker.on()(lambda event: event.reply("x"))
+    with pytest.raises(ValueError, match="belongs to no chat"):
+        await worker.feed(read_event("1-0", mapping(fields(message())) | {b"chat": b""}))

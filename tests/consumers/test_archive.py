@@ -1,0 +1,82 @@
+"""The archive: everything once, found again in any language."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter import read_event
+from consumers.archive import Archive
+from tests.support.bus_events import desk_at, fields, mapping, message, notice, program
+from tests.support.helpers import wait_until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_is_said_is_kept_and_found_by_another_process(
+    redis_url: str, prefix: str, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "talk.db")
+    async with desk_at(redis_url, prefix) as desk:
+        async with program(desk, "-m", "consumers.archive", file) as archive:
+            await desk.publish(
+                message("今天天气很好"), message("hello world"), message("mine", own=True), notice("shake")
+            )
+            await wait_until(lambda: desk.all_done("archive"), "all acknowledged")
+            async with program(desk, "-m", "consumers.archive", file, "--query", "天气很") as query:
+                assert await query.ended() == 0
+                assert query.output.strip().endswith("group:2 the chat | the sender: 今天天气很好")
+            archive.terminate()
+            assert await archive.ended() == 0
+        async with program(desk, "-m", "consumers.archive", file, "--query", "") as everything:
+            assert await everything.ended() == 0
+            assert len(everything.lines) == 4
+
+
+async def test_a_worker_that_is_killed_loses_nothing_and_doubles_nothing(
+    redis_url: str, prefix: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "talk.db"
+    drafts = [message(f"number {n}", f"group:{n % 7 + 1}") for n in range(300)]
+    async with desk_at(redis_url, prefix) as desk:
+        for start in range(0, 300, 100):
+            async with program(desk, "-m", "consumers.archive", str(file)) as archive:
+                await desk.publish(*drafts[start : start + 100])
+                await wait_until(lambda: desk.has_group("archive"), "reading")
+                archive.kill()
+                await archive.ended()
+        left: Any = await desk.client.xpending_range(desk.key("inbound"), "archive", "-", "+", 1000)
+        for row in left:
+            ids = [row["message_id"]]
+            await desk.client.xclaim(desk.key("inbound"), "archive", "gone", 0, ids, idle=60_000, justid=True)
+        async with program(desk, "-m", "consumers.archive", str(file)):
+            await wait_until(lambda: desk.all_done("archive"), "all acknowledged", 20)
+        with Archive.open(file) as archived:
+            texts = [row.text for row in archived.find("number", limit=1000)]
+        assert sorted(texts) == sorted(f"number {n}" for n in range(300))
+
+
+def test_an_event_that_comes_twice_is_kept_once_and_words_are_only_words(tmp_path: Path) -> None:
+    with Archive.open(tmp_path / "talk.db") as archive:
+        texts = ['say "NEAR" OR nothing', "好", "100% sure", "x' OR 1=1 --"]
+        for text in texts:
+            event = read_event("1-0", mapping(fields(message(text))))
+            archive.add(event)
+            archive.add(event)
+        archive.add(read_event("1-0", mapping(fields(message("好 elsewhere", "friend:9")))))
+        assert [row.text for row in archive.find('"NEAR" OR')] == texts[:1]
+        assert [row.text for row in archive.find("好")] == ["好", "好 elsewhere"]
+        assert [row.text for row in archive.find("好", "friend:9")] == ["好 elsewhere"]
+        assert [row.text for row in archive.find("100%")] == ["100% sure"]
+        assert [row.text for row in archive.find("x' OR")] == ["x' OR 1=1 --"]
+        assert archive.find("nowhere") == []
+        assert len(archive.find("", limit=3)) == 3
+
+
+async def test_a_query_of_no_file_is_told(redis_url: str, prefix: str, tmp_path: Path) -> None:
+    async with (
+        desk_at(redis_url, prefix) as desk,
+        program(desk, "-m", "consumers.archive", str(tmp_path / "none.db"), "--query", "x") as query,
+    ):
+        assert await query.ended() == 1
+        assert "does not exist" in query.output

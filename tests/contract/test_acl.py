@@ -1,0 +1,263 @@
+"""Proof of adapter/contract/acl.py: role by command by key, asked of a real server, and roles at work."""
+
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+
+from adapter.bus import scripts
+from adapter.bus.admin import Desk
+from adapter.bus.bus import Bus
+from adapter.config import Config
+from adapter.contract.acl import PLACEHOLDER, ROLES, hashed, line, user_name
+from adapter.errors import BusUnavailable, ConfigError
+from tests.support.helpers import clean_environment
+from tests.support.system_harness import system
+
+pytestmark = pytest.mark.anyio
+
+ADAPTER, WORKER, READER, OPERATOR = "adapter", "worker", "reader", "operator"
+EVERYBODY = {ADAPTER, WORKER, READER, OPERATOR}
+PASSWORD = "a pass>word"
+
+# A command, with the names of keys after `~`, and who may give it. Nobody else may.
+MATRIX: list[tuple[str, set[str]]] = [
+    # events
+    ("XADD ~inbound * a b", {ADAPTER, OPERATOR}),
+    ("XREADGROUP GROUP g c STREAMS ~inbound >", {ADAPTER, WORKER}),
+    ("XACK ~inbound g 1-1", {ADAPTER, WORKER}),
+    ("XAUTOCLAIM ~inbound g c 0 0", {ADAPTER, WORKER}),
+    ("XCLAIM ~inbound g c 0 1-1", {ADAPTER, WORKER}),
+    ("XPENDING ~inbound g", {ADAPTER, WORKER, OPERATOR}),
+    ("XGROUP CREATE ~inbound g 0 MKSTREAM", {ADAPTER, WORKER}),
+    ("XGROUP DELCONSUMER ~inbound g c", {ADAPTER, WORKER, OPERATOR}),
+    ("XGROUP DESTROY ~inbound g", {OPERATOR}),
+    ("XGROUP SETID ~inbound g $", {ADAPTER}),
+    ("XREAD STREAMS ~inbound 0", EVERYBODY),
+    ("XRANGE ~inbound - +", EVERYBODY),
+    ("XINFO GROUPS ~inbound", EVERYBODY),
+    ("XTRIM ~inbound MAXLEN 0", {ADAPTER}),
+    ("XDEL ~inbound 1-1", {ADAPTER}),
+    ("DEL ~inbound", set()),
+    ("EXPIRE ~inbound 1", {ADAPTER}),
+    ("RENAME ~inbound ~dead", set()),
+    # requests
+    ("XADD ~outbound * to x", {ADAPTER, WORKER, OPERATOR}),
+    ("XREADGROUP GROUP adapter c STREAMS ~outbound >", {ADAPTER}),
+    ("XACK ~outbound adapter 1-1", {ADAPTER}),
+    ("XRANGE ~outbound - +", {ADAPTER, OPERATOR}),
+    ("XREAD STREAMS ~outbound 0", {ADAPTER, OPERATOR}),
+    ("XDEL ~outbound 1-1", {ADAPTER}),
+    ("XTRIM ~outbound MAXLEN 0", {ADAPTER}),
+    ("XGROUP CREATE ~outbound g 0", {ADAPTER}),
+    # results
+    ("XADD ~results * a b", {ADAPTER}),
+    ("XREAD STREAMS ~results 0", EVERYBODY),
+    ("XREAD STREAMS ~results:bot 0", EVERYBODY),
+    ("XADD ~results:bot * a b", {ADAPTER}),
+    ("DEL ~results:bot", set()),
+    # dead letters
+    ("XADD ~dead * a b", {ADAPTER, WORKER}),
+    ("XRANGE ~dead - +", {ADAPTER, OPERATOR}),
+    ("XDEL ~dead 1-1", {ADAPTER, OPERATOR}),
+    # the operator's
+    ("XADD ~control * cmd login", {ADAPTER, OPERATOR}),
+    ("XREAD STREAMS ~control 0", {ADAPTER, OPERATOR}),
+    ("XREAD STREAMS ~session 0", {ADAPTER, OPERATOR}),
+    ("XREVRANGE ~session + - COUNT 1", {ADAPTER, OPERATOR}),
+    ("XADD ~session * state qr", {ADAPTER}),
+    ("XINFO STREAM ~session FULL", {ADAPTER, OPERATOR}),
+    ("XREAD STREAMS ~inbound ~session 0 0", {ADAPTER, OPERATOR}),
+    # what everybody may look up
+    ("HGETALL ~status", EVERYBODY),
+    ("HGET ~friends 1", EVERYBODY),
+    ("HGETALL ~groups", EVERYBODY),
+    ("HGETALL ~discusses", EVERYBODY),
+    ("HGETALL ~members:group:1", EVERYBODY),
+    ("HSET ~status state online", {ADAPTER}),
+    ("HSET ~friends 1 x", {ADAPTER}),
+    ("DEL ~friends", {ADAPTER}),
+    # the adapter's own
+    ("GET ~lease", {ADAPTER}),
+    ("EXISTS ~lease", {ADAPTER, OPERATOR}),
+    ("SET ~lease me", {ADAPTER}),
+    ("DEL ~lease", {ADAPTER}),
+    ("HGETALL ~ledger:bot/1", {ADAPTER}),
+    ("HSET ~ledger:bot/1 state done", {ADAPTER}),
+    ("DEL ~ledger:bot/1", {ADAPTER}),
+    ("HGETALL ~ids:epoch", {ADAPTER}),
+    ("HSET ~ids:epoch epoch 99", {ADAPTER}),
+    ("HGETALL ~ids:contacts", {ADAPTER}),
+    ("SADD ~ids:lapsed g", {ADAPTER}),
+    ("SMEMBERS ~ids:lapsed", {ADAPTER}),
+    ("SMEMBERS ~seen:new", {ADAPTER}),
+    ("RPUSH ~ids:late x", {ADAPTER}),
+    ("RPUSH ~ids:reply:abc x", {ADAPTER}),
+    ("BLPOP ~ids:reply:abc 1", {ADAPTER, OPERATOR}),
+    ("BLPOP ~ids:late 1", {ADAPTER}),
+    ("SADD ~seen:new x", {ADAPTER}),
+    # scripts
+    ("EVAL code 1 ~inbound", {ADAPTER, OPERATOR}),
+    ("EVAL code 2 ~dead ~outbound", {ADAPTER, OPERATOR}),
+    ("EVAL code 1 ~session", {ADAPTER}),
+    ("EVALSHA sha 1 ~ids:epoch", {ADAPTER}),
+    ("SCRIPT LOAD code", {ADAPTER}),
+    ("SCRIPT FLUSH", set()),
+    ("FUNCTION LIST", set()),
+    # the server
+    ("PING", EVERYBODY),
+    ("MULTI", EVERYBODY),
+    ("SELECT 0", EVERYBODY),
+    ("INFO", {ADAPTER, OPERATOR}),
+    ("CONFIG GET maxmemory-policy", {OPERATOR}),
+    ("CONFIG SET maxmemory 1", set()),
+    ("KEYS *", set()),
+    ("SCAN 0", set()),
+    ("FLUSHALL", set()),
+    ("FLUSHDB", set()),
+    ("SHUTDOWN", set()),
+    ("MONITOR", set()),
+    ("CLIENT LIST", set()),
+    ("ACL LIST", set()),
+    ("ACL SETUSER x", set()),
+    ("DEBUG SLEEP 1", set()),
+    ("PUBLISH c m", set()),
+    ("SUBSCRIBE c", set()),
+]
+
+
+@asynccontextmanager
+async def users(bus: Bus) -> AsyncIterator[dict[str, str]]:
+    """A user for each role on the shared server; their names."""
+    names = {role: f"{bus.keys.prefix}-{role}" for role in ROLES}
+    try:
+        for role, name in names.items():
+            words = line(ROLES[role], bus.keys.prefix, user=name, secret=hashed(PASSWORD)).split()
+            await bus.client.execute_command("ACL", "SETUSER", *words)  # type: ignore[no-untyped-call]
+        yield names
+    finally:
+        await bus.client.execute_command("ACL", "DELUSER", *names.values())  # type: ignore[no-untyped-call]
+
+
+def address(redis_url: str, user: str) -> str:
+    return f"redis://{user}:{PASSWORD.replace(' ', '%20').replace('>', '%3E')}@{urlsplit(redis_url).netloc}"
+
+
+async def test_each_role_may_do_what_the_matrix_says_and_nothing_else(bus: Bus) -> None:
+    wrong = []
+    async with users(bus) as names:
+        for command, allowed in MATRIX:
+            words = [bus.keys(word[1:]) if word.startswith("~") else word for word in command.split()]
+            for role, name in names.items():
+                answer = await bus.client.execute_command("ACL", "DRYRUN", name, *words)  # type: ignore[no-untyped-call]
+                if (answer == b"OK") is not (role in allowed):
+                    wrong.append(f"{role}: {command}: {answer.decode()}")
+    assert not wrong
+
+
+async def test_nobody_reaches_the_keys_of_another_prefix(bus: Bus) -> None:
+    async with users(bus) as names:
+        for name in names.values():
+            for command in ("XRANGE other:inbound - +", "XADD other:outbound * a b", "HGETALL other:status"):
+                answer = await bus.client.execute_command("ACL", "DRYRUN", name, *command.split())  # type: ignore[no-untyped-call]
+                assert b"no permissions" in answer
+
+
+async def test_the_whole_system_runs_with_each_part_in_its_role(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with users(bus) as names, system(bus, redis_url, tmp_path) as it:
+        url = {role: address(redis_url, name) for role, name in names.items()}
+        worker = it.start("consumers.echo", REDIS_URL=url[WORKER])
+        adapter = await it.adapter(REDIS_URL=url[ADAPTER])
+        for number in range(3):
+            it.sim.say("friend:10001", f"hello {number}")
+        await it.sim.wait_received(3, 20.0)
+        assert {row["status"] for row in await it.results(3)} == {"sent"}
+        # A request that is refused, a repeat, a command: every script has run once.
+        to = (await it.events(1))[0]["chat"]
+        for command in (
+            ["send", to, "once", "--id", "op/1", "--wait"],
+            ["send", to, "once", "--id", "op/1", "--wait"],
+            ["status"],
+            ["contacts"],
+            ["refresh"],
+        ):
+            environment = clean_environment(**(it.settings | {"REDIS_URL": url[OPERATOR]}))
+            with anyio.fail_after(20):
+                done = await anyio.run_process(
+                    [sys.executable, "-m", "adapter", *command], env=environment, check=False
+                )
+            assert (done.returncode, done.stderr) == (0, b"")
+        await it.ask("nobody", "x")
+        assert (await it.results(6))[-1]["status"] == "rejected"
+        async with Desk.open(url[OPERATOR], bus.keys.prefix) as desk:
+            (letter, _), *_ = await desk.newest("dead")
+            assert await desk.redrive(letter, bus.keys("outbound"), ["to", to, "text", "again"])
+        assert (await it.results(7))[-1]["status"] == "sent"
+        assert await worker.stop() == 0
+        assert await adapter.stop() == 0
+        assert not re.search("NOPERM|no permissions|refuses this user", adapter.text() + worker.text())
+
+
+async def test_a_wrong_password_is_told_in_words(bus: Bus, redis_url: str) -> None:
+    async with users(bus) as names:
+        url = address(redis_url, names[OPERATOR]).replace("a%20pass", "a%20wrong%20pass")
+        with pytest.raises(BusUnavailable, match="does not let us in"):
+            async with Desk.open(url, bus.keys.prefix):
+                pass
+
+
+async def test_the_adapters_scripts_use_no_command_that_its_role_lacks(bus: Bus) -> None:
+    used: set[str] = set()
+    for path in Path(scripts.__file__).parent.glob("*.lua"):
+        used |= set(re.findall(r"redis\.call\('([A-Z]+)'", path.read_text(encoding="utf-8")))
+    assert {"XADD", "HSET", "XTRIM"} <= used
+    kinds = [await bus.client.execute_command("ACL", "CAT", kind) for kind in ("hash", "set", "list")]  # type: ignore[no-untyped-call]
+    allowed = {name.decode().upper() for names in kinds for name in names}
+    for selector in ROLES[ADAPTER].selectors:
+        allowed |= {word.partition("|")[0].upper() for word in selector.commands.split()}
+    assert used <= allowed
+
+
+def test_the_line_for_redis_7_0_leaves_out_what_it_does_not_know() -> None:
+    for role in ROLES.values():
+        old = line(role, "qq", user="u", secret="#0", old=True)
+        assert "setinfo" not in old
+        assert "waitaof" not in old
+        assert "setinfo" in line(role, "qq", user="u", secret="#0")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a)", "a\n"])
+def test_a_user_name_that_would_change_the_line_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError):
+        user_name(name)
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+def test_the_command_prints_a_line_and_never_the_password(role: str) -> None:
+    def printed(*arguments: str, stdin: str = "", **settings: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "adapter", "acl", role, *arguments],
+            env=clean_environment(**settings),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        assert not done.stderr
+        return done.stdout
+
+    assert printed().startswith(f"ACL SETUSER qq-{role} reset on >{PLACEHOLDER} -@all ")
+    told = printed("--password", "-", "--file", "--user", "me", stdin=f"{PASSWORD}\n", QQBUS_PREFIX="{x}")
+    assert told.startswith(f"user me reset on {hashed(PASSWORD)} -@all ")
+    assert PASSWORD not in told
+    assert "~{x}:inbound" in told
+    assert Config.read({"QQBUS_PREFIX": "{x}"}).prefix == "{x}"

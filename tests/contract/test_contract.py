@@ -1,0 +1,339 @@
+"""Proof of adapter/contract: the files are what the vocabulary says, and the vocabulary is what the bus gets."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapter.bus.bus import Bus, Fence, pack_batch
+from adapter.codec.address import parse_address
+from adapter.codec.inbound import Draft
+from adapter.codec.outbound import decode_request
+from adapter.contract import schemas
+from adapter.contract.__main__ import generated, main
+from adapter.contract.cloudevents import cloudevent
+from adapter.contract.samples import ACCOUNT, Golden, goldens
+from adapter.contract.tables import ADDRESS, CODES, COMMANDS, INBOUND, NOTICES, TYPES, Schema
+from adapter.contract.validate import KEYWORDS, problems
+from adapter.contract.yaml import dump
+from adapter.errors import SchemaError
+from adapter.events import ChatKind, Status
+from adapter.outbound.settlement import dead_fields
+from tests.support import ROOT
+from tests.support.helpers import clean_environment
+
+FOLDER = ROOT / "adapter" / "contract"
+GOLDENS = {golden.name: golden for golden in goldens()}
+SCHEMAS = schemas.all_schemas()
+
+
+def texts(golden: Golden) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else "" for name, value in golden.fields.items()}
+
+
+def body(golden: Golden) -> Any:
+    packed = golden.fields["body"]
+    assert isinstance(packed, bytes)
+    return json.loads(packed) if packed.startswith(b"{") else msgpack.unpackb(packed)
+
+
+def body_schema(golden: Golden) -> Schema:
+    if golden.stream == "outbound":
+        return SCHEMAS["body.request"]
+    return SCHEMAS[f"body.{texts(golden)['type'].partition('.')[0]}"]
+
+
+def closed(schema: Any) -> Any:
+    """The schema without room for what it does not name, but where a later version may add a kind."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: closed(value) for name, value in schema.items()}
+    return (
+        made | {"additionalProperties": False}
+        if "properties" in schema and "not" not in str(schema)
+        else made
+    )
+
+
+# --- drift -------------------------------------------------------------------------------------------
+
+
+def test_the_files_are_those_that_the_vocabulary_makes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(FOLDER, check=True) == 0, capsys.readouterr().err
+
+
+MUTATIONS = {
+    "a field of a segment": (
+        "events.py",
+        '    file_path: str = ""',
+        '    file_path: str = ""\n    width: int = 0',
+    ),
+    "a state": ("events.py", '    STOPPED = "stopped"', '    STOPPED = "stopped"\n    BROKEN = "broken"'),
+    "the name of a segment": ("envelope.py", '"type": "face"', '"type": "emoji"'),
+    "a field of a result": ("request.py", '*("code", result.code)', '*("reason", result.code)'),
+    "the version": ("events.py", 'CONTRACT_VERSION: Final = "1"', 'CONTRACT_VERSION: Final = "2"'),
+    "a file by hand": ("contract/asyncapi.yaml", "asyncapi: ", "asyncapi:  "),
+    "a file too many": ("contract/schemas/left.json", "", "{}"),
+}
+
+
+@pytest.mark.parametrize("name", list(MUTATIONS))
+def test_drift_fails_the_check(tmp_path: Path, name: str) -> None:
+    file, old, new = MUTATIONS[name]
+    shutil.copytree(ROOT / "adapter", tmp_path / "adapter", ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "adapter" / file
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert old in before
+    path.write_text(before.replace(old, new, 1) if old else new, encoding="utf-8")
+    line = [sys.executable, "-m", "adapter.contract", "--check"]
+    done = subprocess.run(
+        line, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    assert "the contract has drifted" in done.stderr
+
+
+def test_writing_makes_good_what_has_drifted(tmp_path: Path) -> None:
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "left.json").write_text("{}", encoding="utf-8")
+    assert main(tmp_path, check=False) == 0
+    assert main(tmp_path, check=True) == 0
+    assert not (tmp_path / "schemas" / "left.json").exists()
+
+
+def test_no_two_files_have_one_name() -> None:
+    names = [name for name, _ in generated()]
+    assert len(names) == len(set(names))
+
+
+# --- golden entries ----------------------------------------------------------------------------------
+
+
+def test_there_is_a_golden_entry_for_every_type_and_every_code() -> None:
+    inbound = {texts(golden)["type"] for golden in GOLDENS.values() if golden.stream == "inbound"}
+    assert inbound == set(TYPES)
+    results = {
+        (texts(golden)["status"], texts(golden)["code"])
+        for golden in GOLDENS.values()
+        if golden.stream == "results"
+    }
+    assert results == {(status.value, code) for status, codes in CODES.items() for code in codes}
+
+
+@pytest.mark.parametrize("name", list(GOLDENS))
+def test_a_golden_entry_fits_its_schema_and_nothing_is_left_over(name: str) -> None:
+    golden = GOLDENS[name]
+    checked = [(SCHEMAS[golden.stream], texts(golden))]
+    if "body" in golden.fields:
+        checked.append((body_schema(golden), body(golden)))
+    for schema, value in checked:
+        jsonschema.Draft7Validator(closed(schema)).validate(value)
+        assert not list(problems(schema, value))
+
+
+@pytest.mark.parametrize("name", [name for name, golden in GOLDENS.items() if golden.stream == "outbound"])
+def test_the_adapter_understands_the_golden_requests(name: str) -> None:
+    fields = {
+        key.encode(): value if isinstance(value, bytes) else value.encode()
+        for key, value in GOLDENS[name].fields.items()
+    }
+    assert decode_request("1-0", fields, "qq").segments
+
+
+@pytest.mark.anyio
+async def test_the_append_writes_the_golden_events_byte_for_byte(bus: Bus) -> None:
+    wanted = [golden.fields for golden in GOLDENS.values() if golden.stream == "inbound"]
+    order = ("id", "type", "time", "chat", "sender", "self", "text", "body")
+    for golden in wanted:
+        draft = Draft(*(golden[name] for name in order))  # type: ignore[arg-type]
+        seq = int(str(golden["seq"]))
+        await bus.client.hset(bus.keys("ids:seq"), ACCOUNT, str(seq - 1))
+        await bus.append(Fence(7, "me"), ACCOUNT, pack_batch([draft]), 0)
+    rows: Any = await bus.client.xrange(bus.keys("inbound"))
+    for golden, (_, fields) in zip(wanted, rows, strict=True):
+        written = [(name.decode(), value) for name, value in fields.items()]
+        assert written == [(n, v if isinstance(v, bytes) else v.encode()) for n, v in golden.items()]
+
+
+def test_the_adapter_buries_entries_with_the_fields_of_the_golden_letter() -> None:
+    flat = dead_fields("qq:outbound", "1-0", "schema.invalid", "why", {b"text": b"x"}, 0.0)
+    assert flat[::2] == list(GOLDENS["dead"].fields)
+
+
+# --- the vocabulary ----------------------------------------------------------------------------------
+
+
+def literals(call: str) -> Iterator[list[Any]]:
+    """The constant arguments of every call of that name in the adapter."""
+    for path in (ROOT / "adapter").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == call:
+                yield [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+
+
+def test_no_code_is_given_that_the_contract_does_not_know() -> None:
+    known = {code for codes in CODES.values() for code in codes}
+    given = {arguments[0] for arguments in literals("Outcome") if arguments}
+    assert given - known == set()
+    assert len(given) > 5
+
+
+def test_no_notice_is_made_that_the_contract_does_not_know() -> None:
+    made = {arguments[0] for arguments in literals("Notice") if arguments}
+    made |= {arguments[0] for call in ("_notice", "_of_friend") for arguments in literals(call) if arguments}
+    assert made - set(NOTICES) == set()
+    assert {"typing", "shake", "file", "other"} <= made
+
+
+def test_the_commands_are_those_that_the_adapter_obeys() -> None:
+    obeyed = {
+        pattern.value.value
+        for node in ast.walk(ast.parse((ROOT / "adapter" / "control.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.match_case)
+        for pattern in ast.walk(node.pattern)
+        if isinstance(pattern, ast.MatchValue) and isinstance(pattern.value, ast.Constant)
+    }
+    assert obeyed == set(COMMANDS)
+
+
+@given(st.from_regex(rf"\A{ADDRESS}\Z"))
+@settings(max_examples=50)
+def test_the_schemas_address_is_the_one_that_is_read(text: str) -> None:
+    assert str(parse_address(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "friend:", "friend:01", "group:x", "temp:1", "temp:1@friend:2", "friend:1 "]
+)
+def test_what_is_no_address_is_none_in_the_schema_either(text: str) -> None:
+    with pytest.raises(SchemaError):
+        parse_address(text)
+    chat = {"pattern": f"^{ADDRESS}$"}
+    assert list(problems(chat, text))
+
+
+# --- our validator beside the reference -------------------------------------------------------------
+
+
+def keywords(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for item in schema:
+            yield from keywords(item)
+    elif isinstance(schema, dict):
+        for name, inner in schema.items():
+            yield name
+            yield from (
+                (k for v in inner.values() for k in keywords(v)) if name == "properties" else keywords(inner)
+            )
+
+
+def test_the_schemas_use_only_what_our_validator_knows() -> None:
+    for name, schema in SCHEMAS.items():
+        jsonschema.Draft7Validator.check_schema(schema)
+        assert set(keywords(schema)) <= KEYWORDS, name
+
+
+junk = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from(["text", "face", "0", "1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def mutated(value: Any, draw: st.DrawFn) -> Any:
+    """One place of the value is something else, or missing."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 4)):
+        name = draw(st.sampled_from(sorted(value)))
+        if not draw(st.integers(0, 4)):
+            return {key: item for key, item in value.items() if key != name}
+        return value | {name: mutated(value[name], draw)}
+    if isinstance(value, list) and value and draw(st.integers(0, 4)):
+        at = draw(st.integers(0, len(value) - 1))
+        return [*value[:at], mutated(value[at], draw), *value[at + 1 :]]
+    return draw(junk)
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_our_validator_and_the_reference_say_the_same(data: st.DataObject) -> None:
+    golden = GOLDENS[data.draw(st.sampled_from(sorted(GOLDENS)))]
+    if "body" in golden.fields and data.draw(st.booleans()):
+        schema, value = body_schema(golden), body(golden)
+    else:
+        schema, value = SCHEMAS[golden.stream], texts(golden)
+    value = data.draw(st.composite(lambda draw: mutated(value, draw))())
+    assert (not list(problems(schema, value))) is jsonschema.Draft7Validator(schema).is_valid(value)
+
+
+# --- the other forms ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name, golden in GOLDENS.items() if golden.stream == "inbound"])
+def test_every_event_is_a_valid_cloudevent(name: str) -> None:
+    golden = GOLDENS[name]
+    event = json.loads(json.dumps(cloudevent(texts(golden), body(golden))))
+    # The required attributes of CloudEvents 1.0, the form of attribute names, and no attribute empty.
+    assert event["specversion"] == "1.0"
+    for attribute, value in event.items():
+        assert attribute.isascii()
+        assert attribute.isalnum()
+        assert attribute == attribute.lower()
+        assert len(attribute) <= 20
+        assert value not in ("", None)
+    assert {"id", "source", "type"} <= set(event)
+    assert (event["source"], event["type"]) == (f"urn:qq:{ACCOUNT}", f"qqbus.{texts(golden)['type']}")
+    assert ("subject" in event) is bool(texts(golden)["chat"])
+
+
+def test_sequences_of_cloudevents_sort_as_text() -> None:
+    golden = GOLDENS["message.group"]
+    nine, ten = (cloudevent(texts(golden) | {"seq": seq}, {})["sequence"] for seq in ("9", "10"))
+    assert str(nine) < str(ten)
+
+
+def test_bytes_in_a_cloudevent_become_base64() -> None:
+    golden = GOLDENS["notice.other"]
+    event = cloudevent(texts(golden), {"raw": {"blob": [b"\xff"]}})
+    assert event["data"]["raw"] == {"blob": ["/w=="]}  # type: ignore[index]
+
+
+def test_yaml_is_quoted_wherever_it_could_be_taken_for_something_else() -> None:
+    told = dump(
+        {"a": ["yes", "1.0", "", "x: y", "# no", "- no", "words (and) more", True, None, {"k": "é"}], "b": {}}
+    )
+    assert told.splitlines() == [
+        "a:",
+        '  - "yes"',
+        '  - "1.0"',
+        '  - ""',
+        '  - "x: y"',
+        '  - "# no"',
+        '  - "- no"',
+        "  - words (and) more",
+        "  - true",
+        "  - null",
+        '  - k: "é"',
+        "b: {}",
+    ]
+
+
+def test_every_chat_kind_and_status_of_the_vocabulary_stands_in_the_tables() -> None:
+    assert {name.partition(".")[2] for name in TYPES if name.startswith("message.")} == set(ChatKind)
+    assert set(CODES) == set(Status)
+    assert INBOUND.names[-1] == "body"

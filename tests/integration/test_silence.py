@@ -1,0 +1,164 @@
+"""A session that looks well and delivers nothing, from the first doubt to the all-clear: all of it real processes.
+
+The sentry's clock runs six hundred times faster; habit, limits, commands and connections are the real ones.
+"""
+
+import json
+import re
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+
+from adapter.bus.bus import Bus
+from adapter.bus.embedded import free_port
+from adapter.ops.alerts.delivery_monitor import HOURS, Habit
+from tests.support.helpers import wait_until
+from tests.support.system_harness import Program, System, system
+from tests.support.webhook_server import Hook, webhook
+
+pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(120)]
+
+CALLED = """
+import json, sys
+told = json.load(sys.stdin)
+assert sys.argv[-1] == told["text"]
+with open(sys.argv[1], "a", encoding="utf-8") as file:
+    file.write(f"{told['event']} {told['reason']}\\n")
+"""
+FRIEND = "friend:10001"
+PROBED, LINKED = "/channel/get_online_buddies2", "/channel/login2"
+
+
+@dataclass
+class Watched:
+    """An adapter that is used to hear something every five minutes, and those it calls."""
+
+    it: System
+    adapter: Program
+    page: str
+    called: Path
+    hook: Hook
+
+    async def hears(self, hearing: str) -> None:
+        """Wait until this is what the adapter believes of its line."""
+
+        async def believed() -> bool:
+            text = await anyio.to_thread.run_sync(self._metrics)
+            return f'qqbus_hearing_state{{state="{hearing}"}} 1.0' in text
+
+        await wait_until(believed, f"hearing is {hearing}", 20.0)
+
+    def _metrics(self) -> str:
+        with urllib.request.urlopen(f"{self.page}/metrics", timeout=10) as answer:  # noqa: S310 – our own page
+            return str(answer.read().decode())
+
+    def calls(self) -> list[str]:
+        """What the command was told."""
+        return self.called.read_text(encoding="utf-8").splitlines() if self.called.exists() else []
+
+    def posts(self) -> list[str]:
+        """What the webhook was told."""
+        return [f"{body['event']} {body['reason']}" for body in self.hook.bodies]
+
+    async def told(self, *calls: str) -> None:
+        """Wait until both were told exactly this."""
+        await wait_until(
+            lambda: self.calls() == self.posts() == list(calls),
+            f"{calls} but {self.calls()} and {self.posts()}",
+            20.0,
+        )
+
+    def asked(self, path: str) -> int:
+        return self.it.sim.network.journal.by_path[path]
+
+    async def polls(self, count: int) -> None:
+        """Let so many polls end as if nothing were wrong."""
+        before = self.asked("/channel/poll2")
+        await wait_until(lambda: self.asked("/channel/poll2") >= before + count, f"{count} polls", 20.0)
+
+    def said(self) -> list[str]:
+        """What the adapter did about it, in order."""
+        return re.findall(
+            r"asking whether the session lives|opening it again|did not help", self.adapter.text()
+        )
+
+
+@asynccontextmanager
+async def watched(bus: Bus, redis_url: str, folder: Path) -> AsyncIterator[Watched]:
+    script, called, port = folder / "called.py", folder / "called", free_port()
+    script.write_text(CALLED, encoding="utf-8")
+    (folder / "state").mkdir(mode=0o700)
+    habit = Habit([[24.0, 24.0]] * HOURS).rows()
+    (folder / "state" / "habits.json").write_text(json.dumps({"alarm": "", "habit": habit}))
+    with webhook() as hook:
+        async with system(bus, redis_url, folder, poll_seconds=0.2) as it:
+            it.settings |= {
+                "QQBUS_HTTP": f"127.0.0.1:{port}",
+                "QQBUS_ALARM_COMMAND": f"{sys.executable} {script} {called}",
+                "QQBUS_ALARM_URL": hook.url,
+            }
+            adapter = it.start("tests.chaos.fast_watchdog", "run")
+            await it.online(adapter)
+            made = Watched(it, adapter, f"http://127.0.0.1:{port}", called, hook)
+            it.sim.say(FRIEND, "before")
+            await it.events(1)
+            await made.hears("proven")
+            yield made
+
+
+async def test_a_deaf_session_is_probed_and_opened_again_and_hears(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with watched(bus, redis_url, tmp_path) as seen:
+        sim, since = seen.it.sim, len(seen.it.sim.requests)
+        sim.deafen()
+        sim.say(FRIEND, "meanwhile")
+        await seen.hears("plausible")
+        await seen.polls(3)
+        assert sim.queued == 1, "polls end empty"
+        await seen.hears("suspicious")
+        events = await seen.it.events(2)
+        assert [event["text"] for event in events] == ["before", "meanwhile"]
+        done = [request.path for request in sim.requests[since:] if request.path in {PROBED, LINKED}]
+        assert done[0] == PROBED, "first it is only asked"
+        assert done.count(LINKED) == 1
+        await seen.hears("proven")
+        assert seen.said() == ["asking whether the session lives", "opening it again"]
+        assert seen.calls() == seen.posts() == [], "nobody was needed"
+
+
+async def test_a_person_is_called_once_when_opening_it_again_does_not_help(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with watched(bus, redis_url, tmp_path) as seen:
+        sim, links = seen.it.sim, seen.asked(LINKED)
+        sim.deafen("login")
+        sim.say(FRIEND, "meanwhile")
+        await seen.told("alarm deaf")
+        assert seen.asked(LINKED) == links + 1
+        text = seen.hook.bodies[0]["text"]
+        assert re.search(
+            r"nothing was delivered for \d+ minutes, and opening the session again did not", text
+        )
+        # Half an hour more of its time: it is suspicious still, and calls nobody again.
+        await seen.polls(15)
+        await seen.hears("suspicious")
+        await seen.told("alarm deaf")
+        assert sim.queued == 1
+        # The person logs in anew.
+        sim.drop_session(cookies=True)
+        await seen.it.events(2)
+        await seen.told("alarm deaf", "clear online")
+        await seen.hears("proven")
+        assert "messages arrive again" in seen.hook.bodies[1]["text"]
+        # A second episode is a second alarm.
+        sim.deafen("login")
+        await seen.told("alarm deaf", "clear online", "alarm deaf")
+        remedies = ["asking whether the session lives", "opening it again", "did not help"]
+        assert seen.said() == 2 * remedies

@@ -1,0 +1,142 @@
+"""SmartQQ against the simulator, as the tests of door 1 use it: short waits, and all events kept."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+
+from adapter.config import Config
+from adapter.events import (
+    Address,
+    Batch,
+    ChatKind,
+    Outcome,
+    Provisional,
+    SessionChange,
+    SessionState,
+    Text,
+    UpstreamEvent,
+)
+from adapter.networks.smartqq.limits import Limits
+from adapter.networks.smartqq.upstream import SmartQQ
+from tests.simulator import Simulator
+from tests.support.helpers import wait_until
+
+Event = TypeVar("Event")
+
+FAST = Limits(
+    scan=0.01,
+    moment=0.01,
+    harmless=0.02,
+    quick_first=0.005,
+    quick_most=0.05,
+    busy=0.02,
+    blocked=0.02,
+    refused=0.05,
+    slow_code=30.0,
+    retry_first=0.01,
+    retry_most=0.05,
+    resend_first=0.01,
+    heal=5.0,
+    details=2.0,
+)
+"""The waits of `Limits`, a hundred times shorter; what ends by itself in real life stays long."""
+
+
+def config(sim: Simulator | str, folder: Path, **settings: str) -> Config:
+    """Settings that lead to this simulator (or any other origin) and keep the session in this folder."""
+    url = sim if isinstance(sim, str) else sim.url
+    named = {f"QQBUS_{name.upper()}": value for name, value in settings.items()}
+    return Config.read({"QQBUS_SMARTQQ_URL": url, "QQBUS_STATE_DIR": str(folder), **named})
+
+
+class Listener:
+    """Iterates the events of an upstream and keeps them."""
+
+    def __init__(self, upstream: SmartQQ) -> None:
+        self.upstream = upstream
+        self.batches: list[Batch] = []
+        self.provisional: list[Batch] = []
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        async with aclosing(self.upstream.events()) as events:
+            async for batch in events:
+                if isinstance(batch, Provisional):
+                    self.provisional.append(batch.batch)
+                else:
+                    self.batches.append(batch)
+
+    @property
+    def events(self) -> list[UpstreamEvent]:
+        """All events so far."""
+        return [event for batch in self.batches for event in batch]
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        """All events of one kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def states(self) -> list[str]:
+        """The session's states so far."""
+        return [change.state.value for change in self.of(SessionChange)]
+
+    async def state(self, state: SessionState, count: int = 1) -> SessionChange:
+        """Wait until this state has been told so many times; the latest telling of it."""
+        await wait_until(
+            lambda: self.states.count(state.value) >= count, f"{state} told {count} times, but {self.states}"
+        )
+        return [change for change in self.of(SessionChange) if change.state is state][-1]
+
+    async def first(self, kind: type[Event], count: int = 1) -> Event:
+        """Wait until there are so many events of a kind; the last of these."""
+        await wait_until(lambda: len(self.of(kind)) >= count, f"{count} × {kind.__name__}")
+        return self.of(kind)[count - 1]
+
+
+@asynccontextmanager
+async def listening(
+    sim: Simulator | str, folder: Path, limits: Limits = FAST, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Listener]:
+    """An upstream whose events are being listened to."""
+    async with SmartQQ(config(sim, folder, **(settings or {})), limits=limits) as upstream:
+        listener = Listener(upstream)
+        async with anyio.create_task_group() as group:
+            group.start_soon(listener.run)
+            yield listener
+            group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def online(
+    sim: Simulator, folder: Path, limits: Limits = FAST, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Listener]:
+    """The same, once it is online, has told its contacts, and polls."""
+    async with listening(sim, folder, limits, settings) as listener:
+        with anyio.fail_after(10):
+            await listener.upstream.connected()
+        await sim.wait_poll()
+        yield listener
+
+
+def friend(sim: Simulator, qq: int = 10001) -> Address:
+    """The address of a friend in the ids of this session."""
+    return Address(ChatKind.FRIEND, str(sim.uin_of(qq)))
+
+
+def always() -> bool:
+    """Nobody else holds the connection."""
+    return True
+
+
+async def send(listener: Listener, to: Address, text: str = "hello") -> Outcome:
+    """Send one short message."""
+    (part,) = listener.upstream.prepare((Text(text),), None)
+    return await listener.upstream.send(to, part, always)
+
+
+def names(sim: Simulator, since: int = 0) -> list[str]:
+    """The calls answered so far, by the last part of their path."""
+    return [entry.path.rpartition("/")[2] for entry in sim.requests[since:]]
