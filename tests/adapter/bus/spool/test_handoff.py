@@ -11,7 +11,7 @@ import anyio
 import msgpack
 import pytest
 
-from adapter.bus import bus
+from adapter.bus import bus as bus_module
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, served
 from adapter.bus.lease import Lease
@@ -83,7 +83,7 @@ async def test_what_is_given_twice_comes_once(bus: Bus, tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        payload = b"1\n" + bus.pack_batch([draft(1)])
+        payload = b"1\n" + bus_module.pack_batch([draft(1)])
         await bus.push(bus.keys(LATE), payload, payload)
         await desk.journal.collect()
         assert await desk.texts() == ["1"]
@@ -109,7 +109,7 @@ async def test_what_nobody_can_read_is_a_gap_and_stands_in_the_way_of_nothing(
         desk = Desk(bus, spool)
         desk.journal = Journal(bus, desk.lease, spool, lambda *_: None, damaged)
         await desk.lease.acquire()
-        await bus.push(key, junk, b"1\n" + bus.pack_batch([draft(1)]))
+        await bus.push(key, junk, b"1\n" + bus_module.pack_batch([draft(1)]))
         await publish_late(bus, desk.lease, anyio.Event())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(desk.journal.keep, stop := anyio.Event())
@@ -288,7 +288,7 @@ async def test_a_former_holder_gives_nothing_that_the_server_could_not_recognise
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with after_a_loss(tmp_path) as (holder, spool):
-        monkeypatch.setattr(bus, "SEEN_WINDOW", bus.MAX_BATCH)
+        monkeypatch.setattr(bus_module, "SEEN_WINDOW", bus_module.MAX_BATCH)
         await Leavings(holder.bus, spool).give()
         assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 0
 
@@ -296,7 +296,7 @@ async def test_a_former_holder_gives_nothing_that_the_server_could_not_recognise
 async def test_the_events_of_another_account_count_as_well(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus, "SEEN_WINDOW", 1000)
+    monkeypatch.setattr(bus_module, "SEEN_WINDOW", 1000)
     with Spool(tmp_path / "a") as mine, Spool(tmp_path / "b") as theirs:
         desk, other = Desk(bus, mine), another(bus, theirs)
         await desk.lease.acquire()
