@@ -1,7 +1,7 @@
 """qqbus: QQ on a Redis stream. The names here are what consumers and tests may rely on."""
 
-from adapter.codec.address import chat_of_event, parse_address
-from adapter.codec.inbound import clean, pack, segment_map, timestamp
+from adapter.codec.address import chat_from_event_id, parse_address
+from adapter.codec.inbound import pack, replace_surrogates, segment_to_dict, timestamp
 from adapter.codec.reader import (
     Received,
     ReceivedMessage,
@@ -9,10 +9,10 @@ from adapter.codec.reader import (
     ReceivedSession,
     Result,
     read_event,
+    read_event_header,
     read_map,
     read_result,
     read_segment,
-    skim_event,
 )
 from adapter.errors import ConfigError, QQBusError, SchemaError
 from adapter.events import (
@@ -54,8 +54,8 @@ __all__ = [
     "Status",
     "Text",
     "Unknown",
-    "chat_of_event",
-    "clean",
+    "chat_from_event_id",
+    "replace_surrogates",
     "pack",
     "parse_address",
     "read_event",
@@ -63,7 +63,7 @@ __all__ = [
     "read_result",
     "read_segment",
     "render",
-    "segment_map",
-    "skim_event",
+    "segment_to_dict",
+    "read_event_header",
     "timestamp",
 ]

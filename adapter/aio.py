@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 import anyio
 
 
-class Wakeup:
+class AutoResetEvent:
     """`ring` ends the present wait, or the next one. One waiter."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Wake the waiter."""
         self._event.set()
 

@@ -15,7 +15,7 @@ REDIS_SCHEMES = (
     *("redis", "rediss", "unix"),
     *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
 )
-MIN_KEY = 16
+MIN_KEY_LENGTH = 16
 # Those that `Config.read` looks for; a test holds them against it.
 SETTINGS = (
     *("QQBUS_PREFIX", "QQBUS_STATE_DIR", "QQBUS_SMARTQQ_URL", "QQBUS_LEASE", "QQBUS_REPLICAS"),
@@ -23,7 +23,7 @@ SETTINGS = (
     *("QQBUS_SEND_INTERVAL", "QQBUS_CHAT_INTERVAL", "QQBUS_HTTP", "QQBUS_HTTP_TOKEN"),
     *("QQBUS_ALARM_COMMAND", "QQBUS_ALARM_URL", "QQBUS_RAW", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
 )
-NEARLY = 0.85
+SIMILARITY = 0.85
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -40,19 +40,19 @@ class Config:
     smartqq_url: str | None
     send_interval: float
     chat_interval: float
-    lease: float
-    replicas: int
+    lease_seconds: float
+    min_replicas: int
     session_key: str = field(repr=False)
-    http: tuple[str, int] | None
+    http_bind: tuple[str, int] | None
     http_token: str = field(repr=False)
     alarm_command: str
     alarm_url: str = field(repr=False)
-    raw: bool
-    log: str
+    include_raw: bool
+    log_format: str
     log_level: str
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> "Config":
+    def from_env(cls, env: Mapping[str, str]) -> "Config":
         """Read all settings. Raises ConfigError naming the variable that is wrong."""
         login = _choice(env, "QQBUS_LOGIN", "qr", ("qr", "password"))
         account = _text(env, "QQBUS_ACCOUNT", "")
@@ -75,23 +75,23 @@ class Config:
             smartqq_url=_http_origin(env, "QQBUS_SMARTQQ_URL"),
             send_interval=_number(env, "QQBUS_SEND_INTERVAL", 3.0, 0.0, 3600.0),
             chat_interval=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
-            lease=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
-            replicas=int(_number(env, "QQBUS_REPLICAS", 0, 0, 16)),
+            lease_seconds=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
+            min_replicas=int(_number(env, "QQBUS_REPLICAS", 0, 0, 16)),
             session_key=_session_key(env),
-            http=_http(env),
+            http_bind=_http(env),
             http_token=_text(env, "QQBUS_HTTP_TOKEN", ""),
             alarm_command=_text(env, "QQBUS_ALARM_COMMAND", ""),
             alarm_url=_alarm_url(env),
-            raw=_choice(env, "QQBUS_RAW", "0", ("0", "1")) == "1",
-            log=_choice(env, "QQBUS_LOG", "text", ("text", "json")),
+            include_raw=_choice(env, "QQBUS_RAW", "0", ("0", "1")) == "1",
+            log_format=_choice(env, "QQBUS_LOG", "text", ("text", "json")),
             log_level=_choice(env, "QQBUS_LOG_LEVEL", "INFO", LOG_LEVELS, fold=str.upper),
         )
 
 
-def misspelt(env: Mapping[str, str]) -> list[tuple[str, str]]:
+def suggest_settings(env: Mapping[str, str]) -> list[tuple[str, str]]:
     """Variables that are nobody's setting and nearly one of ours: (name, the one that may be meant)."""
     found = [
-        (name, get_close_matches(name, SETTINGS, 1, NEARLY))
+        (name, get_close_matches(name, SETTINGS, 1, SIMILARITY))
         for name in sorted(env)
         if name.startswith("QQBUS") and name not in SETTINGS
     ]
@@ -204,8 +204,10 @@ def _alarm_url(env: Mapping[str, str]) -> str:
 
 def _session_key(env: Mapping[str, str]) -> str:
     key = _text(env, "QQBUS_SESSION_KEY", "")
-    if key and len(key) < MIN_KEY:
-        raise ConfigError(f"QQBUS_SESSION_KEY is too short to be a key: give {MIN_KEY} characters or more")
+    if key and len(key) < MIN_KEY_LENGTH:
+        raise ConfigError(
+            f"QQBUS_SESSION_KEY is too short to be a key: give {MIN_KEY_LENGTH} characters or more"
+        )
     return key
 
 

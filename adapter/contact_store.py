@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 import msgpack
 
-from adapter.bus.bus import MEMBERS_KEPT, Bus
+from adapter.bus.bus import MEMBERS_TTL, Bus
 from adapter.bus.lease import Lease
 from adapter.codec.inbound import pack, timestamp
-from adapter.directory import Directory, Record, Space
+from adapter.directory import Directory, IdSpace, Record
 from adapter.errors import BusUnavailable
 from adapter.events import Contact, ContactList, Identity
 
@@ -19,47 +19,47 @@ FORGET_AFTER = 90 * 86_400
 _SESSION, _ACCOUNT = "session", "account"
 
 
-class Registry:
+class ContactStore:
     """What the directory learns, written down. While Redis is away only the directory knows."""
 
     def __init__(self, bus: Bus, lease: Lease, directory: Directory) -> None:
         self._bus = bus
         self._lease = lease
         self._directory = directory
-        self._owed: dict[str, tuple[list[tuple[str, bytes]], int]] = {}
+        self._dirty: dict[str, tuple[list[tuple[str, bytes]], int]] = {}
         self._records: dict[str, bytes] = {}
 
-    def renew(self, account: str) -> None:
+    def start_generation(self, account: str) -> None:
         """A login with new momentary ids. `settle` writes it down."""
-        self._directory.renew(account)
-        self._records[_SESSION] = str(self._directory.session).encode()
+        self._directory.start_generation(account)
+        self._records[_SESSION] = str(self._directory.generation).encode()
         self._records[_ACCOUNT] = self._directory.account.encode()
         self._note()
 
-    def learn(self, listed: ContactList, now: float) -> None:
+    def update(self, listed: ContactList, now: float) -> None:
         """Take in a list; `settle` publishes it with stable ids."""
-        rows = self._directory.learn(listed, now)
+        rows = self._directory.update(listed, now)
         asof = timestamp(now)
         packed = [(stable, _contact(stable, contact, identity, asof)) for stable, contact, identity in rows]
         if listed.of is None:
             key, kept = self._bus.keys(listed.kind.value), 0
         else:
             chat = self._directory.address(listed.of)
-            key, kept = self._bus.keys.members(str(chat)), MEMBERS_KEPT
-        self._owed[key] = (packed, kept)
+            key, kept = self._bus.keys.members(str(chat)), MEMBERS_TTL
+        self._dirty[key] = (packed, kept)
         self._note()
 
     def _note(self) -> None:
-        for record in self._directory.changed():
+        for record in self._directory.drain_changes():
             self._records[f"{record.space}:{record.stable}"] = pack(asdict(record))
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Write what is owed; what Redis cannot take now is owed until the next time."""
         try:
-            for key, (rows, kept) in list(self._owed.items()):
-                await self._bus.replace(self._lease.fence, key, rows, kept)
-                del self._owed[key]
-            await self._bus.put(self._bus.keys("ids:contacts"), self._records)
+            for key, (rows, kept) in list(self._dirty.items()):
+                await self._bus.replace_hash(self._lease.fence, key, rows, kept)
+                del self._dirty[key]
+            await self._bus.hash_set(self._bus.keys("ids:contacts"), self._records)
             self._records.clear()
         except BusUnavailable as exc:
             log.debug("contacts: %s", exc)
@@ -77,14 +77,14 @@ async def load(bus: Bus, now: float) -> Directory:
             stale.append(name)
         else:
             records.append(record)
-    await bus.drop(key, stale)
+    await bus.hash_delete(key, stale)
     return Directory(records, session, account)
 
 
 def _record(value: bytes) -> Record | None:
     try:
         known = msgpack.unpackb(value)
-        known["space"], known["identity"] = Space(known["space"]), Identity(known["identity"])
+        known["space"], known["identity"] = IdSpace(known["space"]), Identity(known["identity"])
         return Record(**known)
     except (ValueError, TypeError, KeyError, msgpack.UnpackException):
         return None  # written by another version: met anew

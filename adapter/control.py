@@ -7,21 +7,21 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from adapter.aio import Wakeup, backoff
+from adapter.aio import AutoResetEvent, backoff
 from adapter.bus.bus import Bus
 from adapter.bus.retention import Retention
 from adapter.errors import BusUnavailable
 from adapter.networks.upstream import Upstream
-from adapter.ops.status_reporter import Watch
-from adapter.outbound.pipeline import Outbound
-from adapter.rpc import Errands
+from adapter.ops.status_reporter import StatusReporter
+from adapter.outbound.pipeline import OutboundPipeline
+from adapter.rpc import ControlRpc
 
 log = logging.getLogger(__name__)
 
 STREAM = "control"
 READ = 10
 # A command that waited longer than this for an adapter to read it is no longer meant.
-STALE = 60.0
+MAX_COMMAND_AGE = 60.0
 COMMANDS = (
     *("login", "logout", "refresh", "pause", "resume"),
     *("captcha", "lapse", "restore", "presence", "image"),
@@ -35,10 +35,10 @@ class Control:
         self,
         bus: Bus,
         upstream: Upstream,
-        outbound: Outbound,
-        watch: Watch,
+        outbound: OutboundPipeline,
+        watch: StatusReporter,
         retention: Retention,
-        errands: Errands,
+        errands: ControlRpc,
         wall: Callable[[], float],
     ) -> None:
         self._bus = bus
@@ -48,7 +48,7 @@ class Control:
         self._retention = retention
         self._errands = errands
         self._wall = wall
-        self._wakeup = Wakeup()
+        self._wakeup = AutoResetEvent()
         self._refreshing = False
 
     async def run(self, stop: anyio.Event) -> None:
@@ -63,13 +63,13 @@ class Control:
         while not stop.is_set():
             try:
                 if recovered:
-                    entries = await self._bus.fresh(STREAM, READ)
+                    entries = await self._bus.read_new(STREAM, READ)
                 else:
-                    await self._bus.make_group(STREAM)
-                    entries = await self._bus.pending(STREAM, "0", READ)
+                    await self._bus.ensure_group(STREAM)
+                    entries = await self._bus.read_pending(STREAM, "0", READ)
                     recovered = not entries
                 for entry, fields in entries:
-                    await self._obey(entry, fields, errands)
+                    await self._execute(entry, fields, errands)
                     await self._bus.ack(STREAM, entry)
                 delays = backoff(random.random, first=0.05, most=2.0)
             except BusUnavailable as exc:
@@ -77,13 +77,13 @@ class Control:
                 log.debug("control: %s", exc)
                 await self._wakeup.wait(next(delays))
 
-    async def _obey(self, entry: str, given: dict[bytes, bytes], errands: TaskGroup) -> None:
+    async def _execute(self, entry: str, given: dict[bytes, bytes], errands: TaskGroup) -> None:
         fields = {
             name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in given.items()
         }
         command, by = fields.get("cmd", ""), fields.get("by", "")
         age = self._wall() - int(entry.partition("-")[0]) / 1000
-        if age > STALE:
+        if age > MAX_COMMAND_AGE:
             log.warning("command %.20r is %.0f s old: passed over", command, age)
             return
         match command:
@@ -95,10 +95,10 @@ class Control:
                 if not self._refreshing:
                     errands.start_soon(self._refresh)
             case "captcha":
-                await self._upstream.answer(fields.get("text", "").strip())
+                await self._upstream.submit_captcha(fields.get("text", "").strip())
                 await self._bus.delete(STREAM, entry)  # it was for these eyes only
             case "pause" | "resume":
-                self.hold(paused=command == "pause")
+                self.set_paused(paused=command == "pause")
             case "lapse" | "restore":
                 await self._retention.lapse(fields.get("group", ""), lapsed=command == "lapse")
             case "presence" | "image":
@@ -112,12 +112,12 @@ class Control:
         """Beside all else: a crowded account takes half a minute."""
         self._refreshing = True
         try:
-            await self._upstream.refresh()
+            await self._upstream.refresh_contacts()
         finally:
             self._refreshing = False
 
-    def hold(self, *, paused: bool) -> None:
+    def set_paused(self, *, paused: bool) -> None:
         """Hold sends, or release them."""
         self._outbound.paused = paused
         self._outbound.wake()
-        self._watch.pause(paused=paused)
+        self._watch.set_paused(paused=paused)

@@ -45,7 +45,7 @@ class BusUnavailable(BusError):  # noqa: N818 – a state of the bus, not a mist
     """Redis is away, loading, read-only or out of memory. Trying again later may help."""
 
 
-class BusRefused(BusError):  # noqa: N818 – likewise
+class UnsupportedServer(BusError):  # noqa: N818 – likewise
     """This Redis must not be used; the text says which of its settings to change."""
 
 
@@ -69,7 +69,7 @@ class TransportError(UpstreamError):
 
     def __init__(self, detail: str, *, sent: bool) -> None:
         super().__init__(detail)
-        self.sent = sent
+        self.may_have_sent = sent
 
 
 class LoginRefused(UpstreamError):  # noqa: N818 – the field's word

@@ -124,7 +124,7 @@ class Message:
     segments: tuple[Segment, ...]
     message_id: str
     font: Font | None = None
-    own: bool = False
+    from_self: bool = False
     qq: str = ""
     upstream: Mapping[str, object] = field(default_factory=dict)
     raw: object | None = None
@@ -143,7 +143,7 @@ class Notice:
     sender: str = ""
     time: float | None = None
     message_id: str = ""
-    own: bool = False
+    from_self: bool = False
     data: Mapping[str, object] = field(default_factory=dict)
     upstream: Mapping[str, object] = field(default_factory=dict)
     raw: object | None = None
@@ -182,7 +182,7 @@ class SessionChange:
     detail: str = ""
     account: str = ""
     nick: str = ""
-    renewed: bool = False
+    ids_changed: bool = False
     challenge: Challenge | None = None
 
 
@@ -206,7 +206,7 @@ class Contact:
     id: str
     name: str
     nick: str = ""
-    mark: str = ""
+    remark: str = ""
     qq: str = ""
     code: str = ""
     data: Mapping[str, object] = field(default_factory=dict)
@@ -235,7 +235,7 @@ Batch = tuple[UpstreamEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Provisional:
+class UnresolvedBatch:
     """What has come, as far as it is understood yet. The next batch says all of it again, and better.
 
     Only to be kept meanwhile: should the process die before that batch, this is what is told.
@@ -256,7 +256,7 @@ class Identity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class ContactRef:
     """A contact by its stable id."""
 
     id: str
@@ -267,19 +267,19 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class Participants:
     """Where something was said and by whom, in stable ids. `party` is what `chat` names.
 
     The directory gives the same object for the same place: it is known by its identity.
     """
 
     chat: Address | None = None
-    party: Party | None = None
-    sender: Party | None = None
+    chat_contact: ContactRef | None = None
+    sender: ContactRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageData:
     """A picture as a network gave it."""
 
     content_type: str

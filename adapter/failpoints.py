@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 
-class Step(StrEnum):
+class Failpoint(StrEnum):
     """What has just been done."""
 
     ARRIVED = "arrived"  # an answer to a poll has begun to come: upstream will not give it again
@@ -23,10 +23,10 @@ class Step(StrEnum):
     SETTLED = "settled"
 
 
-hook: Callable[[Step], None] | None = None
+handler: Callable[[Failpoint], None] | None = None
 
 
-def reach(step: Step) -> None:
+def hit(step: Failpoint) -> None:
     """Tell the hook, if there is one."""
-    if hook is not None:
-        hook(step)
+    if handler is not None:
+        handler(step)

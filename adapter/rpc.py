@@ -14,8 +14,8 @@ from adapter.events import Image
 from adapter.networks.upstream import Upstream
 
 # Each one may hold a picture of megabytes in memory.
-AT_ONCE = 2
-WAITING = 10
+MAX_CONCURRENT = 2
+MAX_QUEUED = 10
 _NONCE = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _ENTRY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
 
@@ -28,25 +28,25 @@ def _is_entry(text: str) -> bool:
     return bool(_ENTRY.fullmatch(text)) and all(int(half) <= _LARGEST for half in text.split("-"))
 
 
-class _ImpossibleError(QQBusError):
+class RpcError(QQBusError):
     """It cannot be done; the text says why."""
 
 
-class Errands:
+class ControlRpc:
     """Runs them, a few at a time. What cannot be done is answered in words."""
 
     def __init__(self, bus: Bus, lease: Lease, upstream: Upstream) -> None:
         self._bus = bus
         self._lease = lease
         self._upstream = upstream
-        self._turns = anyio.Semaphore(AT_ONCE)
+        self._turns = anyio.Semaphore(MAX_CONCURRENT)
         self._count = 0
 
     async def run(self, command: str, fields: Mapping[str, str]) -> None:
         """Do what a command says, and answer under its `reply`, if it has one."""
         self._count += 1
         try:
-            if self._count > WAITING:
+            if self._count > MAX_QUEUED:
                 answer: Answer = {"error": "too many commands at once: ask again in a while"}
             else:
                 async with self._turns:
@@ -59,8 +59,8 @@ class Errands:
         try:
             if command == "image":
                 return await self._image(fields.get("entry", ""), fields.get("number", "1"))
-            await self._upstream.change_status(fields.get("status", ""))
-        except (_ImpossibleError, UpstreamError, SchemaError, BusUnavailable) as exc:
+            await self._upstream.set_presence(fields.get("status", ""))
+        except (RpcError, UpstreamError, SchemaError, BusUnavailable) as exc:
             return {"error": str(exc)}
         return {"status": fields["status"]}
 
@@ -70,26 +70,24 @@ class Errands:
         try:
             picture = await self._upstream.fetch_image(image, numbers if isinstance(numbers, dict) else {})
         except UpstreamError as exc:
-            raise _ImpossibleError(
-                f"{exc}; a picture can be had while the session lasts in which it came"
-            ) from exc
+            raise RpcError(f"{exc}; a picture can be had while the session lasts in which it came") from exc
         return {"type": picture.content_type, "name": image.name, "body": picture.body}
 
     async def _find(self, entry: str, number: str) -> tuple[ReceivedMessage, Image]:
         """The message, and the picture in it. Raises _ImpossibleError, and SchemaError."""
-        fields = await self._bus.entry("inbound", entry) if _is_entry(entry) else None
+        fields = await self._bus.get_entry("inbound", entry) if _is_entry(entry) else None
         if fields is None:
-            raise _ImpossibleError("there is no such event any more")
+            raise RpcError("there is no such event any more")
         message = read_event(entry, fields)
         if not isinstance(message, ReceivedMessage):
-            raise _ImpossibleError(f"a {message.type} has no pictures")
+            raise RpcError(f"a {message.type} has no pictures")
         images = [segment for segment in message.segments if isinstance(segment, Image)]
         if not number.isdecimal() or not 1 <= int(number) <= len(images):
             count = {0: "no picture", 1: "one picture"}.get(len(images), f"{len(images)} pictures")
-            raise _ImpossibleError(f"this message has {count}")
+            raise RpcError(f"this message has {count}")
         image = images[int(number) - 1]
         if image.kind == "missing":
-            raise _ImpossibleError(
+            raise RpcError(
                 "SmartQQ said that there was a picture and kept it, as it does since the end of 2015"
             )
         return message, image

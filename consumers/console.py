@@ -15,8 +15,8 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from adapter import Received, SchemaError, Status, parse_address, read_event
-from consumers.runtime.client import Office
-from consumers.runtime.connection import BLOCK_MS, Settings, backoff, consumer_name, passes
+from consumers.runtime.client import BusClient
+from consumers.runtime.connection import BLOCK_MS, Settings, backoff, consumer_name, is_transient
 from consumers.runtime.event import Request, fresh_id
 
 _RESULT_WITHIN: Final = 60.0
@@ -26,7 +26,7 @@ _READ: Final = 100
 class Console:
     """One person at one terminal. `chat` is where typed lines go: the one named, else the one last heard."""
 
-    def __init__(self, office: Office, chat: str) -> None:
+    def __init__(self, office: BusClient, chat: str) -> None:
         self._office = office
         self._only = chat
         self.chat = chat
@@ -40,7 +40,7 @@ class Console:
                 line = ("XREAD", "COUNT", _READ, "BLOCK", BLOCK_MS, "STREAMS", stream, since)
                 answer: Any = await self._office.reader.execute_command(*line)  # type: ignore[no-untyped-call]
             except (RedisError, OSError) as exc:
-                if not passes(exc):
+                if not is_transient(exc):
                     raise
                 await asyncio.sleep(next(delays))
                 continue
@@ -98,7 +98,7 @@ class Console:
 async def converse(chat: str, since: str, settings: Settings) -> None:
     """Show and send until the input ends and everything typed has its result."""
     lines = _typed_lines()
-    async with Office.open("console", consumer_name(), settings) as office, asyncio.TaskGroup() as tasks:
+    async with BusClient.open("console", consumer_name(), settings) as office, asyncio.TaskGroup() as tasks:
         console, stop = Console(office, chat), asyncio.Event()
         writer = tasks.create_task(office.run(stop, _RESULT_WITHIN))
         watcher = tasks.create_task(console.watch(since))
@@ -107,7 +107,7 @@ async def converse(chat: str, since: str, settings: Settings) -> None:
                 said.create_task(console.say(line.rstrip("\n")))
         watcher.cancel()
         stop.set()
-        office.outlet.ring()
+        office.outlet.wake()
         await writer
 
 

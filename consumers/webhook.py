@@ -20,8 +20,8 @@ import httpx
 
 from adapter import Received, timestamp
 from consumers.runtime.connection import backoff
-from consumers.runtime.event import Event, Refused
-from consumers.runtime.worker import Plan, Worker
+from consumers.runtime.event import Event, Reject
+from consumers.runtime.worker import Worker, WorkerOptions
 
 _MAX_ANSWER: Final = 64 * 1024
 _MAX_REPLIES: Final = 10
@@ -57,9 +57,9 @@ class Webhook:
                     return
                 reason = f"HTTP {answer.status_code}"
                 if answer.is_client_error and answer.status_code not in _PASSING:
-                    raise Refused(f"{self._url}: {reason}")
+                    raise Reject(f"{self._url}: {reason}")
             if time.monotonic() + delay > end:
-                raise Refused(f"{self._url}: {reason}, for {self._patience:g} s")
+                raise Reject(f"{self._url}: {reason}, for {self._patience:g} s")
             await sleep(delay)
 
     def _headers(self, ident: str, body: bytes) -> dict[str, str]:
@@ -133,7 +133,7 @@ def main() -> None:
         )
         sys.exit(2)
     # A handler that waits for the endpoint would hold up a stop.
-    worker = Worker(options.name, plan=Plan(grace=min(options.timeout, 10.0)))
+    worker = Worker(options.name, plan=WorkerOptions(shutdown_timeout=min(options.timeout, 10.0)))
     hook = Webhook(httpx.AsyncClient(timeout=options.timeout), options.url, secret, options.patience)
     worker.on(*options.types)(hook.deliver)
     worker.main()

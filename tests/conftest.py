@@ -15,7 +15,7 @@ import pytest
 import pytest_timeout
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, served
+from adapter.bus.embedded import free_port, run_server
 from adapter.bus.keys import Keys
 from tests.support.helpers import HASTY
 
@@ -80,7 +80,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         # `make compat` runs the bus's tests on other servers.
         other = os.environ.get("QQBUS_TEST_SERVER")
         binary = Path(other) if other else None
-        server = portal.wrap_async_context_manager(served(folder, free_port(), binary=binary, options=HASTY))
+        server = portal.wrap_async_context_manager(
+            run_server(folder, free_port(), binary=binary, options=HASTY)
+        )
         with server as url:
             yield url
 

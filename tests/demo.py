@@ -19,8 +19,8 @@ import anyio
 import redis.asyncio as redis
 
 from adapter.bus.connection import connect
-from adapter.bus.embedded import free_port, served
-from adapter.cli.qr import draw, modules
+from adapter.bus.embedded import free_port, run_server
+from adapter.cli.qr import modules, render
 from adapter.codec.outbound import decode_request
 from adapter.events import render
 from tests.support.helpers import clean_environment
@@ -86,7 +86,7 @@ async def login(client: "redis.Redis") -> None:
                 if state == "qr":
                     columns = os.get_terminal_size().columns if sys.stdout.isatty() else 80
                     for row in (
-                        draw(modules(fields[b"text"].decode()), columns, colour=sys.stdout.isatty()) or []
+                        render(modules(fields[b"text"].decode()), columns, colour=sys.stdout.isatty()) or []
                     ):
                         print("           " + row)
                     say("QQ", "shows a code; the simulated phone scans it by itself")
@@ -157,7 +157,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
         folder = Path(name)
         async with (
-            served(folder / "redis", free_port()) as url,
+            run_server(folder / "redis", free_port()) as url,
             process("simulator", folder, "tests.simulator", "--port", "0", "--auto-scan") as simulator,
         ):
             assert simulator.stdout is not None

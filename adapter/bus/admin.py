@@ -13,7 +13,7 @@ import redis.asyncio as redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from adapter.bus.bus import Entry
-from adapter.bus.connection import absent, connect, shown, translated
+from adapter.bus.connection import connect, map_redis_errors, redact_url, unreachable_error
 from adapter.bus.keys import Keys
 from adapter.errors import BusError, BusUnavailable
 
@@ -32,7 +32,7 @@ return redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
 """
 
 
-class Group(NamedTuple):
+class GroupInfo(NamedTuple):
     """A consumer group of a stream. `lag` is None where the server cannot tell."""
 
     name: str
@@ -42,7 +42,7 @@ class Group(NamedTuple):
     oldest: str
 
 
-class Desk:
+class AdminClient:
     """What the commands ask of Redis. Everything raises BusUnavailable while Redis is away."""
 
     def __init__(self, client: "redis.Redis", keys: Keys) -> None:
@@ -51,7 +51,7 @@ class Desk:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str | None, prefix: str) -> AsyncIterator["Desk"]:
+    async def open(cls, url: str | None, prefix: str) -> AsyncIterator["AdminClient"]:
         """Connect, or say what to do about it."""
         pool = connect(url, prefix, timeout=TIMEOUT)
         # One connection that is ours alone: a command that is cancelled, as by Ctrl-C, leaves none behind.
@@ -72,13 +72,13 @@ class Desk:
 
     async def hash(self, name: str) -> dict[str, bytes]:
         """All of a hash."""
-        with translated():
+        with map_redis_errors():
             rows: Any = await self.client.hgetall(self.keys(name))
         return {_words(field): value for field, value in rows.items()}
 
-    async def held(self) -> bool | None:
+    async def lease_held(self) -> bool | None:
         """Whether an adapter holds the lease; None where this user may not know."""
-        with translated():
+        with map_redis_errors():
             try:
                 return bool(await self.client.exists(self.keys("lease")))
             except NoPermissionError:
@@ -86,22 +86,22 @@ class Desk:
 
     async def length(self, stream: str) -> int:
         """Entries of a stream; 0 where there is none."""
-        with translated():
+        with map_redis_errors():
             return int(await self.client.xlen(self.keys(stream)))
 
-    async def groups(self, stream: str) -> list[Group]:
+    async def groups(self, stream: str) -> list[GroupInfo]:
         """The consumer groups of a stream, with the id of the oldest entry that each one has not finished."""
         found = []
         for row in await self._xinfo(stream):
             name = _words(row["name"])
             oldest = ""
             if row["pending"]:
-                with translated():
+                with map_redis_errors():
                     pending: Any = await self.client.xpending(self.keys(stream), name)
                 oldest = _words(pending["min"] or b"")
             lag = row.get("lag")
             found.append(
-                Group(
+                GroupInfo(
                     name,
                     int(row["consumers"]),
                     int(row["pending"]),
@@ -111,7 +111,7 @@ class Desk:
             )
         return found
 
-    async def unfinished(self, stream: str, group: str) -> tuple[str, set[str]]:
+    async def group_progress(self, stream: str, group: str) -> tuple[str, set[str]]:
         """The last id that a group was given, and those it has not acknowledged."""
         for row in await self._xinfo(stream):
             if _words(row["name"]) == group:
@@ -122,7 +122,7 @@ class Desk:
         found: set[str] = set()
         after = "-"
         while True:
-            with translated():
+            with map_redis_errors():
                 rows: Any = await self.client.xpending_range(self.keys(stream), group, after, "+", PAGE)
             if not rows:
                 return found
@@ -130,7 +130,7 @@ class Desk:
             after = f"({_words(rows[-1]['message_id'])}"
 
     async def _xinfo(self, stream: str) -> list[dict[str, Any]]:
-        with translated():
+        with map_redis_errors():
             try:
                 rows: list[dict[str, Any]] = await self.client.xinfo_groups(self.keys(stream))
             except ResponseError as exc:
@@ -139,20 +139,20 @@ class Desk:
                 return []
         return rows
 
-    async def newest(self, stream: str, count: int = 1) -> list[Entry]:
+    async def last_entries(self, stream: str, count: int = 1) -> list[Entry]:
         """The last entries of a stream, oldest first."""
-        with translated():
+        with map_redis_errors():
             rows: Any = await self.client.xrevrange(self.keys(stream), count=count)
         return _entries(reversed(rows))
 
     async def last_id(self, stream: str) -> str:
         """Where to read on from to get only what is yet to come."""
-        newest = await self.newest(stream)
+        newest = await self.last_entries(stream)
         return newest[0][0] if newest else "0-0"
 
-    async def page(self, stream: str, after: str = "", count: int = PAGE) -> list[Entry]:
+    async def range(self, stream: str, after: str = "", count: int = PAGE) -> list[Entry]:
         """The next entries behind an id, from the beginning without one; empty at the end."""
-        with translated():
+        with map_redis_errors():
             rows: Any = await self.client.xrange(
                 self.keys(stream), f"({after}" if after else "-", count=count
             )
@@ -161,14 +161,14 @@ class Desk:
     async def entries(self, stream: str) -> AsyncIterator[Entry]:
         """All of a stream, page by page."""
         after = ""
-        while page := await self.page(stream, after):
+        while page := await self.range(stream, after):
             for entry in page:
                 yield entry
             after = page[-1][0]
 
-    async def follow(self, stream: str, after: str, wait_ms: int = WAIT_MS) -> list[Entry]:
+    async def tail(self, stream: str, after: str, wait_ms: int = WAIT_MS) -> list[Entry]:
         """What came behind an id; waits so long for it, and is empty when nothing did. May be cancelled."""
-        with translated():
+        with map_redis_errors():
             answer: Any = await self.client.xread({self.keys(stream): after}, count=PAGE, block=wait_ms)
         return _entries(answer[0][1]) if answer else []
 
@@ -176,14 +176,14 @@ class Desk:
 
     async def info(self) -> dict[str, Any]:
         """What the server tells of itself."""
-        with translated():
+        with map_redis_errors():
             told: dict[str, Any] = await self.client.info()
         return told
 
-    async def settings(self, *names: str) -> dict[str, str] | None:
+    async def config(self, *names: str) -> dict[str, str] | None:
         """Some of its settings; None where this user may not see them."""
         try:
-            with translated():
+            with map_redis_errors():
                 found: Any = await self.client.config_get(*names)
         except BusError:  # refused, or a server that knows no CONFIG
             return None
@@ -191,40 +191,40 @@ class Desk:
 
     async def time(self) -> float:
         """Its clock, in seconds since 1970."""
-        with translated():
+        with map_redis_errors():
             seconds, micros = await self.client.time()
         return float(seconds) + float(micros) / 1e6
 
     # --- asking --------------------------------------------------------------------------------
 
-    async def ask(self, command: str, by: str, **details: str) -> str:
+    async def send_command(self, command: str, by: str, **details: str) -> str:
         """Give the adapter a command."""
         fields: dict[Any, Any] = {"cmd": command, "by": by, **details}
-        with translated():
+        with map_redis_errors():
             entry: Any = await self.client.xadd(
                 self.keys("control"), fields, maxlen=CONTROL_ENTRIES, approximate=True
             )
         return _words(entry)
 
-    async def answer(self, nonce: str, seconds: float) -> bytes | None:
+    async def wait_reply(self, nonce: str, seconds: float) -> bytes | None:
         """The answer to a command that asked for one under this name; None where none comes in time."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            with translated():
+            with map_redis_errors():
                 found: Any = await self.client.blpop([self.keys.reply(nonce)], min(left, WAIT_MS / 1000))
             if found:
                 return bytes(found[1])
         return None
 
-    async def add(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
+    async def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
         """Append an entry."""
-        with translated():
+        with map_redis_errors():
             entry: Any = await self.client.xadd(self.keys(stream), dict[Any, Any](fields))
         return _words(entry)
 
     async def dead_letter(self, entry: str) -> dict[bytes, bytes] | None:
         """One entry of `qq:dead`; None where it is gone."""
-        with translated():
+        with map_redis_errors():
             rows: Any = await self.client.xrange(self.keys("dead"), entry, entry)
         return rows[0][1] if rows else None
 
@@ -233,32 +233,32 @@ class Desk:
 
         Gives the new id, and "" where it was gone: doing it twice does it once.
         """
-        with translated():
+        with map_redis_errors():
             answer: Any = await self.client.eval(_REDRIVE, 2, self.keys("dead"), stream, entry, *fields)
         return _words(answer) if answer else ""
 
     async def drop(self, entries: Sequence[str]) -> int:
         """Delete dead letters; how many there were."""
-        with translated():
+        with map_redis_errors():
             return int(await self.client.xdel(self.keys("dead"), *entries))
 
     # --- trying a worker -----------------------------------------------------------------------
 
-    async def strand(self, group: str, consumer: str, entry: str, idle_ms: int) -> None:
+    async def abandon_entry(self, group: str, consumer: str, entry: str, idle_ms: int) -> None:
         """Make an entry of `qq:inbound` pending under a consumer that was last seen so long ago."""
-        with translated():
+        with map_redis_errors():
             await self.client.xclaim(
                 self.keys("inbound"), group, consumer, 0, [entry], idle=idle_ms, force=True, justid=True
             )
 
-    async def forget_group(self, group: str) -> None:
+    async def destroy_group(self, group: str) -> None:
         """Let a group of `qq:inbound` vanish."""
-        with translated():
+        with map_redis_errors():
             await self.client.xgroup_destroy(self.keys("inbound"), group)
 
-    async def sweep(self) -> None:
+    async def delete_all(self) -> None:
         """Delete every key under this prefix: for one that was made for a trial."""
-        with translated():
+        with map_redis_errors():
             keys = [key async for key in self.client.scan_iter(match=f"{self.keys('')}*", count=PAGE)]
             if keys:
                 await self.client.unlink(*keys)
@@ -266,12 +266,12 @@ class Desk:
 
 async def _greet(client: "redis.Redis", url: str | None) -> None:
     try:
-        with translated():
+        with map_redis_errors():
             await client.ping()
     except BusUnavailable as exc:
-        raise absent(url, exc) from exc
+        raise unreachable_error(url, exc) from exc
     except BusError as exc:
-        raise BusUnavailable(f"Redis at {shown(url)} does not let us in: {exc}") from exc
+        raise BusUnavailable(f"Redis at {redact_url(url)} does not let us in: {exc}") from exc
 
 
 def _entries(rows: Any) -> list[Entry]:
@@ -286,11 +286,11 @@ def _words(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-class Lookout(Desk):
+class MonitorClient(AdminClient):
     """A desk with a view. Made without a word to Redis, which may be away just now."""
 
     @classmethod
-    def at(cls, url: str | None, prefix: str) -> "Lookout":
+    def from_url(cls, url: str | None, prefix: str) -> "MonitorClient":
         """Close its `client` in the end."""
         return cls(connect(url, prefix, timeout=TIMEOUT), Keys(prefix))
 
@@ -300,34 +300,34 @@ class Lookout(Desk):
 
     async def ping(self) -> None:
         """Whether Redis serves. Raises BusUnavailable."""
-        with translated():
+        with map_redis_errors():
             await self.client.ping()
 
-    async def moved(self, cursors: Mapping[str, str], wait_ms: int) -> list[str]:
+    async def wait_changed(self, cursors: Mapping[str, str], wait_ms: int) -> list[str]:
         """The streams in which something came behind these ids; waits so long. May be cancelled."""
         keys = {self.keys(name): name for name in cursors}
-        with translated():
+        with map_redis_errors():
             answer: Any = await self.client.xread(
                 {key: cursors[name] for key, name in keys.items()}, count=1, block=wait_ms
             )
         return [keys[key.decode()] for key, _ in answer or ()]
 
-    async def latest(self, stream: str, after: str, count: int) -> list[Entry]:
+    async def entries_after(self, stream: str, after: str, count: int) -> list[Entry]:
         """The newest entries behind an id, oldest first, however many more there are."""
-        with translated():
+        with map_redis_errors():
             rows: Any = await self.client.xrevrange(
                 self.keys(stream), "+", f"({after}" if after else "-", count=count
             )
         return [(entry.decode(), fields or {}) for entry, fields in reversed(rows)]
 
-    async def size(self, name: str) -> int:
+    async def hash_size(self, name: str) -> int:
         """How many rows a hash has."""
-        with translated():
+        with map_redis_errors():
             return int(await self.client.hlen(self.keys(name)))
 
     async def entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
         """One entry; None where it is gone."""
-        with translated():
+        with map_redis_errors():
             try:
                 rows: Any = await self.client.xrange(self.keys(stream), entry, entry)
             except ResponseError:

@@ -9,12 +9,19 @@ import redis.asyncio as redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import ResponseError
 
-from adapter.bus.cluster import follows
-from adapter.bus.connection import BLOCK_MS, CLUSTERED, READ_TIMEOUT, connect, is_no_group, translated
+from adapter.bus.cluster import is_cluster_client
+from adapter.bus.connection import (
+    BLOCK_MS,
+    CLUSTERED,
+    READ_TIMEOUT,
+    connect,
+    is_group_missing,
+    map_redis_errors,
+)
 from adapter.bus.keys import CONSUMER, GROUP, Keys
 from adapter.bus.scripts import source
-from adapter.codec.inbound import Draft
-from adapter.errors import BusRefused, BusUnavailable, ConfigError
+from adapter.codec.inbound import EventRecord
+from adapter.errors import BusUnavailable, ConfigError, UnsupportedServer
 
 # A script call this large blocks the server for about a millisecond.
 MAX_BATCH = 500
@@ -23,8 +30,8 @@ SEEN_WINDOW = 32_768
 SESSION_ENTRIES = 1_000
 COUNTED = 1_000
 REPLICAS_MS = 1_000
-MEMBERS_KEPT = 7 * 86_400
-REPLY_KEPT = 60  # whoever asked waits for it; a picture has megabytes
+MEMBERS_TTL = 7 * 86_400
+REPLY_TTL = 60  # whoever asked waits for it; a picture has megabytes
 OLDEST_SERVER = (6, 2)
 
 Entry = tuple[str, dict[bytes, bytes]]
@@ -48,14 +55,14 @@ class Appended(NamedTuple):
     total: int
 
 
-def pack_batch(drafts: Sequence[Draft]) -> bytes:
+def pack_batch(drafts: Sequence[EventRecord]) -> bytes:
     """At most MAX_BATCH events as the append script reads them. Lua's msgpack knows no `bin` type."""
     return msgpack.packb(drafts, use_bin_type=False)  # type: ignore[no-any-return]
 
 
-def last_of(packed: bytes) -> Draft:
+def last_of(packed: bytes) -> EventRecord:
     """The last event of what `pack_batch` gave; its `body` is no bytes any more."""
-    return Draft(*msgpack.unpackb(packed, unicode_errors="surrogateescape")[-1])
+    return EventRecord(*msgpack.unpackb(packed, unicode_errors="surrogateescape")[-1])
 
 
 def ids_of(packed: bytes) -> list[str]:
@@ -73,12 +80,12 @@ def readable(packed: bytes) -> bool:
 
 
 def _readable(row: object) -> bool:
-    if not isinstance(row, list) or len(row) != len(Draft._fields):
+    if not isinstance(row, list) or len(row) != len(EventRecord._fields):
         return False
     return all(isinstance(value, bytes) for value in row) and bool(row[0].decode())
 
 
-def recognised(total: int) -> int:
+def dedup_horizon(total: int) -> int:
     """Of `total` events the server recognises those of a batch that had come when it held more than this."""
     return total - SEEN_WINDOW + MAX_BATCH
 
@@ -103,38 +110,40 @@ class Bus:
             await client.aclose()
             await reader.aclose()
 
-    async def call(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    async def run_script(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script of `scripts/`. Raises Fenced where a newer holder exists."""
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self.client.register_script(source(name))
-        with translated():
+        with map_redis_errors():
             return await script(keys=keys, args=args)
 
     async def ping(self) -> None:
         """Ask whether Redis answers."""
-        with translated():
+        with map_redis_errors():
             await self.client.ping()
 
     async def run_id(self) -> str:
         """The name of this run of the server: a new one may have forgotten what the former had."""
-        with translated():
+        with map_redis_errors():
             info: dict[str, Any] = await self.client.info("server")
         return str(info.get("run_id", ""))
 
-    async def check(self) -> str:
+    async def check_server(self) -> str:
         """Refuse a server that cannot keep the promises; returns its name and version."""
-        with translated():
+        with map_redis_errors():
             info: dict[str, Any] = await self.client.info("server")
             memory: dict[str, Any] = await self.client.info("memory")
-        if "cluster" in (info.get("redis_mode"), info.get("server_mode")) and not follows(self.client):
+        if "cluster" in (info.get("redis_mode"), info.get("server_mode")) and not is_cluster_client(
+            self.client
+        ):
             raise ConfigError(CLUSTERED)
         version = str(info.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
-            raise BusRefused(f"Redis {version} is too old: 6.2 or newer is needed")
+            raise UnsupportedServer(f"Redis {version} is too old: 6.2 or newer is needed")
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         if policy.startswith("allkeys-"):
-            raise BusRefused(
+            raise UnsupportedServer(
                 f"this Redis may delete whole streams when memory is short (maxmemory-policy {policy}): "
                 "set maxmemory-policy to noeviction or volatile-ttl"
             )
@@ -145,153 +154,153 @@ class Bus:
         """Add the events of `pack_batch` in one step. Repeating it adds nothing twice."""
         key = self.keys
         names = [key("ids:epoch"), key("ids:seq"), key("seen:new"), key("seen:old"), key("inbound")]
-        answer = await self.call("append", names, [*fence, account, expected, SEEN_WINDOW, packed])
+        answer = await self.run_script("append", names, [*fence, account, expected, SEEN_WINDOW, packed])
         return Appended(*map(int, answer))
 
-    async def resume(self, fence: Fence, account: str, seq: int) -> int:
+    async def raise_sequence(self, fence: Fence, account: str, seq: int) -> int:
         """Go on counting from `seq` where the server knows of less; returns what it knew."""
         names = [self.keys("ids:epoch"), self.keys("ids:seq")]
-        return int(await self.call("resume", names, [*fence, account, seq]))
+        return int(await self.run_script("resume", names, [*fence, account, seq]))
 
     async def seqs(self) -> dict[str, int]:
         """The number of the newest event of each account."""
         return {account: int(seq) for account, seq in (await self.hash(self.keys("ids:seq"))).items()}
 
-    async def unknown(self, events: Sequence[str]) -> list[str]:
+    async def missing_ids(self, events: Sequence[str]) -> list[str]:
         """Those of these ids that are not among those that the server remembers."""
         left = [*events]
         # The newer ones first: they become the older ones at any moment.
         for key in (self.keys("seen:new"), self.keys("seen:old")):
             if left:
-                with translated():
+                with map_redis_errors():
                     found: Any = await self.client.smismember(key, left)
                 left = [event for event, known in zip(left, found, strict=True) if not known]
         return left
 
-    async def make_group(self, stream: str, group: str = GROUP) -> None:
+    async def ensure_group(self, stream: str, group: str = GROUP) -> None:
         """Make a consumer group that starts at the beginning, and its stream; fine if it is there."""
-        with translated():
+        with map_redis_errors():
             try:
                 await self.client.xgroup_create(self.keys(stream), group, id="0", mkstream=True)
             except ResponseError as exc:
                 if not str(exc).startswith("BUSYGROUP"):
                     raise
 
-    async def pending(self, stream: str, after: str, count: int) -> list[Entry]:
+    async def read_pending(self, stream: str, after: str, count: int) -> list[Entry]:
         """What this group had read before and not yet acknowledged, from an id on."""
         return await self._read(stream, after, count, None)
 
-    async def fresh(self, stream: str, count: int) -> list[Entry]:
+    async def read_new(self, stream: str, count: int) -> list[Entry]:
         """New entries for the group; waits for BLOCK_MS at most. Never cancel it: entries would strand."""
         return await self._read(stream, ">", count, BLOCK_MS)
 
     async def _read(self, stream: str, after: str, count: int, block: int | None) -> list[Entry]:
-        with translated():
+        with map_redis_errors():
             try:
                 answer: Any = await self.reader.xreadgroup(
                     GROUP, CONSUMER, {self.keys(stream): after}, count=count, block=block
                 )
             except ResponseError as exc:
-                if not is_no_group(exc):
+                if not is_group_missing(exc):
                     raise
                 answer = None
-                await self.make_group(stream)
+                await self.ensure_group(stream)
         # An entry that was deleted while pending comes back as an id alone.
         entries = answer[0][1] if answer else []
         return [(entry.decode(), fields or {}) for entry, fields in entries]
 
-    async def announce(
+    async def write_status(
         self, fence: Fence, status: Mapping[str, str], session: Mapping[str, str | bytes] | None = None
     ) -> None:
         """Write `qq:status`, and a change of the session to `qq:session`, in one step."""
         flat: list[object] = [item for pair in status.items() for item in pair]
         entry: list[object] = [item for pair in (session or {}).items() for item in pair]
         names = [self.keys("ids:epoch"), self.keys("status"), self.keys("session")]
-        await self.call("session", names, [*fence, SESSION_ENTRIES, len(flat), *flat, *entry])
+        await self.run_script("session", names, [*fence, SESSION_ENTRIES, len(flat), *flat, *entry])
 
-    async def replace(
+    async def replace_hash(
         self, fence: Fence, key: str, rows: Iterable[tuple[str, bytes]], seconds: int = 0
     ) -> None:
         """Put a whole hash in place of the former one."""
         flat = [item for pair in rows for item in pair]
-        await self.call("replace", [self.keys("ids:epoch"), key], [*fence, seconds, *flat])
+        await self.run_script("replace", [self.keys("ids:epoch"), key], [*fence, seconds, *flat])
 
     async def hash(self, key: str) -> dict[str, bytes]:
         """All of a hash."""
-        with translated():
+        with map_redis_errors():
             rows: Any = await self.client.hgetall(key)
         return {name.decode(): value for name, value in rows.items()}
 
-    async def put(self, key: str, rows: Mapping[str, bytes]) -> None:
+    async def hash_set(self, key: str, rows: Mapping[str, bytes]) -> None:
         """Add to a hash."""
         if rows:
-            with translated():
+            with map_redis_errors():
                 await self.client.hset(key, mapping=dict[Any, Any](rows))
 
-    async def drop(self, key: str, fields: Sequence[str]) -> None:
+    async def hash_delete(self, key: str, fields: Sequence[str]) -> None:
         """Take fields out of a hash."""
         if fields:
-            with translated():
+            with map_redis_errors():
                 await self.client.hdel(key, *fields)
 
     async def ack(self, stream: str, *entries: str) -> None:
         """These are done with."""
-        with translated():
+        with map_redis_errors():
             await self.client.xack(self.keys(stream), GROUP, *entries)
 
-    async def replicated(self, replicas: int) -> None:
+    async def wait_replicas(self, replicas: int) -> None:
         """Wait until so many replicas have what was written. Raises BusUnavailable where they do not.
 
         A failover may then still lose it in rare cases: Redis is no database with consensus. The journal
         gives a server that lost its tail what is kept, with or without this.
         """
-        with translated():
+        with map_redis_errors():
             reached = int(await self.client.wait(replicas, REPLICAS_MS))
         if reached < replicas:
             raise BusUnavailable(f"{reached} of {replicas} replicas have confirmed")
 
     async def _unread(self, last: bytes) -> int:
-        with translated():
+        with map_redis_errors():
             after = f"({last.decode()}"
             rows: Any = await self.client.xrange(self.keys("outbound"), after, "+", count=COUNTED)
         return len(rows)
 
-    async def entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
+    async def get_entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
         """One entry of a stream; None where it is gone."""
-        with translated():
+        with map_redis_errors():
             rows: Any = await self.client.xrange(self.keys(stream), entry, entry)
         return rows[0][1] if rows else None
 
     async def reply(self, fence: Fence, nonce: str, answer: bytes) -> None:
         """Put an answer where whoever asked under this name waits for it."""
         names = [self.keys("ids:epoch"), self.keys.reply(nonce)]
-        await self.call("reply", names, [*fence, REPLY_KEPT, answer])
+        await self.run_script("reply", names, [*fence, REPLY_TTL, answer])
 
     async def delete(self, stream: str, entry: str) -> None:
         """Take an entry out of a stream."""
-        with translated():
+        with map_redis_errors():
             await self.client.xdel(self.keys(stream), entry)
 
-    async def push(self, key: str, *values: bytes) -> None:
+    async def list_push(self, key: str, *values: bytes) -> None:
         """Put values at the end of a list."""
         if values:
-            with translated():
+            with map_redis_errors():
                 await self.client.rpush(key, *values)
 
-    async def first(self, key: str) -> bytes | None:
+    async def list_head(self, key: str) -> bytes | None:
         """The first value of a list, which stays there."""
-        with translated():
+        with map_redis_errors():
             value: Any = await self.client.lindex(key, 0)
         return None if value is None else bytes(value)
 
-    async def waits(self, key: str) -> bool:
+    async def list_exists(self, key: str) -> bool:
         """Whether a list has anything in it."""
-        with translated():
+        with map_redis_errors():
             return bool(await self.client.exists(key))
 
-    async def shift(self, key: str, value: bytes) -> None:
+    async def list_remove(self, key: str, value: bytes) -> None:
         """Take this value off a list: another may have taken it already."""
-        with translated():
+        with map_redis_errors():
             await self.client.lrem(key, 1, value)  # type: ignore[arg-type]
 
     async def pending_count(self, stream: str) -> int:
@@ -304,7 +313,7 @@ class Bus:
         return oldest.decode() if oldest else ""
 
     async def _pending(self, stream: str) -> dict[str, Any]:
-        with translated():
+        with map_redis_errors():
             try:
                 found: dict[str, Any] = await self.client.xpending(self.keys(stream), GROUP)
             except ResponseError:
@@ -313,7 +322,7 @@ class Bus:
 
     async def outbound_pending(self) -> int:
         """How many requests wait or are being sent, counted up to COUNTED where the server keeps no count."""
-        with translated():
+        with map_redis_errors():
             try:
                 groups: Any = await self.client.xinfo_groups(self.keys("outbound"))
             except ResponseError:

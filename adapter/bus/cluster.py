@@ -37,11 +37,11 @@ DEFAULT_PORT: Final = 6379
 Address = tuple[str, int]
 
 
-class NoCluster(ResponseError):  # noqa: N818 – a state of the server
+class NotAClusterError(ResponseError):  # noqa: N818 – a state of the server
     """A plain server was found where a Cluster was expected."""
 
 
-def of_cluster(url: str, prefix: str, options: Mapping[str, Any]) -> "redis.Redis":
+def cluster_client(url: str, prefix: str, options: Mapping[str, Any]) -> "redis.Redis":
     """A client for `redis+cluster://user:password@host:port,host:port` that follows the slot of `prefix`.
 
     `options` are those of a connection; what the address says goes first. No I/O happens yet. Raises
@@ -61,15 +61,15 @@ def of_cluster(url: str, prefix: str, options: Mapping[str, Any]) -> "redis.Redi
         raise ConfigError("REDIS_URL names a database, and a Cluster has none: leave the number out")
     secure = given.pop("connection_class", None) is SSLConnection
     given.pop("host", None)
-    guide = Guide(nodes, key_slot(prefix.encode()), SSLConnection if secure else Connection, given)
-    kind = _SecureFollower if secure else _Follower
+    guide = SlotResolver(nodes, key_slot(prefix.encode()), SSLConnection if secure else Connection, given)
+    kind = SecureSlotConnection if secure else SlotConnection
     # The pool belongs to the client, which closes it.
     return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, guide=guide, **given))
 
 
-def follows(client: "redis.Redis") -> bool:
+def is_cluster_client(client: "redis.Redis") -> bool:
     """Whether this client was made by `of_cluster`."""
-    return issubclass(client.connection_pool.connection_class, _Follower)
+    return issubclass(client.connection_pool.connection_class, SlotConnection)
 
 
 def _address(host: str) -> Address:
@@ -79,7 +79,7 @@ def _address(host: str) -> Address:
     return name.strip("[]"), int(port)
 
 
-class Guide:
+class SlotResolver:
     """Knows nodes of the Cluster, and asks them who owns a slot."""
 
     def __init__(
@@ -120,7 +120,9 @@ class Guide:
             return await connection.read_response()
         except ResponseError as exc:
             if "cluster support disabled" in str(exc):
-                raise NoCluster("REDIS_URL says redis+cluster, and this Redis is none: say redis") from exc
+                raise NotAClusterError(
+                    "REDIS_URL says redis+cluster, and this Redis is none: say redis"
+                ) from exc
             raise
         finally:
             await connection.disconnect(nowait=True)
@@ -144,10 +146,10 @@ def _named(node: Any, asked: Address) -> Address:
     return (asked[0] if name in {"", "?"} else name), int(node[1])
 
 
-class _Follower(Connection):
+class SlotConnection(Connection):
     """A connection to whoever owns the slot at the moment when it is made."""
 
-    def __init__(self, *, guide: Guide, **options: Any) -> None:
+    def __init__(self, *, guide: SlotResolver, **options: Any) -> None:
         super().__init__(**options)
         self._guide = guide
 
@@ -177,7 +179,7 @@ class _Follower(Connection):
             raise RedisConnectionError(_words(exc)) from exc
 
 
-class _SecureFollower(_Follower, SSLConnection):
+class SecureSlotConnection(SlotConnection, SSLConnection):
     """The same with TLS."""
 
 

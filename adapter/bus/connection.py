@@ -23,8 +23,8 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from adapter.bus.cluster import NoCluster, of_cluster
-from adapter.errors import BusError, BusRefused, BusUnavailable, ConfigError, Fenced
+from adapter.bus.cluster import NotAClusterError, cluster_client
+from adapter.errors import BusError, BusUnavailable, ConfigError, Fenced, UnsupportedServer
 
 # Long enough for a busy disk, short enough to notice a dead peer before the lease is lost.
 COMMAND_TIMEOUT = 5.0
@@ -34,7 +34,7 @@ BLOCK_MS = 500
 READ_TIMEOUT = BLOCK_MS / 1000 + 5.0
 
 # Answers that pass: the server is loading, read-only, full, failing over, or cannot write its files.
-_PASSING = (
+_TRANSIENT = (
     "LOADING",
     "READONLY",
     "OOM",
@@ -73,7 +73,7 @@ def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIM
         if "+sentinel" in url.partition(":")[0]:
             return _sentinel(url, options)
         if "+cluster" in url.partition(":")[0]:
-            return of_cluster(url, prefix, options)
+            return cluster_client(url, prefix, options)
         return redis.Redis.from_url(url, **options)
     except ValueError as exc:
         raise ConfigError("REDIS_URL is not understood: give redis://host:port/db") from exc
@@ -98,31 +98,31 @@ def _sentinel(url: str, options: dict[str, Any]) -> "redis.Redis":
     return master
 
 
-def shown(url: str | None) -> str:
+def redact_url(url: str | None) -> str:
     """The address without user, password and query, for people to read."""
     parts = urlsplit(url or _LOCAL)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def absent(url: str | None, exc: BusUnavailable) -> BusUnavailable:
+def unreachable_error(url: str | None, exc: BusUnavailable) -> BusUnavailable:
     """What to say of a Redis that never answered: where it was looked for, and what to change."""
     advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
     start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
     reason = str(exc.__cause__ or exc).partition(". Connect call failed")[0]
-    return BusUnavailable(f"no Redis answers at {shown(url)}: {advice}{start} ({reason})")
+    return BusUnavailable(f"no Redis answers at {redact_url(url)}: {advice}{start} ({reason})")
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def map_redis_errors() -> Iterator[None]:
     """Foreign exceptions stop here: ours come out, the foreign one as their cause."""
     try:
         yield
     except (AskError, ClusterCrossSlotError) as exc:
         raise ConfigError(CLUSTERED) from exc
-    except NoCluster as exc:
+    except NotAClusterError as exc:
         raise ConfigError(str(exc)) from exc
     except (AuthenticationError, AuthorizationError, NoPermissionError) as exc:
-        raise BusRefused(f"Redis refuses this user: {exc}") from exc
+        raise UnsupportedServer(f"Redis refuses this user: {exc}") from exc
     except (
         RedisConnectionError,  # Sentinel's MasterNotFoundError too
         RedisTimeoutError,
@@ -143,11 +143,11 @@ def _answer(exc: ResponseError) -> BusError:
     text = str(exc)
     if "FENCED" in text:
         return Fenced("a newer adapter holds the lease")
-    if text.startswith(_PASSING) or any(f"{word} " in text for word in ("-OOM", "-READONLY", "-MISCONF")):
+    if text.startswith(_TRANSIENT) or any(f"{word} " in text for word in ("-OOM", "-READONLY", "-MISCONF")):
         return BusUnavailable(f"Redis does not serve: {text}")
     return BusError(text)
 
 
-def is_no_group(exc: RedisError) -> bool:
+def is_group_missing(exc: RedisError) -> bool:
     """Whether a read failed because its stream or group is gone."""
     return str(exc).startswith(("NOGROUP", "UNBLOCKED"))

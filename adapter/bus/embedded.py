@@ -17,8 +17,8 @@ from pathlib import Path
 import anyio
 
 from adapter.aio import backoff
-from adapter.bus.connection import connect, translated
-from adapter.errors import BusRefused, BusUnavailable
+from adapter.bus.connection import connect, map_redis_errors
+from adapter.errors import BusUnavailable, UnsupportedServer
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ def find_server() -> Path:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return Path(found)
-    raise BusRefused(
+    raise UnsupportedServer(
         "there is no embedded server for this machine: install Redis or Valkey and set REDIS_URL"
     )
 
 
-async def is_redis(port: int) -> bool:
+async def probe_port(port: int) -> bool:
     """Whether a Redis answers on this port of 127.0.0.1; False: nothing does. Raises BusRefused."""
     try:
         with anyio.fail_after(PROBE_TIMEOUT):
@@ -63,15 +63,15 @@ async def is_redis(port: int) -> bool:
     except OSError as exc:
         if isinstance(exc.__cause__, ConnectionRefusedError):
             return False
-        raise BusRefused(_foreign(port)) from exc
+        raise UnsupportedServer(_port_taken(port)) from exc
     except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
-        raise BusRefused(_foreign(port)) from exc
+        raise UnsupportedServer(_port_taken(port)) from exc
     if answer.startswith((b"+PONG", b"-NOAUTH", b"-LOADING", b"-NOPERM", b"-MASTERDOWN", b"-BUSY")):
         return True
-    raise BusRefused(_foreign(port))
+    raise UnsupportedServer(_port_taken(port))
 
 
-def _foreign(port: int) -> str:
+def _port_taken(port: int) -> str:
     return (
         f"something that is not Redis listens on 127.0.0.1:{port}: "
         "set REDIS_URL to a Redis, for example redis://127.0.0.1:6380"
@@ -86,7 +86,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def served(
+async def run_server(
     folder: Path, port: int, *, binary: Path | None = None, options: Sequence[str] = ()
 ) -> AsyncIterator[str]:
     """Run the server on 127.0.0.1 with its data in `folder`; yields its REDIS_URL, ends it afterwards.
@@ -98,12 +98,12 @@ async def served(
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            raise BusRefused(f"another server runs on the data in {folder}") from exc
-        server = _Server(folder, port, [str(binary or find_server()), *_line(folder, port), *options])
+            raise UnsupportedServer(f"another server runs on the data in {folder}") from exc
+        server = _Server(folder, port, [str(binary or find_server()), *_command_line(folder, port), *options])
         try:
             await server.start()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.guard)
+                tasks.start_soon(server.supervise)
                 yield f"redis://127.0.0.1:{port}"
                 tasks.cancel_scope.cancel()
         finally:
@@ -122,9 +122,9 @@ class _Server:
 
     async def start(self) -> None:
         self._process = _launch(self._line)
-        await _answering(self._process, self._port, self._folder / "server.log")
+        await _wait_ready(self._process, self._port, self._folder / "server.log")
 
-    async def guard(self) -> None:
+    async def supervise(self) -> None:
         """Whoever kills the server shall not have killed the bus: its data is on disk."""
         delays = backoff(random.random, first=0.1, most=10.0)
         while True:
@@ -134,7 +134,7 @@ class _Server:
             await anyio.sleep(next(delays))
             try:
                 await self.start()
-            except BusRefused as exc:
+            except UnsupportedServer as exc:
                 # A full disk, or killed once more: patience may help, giving up does not.
                 log.error("%s", exc)  # noqa: TRY400 – the words are enough
             else:
@@ -145,7 +145,7 @@ class _Server:
             await _end(self._process)
 
 
-def _line(folder: Path, port: int) -> list[str]:
+def _command_line(folder: Path, port: int) -> list[str]:
     line = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
     # `everysec` holds back what it has acknowledged for as long as the disk is busy with the second before:
     # killed then, the server comes back without it, and a message that was sent might be sent again.
@@ -178,13 +178,13 @@ def _die_with_parent() -> Callable[[], object] | None:
     return before_exec
 
 
-async def _answering(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+async def _wait_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     client = connect(f"redis://127.0.0.1:{port}")
     try:
         with anyio.move_on_after(START_TIMEOUT):
             while process.poll() is None:
                 try:
-                    with translated():
+                    with map_redis_errors():
                         await client.ping()
                 except BusUnavailable:
                     await anyio.sleep(POLL)
@@ -194,7 +194,9 @@ async def _answering(process: "subprocess.Popen[bytes]", port: int, log: Path) -
         await client.aclose()
     await _end(process)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    raise BusRefused(f"the embedded server does not start: {lines[-1] if lines else 'see ' + str(log)}")
+    raise UnsupportedServer(
+        f"the embedded server does not start: {lines[-1] if lines else 'see ' + str(log)}"
+    )
 
 
 async def _end(process: "subprocess.Popen[bytes]") -> None:

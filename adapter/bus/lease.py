@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 
-from adapter.aio import Wakeup, backoff
+from adapter.aio import AutoResetEvent, backoff
 from adapter.bus.bus import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
 
@@ -29,7 +29,7 @@ class Lease:
         self._seconds = seconds
         self._clock = clock
         self._until = -math.inf
-        self._wakeup = Wakeup()
+        self._wakeup = AutoResetEvent()
         self.fence = Fence(0, holder)
 
     def valid(self) -> bool:
@@ -45,7 +45,7 @@ class Lease:
         self._hold(answer, began)
         return 0.0
 
-    async def keep(self, stop: anyio.Event) -> None:
+    async def run(self, stop: anyio.Event) -> None:
         """Renew until stopped. Raises Fenced when somebody else took over.
 
         While Redis is away the holder stays: nobody can take over through a Redis that is away.
@@ -58,9 +58,9 @@ class Lease:
 
     def wake(self) -> None:
         """Let `keep` notice that it was stopped."""
-        self._wakeup.ring()
+        self._wakeup.set()
 
-    async def confirm(self) -> None:
+    async def verify(self) -> None:
         """Ask, if the lease may have ended by this machine's clock. Raises Fenced when somebody took over.
 
         For what no script refuses, such as asking upstream for messages. Through a Redis that is away
@@ -69,7 +69,7 @@ class Lease:
         if not self.valid():
             await self._renew()
 
-    async def advance(self) -> None:
+    async def bump_epoch(self) -> None:
         """A new login: the next epoch."""
         began = self._clock()
         answer = await self._call("raise")
@@ -100,12 +100,12 @@ class Lease:
         keys = self._bus.keys
         names = [keys("ids:epoch"), keys("lease")]
         return int(
-            await self._bus.call("lease", names, [action, self.fence.holder, int(self._seconds * 1000)])
+            await self._bus.run_script("lease", names, [action, self.fence.holder, int(self._seconds * 1000)])
         )
 
 
 @asynccontextmanager
-async def held(
+async def hold_lease(
     lease: Lease, stop: anyio.Event, waiting: Callable[[float], Awaitable[None]]
 ) -> AsyncIterator[bool]:
     """Wait for the lease, hold it, release it. Yields whether it is held: False where `stop` came first.

@@ -9,16 +9,16 @@ from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import GROUP
 
 # A repeat of an id is recognised for this long (contract).
-KEPT = 86_400
+RESULT_TTL = 86_400
 # A request that was begun and never settled is forgotten after this: longer than any outage.
-BEGUN_KEPT = 7 * 86_400
+IN_PROGRESS_TTL = 7 * 86_400
 # A result stream of a worker's own lives this long after its last result.
-OWN_RESULTS_KEPT = 7 * 86_400
+OWN_RESULTS_TTL = 7 * 86_400
 # It keeps about so many: each belongs to one worker, who reads them as they come.
 OWN_RESULTS = 10_000
 
 
-class Begun(NamedTuple):
+class Started(NamedTuple):
     """The request may be sent now: attempt number, parts that have left, and their message ids."""
 
     attempts: int
@@ -26,7 +26,7 @@ class Begun(NamedTuple):
     messages: tuple[str, ...]
 
 
-class Unfinished(NamedTuple):
+class InDoubt(NamedTuple):
     """An earlier process began it and did not tell how it ended."""
 
     attempts: int
@@ -34,7 +34,7 @@ class Unfinished(NamedTuple):
     messages: tuple[str, ...]
 
 
-class Done(NamedTuple):
+class Completed(NamedTuple):
     """It has ended before; these are the fields of that result, name after value."""
 
     result: tuple[str, ...]
@@ -46,34 +46,34 @@ class Ledger:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def begin(
+    async def start(
         self, fence: Fence, request: str, entry: str, token: str, messages: Sequence[str], *, again: bool
-    ) -> Begun | Unfinished | Done:
+    ) -> Started | InDoubt | Completed:
         """Write down that the first byte is about to leave. `again`: take up what was left unfinished."""
         names = [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
-        args = [*fence, entry, token, ",".join(messages), len(messages), int(again), BEGUN_KEPT]
-        answer = await self._bus.call("begin", names, args)
+        args = [*fence, entry, token, ",".join(messages), len(messages), int(again), IN_PROGRESS_TTL]
+        answer = await self._bus.run_script("begin", names, args)
         if answer[0] == b"done":
-            return Done(tuple(_texts(msgpack.unpackb(answer[1], raw=True))))
-        kind = Begun if answer[0] == b"new" else Unfinished
+            return Completed(tuple(_texts(msgpack.unpackb(answer[1], raw=True))))
+        kind = Started if answer[0] == b"new" else InDoubt
         return kind(int(answer[1]), int(answer[2]), _split(answer[3]))
 
-    async def look(self, request: str) -> Begun | Unfinished | Done | None:
+    async def get(self, request: str) -> Started | InDoubt | Completed | None:
         """What is known of a request, changing nothing; Begun where it waits to be taken up."""
         had = await self._bus.hash(self._bus.keys.ledger(request))
         if not had:
             return None
         if had["state"] == b"done":
-            return Done(tuple(_texts(msgpack.unpackb(had["result"], raw=True))))
-        kind = Unfinished if "token" in had else Begun
+            return Completed(tuple(_texts(msgpack.unpackb(had["result"], raw=True))))
+        kind = InDoubt if "token" in had else Started
         return kind(int(had["attempts"]), int(had["sent"]), _split(had["messages"]))
 
-    async def step(
+    async def record_progress(
         self, fence: Fence, request: str, sent: int, attempts: int, *, suspend: bool = False
     ) -> None:
         """So many parts have left, in so many attempts. `suspend`: whoever comes next may go on."""
         names = [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
-        await self._bus.call("step", names, [*fence, sent, attempts, int(suspend)])
+        await self._bus.run_script("step", names, [*fence, sent, attempts, int(suspend)])
 
     async def settle(
         self,
@@ -92,9 +92,9 @@ class Ledger:
         entry for `qq:dead`.
         """
         bus = self._bus
-        lives = 0 if results == bus.keys("results") else OWN_RESULTS_KEPT
+        lives = 0 if results == bus.keys("results") else OWN_RESULTS_TTL
         payload = msgpack.packb(
-            [*fence, GROUP, entry, KEPT if remember else 0, lives, OWN_RESULTS, result, dead],
+            [*fence, GROUP, entry, RESULT_TTL if remember else 0, lives, OWN_RESULTS, result, dead],
             use_bin_type=False,
         )
         names = [
@@ -105,7 +105,7 @@ class Ledger:
             bus.keys("dead"),
             bus.keys("results"),
         ]
-        return bool(await bus.call("settle", names, [payload]))
+        return bool(await bus.run_script("settle", names, [payload]))
 
 
 def _split(messages: bytes) -> tuple[str, ...]:

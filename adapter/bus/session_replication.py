@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from adapter.aio import Wakeup
+from adapter.aio import AutoResetEvent
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.errors import BusUnavailable, ConfigError
@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 
 EVERY: Final = 1.0
 # Upstream's cookies live one to three days.
-KEPT: Final = 3 * 86_400
+SESSION_TTL: Final = 3 * 86_400
 KEY: Final = "ids:session"
 FIELD: Final = "sealed"
 
 
-class Mirror:
+class SessionReplicator:
     """One file of the state folder, kept the same on all machines that know the key."""
 
     def __init__(self, bus: Bus, lease: Lease, file: Path, secret: str) -> None:
@@ -39,9 +39,9 @@ class Mirror:
         self._lease = lease
         self._file = file
         self._told = b""
-        self._wakeup = Wakeup()
+        self._wakeup = AutoResetEvent()
 
-    async def fetch(self) -> bool:
+    async def restore(self) -> bool:
         """Take the newest holder's session, if it is newer than the own; whether that was so."""
         try:
             sealed = (await self._bus.hash(self._bus.keys(KEY))).get(FIELD)
@@ -60,17 +60,17 @@ class Mirror:
         spare.replace(self._file)
         return True
 
-    async def keep(self, stop: anyio.Event) -> None:
+    async def run(self, stop: anyio.Event) -> None:
         """Copy the file whenever it has changed, until stopped."""
         while not stop.is_set():
             await self._wakeup.wait(EVERY)
-            await self.push()
+            await self.replicate()
 
     def wake(self) -> None:
         """Let `keep` notice that it was stopped."""
-        self._wakeup.ring()
+        self._wakeup.set()
 
-    async def push(self) -> None:
+    async def replicate(self) -> None:
         """Copy the file if it has changed."""
         try:
             text = self._file.read_bytes()
@@ -80,7 +80,9 @@ class Mirror:
             return
         sealed = self._box.encrypt(json.dumps({"time": self._changed(), "text": text.decode()}).encode())
         try:
-            await self._bus.replace(self._lease.fence, self._bus.keys(KEY), [(FIELD, sealed)], KEPT)
+            await self._bus.replace_hash(
+                self._lease.fence, self._bus.keys(KEY), [(FIELD, sealed)], SESSION_TTL
+            )
         except BusUnavailable as exc:
             log.debug("mirror: %s", exc)
         else:

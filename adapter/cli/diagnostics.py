@@ -23,7 +23,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """One thing that was looked at. `change`: what to do; empty where all is well."""
 
     level: Level
@@ -60,14 +60,14 @@ class Facts:
     upstream_away: str = ""
 
 
-def findings(facts: Facts) -> Iterator[Finding]:
+def run_checks(facts: Facts) -> Iterator[Check]:
     """Everything worth a line, in the order of a way from Redis to SmartQQ."""
     if facts.away:
         change = (
             "`qqbus run` starts the embedded server" if facts.embedded else "start it, or correct REDIS_URL"
         )
         level = Level.WARN if facts.embedded else Level.BAD
-        yield Finding(level, facts.away, change)
+        yield Check(level, facts.away, change)
     else:
         yield from _server(facts)
         yield from _memory(facts)
@@ -78,38 +78,38 @@ def findings(facts: Facts) -> Iterator[Finding]:
     yield from _doors(facts)
 
 
-def _server(facts: Facts) -> Iterator[Finding]:
+def _server(facts: Facts) -> Iterator[Check]:
     info = facts.info
     version = str(info.get("redis_version", "0"))
     number = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {version}"
     if number < _OLDEST:
-        yield Finding(Level.BAD, f"{name} at {facts.address} is too old", "use Redis 6.2 or newer, or Valkey")
+        yield Check(Level.BAD, f"{name} at {facts.address} is too old", "use Redis 6.2 or newer, or Valkey")
     elif number < _WITH_SELECTORS:
-        yield Finding(Level.WARN, f"{name} at {facts.address}", "`qqbus acl` needs Redis 7.0 or newer")
+        yield Check(Level.WARN, f"{name} at {facts.address}", "`qqbus acl` needs Redis 7.0 or newer")
     else:
-        yield Finding(Level.GOOD, f"{name} at {facts.address}")
+        yield Check(Level.GOOD, f"{name} at {facts.address}")
     if info.get("role") == "slave":
-        yield Finding(
+        yield Check(
             Level.BAD, "this Redis is a replica: it takes no writes", "give the address of its primary"
         )
     if info.get("loading"):
-        yield Finding(Level.WARN, "this Redis is loading its data", "wait until it has")
+        yield Check(Level.WARN, "this Redis is loading its data", "wait until it has")
     if info.get("cluster_enabled") and not facts.prefix.startswith("{"):
         change = f"set QQBUS_PREFIX={{{facts.prefix}}}"
-        yield Finding(Level.BAD, "a Cluster needs all keys in one slot", change)
+        yield Check(Level.BAD, "a Cluster needs all keys in one slot", change)
     if facts.skew is not None and abs(facts.skew) > _SKEW:
-        yield Finding(
+        yield Check(
             Level.WARN,
             f"the clocks of this machine and of Redis are {abs(facts.skew):.0f} s apart",
             "let both follow a time server: `expires` and commands are judged by them",
         )
 
 
-def _memory(facts: Facts) -> Iterator[Finding]:
+def _memory(facts: Facts) -> Iterator[Check]:
     policy = str(facts.info.get("maxmemory_policy", "noeviction"))
     if policy.startswith("allkeys-"):
-        yield Finding(
+        yield Check(
             Level.BAD,
             f"maxmemory-policy {policy} deletes whole streams when memory is short",
             "CONFIG SET maxmemory-policy noeviction",
@@ -118,29 +118,29 @@ def _memory(facts: Facts) -> Iterator[Finding]:
     share = used / most if most else 0.0
     if share > _TIGHT:
         level = Level.BAD if share > _FULL else Level.WARN
-        yield Finding(
+        yield Check(
             level,
             f"Redis uses {share:.0%} of its maxmemory",
             "raise maxmemory: a full server takes no events",
         )
     else:
-        yield Finding(
+        yield Check(
             Level.GOOD,
             f"memory: {_size(used)} used, " + (f"{_size(most)} at most" if most else "no limit set"),
         )
 
 
-def _persistence(facts: Facts) -> Iterator[Finding]:
+def _persistence(facts: Facts) -> Iterator[Check]:
     info = facts.info
     broken = [
         name for name in ("aof_last_write_status", "rdb_last_bgsave_status") if info.get(name, "ok") != "ok"
     ]
     if broken:
         change = "look at its log and at its disk: it may refuse writes until it can save"
-        yield Finding(Level.BAD, f"Redis cannot write its files ({', '.join(broken)})", change)
+        yield Check(Level.BAD, f"Redis cannot write its files ({', '.join(broken)})", change)
     if info.get("aof_enabled"):
         always = (facts.settings or {}).get("appendfsync", "always") == "always"
-        yield Finding(
+        yield Check(
             Level.GOOD,
             "append-only file is on"
             if always
@@ -148,88 +148,88 @@ def _persistence(facts: Facts) -> Iterator[Finding]:
             "confirmed: events are told again, a message may be sent again (appendfsync always: never)",
         )
     else:
-        yield Finding(
+        yield Check(
             Level.WARN,
             "append-only file is off: after a crash Redis comes back without its newest entries",
             "CONFIG SET appendonly yes, and the same in its configuration file",
         )
 
 
-def _access(facts: Facts) -> Iterator[Finding]:
+def _access(facts: Facts) -> Iterator[Check]:
     settings = facts.settings
     if settings is None or "bind" not in settings:
         return
     open_to_all = any(not one.startswith(_LOOPBACK) for one in settings["bind"].split() or ["*"])
     if open_to_all and not settings.get("requirepass") and settings.get("protected-mode") != "yes":
-        yield Finding(
+        yield Check(
             Level.BAD,
             "Redis listens on the network without a password: whoever reaches it can log in as you",
             "set a password, or better users: `qqbus acl operator`, `qqbus acl adapter`, `qqbus acl worker`",
         )
 
 
-def _bus(facts: Facts) -> Iterator[Finding]:
+def _bus(facts: Facts) -> Iterator[Check]:
     if facts.held is False:
-        yield Finding(Level.WARN, "no adapter is running", "start one with `qqbus run`")
+        yield Check(Level.WARN, "no adapter is running", "start one with `qqbus run`")
     elif facts.held:
-        yield Finding(Level.GOOD, "an adapter is running")
+        yield Check(Level.GOOD, "an adapter is running")
     if facts.dead >= _MANY_DEAD:
-        yield Finding(Level.WARN, f"{facts.dead} dead letters", "look at them: `qqbus dead`")
+        yield Check(Level.WARN, f"{facts.dead} dead letters", "look at them: `qqbus dead`")
 
 
-def _folder(facts: Facts) -> Iterator[Finding]:
+def _folder(facts: Facts) -> Iterator[Check]:
     if not facts.writable:
-        yield Finding(
+        yield Check(
             Level.BAD,
             f"{facts.state_dir} cannot be written",
             "give it to the user that runs qqbus, or set QQBUS_STATE_DIR",
         )
     elif facts.state_mode is not None and facts.state_mode & _OTHERS:
-        yield Finding(
+        yield Check(
             Level.BAD,
             f"others may look into {facts.state_dir}, where the session is kept",
             f"chmod 700 {facts.state_dir}",
         )
     else:
-        yield Finding(Level.GOOD, f"state folder {facts.state_dir}")
+        yield Check(Level.GOOD, f"state folder {facts.state_dir}")
     for name in facts.loose:
-        yield Finding(Level.BAD, f"others may read {name}: it holds secrets", f"chmod 600 {name}")
+        yield Check(Level.BAD, f"others may read {name}: it holds secrets", f"chmod 600 {name}")
     if facts.free is not None and facts.free < _DISK_TIGHT:
         level = Level.BAD if facts.free < _DISK_BAD else Level.WARN
-        yield Finding(
+        yield Check(
             level,
             f"{_size(facts.free)} are free on the disk of the state folder",
             "make room: a full disk stops receiving",
         )
     if facts.waiting:
-        yield Finding(
+        yield Check(
             Level.WARN,
             f"{_size(facts.waiting)} of events wait on disk for Redis",
             "start the adapter and Redis",
         )
 
 
-def _doors(facts: Facts) -> Iterator[Finding]:
+def _doors(facts: Facts) -> Iterator[Check]:
     if facts.port == "taken":
-        yield Finding(
+        yield Check(
             Level.BAD,
             f"another program listens on {facts.http}, where the status page belongs",
             "set QQBUS_HTTP=127.0.0.1:PORT, or off",
         )
     if not facts.upstream:
-        yield Finding(
+        yield Check(
             Level.WARN,
             "QQBUS_SMARTQQ_URL is not set, and the real SmartQQ closed in 2019",
             "set it to a simulator (python -m tests.simulator) or to a gateway",
         )
     elif facts.upstream_away:
-        yield Finding(
+        yield Check(
             Level.BAD,
             f"{facts.upstream} cannot be reached: {facts.upstream_away}",
             "start it, or correct QQBUS_SMARTQQ_URL",
         )
     else:
-        yield Finding(Level.GOOD, f"{facts.upstream} answers")
+        yield Check(Level.GOOD, f"{facts.upstream} answers")
 
 
 def _size(count: float) -> str:

@@ -13,8 +13,8 @@ import anyio
 
 from adapter.bus import embedded
 from adapter.cli import commands
-from adapter.config import DEFAULT_PORT, Config, misspelt
-from adapter.errors import BusRefused, BusUnavailable, ConfigError, QQBusError
+from adapter.config import DEFAULT_PORT, Config, suggest_settings
+from adapter.errors import BusUnavailable, ConfigError, QQBusError, UnsupportedServer
 from adapter.ops.logs import set_up
 
 DONE, FAILED, BAD_USE, NO_REDIS = 0, 1, 2, 3
@@ -30,9 +30,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 shows codes, not a traceback
             stream.reconfigure(errors="backslashreplace")
     try:
-        config = Config.read(os.environ)
-        set_up(config.log, config.log_level)
-        for name, near in misspelt(os.environ):
+        config = Config.from_env(os.environ)
+        set_up(config.log_format, config.log_level)
+        for name, near in suggest_settings(os.environ):
             print(f"qqbus: {name} is no setting: {near} is", file=sys.stderr)
         code = anyio.run(_guarded, arguments.command, config, arguments)
     except ConfigError as exc:
@@ -56,7 +56,7 @@ async def _guarded(command: Command, config: Config, arguments: argparse.Namespa
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except* ConfigError as group:
         code = _say(_first(group), BAD_USE)
-    except* (BusUnavailable, BusRefused) as group:
+    except* (BusUnavailable, UnsupportedServer) as group:
         code = _say(_first(group), NO_REDIS)
     except* QQBusError as group:
         code = _say(_first(group), FAILED)
@@ -116,7 +116,7 @@ async def _run(config: Config, _: argparse.Namespace) -> int:
     # Here and not above: the other commands start in half the time without it.
     from adapter import app  # noqa: PLC0415
 
-    app.state_folder(config)
+    app.ensure_state_dir(config)
     stop = anyio.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch_signals, stop)
@@ -128,11 +128,13 @@ async def _run(config: Config, _: argparse.Namespace) -> int:
 async def _redis(config: Config, arguments: argparse.Namespace) -> int:
     from adapter import app  # noqa: PLC0415 – likewise
 
-    folder = app.state_folder(config) / "redis"
-    if await embedded.is_redis(arguments.port):
-        raise BusRefused(f"a Redis listens on 127.0.0.1:{arguments.port} already: use it, or give --port")
+    folder = app.ensure_state_dir(config) / "redis"
+    if await embedded.probe_port(arguments.port):
+        raise UnsupportedServer(
+            f"a Redis listens on 127.0.0.1:{arguments.port} already: use it, or give --port"
+        )
     stop = anyio.Event()
-    async with embedded.served(folder, arguments.port) as url, anyio.create_task_group() as tasks:
+    async with embedded.run_server(folder, arguments.port) as url, anyio.create_task_group() as tasks:
         print(f"{url}  (data in {folder}; Ctrl-C ends it)", flush=True)
         tasks.start_soon(_watch_signals, stop)
         await stop.wait()

@@ -46,7 +46,7 @@ def picture_modules(picture: bytes) -> Matrix | None:
     return [[bool(dark.getpixel((x, y))) for x in middles] for y in middles]
 
 
-def draw(matrix: Matrix, columns: int, *, colour: bool) -> list[str] | None:
+def render(matrix: Matrix, columns: int, *, colour: bool) -> list[str] | None:
     """The code in lines of at most so many columns; None where it cannot be that narrow.
 
     Without colour it is drawn for a dark terminal: a light module is one that shines.
@@ -62,7 +62,7 @@ def draw(matrix: Matrix, columns: int, *, colour: bool) -> list[str] | None:
     return [f"{_ON}{line}{_OFF}" for line in lines] if colour else lines
 
 
-def draw_picture(picture: bytes, columns: int, *, colour: bool) -> list[str] | None:
+def render_picture(picture: bytes, columns: int, *, colour: bool) -> list[str] | None:
     """Any picture in black and white, such as a captcha; None where it cannot be opened."""
     image = _open(picture)
     if image is None:

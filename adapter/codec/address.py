@@ -33,7 +33,7 @@ def chat_token(chat: Address | None) -> str:
     return chat.kind[0] + chat.id + via
 
 
-def chat_of_event(event_id: str) -> Address:
+def chat_from_event_id(event_id: str) -> Address:
     """The chat in which an event happened: its id says so. Raises SchemaError.
 
     Event ids carry stable ids, so an old event can be answered after any number of logins.

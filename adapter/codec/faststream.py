@@ -25,7 +25,7 @@ _SHORT = struct.Struct(">H")
 Fields = Mapping[bytes, bytes]
 
 
-def unframe(fields: Fields) -> Fields:
+def unwrap(fields: Fields) -> Fields:
     """The fields of a request, whether framed or not. Raises SchemaError for a frame that is broken.
 
     The message is a map with the request's fields, or plain text with `to` among the headers. What stands

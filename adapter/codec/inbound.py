@@ -11,6 +11,7 @@ import msgpack
 
 from adapter.codec.address import chat_token
 from adapter.events import (
+    ContactRef,
     Face,
     Font,
     Gap,
@@ -18,8 +19,7 @@ from adapter.events import (
     Markup,
     Message,
     Notice,
-    Party,
-    Place,
+    Participants,
     Segment,
     SessionChange,
     SessionState,
@@ -35,10 +35,10 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT64, _UINT64 = -(2**63), 2**64
 
 # The states that every worker hears of; the others are the operator's (`qq:session`).
-ANNOUNCED = frozenset({SessionState.ONLINE, SessionState.OFFLINE, SessionState.KICKED})
+PUBLISHED_STATES = frozenset({SessionState.ONLINE, SessionState.OFFLINE, SessionState.KICKED})
 
 
-class Draft(NamedTuple):
+class EventRecord(NamedTuple):
     """One entry of `qq:inbound` without what the append gives: `v`, `account`, `epoch`, `seq`."""
 
     id: str
@@ -46,12 +46,12 @@ class Draft(NamedTuple):
     time: str
     chat: str
     sender: str
-    own: str
+    from_self: str
     text: str
     body: bytes
 
 
-class Origin(NamedTuple):
+class RecordContext(NamedTuple):
     """What an event does not know about itself. `now` in seconds; `ordinal`: its place in the batch."""
 
     account: str
@@ -60,10 +60,10 @@ class Origin(NamedTuple):
     ordinal: int = 0
 
 
-def message_draft(message: Message, place: Place, origin: Origin, *, raw: bool) -> Draft:
+def encode_message(message: Message, place: Participants, origin: RecordContext, *, raw: bool) -> EventRecord:
     """The entry of a message. Shapes: contract, "qq:inbound"."""
     common = _common(place)
-    packed = pack([segment_map(segment) for segment in message.segments])
+    packed = pack([segment_to_dict(segment) for segment in message.segments])
     # Put together from packed pieces: what speakers and chats have in common is packed once.
     body = b"".join(
         (
@@ -78,14 +78,14 @@ def message_draft(message: Message, place: Place, origin: Origin, *, raw: bool) 
         )
     )
     kind = "temp" if place.chat is None else place.chat.kind
-    return Draft(
+    return EventRecord(
         _event_id(origin, common, message.message_id, str(int(message.time)), packed),
         f"message.{kind}",
         timestamp(message.time),
         common.chat,
         common.sender,
-        "1" if message.own else "0",
-        clean(render(message.segments)),
+        "1" if message.from_self else "0",
+        replace_surrogates(render(message.segments)),
         body,
     )
 
@@ -97,7 +97,7 @@ _UPSTREAM, _RAW = b"\xa8upstream", b"\xa3raw"
 
 @lru_cache(maxsize=1024)
 def _packed_font(font: Font | None) -> bytes:
-    return pack("font") + pack(font_map(font))
+    return pack("font") + pack(font_to_dict(font))
 
 
 class _Common(NamedTuple):
@@ -110,8 +110,8 @@ class _Common(NamedTuple):
 
 
 @lru_cache(maxsize=65_536)  # as many as the directory has at hand
-def _common(place: Place) -> _Common:
-    named = b"".join(pack(name) + pack(value) for name, value in _place_map(place).items())
+def _common(place: Participants) -> _Common:
+    named = b"".join(pack(name) + pack(value) for name, value in _participants_to_dict(place).items())
     chat, sender = place.chat, place.sender
     return _Common(
         "" if chat is None else str(chat),
@@ -121,9 +121,9 @@ def _common(place: Place) -> _Common:
     )
 
 
-def notice_draft(notice: Notice, place: Place, origin: Origin, *, raw: bool) -> Draft:
+def encode_notice(notice: Notice, place: Participants, origin: RecordContext, *, raw: bool) -> EventRecord:
     """The entry of a notice. `body.data` is the notice's own content; unknown ones carry `raw`."""
-    body: dict[str, object] = _place_map(place)
+    body: dict[str, object] = _participants_to_dict(place)
     body["message_id"] = notice.message_id
     body["data"] = notice.data
     body["upstream"] = notice.upstream
@@ -135,19 +135,19 @@ def notice_draft(notice: Notice, place: Place, origin: Origin, *, raw: bool) -> 
     time = notice.time if notice.time is not None else origin.now
     common = _common(place)
     stamp = str(int(time)) if told else f"{int(time * 1000)}-{origin.ordinal}"
-    return Draft(
+    return EventRecord(
         _event_id(origin, common, notice.message_id or "0", stamp, packed),
         f"notice.{notice.kind}",
         timestamp(time),
         common.chat,
         common.sender,
-        "1" if notice.own else "0",
-        clean(notice.text),
+        "1" if notice.from_self else "0",
+        replace_surrogates(notice.text),
         pack(body),
     )
 
 
-def session_draft(event: SessionChange | Gap, origin: Origin) -> Draft:
+def encode_session_event(event: SessionChange | Gap, origin: RecordContext) -> EventRecord:
     """The entry of a session event that concerns every worker."""
     match event:
         case Gap(since, until, reason):
@@ -160,10 +160,12 @@ def session_draft(event: SessionChange | Gap, origin: Origin) -> Draft:
             kind, text = state.value, " – ".join(filter(None, (f"session {state.value}", reason)))
             body = {"reason": reason, "detail": detail, "nick": nick}
     ident = f"{origin.account}.-.{kind}.{origin.epoch}.{int(origin.now * 1000)}-{origin.ordinal}"
-    return Draft(ident, f"session.{kind}", timestamp(origin.now), "", "", "0", clean(text), pack(body))
+    return EventRecord(
+        ident, f"session.{kind}", timestamp(origin.now), "", "", "0", replace_surrogates(text), pack(body)
+    )
 
 
-def segment_map(segment: Segment) -> dict[str, object]:
+def segment_to_dict(segment: Segment) -> dict[str, object]:
     """A segment under its OneBot name. Absent values are left out."""
     match segment:
         case Text(text) | Markup(text):
@@ -177,7 +179,7 @@ def segment_map(segment: Segment) -> dict[str, object]:
             return {"type": "unknown", "data": {"raw": raw}}
 
 
-def font_map(font: Font | None) -> dict[str, object] | None:
+def font_to_dict(font: Font | None) -> dict[str, object] | None:
     """A font as the contract writes it."""
     if font is None:
         return None
@@ -195,7 +197,7 @@ def _second(whole: int) -> str:
     return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def clean(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Valid UTF-8: a lone surrogate becomes U+FFFD."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
@@ -205,41 +207,41 @@ def pack(value: object) -> bytes:
     try:
         return _packer.pack(value)  # type: ignore[no-any-return]
     except (UnicodeEncodeError, OverflowError, ValueError, TypeError):
-        return _packer.pack(_tame(value, MAX_DEPTH))  # type: ignore[no-any-return]
+        return _packer.pack(_sanitize(value, MAX_DEPTH))  # type: ignore[no-any-return]
 
 
 # Making one costs more than packing a message with it. After an error it is as good as new.
 _packer = msgpack.Packer()
 
 
-def _tame(value: object, depth: int) -> object:  # noqa: PLR0911 – one line a type reads best
+def _sanitize(value: object, depth: int) -> object:  # noqa: PLR0911 – one line a type reads best
     if depth == 0:
         return "…"
     match value:
         case str():
-            return clean(value)
+            return replace_surrogates(value)
         case bool() | float() | bytes() | None:
             return value
         case int():
             return value if _INT64 <= value < _UINT64 else str(value)
         case Mapping():
-            return {clean(str(key)): _tame(item, depth - 1) for key, item in value.items()}
+            return {replace_surrogates(str(key)): _sanitize(item, depth - 1) for key, item in value.items()}
         case list() | tuple():
-            return [_tame(item, depth - 1) for item in value]
+            return [_sanitize(item, depth - 1) for item in value]
         case _:
-            return clean(str(value))
+            return replace_surrogates(str(value))
 
 
-def _event_id(origin: Origin, common: _Common, message_id: str, stamp: str, content: bytes) -> str:
+def _event_id(origin: RecordContext, common: _Common, message_id: str, stamp: str, content: bytes) -> str:
     check = zlib.crc32(content)
     digest = (check ^ check >> 16) & 0xFFFF
     return f"{origin.account}.{common.token}.{message_id}.{stamp}.{digest:04x}"
 
 
-def _place_map(place: Place) -> dict[str, object]:
+def _participants_to_dict(place: Participants) -> dict[str, object]:
     chat: dict[str, object] | None = None
     if place.chat is not None:
-        party = place.party or Party(place.chat.id)
+        party = place.chat_contact or ContactRef(place.chat.id)
         chat = {
             "type": place.chat.kind.value,
             "id": place.chat.id,
@@ -248,10 +250,10 @@ def _place_map(place: Place) -> dict[str, object]:
         }
         if place.chat.via is not None:
             chat["via"] = {"type": place.chat.via.kind.value, "id": place.chat.via.id}
-    return {"chat": chat, "sender": None if place.sender is None else _party_map(place.sender)}
+    return {"chat": chat, "sender": None if place.sender is None else _contact_to_dict(place.sender)}
 
 
-def _party_map(party: Party) -> dict[str, object]:
+def _contact_to_dict(party: ContactRef) -> dict[str, object]:
     known: dict[str, object] = {"id": party.id, "name": party.name}
     if party.card:
         known["card"] = party.card

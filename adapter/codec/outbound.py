@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import msgpack
 
-from adapter.codec.address import chat_of_event, parse_address
-from adapter.codec.faststream import unframe
-from adapter.codec.inbound import clean, timestamp
+from adapter.codec.address import chat_from_event_id, parse_address
+from adapter.codec.faststream import unwrap
+from adapter.codec.inbound import replace_surrogates, timestamp
 from adapter.errors import SchemaError
 from adapter.events import (
     CONTRACT_VERSION,
@@ -48,20 +48,20 @@ _Choice = TypeVar("_Choice", Delivery, Priority)
 
 def request_id(entry: str, fields: Fields) -> str:
     """The idempotency key of an entry, also of one that cannot be read otherwise."""
-    given = plain(fields).get(b"id", b"").decode("ascii", "replace")
+    given = unwrapped(fields).get(b"id", b"").decode("ascii", "replace")
     return given if _ID.fullmatch(given) else f"entry:{entry}"
 
 
 def result_stream(fields: Fields, prefix: str) -> str:
     """Where the result of an entry belongs; the default stream where the entry names none properly."""
-    name = plain(fields).get(b"results", b"").decode("ascii", "replace")
+    name = unwrapped(fields).get(b"results", b"").decode("ascii", "replace")
     head = f"{prefix}:results:"
     return name if name.startswith(head) and _NAME.fullmatch(name[len(head) :]) else f"{prefix}:results"
 
 
 def decode_request(entry: str, fields: Fields, prefix: str) -> SendRequest:
     """Read one entry of `qq:outbound` (contract). Raises SchemaError saying what to change."""
-    fields = unframe(fields)
+    fields = unwrap(fields)
     if not fields:
         raise SchemaError("the entry was deleted before it could be read")
     ident = _text(fields, "id")
@@ -95,10 +95,10 @@ def encode_result(result: SendResult, account: str, epoch: int, now: float) -> l
         *("time", timestamp(now)),
         *("account", account),
         *("epoch", str(epoch)),
-        *("to", clean(result.to)),
+        *("to", replace_surrogates(result.to)),
         *("status", result.status.value),
         *("code", result.code),
-        *("detail", clean(result.detail[:MAX_DETAIL])),
+        *("detail", replace_surrogates(result.detail[:MAX_DETAIL])),
         *("attempts", str(result.attempts)),
         *("parts", f"{result.sent}/{result.total}"),
         *("message_id", result.message_id),
@@ -107,10 +107,10 @@ def encode_result(result: SendResult, account: str, epoch: int, now: float) -> l
     ]
 
 
-def plain(fields: Fields) -> Fields:
+def unwrapped(fields: Fields) -> Fields:
     """The fields without a frame, where it can be taken off."""
     try:
-        return unframe(fields)
+        return unwrap(fields)
     except SchemaError:
         return fields
 
@@ -125,7 +125,7 @@ def _text(fields: Fields, name: str) -> str:
 def _target(to: str) -> Address:
     if not to:
         raise SchemaError("to is missing: give an address, or reply:<event id>")
-    return chat_of_event(to[6:]) if to.startswith("reply:") else parse_address(to)
+    return chat_from_event_id(to[6:]) if to.startswith("reply:") else parse_address(to)
 
 
 def _one_of(fields: Fields, name: str, kind: type[_Choice], default: _Choice) -> _Choice:

@@ -38,12 +38,12 @@ class Received:
     sender: str
     own: bool
     text: str
-    packed: bytes = field(repr=False)
+    raw_body: bytes = field(repr=False)
 
     @cached_property
     def body(self) -> Mapping[str, Any]:
         """The unpacked map. Raises SchemaError, but never on what `read_event` has returned."""
-        return read_map(self.packed)
+        return read_map(self.raw_body)
 
     @property
     def chat_name(self) -> str:
@@ -140,12 +140,12 @@ _FAMILIES: Final[Mapping[str, type[Received]]] = {
 
 def read_event(entry: str, fields: Fields) -> Received:
     """Read an entry of `qq:inbound`. Raises SchemaError."""
-    event = skim_event(entry, fields)
+    event = read_event_header(entry, fields)
     _ = event.body
     return event
 
 
-def skim_event(entry: str, fields: Fields) -> Received:
+def read_event_header(entry: str, fields: Fields) -> Received:
     """Read all but the body of an entry of `qq:inbound`. Raises SchemaError, and the event's `body` may, too.
 
     For readers who often need no more: unpacking is more than half of reading.

@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 
 from adapter.codec.address import parse_address
-from adapter.codec.faststream import unframe
+from adapter.codec.faststream import unwrap
 from adapter.codec.outbound import decode_request
 from adapter.contract.schemas import all_schemas
 from adapter.contract.tables import CODES, TABLES, TYPES, Table
@@ -90,7 +90,7 @@ class Linter:
         """One request. `answered`: the adapter has acknowledged it, so there must be a result by now."""
         self.seen["outbound"] += 1
         try:
-            decode_request(entry, unframe(fields), self._prefix)
+            decode_request(entry, unwrap(fields), self._prefix)
         except SchemaError as exc:
             self._note("outbound", entry, str(exc))
         if answered and not self._results[entry]:

@@ -8,13 +8,22 @@ from typing import Any
 
 import msgpack
 
-from adapter.codec.inbound import Draft, Origin, message_draft, notice_draft, pack, session_draft, timestamp
+from adapter.codec.inbound import (
+    EventRecord,
+    RecordContext,
+    encode_message,
+    encode_notice,
+    encode_session_event,
+    pack,
+    timestamp,
+)
 from adapter.codec.outbound import encode_result
 from adapter.contract.tables import CODES, COMMANDS, INBOUND, NOTICES, SESSIONS
 from adapter.events import (
     CONTRACT_VERSION,
     Address,
     ChatKind,
+    ContactRef,
     Face,
     Font,
     Gap,
@@ -22,8 +31,7 @@ from adapter.events import (
     Image,
     Message,
     Notice,
-    Party,
-    Place,
+    Participants,
     SendResult,
     SessionChange,
     SessionState,
@@ -40,7 +48,7 @@ _CHATS = {
     ChatKind.DISCUSS: Address(ChatKind.DISCUSS, "1664012345"),
     ChatKind.TEMP: Address(ChatKind.TEMP, "3680212345", _GROUP),
 }
-_SPEAKER = Party("3680212345", "林晓", Identity.EXACT, card="小林", qq="10001")
+_SPEAKER = ContactRef("3680212345", "林晓", Identity.EXACT, card="小林", qq="10001")
 _FONT = Font("宋体", 10, (0, 1, 0), "000000")
 _SEGMENTS = (
     Text("hello 😀\n"),
@@ -85,7 +93,7 @@ def goldens() -> list[Golden]:
     return [*_messages(), *_notices(), *_sessions(), *_requests(), *_results(), *_others()]
 
 
-def stamped(draft: Draft, seq: int) -> dict[str, Value]:
+def stamped(draft: EventRecord, seq: int) -> dict[str, Value]:
     """The fields of an event as the append writes them."""
     known: dict[str, Value] = dict(
         zip(("id", "type", "time", "chat", "sender", "self", "text", "body"), draft, strict=True)
@@ -94,14 +102,14 @@ def stamped(draft: Draft, seq: int) -> dict[str, Value]:
     return {name: known[name] for name in INBOUND.names}
 
 
-def _event(draft: Draft, seq: int, name: str = "") -> Golden:
+def _event(draft: EventRecord, seq: int, name: str = "") -> Golden:
     return Golden("inbound", name or draft.type, stamped(draft, seq))
 
 
 def _messages() -> list[Golden]:
     made = []
     for seq, (kind, chat) in enumerate(_CHATS.items(), 1):
-        party = Party(chat.id, "读书会", Identity.MATCHED)
+        party = ContactRef(chat.id, "读书会", Identity.MATCHED)
         message = Message(
             chat,
             _SPEAKER.id,
@@ -111,13 +119,17 @@ def _messages() -> list[Golden]:
             font=_FONT,
             upstream={"network": "smartqq", "poll_type": f"{kind}_message", "from_uin": 2**32 + 5},
         )
-        draft = message_draft(message, Place(chat, party, _SPEAKER), Origin(ACCOUNT, EPOCH, WHEN), raw=False)
+        draft = encode_message(
+            message, Participants(chat, party, _SPEAKER), RecordContext(ACCOUNT, EPOCH, WHEN), raw=False
+        )
         made.append(_event(draft, seq))
     own = Message(
-        _GROUP, ACCOUNT, WHEN, (Text("said on the phone"),), "35694", own=True, raw={"msg_id": 35694}
+        _GROUP, ACCOUNT, WHEN, (Text("said on the phone"),), "35694", from_self=True, raw={"msg_id": 35694}
     )
-    place = Place(_GROUP, Party(_GROUP.id), Party(ACCOUNT))
-    made.append(_event(message_draft(own, place, Origin(ACCOUNT, EPOCH, WHEN), raw=True), 5, "message.own"))
+    place = Participants(_GROUP, ContactRef(_GROUP.id), ContactRef(ACCOUNT))
+    made.append(
+        _event(encode_message(own, place, RecordContext(ACCOUNT, EPOCH, WHEN), raw=True), 5, "message.own")
+    )
     return made
 
 
@@ -134,8 +146,12 @@ def _notices() -> list[Golden]:
             data={"name": "report.docx"} if kind == "file" else {},
             raw=raw,
         )
-        place = Place() if kind == "other" else Place(_GROUP, Party(_GROUP.id, "读书会"), _SPEAKER)
-        made.append(_event(notice_draft(notice, place, Origin(ACCOUNT, EPOCH, WHEN), raw=False), seq))
+        place = (
+            Participants()
+            if kind == "other"
+            else Participants(_GROUP, ContactRef(_GROUP.id, "读书会"), _SPEAKER)
+        )
+        made.append(_event(encode_notice(notice, place, RecordContext(ACCOUNT, EPOCH, WHEN), raw=False), seq))
     return made
 
 
@@ -147,7 +163,7 @@ def _sessions() -> list[Golden]:
             if kind == "gap"
             else SessionChange(SessionState(kind), "full", account=ACCOUNT, nick="小桥")
         )
-        made.append(_event(session_draft(event, Origin(ACCOUNT, EPOCH, WHEN)), seq))
+        made.append(_event(encode_session_event(event, RecordContext(ACCOUNT, EPOCH, WHEN)), seq))
     return made
 
 

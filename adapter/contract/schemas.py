@@ -5,9 +5,9 @@ from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from adapter.codec.inbound import segment_map
+from adapter.codec.inbound import segment_to_dict
 from adapter.contract.tables import MESSAGES, TABLES, TIME, Schema, Table
-from adapter.events import CONTRACT_VERSION, Face, Font, Identity, Image, Party, Segment, Text, Unknown
+from adapter.events import CONTRACT_VERSION, ContactRef, Face, Font, Identity, Image, Segment, Text, Unknown
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _SEGMENTS = (Text, Face, Image, Unknown)
@@ -83,7 +83,7 @@ def _maybe(schema: Schema) -> Schema:
 def _segments() -> Schema:
     kinds = [
         _object(
-            {"type": {"type": "string", "const": segment_map(example)["type"]}, "data": _fields(kind)},
+            {"type": {"type": "string", "const": segment_to_dict(example)["type"]}, "data": _fields(kind)},
             ["type", "data"],
         )
         for kind, example in zip(_SEGMENTS, _EXAMPLES, strict=True)
@@ -98,7 +98,7 @@ def _segments() -> Schema:
 
 def _place() -> Schema:
     place = {"type": {"type": "string", "enum": list(MESSAGES)}, "id": {"type": "string"}}
-    party = _fields(Party, required=("id", "name", "identity"))
+    party = _fields(ContactRef, required=("id", "name", "identity"))
     chat = _object(
         {
             **place,

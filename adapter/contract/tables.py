@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adapter.codec.inbound import ANNOUNCED
+from adapter.codec.inbound import PUBLISHED_STATES
 from adapter.events import CONTRACT_VERSION, ChatKind, Delivery, Priority, SessionState, Status
 
 Schema = dict[str, Any]
 
 NOTICES: Final = ("typing", "shake", "presence", "file", "group", "friend", "contacts", "other")
 MESSAGES: Final = tuple(kind.value for kind in ChatKind)
-SESSIONS: Final = (*(state.value for state in SessionState if state in ANNOUNCED), "gap")
+SESSIONS: Final = (*(state.value for state in SessionState if state in PUBLISHED_STATES), "gap")
 TYPES: Final = (
     *(f"message.{kind}" for kind in MESSAGES),
     *(f"notice.{kind}" for kind in NOTICES),

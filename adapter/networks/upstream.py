@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
-from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Provisional, Segment
+from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment, UnresolvedBatch
 
 
 class Upstream(Protocol):
@@ -11,7 +11,7 @@ class Upstream(Protocol):
 
     network: str
 
-    def events(self) -> AsyncGenerator[Batch | Provisional, None]:
+    def events(self) -> AsyncGenerator[Batch | UnresolvedBatch, None]:
         """Log in and stay in for as long as this is iterated; an empty batch is a sign of life.
 
         The network is asked for more only when the next batch is asked for: whatever has been
@@ -21,7 +21,7 @@ class Upstream(Protocol):
         """
         ...
 
-    def hang_up(self) -> None:
+    def stop_receiving(self) -> None:
         """No more is wanted: `events` ends soon, and loses nothing that the network has given away."""
         ...
 
@@ -29,14 +29,14 @@ class Upstream(Protocol):
         """Wait until messages can be sent."""
         ...
 
-    def prepare(self, segments: tuple[Segment, ...], font: Font | None) -> tuple[Part, ...]:
+    def split(self, segments: tuple[Segment, ...], font: Font | None) -> tuple[Part, ...]:
         """Cut content into messages of the size the network takes, each with its message id.
 
         Raises SchemaError where the network has no way to say it.
         """
         ...
 
-    async def send(self, to: Address, part: Part, may: Callable[[], bool]) -> Outcome | None:
+    async def send(self, to: Address, part: Part, may_send: Callable[[], bool]) -> Outcome | None:
         """Send one message to an address in momentary ids. Never raises for a refusal.
 
         `may` is asked each time before anything leaves, however long was waited. None: nothing has left; it
@@ -53,7 +53,7 @@ class Upstream(Protocol):
         """Leave the network, and stay away until `login`."""
         ...
 
-    async def answer(self, text: str) -> None:
+    async def submit_captcha(self, text: str) -> None:
         """What a person read in the picture of a captcha."""
         ...
 
@@ -61,18 +61,18 @@ class Upstream(Protocol):
         """Whether the network knows this session; one that is lost is mended before this returns."""
         ...
 
-    async def relink(self) -> None:
+    async def reconnect(self) -> None:
         """Open the session again, though it looks well."""
         ...
 
-    async def refresh(self) -> None:
+    async def refresh_contacts(self) -> None:
         """Load all contacts again; they arrive as events."""
         ...
 
-    async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> Picture:
+    async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
         """The picture of a segment, with `upstream` of the message it stood in. Raises UpstreamError."""
         ...
 
-    async def change_status(self, status: str) -> None:
+    async def set_presence(self, status: str) -> None:
         """Be seen as online, away, busy, hidden, callme or silent. Raises UpstreamError."""
         ...

@@ -19,7 +19,7 @@ def unpacked(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
     }
 
 
-def revived(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
+def restored_fields(fields: Mapping[bytes, bytes]) -> dict[str, bytes]:
     """The original fields with the id that the request had, also where that was only its entry's."""
     original = unpacked(fields)
     if original and fields.get(b"stream", b"").endswith(b":outbound") and not original.get("id"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SLOT: Final = 10
-KEPT: Final = 360  # an hour of slots
+MAX_SLOTS: Final = 360  # an hour of slots
 
 
 @dataclass(slots=True)
@@ -22,13 +22,13 @@ class Slot:
     waited_most: float = 0.0
 
 
-class Trend:
+class RollingHistory:
     """Slots in which something happened, oldest first."""
 
     def __init__(self) -> None:
-        self._slots: deque[Slot] = deque(maxlen=KEPT)
+        self._slots: deque[Slot] = deque(maxlen=MAX_SLOTS)
 
-    def stored(self, now: float, events: int, seconds: float) -> None:
+    def observe_append(self, now: float, events: int, seconds: float) -> None:
         """A batch of so many events was stored."""
         slot = self._slot(now)
         slot.events += events
@@ -36,7 +36,7 @@ class Trend:
         slot.append += seconds
         slot.append_most = max(slot.append_most, seconds)
 
-    def ended(self, now: float, seconds: float) -> None:
+    def observe_result(self, now: float, seconds: float) -> None:
         """A request ended, so long after it was made."""
         slot = self._slot(now)
         slot.ended += 1
@@ -48,7 +48,7 @@ class Trend:
 
         Nothing older than an hour; the means are taken over batches and requests.
         """
-        oldest = max(start, now - KEPT * SLOT)
+        oldest = max(start, now - MAX_SLOTS * SLOT)
         return [_row(slot) for slot in self._slots if slot.start + SLOT > oldest]
 
     def _slot(self, now: float) -> Slot:

@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 
 from adapter.events import SendResult, SessionState
-from adapter.ops.history import Trend
+from adapter.ops.history import RollingHistory
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -40,7 +40,7 @@ _DELIVERED: Final = ("message.", "notice.")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Snapshot:
     """Where the adapter stands at this moment.
 
     `leased`: nobody else can have taken over. `stuck`: why events cannot be put on disk, "" where they can.
@@ -80,13 +80,13 @@ class Metrics:
     ) -> None:
         self._wall = wall
         self._clock = clock
-        self.trend = Trend()
-        self.reading: Callable[[], Reading] | None = None
-        self.proof: float | None = None
-        self.answer: float | None = None
+        self.history = RollingHistory()
+        self.snapshot: Callable[[], Snapshot] | None = None
+        self.last_delivery: float | None = None
+        self.last_poll: float | None = None
         self.hearing = ""
         self.alarm = ""
-        self.turns: dict[str, float] = {}
+        self.heartbeats: dict[str, float] = {}
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -124,28 +124,28 @@ class Metrics:
 
     # --- told by the corridors -----------------------------------------------------------------
 
-    def polled(self, seconds: float) -> None:
+    def observe_poll(self, seconds: float) -> None:
         """Upstream answered a poll after so long."""
-        self.answer = self._clock()
-        self.turn("poll")
+        self.last_poll = self._clock()
+        self.heartbeat("poll")
         self._polls.observe(seconds)
 
-    def stored(self, types: Sequence[str], seconds: float) -> None:
+    def observe_append(self, types: Sequence[str], seconds: float) -> None:
         """A batch with events of these types is safe, so long after it came."""
         self._appends.observe(seconds)
         for kind, count in Tally(types).items():
             self._events.labels(kind).inc(count)
-        self.trend.stored(self._wall(), len(types), seconds)
+        self.history.observe_append(self._wall(), len(types), seconds)
         if any(kind.startswith(_DELIVERED) for kind in types):
-            self.proof = self._clock()
+            self.last_delivery = self._clock()
 
-    def ended(self, result: SendResult) -> None:
+    def observe_result(self, result: SendResult) -> None:
         """A request has its result; `told` of Settling."""
         now = self._wall()
         waited = max(0.0, now - int(result.entry.partition("-")[0] or 0) / 1000)
         self._sends.labels(result.status.value, result.code).inc()
         self._requests.observe(waited)
-        self.trend.ended(now, waited)
+        self.history.observe_result(now, waited)
 
     def session(self, state: SessionState) -> None:
         """The session moved to another state."""
@@ -155,32 +155,32 @@ class Metrics:
         """Somebody was called for help."""
         self._alarms.labels(reason).inc()
 
-    def wanted(self, *reasons: str) -> None:
+    def set_alert(self, *reasons: str) -> None:
         """Why a person is wanted, the first that is not "" counts; an earlier process may have called."""
         self.alarm = next(filter(None, reasons), "")
         self._gauges.alarm.set(bool(self.alarm))
 
-    def heard(self, hearing: str) -> None:
+    def set_line_state(self, hearing: str) -> None:
         """What is believed of the line: proven, plausible, suspicious or offline."""
         self.hearing = hearing
         self._gauges.heard(hearing)
 
-    def turn(self, loop: str) -> None:
+    def heartbeat(self, loop: str) -> None:
         """A loop has come round."""
-        self.turns[loop] = self._clock()
+        self.heartbeats[loop] = self._clock()
 
     def closed(self) -> None:
         """The office is closed: its loops need not turn, and there is nothing to read."""
-        self.reading = None
-        self.turns.clear()
-        self.heard("offline")
+        self.snapshot = None
+        self.heartbeats.clear()
+        self.set_line_state("offline")
 
     # --- asked by the page ---------------------------------------------------------------------
 
     @property
     def stuck(self) -> str | None:
         """Why events cannot be put on disk, "" where they can; None where that is not our business."""
-        return self.reading().stuck if self.reading else None
+        return self.snapshot().stuck if self.snapshot else None
 
     def age(self, moment: float | None) -> float | None:
         """Seconds since a moment of this object's clock."""
@@ -189,8 +189,8 @@ class Metrics:
     def expose(self, groups: Iterable[GroupRow] | None, dead: int, waiting: int, pages: int) -> bytes:
         """Everything in Prometheus' text format. `groups` is None while Redis is away."""
         gauges = self._gauges
-        gauges.read(self.reading() if self.reading else None)
-        gauges.lives(self.age(self.proof), self.age(self.answer))
+        gauges.read(self.snapshot() if self.snapshot else None)
+        gauges.lives(self.age(self.last_delivery), self.age(self.last_poll))
         gauges.bus(groups, dead, waiting)
         gauges.pages.set(pages)
         return generate_latest(self.registry)
@@ -221,7 +221,7 @@ class Gauges:
         self.pages = gauge("page_clients", "Open status pages.")
         self.alarm = gauge("alarm_active", "1 while a person is needed.")
 
-    def read(self, reading: Reading | None) -> None:
+    def read(self, reading: Snapshot | None) -> None:
         """Where the office stands; None: it is closed."""
         for state in SessionState:
             present = reading.state if reading else SessionState.STANDBY

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from adapter.events import Priority, SendRequest
 
-CLASSES = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
+PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
 
 
 def producer(request: SendRequest) -> str:
@@ -25,7 +25,7 @@ class Backlog:
         self._chats: dict[str, deque[SendRequest]] = {}
         self._classes: dict[str, Counter[Priority]] = {}
         self._turns: dict[Priority, OrderedDict[str, OrderedDict[str, None]]] = {
-            kind: OrderedDict() for kind in CLASSES
+            kind: OrderedDict() for kind in PRIORITIES
         }
         self._places: dict[str, tuple[Priority, str]] = {}
         self._busy: set[str] = set()
@@ -42,9 +42,9 @@ class Backlog:
         self._keep(request)
         self._enqueue(chat)
 
-    def take(self, ready: Callable[[str], bool]) -> SendRequest | None:
+    def pop(self, ready: Callable[[str], bool]) -> SendRequest | None:
         """The next request whose chat is neither busy nor `ready(chat)` False; its chat is busy then."""
-        for kind in CLASSES:
+        for kind in PRIORITIES:
             for name, chats in self._turns[kind].items():
                 for chat in chats:
                     if not ready(chat):
@@ -53,16 +53,16 @@ class Backlog:
                     return self._pop(chat)
         return None
 
-    def give_back(self, request: SendRequest, *, begun: bool = False) -> None:
+    def requeue(self, request: SendRequest, *, begun: bool = False) -> None:
         """A request has more to say: it is the first of its chat again, and the chat is free."""
         chat = str(request.to)
         self._chats.setdefault(chat, deque()).appendleft(request)
         self._keep(request)
         if begun:
-            self.begun(request)
-        self.free(chat)
+            self.mark_started(request)
+        self.release_chat(chat)
 
-    def free(self, chat: str) -> None:
+    def release_chat(self, chat: str) -> None:
         """The chat's request in hand has ended."""
         self._busy.discard(chat)
         self._enqueue(chat)
@@ -71,7 +71,7 @@ class Backlog:
         """What was not begun in time, still in its place. `now` in seconds since 1970."""
         return [one for one in self._expiring.values() if one.expires is not None and one.expires <= now]
 
-    def begun(self, request: SendRequest) -> None:
+    def mark_started(self, request: SendRequest) -> None:
         """Something of it may have left: it does not expire any more."""
         self._expiring.pop(request.entry, None)
 
@@ -110,7 +110,7 @@ class Backlog:
         if chat in self._busy:
             return
         counts = self._classes[chat]
-        kind = next(kind for kind in CLASSES if counts[kind])
+        kind = next(kind for kind in PRIORITIES if counts[kind])
         place = (kind, producer(queue[0]))
         if self._places.get(chat) != place:
             self._leave(chat)

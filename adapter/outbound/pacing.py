@@ -18,19 +18,19 @@ class Pacer:
     _warm: int = len(SLOW_START)
     _chats: dict[str, float] = field(default_factory=dict)
 
-    def reconnected(self) -> None:
+    def restart_slow_start(self) -> None:
         """The session is new: start slowly."""
         self._warm = 0
 
-    def wait(self, now: float) -> float:
+    def delay(self, now: float) -> float:
         """Seconds until the account may speak again, 0 for at once."""
         return max(0.0, self._next - now)
 
-    def chat_wait(self, chat: str, now: float) -> float:
+    def chat_delay(self, chat: str, now: float) -> float:
         """Seconds until this chat may be spoken to again."""
         return max(0.0, self._chats.get(chat, 0.0) - now)
 
-    def spoke(self, chat: str, now: float) -> None:
+    def record_send(self, chat: str, now: float) -> None:
         """A message has begun to leave."""
         factor = 1.0
         if self._warm < len(SLOW_START):

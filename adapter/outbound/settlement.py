@@ -13,9 +13,9 @@ from adapter.aio import backoff
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import KEPT, Begun, Done, Ledger, Unfinished
+from adapter.bus.ledger import RESULT_TTL, Completed, InDoubt, Ledger, Started
 from adapter.codec.inbound import timestamp
-from adapter.codec.outbound import encode_result, plain, request_id, result_stream
+from adapter.codec.outbound import encode_result, request_id, result_stream, unwrapped
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import CONTRACT_VERSION, SendRequest, SendResult, Status
 
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 MAX_SHOWN_TO = 128
 # A server that loses its tail forgets that these were sent; this process does not.
-REMEMBERED = 10_000
+RECENT_RESULTS = 10_000
 
 
-class Settling:
+class Settlement:
     """Writes results. `told` is called with each result that was published; `lost` counts calls in vain."""
 
     def __init__(
@@ -45,10 +45,10 @@ class Settling:
         self._wall = wall
         self._told = told
         self._ended: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
-        self.hurry = False
-        self.lost = 0
+        self.shutting_down = False
+        self.redis_failures = 0
 
-    async def patiently(self, step: Callable[[Fence], Awaitable[T]]) -> T:
+    async def retry(self, step: Callable[[Fence], Awaitable[T]]) -> T:
         """Repeat a step that may be repeated until Redis serves. Raises Fenced.
 
         In a `hurry`, when the process is about to end, it is tried once more and no longer.
@@ -58,24 +58,26 @@ class Settling:
             try:
                 return await step(self._lease.fence)
             except BusUnavailable as exc:
-                self.lost += 1
-                if self.hurry:
+                self.redis_failures += 1
+                if self.shutting_down:
                     raise
                 log.debug("settling: %s", exc)
                 await anyio.sleep(next(delays))
 
-    def ended(self, request: str) -> list[str] | None:
+    def recent_result(self, request: str) -> list[str] | None:
         """The result that this process gave a request, name after value; as long as the ledger keeps it."""
         moment, fields = self._ended.get(request, (0.0, None))
-        return fields if self._wall() - moment < KEPT else None
+        return fields if self._wall() - moment < RESULT_TTL else None
 
-    async def look(self, request: str) -> Begun | Unfinished | Done | None:
+    async def lookup(self, request: str) -> Started | InDoubt | Completed | None:
         """What Redis knows of a request."""
-        return await self.patiently(lambda _: self._ledger.look(request))
+        return await self.retry(lambda _: self._ledger.get(request))
 
-    async def step(self, request: str, sent: int, attempts: int, *, suspend: bool = False) -> None:
+    async def save_progress(self, request: str, sent: int, attempts: int, *, suspend: bool = False) -> None:
         """So many parts have left in so many attempts; `suspend`: the rest is for whoever comes next."""
-        await self.patiently(lambda fence: self._ledger.step(fence, request, sent, attempts, suspend=suspend))
+        await self.retry(
+            lambda fence: self._ledger.record_progress(fence, request, sent, attempts, suspend=suspend)
+        )
 
     async def settle(self, request: SendRequest, result: SendResult) -> None:
         """Publish the result of a request that could be read."""
@@ -83,9 +85,9 @@ class Settling:
         fields = encode_result(result, self._account(), self._lease.fence.epoch, now)
         self._ended.pop(request.id, None)
         self._ended[request.id] = now, fields
-        if len(self._ended) > REMEMBERED:
+        if len(self._ended) > RECENT_RESULTS:
             self._ended.popitem(last=False)
-        await self.patiently(
+        await self.retry(
             lambda fence: self._ledger.settle(
                 fence, request.id, request.entry, request.results, fields, remember=True
             )
@@ -103,7 +105,7 @@ class Settling:
         """Publish the stored result of an earlier request of this id once more."""
         await self._again(request, former, remember=False)
 
-    async def restore(self, request: SendRequest, former: Sequence[str]) -> None:
+    async def rewrite(self, request: SendRequest, former: Sequence[str]) -> None:
         """Write down again what Redis has forgotten."""
         await self._again(request, former, remember=True)
 
@@ -112,7 +114,7 @@ class Settling:
         values["replayed"] = "0" if values["entry"] == request.entry else "1"
         values |= {"entry": request.entry, "time": timestamp(self._wall())}
         fields = [item for pair in values.items() for item in pair]
-        await self.patiently(
+        await self.retry(
             lambda fence: self._ledger.settle(
                 fence, request.id, request.entry, request.results, fields, remember=remember
             )
@@ -120,13 +122,13 @@ class Settling:
 
     async def reject(self, entry: str, fields: Mapping[bytes, bytes], why: SchemaError) -> None:
         """Answer an entry that makes no sense, and keep it in `qq:dead`."""
-        to = plain(fields).get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
+        to = unwrapped(fields).get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
         result = SendResult(entry, request_id(entry, fields), to, Status.REJECTED, why.code, str(why))
         now = self._wall()
         told = encode_result(result, self._account(), self._lease.fence.epoch, now)
         dead = dead_fields(self._bus.keys("outbound"), entry, why.code, str(why), fields, now)
         results = result_stream(fields, self._bus.keys.prefix)
-        await self.patiently(
+        await self.retry(
             lambda fence: self._ledger.settle(
                 fence, result.id, entry, results, told, remember=False, dead=dead
             )

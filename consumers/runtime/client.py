@@ -9,11 +9,11 @@ import redis.asyncio as redis
 from adapter import Result
 from consumers.runtime.connection import BLOCK_MS, Settings, connect
 from consumers.runtime.event import Request
-from consumers.runtime.results import Answers
-from consumers.runtime.writer import Outlet
+from consumers.runtime.results import ResultListener
+from consumers.runtime.writer import BatchWriter
 
 
-class Office:
+class BusClient:
     """The Sender through which events answer; needs its `run` beside it."""
 
     def __init__(
@@ -29,13 +29,13 @@ class Office:
         self.settings = settings
         self.client = client
         self.reader = reader
-        self.outlet = Outlet(client, settings.key("inbound"), application)
+        self.outlet = BatchWriter(client, settings.key("inbound"), application)
         # The contract allows 64 characters after `results:`.
-        self.answers = Answers(reader, settings.key("results:" + f"{application}.{consumer}"[-64:]))
+        self.answers = ResultListener(reader, settings.key("results:" + f"{application}.{consumer}"[-64:]))
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, application: str, consumer: str, settings: Settings) -> AsyncIterator["Office"]:
+    async def open(cls, application: str, consumer: str, settings: Settings) -> AsyncIterator["BusClient"]:
         """Make the clients; the first command connects."""
         client = connect(settings.url, settings.prefix)
         reader = connect(settings.url, settings.prefix, wait=BLOCK_MS / 1000)
@@ -52,17 +52,19 @@ class Office:
             await self.outlet.run(stop, limit)
             listener.cancel()
 
-    async def post(self, request: Request) -> None:
+    async def publish(self, request: Request) -> None:
         """Put a request on its way; it is written before anything that is acknowledged later."""
-        await self.outlet.add(self.settings.key("outbound"), request.fields())
+        await self.outlet.append(self.settings.key("outbound"), request.fields())
 
     async def send(self, request: Request) -> None:
         """Put a request on its way and wait until it is on the bus."""
-        await self.outlet.passed(await self.outlet.add(self.settings.key("outbound"), request.fields()))
+        await self.outlet.wait_flushed(
+            await self.outlet.append(self.settings.key("outbound"), request.fields())
+        )
 
     async def ask(self, request: Request, seconds: float) -> Result:
         """Send, and wait for the result. Raises TimeoutError."""
-        with self.answers.expected(request.id) as result:
+        with self.answers.expect(request.id) as result:
             async with asyncio.timeout(seconds):
-                await self.post(self.answers.addressed(request))
+                await self.publish(self.answers.with_reply_stream(request))
                 return await result

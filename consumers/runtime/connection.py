@@ -29,7 +29,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from adapter import ConfigError
 
 # Not one of the public names: `import adapter` must not bring redis along.
-from adapter.bus.cluster import of_cluster
+from adapter.bus.cluster import cluster_client
 
 # How long a read waits for entries: a stop is noticed after this time at the latest.
 BLOCK_MS: Final = 500
@@ -98,7 +98,7 @@ def _client(url: str, prefix: str, options: dict[str, Any]) -> "redis.Redis":
     if scheme.endswith("+sentinel"):
         return _sentinel(url, options)
     if scheme.endswith("+cluster"):
-        return of_cluster(url, prefix, options)
+        return cluster_client(url, prefix, options)
     return redis.Redis.from_url(url, **options)
 
 
@@ -119,14 +119,14 @@ def _sentinel(url: str, options: dict[str, Any]) -> "redis.Redis":
     return master
 
 
-def passes(exc: BaseException) -> bool:
+def is_transient(exc: BaseException) -> bool:
     """Whether trying the same again later may help. Wrong passwords and missing rights do not pass."""
     if isinstance(exc, AuthenticationError | AuthorizationError | NoPermissionError):
         return False
     if isinstance(exc, ExecAbortError):
         # What spoiled the transaction stands behind it, if the server said it.
         cause = getattr(exc, "__cause__", None)
-        return cause is None or passes(cause)
+        return cause is None or is_transient(cause)
     passing = (
         RedisConnectionError,  # Sentinel's MasterNotFoundError too
         RedisTimeoutError,
@@ -139,7 +139,7 @@ def passes(exc: BaseException) -> bool:
     return isinstance(exc, passing) or (isinstance(exc, RedisError) and _words(exc).startswith(_PASSING))
 
 
-def group_is_gone(exc: BaseException) -> bool:
+def is_group_missing(exc: BaseException) -> bool:
     """Whether a command failed because its stream or group does not exist any more."""
     return isinstance(exc, RedisError) and _words(exc).startswith(("NOGROUP", "UNBLOCKED"))
 

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 import msgpack
 from redis.exceptions import ResponseError
 
-from adapter import CONTRACT_VERSION, clean, timestamp
-from consumers.runtime.client import Office
+from adapter import CONTRACT_VERSION, replace_surrogates, timestamp
+from consumers.runtime.client import BusClient
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ class Pending(NamedTuple):
     begun: int
 
 
-class Group:
+class ConsumerGroup:
     """One consumer of one group of one stream. Nothing here repeats itself."""
 
-    def __init__(self, office: Office, start: str) -> None:
+    def __init__(self, office: BusClient, start: str) -> None:
         self.client = office.client
         self._reader = office.reader
         self.stream = office.settings.key("inbound")
@@ -47,7 +47,7 @@ class Group:
         self._cursor = "0-0"
         self._tidied = 0.0
 
-    async def make(self) -> None:
+    async def ensure(self) -> None:
         """Make the group and its stream; fine if they are there.
 
         A group that vanished begins after the newest entry this worker has seen: from the start on it
@@ -62,21 +62,21 @@ class Group:
                 raise
             await self._do("XGROUP", "CREATE", self.stream, self.name, "0", "MKSTREAM")
 
-    async def fresh(self, count: int, block: int) -> list[Entry]:
+    async def read_new(self, count: int, block: int) -> list[Entry]:
         """New entries; waits for `block` ms at most. Never cancel it: entries would strand."""
-        line = (*self.read_line(count), "BLOCK", block)
+        line = (*self.xreadgroup_args(count), "BLOCK", block)
         answer = await self._reader.execute_command(*line, "STREAMS", self.stream, ">")  # type: ignore[no-untyped-call]
         entries = entries_of(only_stream(answer))
         if entries:
             self.newest = entries[-1][0]
         return entries
 
-    async def mine(self, count: int = ALL, consumer: str = "") -> list[Pending]:
+    async def pending(self, count: int = ALL, consumer: str = "") -> list[Pending]:
         """What is pending for this consumer, or for another one, oldest first."""
         rows = await self._do("XPENDING", self.stream, self.name, "-", "+", count, consumer or self.consumer)
         return [Pending(row[0].decode(), int(row[3])) for row in rows or ()]
 
-    async def take_over(self, idle_ms: int) -> bool:
+    async def autoclaim(self, idle_ms: int) -> bool:
         """Make some of what others left idle this consumer's; False where the list is through."""
         line = ("XAUTOCLAIM", self.stream, self.name, self.consumer, idle_ms, self._cursor, "COUNT", CLAIM)
         answer = await self._do(*line, "JUSTID")
@@ -85,7 +85,7 @@ class Group:
             log.error("%d entries were trimmed before anybody had handled them", len(answer[2]))
         return bool(answer[1]) or self._cursor != "0-0"
 
-    async def unfinished(
+    async def load_pending(
         self, known: Callable[[str], bool], seen: Container[str] = ()
     ) -> list[tuple[Pending, list[bytes]]]:
         """What is pending for this consumer and not known in this process, oldest first.
@@ -95,15 +95,15 @@ class Group:
         """
         rows = [
             Pending(row.entry, row.begun - (row.entry in seen))
-            for row in await self.mine()
+            for row in await self.pending()
             if not known(row.entry)
         ]
         found: list[tuple[Pending, list[bytes]]] = []
         for start in range(0, len(rows), READ):
-            found += await self.fetch(rows[start : start + READ])
+            found += await self.claim(rows[start : start + READ])
         return found
 
-    async def fetch(self, rows: Sequence[Pending]) -> list[tuple[Pending, list[bytes]]]:
+    async def claim(self, rows: Sequence[Pending]) -> list[tuple[Pending, list[bytes]]]:
         """The content of pending entries, oldest first, their counts kept; they are this consumer's then."""
         found: dict[str, list[bytes]] = {}
         for begun in {row.begun for row in rows}:
@@ -115,33 +115,35 @@ class Group:
             log.error("%d entries were deleted before anybody had handled them", len(gone))
         return [(row, found[row.entry]) for row in rows if row.entry in found]
 
-    async def begin(self, entry: str, count: int) -> None:
+    async def record_attempt(self, entry: str, count: int) -> None:
         """Write down that an entry is begun for the `count`-th time: it survives this process."""
         await self._claim([entry], "RETRYCOUNT", count, "JUSTID")
 
     async def touch(self, entries: Iterable[str]) -> None:
         """These are still being worked on: nobody shall claim them. Only what is still ours."""
         held = set(entries)
-        ours = [row.entry for row in await self.mine() if row.entry in held]
+        ours = [row.entry for row in await self.pending() if row.entry in held]
         if ours:
             await self._claim(ours, "JUSTID")
 
-    async def give_back(self, entries: Sequence[tuple[str, int]]) -> None:
+    async def release(self, entries: Sequence[tuple[str, int]]) -> None:
         """Let a peer claim these at once; each was begun so often."""
         for count in {count for _, count in entries}:
             ids = [entry for entry, begun in entries if begun == count]
             await self._claim(ids, "IDLE", LONG_AGO, "RETRYCOUNT", count, "JUSTID")
 
-    async def remove(self) -> None:
+    async def delete_consumer(self) -> None:
         """Take this consumer's name out of the group, if nothing is pending under it."""
-        if not await self.mine(1):
+        if not await self.pending(1):
             await self._do("XGROUP", "DELCONSUMER", self.stream, self.name, self.consumer)
 
     async def is_pending(self, entry: str) -> bool:
         """Whether nobody has acknowledged it yet."""
         return bool(await self._do("XPENDING", self.stream, self.name, entry, entry, 1))
 
-    async def bury(self, entry: str, fields: list[bytes], reason: str, detail: str, attempts: int) -> None:
+    async def dead_letter(
+        self, entry: str, fields: list[bytes], reason: str, detail: str, attempts: int
+    ) -> None:
         """Put an entry into `qq:dead` and acknowledge it, in one step."""
         original = {name.decode("utf-8", "replace"): value for name, value in mapping_of(fields).items()}
         letter: list[str | bytes] = [
@@ -152,7 +154,7 @@ class Group:
             *("group", self.name),
             *("consumer", self.consumer),
             *("reason", reason),
-            *("detail", clean(detail)[:500]),
+            *("detail", replace_surrogates(detail)[:500]),
             *("attempts", str(attempts)),
             *("fields", msgpack.packb(original)),
         ]
@@ -170,15 +172,15 @@ class Group:
                 return str(newest.decode())
         return "0-0"
 
-    def read_line(self, count: int) -> tuple[str | int, ...]:
+    def xreadgroup_args(self, count: int) -> tuple[str | int, ...]:
         """The head of an XREADGROUP."""
         return ("XREADGROUP", "GROUP", self.name, self.consumer, "COUNT", count)
 
-    def claim_line(self, consumer: str, ids: Iterable[str]) -> tuple[str | int, ...]:
+    def xclaim_args(self, consumer: str, ids: Iterable[str]) -> tuple[str | int, ...]:
         """An XCLAIM of these for that consumer, however young they are."""
         return ("XCLAIM", self.stream, self.name, consumer, 0, *ids)
 
-    async def tidy(self) -> None:
+    async def delete_idle_consumers(self) -> None:
         """Take out the names of consumers that are long gone and left nothing: once an hour is enough.
 
         Only after long silence, because a name takes with it whatever is pending under it.
@@ -192,7 +194,7 @@ class Group:
                 await self._do("XGROUP", "DELCONSUMER", self.stream, self.name, known[b"name"].decode())
 
     async def _claim(self, ids: Sequence[str], *options: str | int) -> Any:
-        return await self._do(*self.claim_line(self.consumer, ids), *options)
+        return await self._do(*self.xclaim_args(self.consumer, ids), *options)
 
     async def _do(self, *line: str | int) -> Any:
         return await self.client.execute_command(*line)  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from adapter import (
     Result,
     Segment,
     pack,
-    segment_map,
+    segment_to_dict,
 )
 
 MAX_ID: Final = 128
@@ -44,7 +44,7 @@ class Request:
         if isinstance(self.content, str):
             flat += ["text", self.content]
         else:
-            flat += ["body", pack({"segments": [segment_map(segment) for segment in self.content]})]
+            flat += ["body", pack({"segments": [segment_to_dict(segment) for segment in self.content]})]
         flat += ["id", self.id]
         if self.expires is not None:
             flat += ["expires", str(self.expires)]
@@ -59,16 +59,16 @@ class Request:
         return flat
 
 
-class Refused(Exception):  # noqa: N818 – the handler's word, not its mistake
+class Reject(Exception):  # noqa: N818 – the handler's word, not its mistake
     """Raised by a handler: trying again will not help, the event shall go to `qq:dead` at once."""
 
 
-class Sender(Protocol):
+class Publisher(Protocol):
     """Where requests go: the bus, or a list in a test."""
 
     application: str
 
-    async def post(self, request: Request) -> None:
+    async def publish(self, request: Request) -> None:
         """Take it; it is on the bus before the event it answers is acknowledged."""
 
     async def ask(self, request: Request, seconds: float) -> Result:
@@ -80,7 +80,7 @@ class Event:
     """An event of the bus, delivered for the `delivery`-th time. `match`: what the text filter found."""
 
     received: Received
-    sender_of_replies: Sender = field(repr=False)
+    publisher: Publisher = field(repr=False)
     delivery: int = 1
     match: re.Match[str] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
@@ -134,13 +134,13 @@ class Event:
         that answers several times should do so in the same order each time.
         """
         request = self._request(content, expires=expires, delivery=delivery, priority=priority)
-        await self.sender_of_replies.post(request)
+        await self.publisher.publish(request)
         return request.id
 
     async def ask(self, content: Content, *, seconds: float = 60.0) -> Result:
         """Answer, and wait for what became of it. Raises TimeoutError after so many seconds."""
         request = self._request(content)
-        return await self.sender_of_replies.ask(request, seconds)
+        return await self.publisher.ask(request, seconds)
 
     def _request(
         self,
@@ -152,7 +152,7 @@ class Event:
     ) -> Request:
         if not self.chat:
             raise ValueError(f"{self.type} belongs to no chat: nobody can be answered")
-        ident = request_id(self.sender_of_replies.application, self.id, next(self._numbers))
+        ident = request_id(self.publisher.application, self.id, next(self._numbers))
         return Request(self.chat, content, ident, self.id, expires, delivery, priority)
 
 

@@ -13,7 +13,7 @@ _MAX_KNOWN: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Matcher:
     """One handler and its filter. Empty collections ask for nothing."""
 
     handler: Handler
@@ -23,11 +23,11 @@ class Wish:
     text: re.Pattern[str] | None
     own: bool
 
-    def wants_type(self, kind: str) -> bool:
+    def matches_type(self, kind: str) -> bool:
         """Whether events of this type can be meant: the type itself, or its family."""
         return not self.types or any(kind == each or kind.startswith(f"{each}.") for each in self.types)
 
-    def takes(self, event: Event) -> Event | None:
+    def match(self, event: Event) -> Event | None:
         """The event as this handler gets it, or None."""
         received = event.received
         if received.own and not self.own:
@@ -42,30 +42,30 @@ class Wish:
         return replace(event, match=match) if match else None
 
 
-class Handlers:
+class HandlerRegistry:
     """All handlers of a worker, in the order in which they were named."""
 
     def __init__(self) -> None:
-        self._wishes: list[Wish] = []
-        self._by_type: dict[str, list[Wish]] = {}
+        self._wishes: list[Matcher] = []
+        self._by_type: dict[str, list[Matcher]] = {}
 
-    def add(self, wish: Wish) -> None:
+    def add(self, wish: Matcher) -> None:
         """One more."""
         self._wishes.append(wish)
         self._by_type.clear()
 
-    def of_type(self, kind: str) -> list[Wish]:
+    def of_type(self, kind: str) -> list[Matcher]:
         """Those that may want an event of this type."""
         wishes = self._by_type.get(kind)
         if wishes is None:
             if len(self._by_type) >= _MAX_KNOWN:
                 self._by_type.clear()
-            wishes = self._by_type[kind] = [wish for wish in self._wishes if wish.wants_type(kind)]
+            wishes = self._by_type[kind] = [wish for wish in self._wishes if wish.matches_type(kind)]
         return wishes
 
-    def for_event(self, event: Event) -> Iterator[tuple[Handler, Event]]:
+    def matching(self, event: Event) -> Iterator[tuple[Handler, Event]]:
         """Every handler that wants this event, with the event as it gets it."""
         for wish in self.of_type(event.received.type):
-            mine = wish.takes(event)
+            mine = wish.match(event)
             if mine is not None:
                 yield wish.handler, mine

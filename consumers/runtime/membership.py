@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.exceptions import WatchError
 
-from consumers.runtime.client import Office
+from consumers.runtime.client import BusClient
 from consumers.runtime.connection import consumer_name
 
 # What a clock of ours may run slower than the server's, as a part of the lease.
@@ -32,7 +32,7 @@ class LeaseLost(Exception):  # noqa: N818 – a state, not a mistake
 class Membership:
     """One member's place among its peers. `ttl` in seconds."""
 
-    def __init__(self, office: Office, ttl: float) -> None:
+    def __init__(self, office: BusClient, ttl: float) -> None:
         self._client = office.client
         self._base = office.settings.key(f"lanes:{office.application}")
         self._ttl = ttl
@@ -50,7 +50,7 @@ class Membership:
         return time.monotonic() < self._until
 
     @property
-    def due(self) -> bool:
+    def heartbeat_due(self) -> bool:
         """Whether it is time to renew."""
         return time.monotonic() >= self._renewed + self._ttl / 3
 
@@ -69,7 +69,7 @@ class Membership:
         self._extend(now)
         self._renewed = 0.0  # take the lead, if nobody has it, at once
 
-    async def renew(self) -> None:
+    async def heartbeat(self) -> None:
         """Keep the lease, and take the lead if nobody has it. Raises LeaseLost."""
         now = time.monotonic()
         live = self.key(f"live:{self.consumer}")
@@ -112,7 +112,7 @@ class Membership:
                 # Our own renewal, or the end: looked at once more.
         raise LeaseLost
 
-    async def census(self) -> tuple[set[str], set[str]]:
+    async def live_members(self) -> tuple[set[str], set[str]]:
         """The members whose lease holds, and those whose lease has ended."""
         known: Any = await self._client.hkeys(self.key("members"))
         names = [name.decode() for name in known]
@@ -120,24 +120,24 @@ class Membership:
         live = {name for name, lease in zip(names, leases, strict=True) if lease is not None}
         return live, set(names) - live
 
-    async def strike(self, names: Iterable[str]) -> None:
+    async def evict(self, names: Iterable[str]) -> None:
         """Take these off the list. Raises LeaseLost."""
         await self.fenced(lambda pipe: pipe.hdel(self.key("members"), *names))
 
     async def leave(self) -> None:
         """Let the others have everything at once."""
         if self.leading:
-            await self.fenced(self._abdicate)
+            await self.fenced(self._resign)
             return
         async with self._client.pipeline(transaction=True) as pipe:
-            self._farewell(pipe)
+            self._delete_keys(pipe)
             await pipe.execute()
 
-    def _abdicate(self, pipe: Pipeline) -> None:
-        self._farewell(pipe)
+    def _resign(self, pipe: Pipeline) -> None:
+        self._delete_keys(pipe)
         pipe.delete(self.key("leader"))
 
-    def _farewell(self, pipe: Pipeline) -> None:
+    def _delete_keys(self, pipe: Pipeline) -> None:
         pipe.delete(*(self.key(f"{name}:{self.consumer}") for name in ("live", "bell", "again")))
         pipe.hdel(self.key("members"), self.consumer)
 

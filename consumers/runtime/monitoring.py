@@ -33,8 +33,8 @@ def metrics(runtime: Runtime) -> str:
         "acked_total": runtime.office.outlet.acked,
         "requests_total": runtime.office.outlet.added,
         "redis_lost_total": runtime.numbers.lost_connections,
-        "in_hand": len(runtime.chats.held),
-        "redis_serves": int(runtime.serving),
+        "in_hand": len(runtime.chats.in_flight),
+        "redis_serves": int(runtime.connected),
     }
     lines = []
     for name, value in values.items():
@@ -78,7 +78,7 @@ async def _answer(runtime: Runtime, reader: asyncio.StreamReader, writer: asynci
     if path == b"/metrics":
         status, text = "200 OK", metrics(runtime)
     elif path == b"/healthz":
-        status, text = ("200 OK", "ok\n") if runtime.serving else ("503 Service Unavailable", "no Redis\n")
+        status, text = ("200 OK", "ok\n") if runtime.connected else ("503 Service Unavailable", "no Redis\n")
     else:
         status, text = "404 Not Found", "there are /healthz and /metrics\n"
     body = text.encode()

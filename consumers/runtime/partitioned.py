@@ -14,11 +14,11 @@ import logging
 from collections.abc import Container, Sequence
 from typing import Any, Final
 
-from consumers.runtime.client import Office
+from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS
-from consumers.runtime.consumer_group import Group, entries_of, only_stream
-from consumers.runtime.coordinator import Leader
-from consumers.runtime.dispatcher import Ahead, Chats, Job, in_order
+from consumers.runtime.consumer_group import ConsumerGroup, entries_of, only_stream
+from consumers.runtime.coordinator import Coordinator
+from consumers.runtime.dispatcher import KeyedDispatcher, Prefetch, WorkItem, entry_key
 from consumers.runtime.membership import LeaseLost, Membership
 
 log = logging.getLogger("qqbus.worker")
@@ -27,24 +27,24 @@ log = logging.getLogger("qqbus.worker")
 _INBOX: Final = 500
 
 
-class Lanes:
+class PartitionedSource:
     """Feeds the chats of one process with the lanes that it owns."""
 
-    def __init__(self, office: Office, group: Group, chats: Chats, lease: float) -> None:
+    def __init__(self, office: BusClient, group: ConsumerGroup, chats: KeyedDispatcher, lease: float) -> None:
         self._office = office
         self._group = group
         self._chats = chats
         self._membership = Membership(office, lease)
-        chats.may_begin = self._membership.valid
-        self._leader: Leader | None = None
-        self._ahead = Ahead(chats.slots)
+        chats.lease_valid = self._membership.valid
+        self._leader: Coordinator | None = None
+        self._ahead = Prefetch(chats.slots)
         self._last = "0-0"
         self._more = False
         self.claimed = 0
 
     async def recover(self) -> None:
         """After a start, a lost connection or a lost lease."""
-        await self._group.make()
+        await self._group.ensure()
         if not self._membership.valid():
             await self._rejoin()
             return
@@ -53,7 +53,7 @@ class Lanes:
         if not self._membership.leading:
             await self._take_mine()
 
-    async def step(self) -> None:
+    async def poll(self) -> None:
         """One round, as long as a blocking read at most."""
         try:
             await self._renew()
@@ -61,34 +61,34 @@ class Lanes:
                 await self._member_step()
                 return
             if self._leader is None:
-                self._leader = Leader(self._office, self._group, self._membership, self._chats)
-                await self._leader.take_office()
-            await self._leader.cycle()
+                self._leader = Coordinator(self._office, self._group, self._membership, self._chats)
+                await self._leader.start()
+            await self._leader.poll()
         except LeaseLost:
             log.warning("the lease ended: what was in hand has others now")
             await self._rejoin()
 
-    async def keep(self) -> None:
+    async def heartbeat(self) -> None:
         """Renew the lease while nothing new is taken."""
         with contextlib.suppress(LeaseLost):
             await self._renew()
 
     async def _renew(self) -> None:
-        if self._membership.due:
+        if self._membership.heartbeat_due:
             if not self._membership.valid():
                 raise LeaseLost
-            await self._membership.renew()
+            await self._membership.heartbeat()
 
     async def leave(self, unfinished: Sequence[tuple[str, int]]) -> None:
         """Let the others have the lanes, and what was not finished, at once."""
         if self._membership.valid():
-            await self._group.give_back(unfinished)
+            await self._group.release(unfinished)
         with contextlib.suppress(LeaseLost):
             await self._membership.leave()
 
     async def _rejoin(self) -> None:
         """Under a new name: all that the former one had not begun is for the others."""
-        self._chats.forget()
+        self._chats.revoke()
         self._leader = None
         self._last = "0-0"
         await self._membership.join()
@@ -97,10 +97,10 @@ class Lanes:
     # --- the inbox -----------------------------------------------------------------------------
 
     async def _member_step(self) -> None:
-        room = min(self._ahead.room(len(self._chats.held)), _INBOX)
+        room = min(self._ahead.available(len(self._chats.in_flight)), _INBOX)
         if room <= 0:
-            if not await self._chats.drop_to(self._ahead.limit // 2, BLOCK_MS / 1000):
-                self._ahead.slow()
+            if not await self._chats.wait_below(self._ahead.limit // 2, BLOCK_MS / 1000):
+                self._ahead.shrink()
             return
         if not self._more:
             bell = self._membership.key(f"bell:{self._membership.consumer}")
@@ -113,7 +113,7 @@ class Lanes:
         async with self._office.client.pipeline(transaction=True) as pipe:
             pipe.delete(key(f"bell:{group.consumer}"))
             pipe.getdel(key(f"again:{group.consumer}"))
-            pipe.execute_command(*group.read_line(room), "STREAMS", group.stream, self._last)
+            pipe.execute_command(*group.xreadgroup_args(room), "STREAMS", group.stream, self._last)
             answers: list[Any] = await pipe.execute()
         rows = only_stream(answers[2])
         if answers[1]:
@@ -124,8 +124,8 @@ class Lanes:
             await self._drop_deleted([row[0].decode() for row in rows if not row[1]])
         if rows:
             self._last = self._group.newest = rows[-1][0].decode()
-        self._ahead.came(len(rows), room, len(self._chats.held))
-        self._chats.put([Job(*entry) for entry in entries])
+        self._ahead.grow(len(rows), room, len(self._chats.in_flight))
+        self._chats.submit([WorkItem(*entry) for entry in entries])
         return len(rows)
 
     async def _drop_deleted(self, entries: list[str]) -> None:
@@ -135,11 +135,11 @@ class Lanes:
         await asyncio.sleep(0)
 
     async def _take_mine(self, seen: Container[str] = ()) -> None:
-        for row, fields in await self._group.unfinished(self._known, seen):
-            self._chats.put([Job(row.entry, fields, row.begun)])
+        for row, fields in await self._group.load_pending(self._known, seen):
+            self._chats.submit([WorkItem(row.entry, fields, row.begun)])
             self.claimed += 1
-            if in_order(row.entry) > in_order(self._last):
+            if entry_key(row.entry) > entry_key(self._last):
                 self._last = row.entry
 
     def _known(self, entry: str) -> bool:
-        return entry in self._chats.held or self._office.outlet.is_leaving(entry)
+        return entry in self._chats.in_flight or self._office.outlet.ack_pending(entry)

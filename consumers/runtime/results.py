@@ -11,7 +11,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from adapter import Result, SchemaError, read_result
-from consumers.runtime.connection import BLOCK_MS, backoff, passes
+from consumers.runtime.connection import BLOCK_MS, backoff, is_transient
 from consumers.runtime.event import Request
 
 log = logging.getLogger("qqbus.worker")
@@ -19,7 +19,7 @@ log = logging.getLogger("qqbus.worker")
 READ: Final = 100
 
 
-class Answers:
+class ResultListener:
     """Listens only while somebody waits. The adapter lets the stream expire by itself."""
 
     def __init__(self, reader: "redis.Redis", stream: str) -> None:
@@ -29,12 +29,12 @@ class Answers:
         self._bell = asyncio.Event()
         self._last = "0-0"
 
-    def addressed(self, request: Request) -> Request:
+    def with_reply_stream(self, request: Request) -> Request:
         """The request with this stream as the place for its result."""
         return replace(request, results=self.stream)
 
     @contextmanager
-    def expected(self, request: str) -> Iterator["asyncio.Future[Result]"]:
+    def expect(self, request: str) -> Iterator["asyncio.Future[Result]"]:
         """The result of this request, once it is there."""
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(request, []).append(result)
@@ -57,7 +57,7 @@ class Answers:
                 await self._read()
                 delays = backoff(most=2.0)
             except (RedisError, OSError) as exc:
-                if not passes(exc):
+                if not is_transient(exc):
                     raise
                 await asyncio.sleep(next(delays))
 

@@ -10,15 +10,15 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from adapter import Received, SchemaError, skim_event
-from consumers.runtime.client import Office
-from consumers.runtime.connection import backoff, group_is_gone, passes
-from consumers.runtime.consumer_group import Group, mapping_of
-from consumers.runtime.dispatcher import Chats, Job
-from consumers.runtime.event import Event, Refused
-from consumers.runtime.handlers import Handlers
-from consumers.runtime.partitioned import Lanes
-from consumers.runtime.shared import Sharing
+from adapter import Received, SchemaError, read_event_header
+from consumers.runtime.client import BusClient
+from consumers.runtime.connection import backoff, is_group_missing, is_transient
+from consumers.runtime.consumer_group import ConsumerGroup, mapping_of
+from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem
+from consumers.runtime.event import Event, Reject
+from consumers.runtime.handlers import HandlerRegistry
+from consumers.runtime.partitioned import PartitionedSource
+from consumers.runtime.shared import SharedSource
 
 log = logging.getLogger("qqbus.worker")
 
@@ -30,7 +30,7 @@ KEEP: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WorkerOptions:
     """How a worker runs. Seconds, unless said otherwise.
 
     `claim_after`: an event that nobody has touched for so long was left by a dead peer. `deliveries`:
@@ -42,15 +42,15 @@ class Plan:
     concurrency: int = 16
     start: str = "0"
     claim_after: float = 30.0
-    deliveries: int = 5
-    retry_first: float = RETRY_FIRST
-    grace: float = 20.0
-    lanes: bool = False
-    lease: float = 6.0
+    max_deliveries: int = 5
+    retry_delay: float = RETRY_FIRST
+    shutdown_timeout: float = 20.0
+    partitioned: bool = False
+    session_timeout: float = 6.0
 
 
 @dataclass(slots=True)
-class Numbers:
+class Counters:
     """What the run counts, for `/metrics`."""
 
     handled: int = 0
@@ -59,7 +59,7 @@ class Numbers:
     lost_connections: int = 0
 
 
-class Source(Protocol):
+class EntrySource(Protocol):
     """Where the chats' jobs come from: a plain group, or lanes."""
 
     claimed: int
@@ -67,10 +67,10 @@ class Source(Protocol):
     async def recover(self) -> None:
         """After a start or a lost connection: find out what is pending here."""
 
-    async def step(self) -> None:
+    async def poll(self) -> None:
         """One round, a second long at most."""
 
-    async def keep(self) -> None:
+    async def heartbeat(self) -> None:
         """Keep what is in hand while nothing new is taken."""
 
     async def leave(self, unfinished: Sequence[tuple[str, int]]) -> None:
@@ -80,21 +80,21 @@ class Source(Protocol):
 class Runtime:
     """The worker at work."""
 
-    def __init__(self, office: Office, handlers: Handlers, plan: Plan) -> None:
+    def __init__(self, office: BusClient, handlers: HandlerRegistry, plan: WorkerOptions) -> None:
         self.office = office
         self.plan = plan
-        self.numbers = Numbers()
+        self.numbers = Counters()
         self.stop = asyncio.Event()
         self.started = asyncio.Event()
-        self.serving = False
-        self.group = Group(office, plan.start)
-        self.chats = Chats(self._handle, plan.concurrency)
+        self.connected = False
+        self.group = ConsumerGroup(office, plan.start)
+        self.chats = KeyedDispatcher(self._handle, plan.concurrency)
         self._handlers = handlers
         self._suspects = asyncio.Lock()
-        self.source: Source = (
-            Lanes(office, self.group, self.chats, plan.lease)
-            if plan.lanes
-            else Sharing(office, self.group, self.chats, plan.claim_after)
+        self.source: EntrySource = (
+            PartitionedSource(office, self.group, self.chats, plan.session_timeout)
+            if plan.partitioned
+            else SharedSource(office, self.group, self.chats, plan.claim_after)
         )
 
     # --- running -------------------------------------------------------------------------------
@@ -103,23 +103,23 @@ class Runtime:
         """Until stopped. What is in hand is finished within `grace`; the rest is given back to the peers."""
         async with asyncio.TaskGroup() as tasks:
             writer_stop = asyncio.Event()
-            tasks.create_task(self.office.run(writer_stop, self.plan.grace))
-            slots = [tasks.create_task(self.chats.slot()) for _ in range(self.plan.concurrency)]
+            tasks.create_task(self.office.run(writer_stop, self.plan.shutdown_timeout))
+            slots = [tasks.create_task(self.chats.run_slot()) for _ in range(self.plan.concurrency)]
             await self._read()
             self.chats.close()
             await self._finish(slots)
             writer_stop.set()
-            self.office.outlet.ring()
+            self.office.outlet.wake()
         with contextlib.suppress(RedisError, OSError):
             await self.source.leave(self.chats.unfinished())
 
     async def _finish(self, slots: Sequence["asyncio.Task[None]"]) -> None:
         late: set[asyncio.Task[None]] = set(slots)
-        end = time.monotonic() + self.plan.grace
+        end = time.monotonic() + self.plan.shutdown_timeout
         while late and time.monotonic() < end:
             _, late = await asyncio.wait(late, timeout=min(KEEP, end - time.monotonic()))
             with contextlib.suppress(RedisError, OSError):
-                await self.source.keep()
+                await self.source.heartbeat()
         for task in late:
             task.cancel()
         if late:
@@ -134,26 +134,26 @@ class Runtime:
                 if not recovered:
                     await self.source.recover()
                     recovered = True
-                    self.serving = True
+                    self.connected = True
                     if not self.started.is_set():
                         stream = self.office.settings.key("inbound")
                         log.info("%s reads %s as %s", self.office.application, stream, self.office.consumer)
                     self.started.set()
-                await self.source.step()
+                await self.source.poll()
                 delays = backoff(most=2.0)
             except (RedisError, OSError) as exc:
-                if group_is_gone(exc):
+                if is_group_missing(exc):
                     log.warning("the group %s is gone and made again", self.office.application)
                     recovered = False
                     await _unless(self.stop, next(delays))
                     continue
-                if not passes(exc):
+                if not is_transient(exc):
                     raise
                 if recovered or not self.numbers.lost_connections:
                     log.warning("Redis does not serve (%s: %s); trying again", type(exc).__name__, exc)
                     if not self.started.is_set():
                         log.warning("REDIS_URL says where it is")
-                self.serving = False
+                self.connected = False
                 self.numbers.lost_connections += 1
                 # An answer may have been lost on the way: what it held is in the own pending list.
                 recovered = False
@@ -161,73 +161,77 @@ class Runtime:
 
     # --- one event -----------------------------------------------------------------------------
 
-    async def _handle(self, job: Job) -> float | None:
+    async def _handle(self, job: WorkItem) -> float | None:
         """Handle it; None when it is done with, else the seconds until the next try."""
         try:
-            received = skim_event(job.entry, mapping_of(job.fields))
+            received = read_event_header(job.entry, mapping_of(job.fields))
         except SchemaError as exc:
-            return await self._bury(job, "schema.invalid", str(exc))
-        if not job.count:
-            job.count = 1
-            return await self._try(job, received)
+            return await self._dead_letter(job, "schema.invalid", str(exc))
+        if not job.attempts:
+            job.attempts = 1
+            return await self._run_handlers(job, received)
         # Somebody did not finish this one, and it may be the event that killed them. One at a time:
         # if it happens again, no innocent neighbour is counted among the suspects.
         async with self._suspects:
             # The lease may have ended meanwhile. Then this is for others: it is forgotten, not tried again.
-            if not self.chats.is_ours(job):
-                return self.plan.retry_first
-            if job.count >= self.plan.deliveries:
-                return await self._bury(job, "deliveries", f"begun {job.count} times and never finished")
+            if not self.chats.is_owned(job):
+                return self.plan.retry_delay
+            if job.attempts >= self.plan.max_deliveries:
+                return await self._dead_letter(
+                    job, "deliveries", f"begun {job.attempts} times and never finished"
+                )
             if not await self._begin(job):
-                return self.plan.retry_first
-            return await self._try(job, received)
+                return self.plan.retry_delay
+            return await self._run_handlers(job, received)
 
-    async def _begin(self, job: Job) -> bool:
+    async def _begin(self, job: WorkItem) -> bool:
         """Write down that it is begun once more; False where that took so long that it is not ours now."""
-        job.count += 1
+        job.attempts += 1
 
         async def once() -> None:
             # Claiming takes an event from whoever has it.
-            if self.chats.is_ours(job):
-                await self.group.begin(job.entry, job.count)
+            if self.chats.is_owned(job):
+                await self.group.record_attempt(job.entry, job.attempts)
 
-        await self._patiently(once)
-        if self.chats.is_ours(job):
+        await self._retry(once)
+        if self.chats.is_owned(job):
             return True
-        job.count -= 1
+        job.attempts -= 1
         return False
 
-    async def _try(self, job: Job, received: Received) -> float | None:
-        event = Event(received, self.office, job.count)
+    async def _run_handlers(self, job: WorkItem, received: Received) -> float | None:
+        event = Event(received, self.office, job.attempts)
         try:
-            for handler, mine in self._handlers.for_event(event):
+            for handler, mine in self._handlers.matching(event):
                 await handler(mine)
-        except Refused as exc:
+        except Reject as exc:
             self.numbers.failed += 1
-            return await self._bury(job, "refused", str(exc))
+            return await self._dead_letter(job, "refused", str(exc))
         except asyncio.CancelledError as exc:
             # Of this slot, it is the end of `grace`. Of what the handler awaited, it is a failure like any
             # other: let through, it would end the slot without a word, with its chat busy for ever.
             if _is_being_cancelled():
                 raise
             self.numbers.failed += 1
-            return await self._failed(job, exc)
+            return await self._retry_or_dead_letter(job, exc)
         except Exception as exc:  # noqa: BLE001 – whatever a handler raises is its own affair
             self.numbers.failed += 1
             if isinstance(exc, SchemaError) and not _readable(received):
-                return await self._bury(job, "schema.invalid", str(exc))
-            return await self._failed(job, exc)
+                return await self._dead_letter(job, "schema.invalid", str(exc))
+            return await self._retry_or_dead_letter(job, exc)
         self.numbers.handled += 1
         self.office.outlet.ack(job.entry)
         return None
 
-    async def _failed(self, job: Job, exc: BaseException) -> float | None:
-        log.warning("event %s failed, try %d of %d", job.entry, job.count, self.plan.deliveries, exc_info=exc)
-        if job.count >= self.plan.deliveries:
-            return await self._bury(job, "handler.failed", f"{type(exc).__name__}: {exc}")
-        return min(self.plan.retry_first * 2.0 ** (job.count - 1), RETRY_MOST)
+    async def _retry_or_dead_letter(self, job: WorkItem, exc: BaseException) -> float | None:
+        log.warning(
+            "event %s failed, try %d of %d", job.entry, job.attempts, self.plan.max_deliveries, exc_info=exc
+        )
+        if job.attempts >= self.plan.max_deliveries:
+            return await self._dead_letter(job, "handler.failed", f"{type(exc).__name__}: {exc}")
+        return min(self.plan.retry_delay * 2.0 ** (job.attempts - 1), RETRY_MOST)
 
-    async def _bury(self, job: Job, reason: str, detail: str) -> float | None:
+    async def _dead_letter(self, job: WorkItem, reason: str, detail: str) -> float | None:
         log.error("entry %s goes to the dead letters: %s: %s", job.entry, reason, detail)
         tries = 0
 
@@ -236,13 +240,13 @@ class Runtime:
             tries += 1
             # The answer to a former try may have been lost: asking first keeps it from happening twice.
             if tries == 1 or await self.group.is_pending(job.entry):
-                await self.group.bury(job.entry, job.fields, reason, detail, max(job.count, 1))
+                await self.group.dead_letter(job.entry, job.fields, reason, detail, max(job.attempts, 1))
 
-        await self._patiently(once)
+        await self._retry(once)
         self.numbers.buried += 1
         return None
 
-    async def _patiently(self, step: Callable[[], Awaitable[Any]]) -> None:
+    async def _retry(self, step: Callable[[], Awaitable[Any]]) -> None:
         """A step that may be repeated, until Redis serves."""
         delays = backoff(most=2.0)
         while True:
@@ -250,9 +254,9 @@ class Runtime:
                 await step()
             except (RedisError, OSError) as exc:
                 # Of a group that is gone nothing is pending: there is nothing left to do for it.
-                if group_is_gone(exc):
+                if is_group_missing(exc):
                     return
-                if not passes(exc):
+                if not is_transient(exc):
                     raise
                 await asyncio.sleep(next(delays))
             else:

@@ -30,14 +30,14 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from adapter import ConfigError, Delivery, Priority, Received, Result
-from consumers.runtime.client import Office
+from consumers.runtime.client import BusClient
 from consumers.runtime.connection import Settings, application_name, consumer_name
-from consumers.runtime.event import Content, Event, Refused, Request, fresh_id
-from consumers.runtime.handlers import Handler, Handlers, Wish
+from consumers.runtime.event import Content, Event, Reject, Request, fresh_id
+from consumers.runtime.handlers import Handler, HandlerRegistry, Matcher
 from consumers.runtime.monitoring import endpoint
-from consumers.runtime.runtime import Plan, Runtime
+from consumers.runtime.runtime import Runtime, WorkerOptions
 
-__all__ = ["Content", "Event", "Plan", "Refused", "Request", "Settings", "Worker"]
+__all__ = ["Content", "Event", "WorkerOptions", "Reject", "Request", "Settings", "Worker"]
 
 log = logging.getLogger("qqbus.worker")
 
@@ -57,13 +57,13 @@ class Worker:
         name: str,
         *,
         start: str | datetime = "0",
-        plan: Plan | None = None,
+        plan: WorkerOptions | None = None,
         settings: Settings | None = None,
     ) -> None:
         self.name = application_name(name)
-        self.plan = replace(plan or Plan(), start=_start(start))
+        self.plan = replace(plan or WorkerOptions(), start=_start(start))
         self._settings = settings
-        self._handlers = Handlers()
+        self._handlers = HandlerRegistry()
         self._runtime: Runtime | None = None
 
     def on(
@@ -83,7 +83,7 @@ class Worker:
 
         def named(handler: Handler) -> Handler:
             pattern = re.compile(text) if isinstance(text, str) else text
-            self._handlers.add(Wish(handler, types, _several(chat), _several(sender), pattern, own))
+            self._handlers.add(Matcher(handler, types, _several(chat), _several(sender), pattern, own))
             return handler
 
         return named
@@ -121,19 +121,19 @@ class Worker:
     async def control(self, command: str, by: str) -> None:
         """Tell the adapter `login`, `logout`, `refresh`, `pause`, `resume`. Takes the operator's rights."""
         office = self._running().office
-        await office.outlet.add(office.settings.key("control"), ["cmd", command, "by", by])
+        await office.outlet.append(office.settings.key("control"), ["cmd", command, "by", by])
 
     async def feed(self, received: Received) -> list[Request]:
         """Call the handlers as if this had been read, without Redis; returns what they asked to send."""
-        tray = Tray(self.name)
-        for handler, event in self._handlers.for_event(Event(received, tray)):
+        tray = RecordingPublisher(self.name)
+        for handler, event in self._handlers.matching(Event(received, tray)):
             await handler(event)
         return tray.requests
 
     async def run(self) -> None:
         """Work until `stop`."""
         settings = self._settings or Settings.read(os.environ)
-        async with Office.open(self.name, consumer_name(), settings) as office:
+        async with BusClient.open(self.name, consumer_name(), settings) as office:
             self._runtime = Runtime(office, self._handlers, self.plan)
             try:
                 async with endpoint(self._runtime, settings.http):
@@ -177,14 +177,14 @@ class Worker:
         return self._runtime
 
 
-class Tray:
+class RecordingPublisher:
     """Where requests go that are only to be looked at."""
 
     def __init__(self, application: str) -> None:
         self.application = application
         self.requests: list[Request] = []
 
-    async def post(self, request: Request) -> None:
+    async def publish(self, request: Request) -> None:
         """Keep it."""
         self.requests.append(request)
 

@@ -9,7 +9,7 @@ from typing import Final
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from consumers.runtime.connection import backoff, passes
+from consumers.runtime.connection import backoff, is_transient
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ MAX_WAITING: Final = 1_000
 Fields = Sequence[str | bytes]
 
 
-class Outlet:
+class BatchWriter:
     """Collects writes while one trip is under way and sends them in the next.
 
     An ack never leaves before the requests that were added ahead of it. A trip that failed is repeated
@@ -46,21 +46,21 @@ class Outlet:
         self._acks.append(entry)
         self._bell.set()
 
-    async def add(self, stream: str, fields: Fields) -> int:
+    async def append(self, stream: str, fields: Fields) -> int:
         """Append to a stream, soon; waits only when too much waits already. Returns its place in the line."""
         if len(self._adds) >= MAX_WAITING:
-            await self.passed(self._taken - MAX_WAITING // 2)
+            await self.wait_flushed(self._taken - MAX_WAITING // 2)
         self._adds.append((stream, fields))
         self._taken += 1
         self._bell.set()
         return self._taken
 
-    async def passed(self, place: int) -> None:
+    async def wait_flushed(self, place: int) -> None:
         """Wait until everything up to this place has been written."""
         async with self._moved:
             await self._moved.wait_for(lambda: self._sent >= place)
 
-    def is_leaving(self, entry: str) -> bool:
+    def ack_pending(self, entry: str) -> bool:
         """Whether its ack is on the way: Redis may still call it pending."""
         return entry in self._acks or entry in self._under_way
 
@@ -80,7 +80,7 @@ class Outlet:
                 )
                 return
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Let `run` notice that it was stopped."""
         self._bell.set()
 
@@ -92,10 +92,10 @@ class Outlet:
         delays = backoff(most=1.0)
         while True:
             try:
-                await self._trip(adds, acks)
+                await self._flush(adds, acks)
                 break
             except (RedisError, OSError) as exc:
-                if not passes(exc):
+                if not is_transient(exc):
                     raise
                 log.debug("a trip failed and is repeated: %s", exc)
                 if self._is_over(stop, limit):
@@ -117,7 +117,7 @@ class Outlet:
             self._end = min(self._end, time.monotonic() + limit)
         return time.monotonic() > self._end
 
-    async def _trip(self, adds: list[tuple[str, Fields]], acks: list[str]) -> None:
+    async def _flush(self, adds: list[tuple[str, Fields]], acks: list[str]) -> None:
         if not adds:
             await self._client.execute_command("XACK", self._stream, self._group, *acks)  # type: ignore[no-untyped-call]
             return

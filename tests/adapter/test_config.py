@@ -4,23 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from adapter.config import SETTINGS, Config, misspelt
+from adapter.config import SETTINGS, Config, suggest_settings
 from adapter.errors import ConfigError
 
 
 def test_nothing_needs_to_be_set() -> None:
-    config = Config.read({"HOME": "/home/somebody"})
+    config = Config.from_env({"HOME": "/home/somebody"})
     assert config.redis_url is None
     assert (config.prefix, config.login, config.send_interval) == ("qq", "qr", 3.0)
     assert config.state_dir == Path("/home/somebody/.local/state/qqbus")
-    assert config.http == ("127.0.0.1", 8710)
-    assert (config.raw, config.log, config.log_level) == (False, "text", "INFO")
+    assert config.http_bind == ("127.0.0.1", 8710)
+    assert (config.include_raw, config.log_format, config.log_level) == (False, "text", "INFO")
 
 
 def test_settings_are_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
-    config = Config.read(
+    config = Config.from_env(
         {
             "REDIS_URL": "rediss://user:pw@example.org:6380/2",
             "QQBUS_PREFIX": "{qq}",
@@ -35,7 +35,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
         }
     )
     assert (config.password, config.smartqq_url) == ("hunter2", "http://127.0.0.1:8080")
-    assert (config.send_interval, config.log_level, config.http) == (0.0, "DEBUG", ("127.0.0.1", 5000))
+    assert (config.send_interval, config.log_level, config.http_bind) == (0.0, "DEBUG", ("127.0.0.1", 5000))
     assert "hunter2" not in repr(config)
 
 
@@ -53,14 +53,14 @@ class Asked(dict[str, str]):
 
 def test_what_is_read_is_what_is_known_as_a_setting() -> None:
     env = Asked({"HOME": "/home/somebody"})
-    Config.read(env)
+    Config.from_env(env)
     assert {name for name in env.names if name.startswith("QQBUS")} == set(SETTINGS)
 
 
 def test_a_misspelt_setting_is_found_and_somebody_elses_is_not() -> None:
     env = {"QQBUS_STATEDIR": "x", "QQBUS_SEND_INTERVALL": "1", "QQBUS_HTTP": "off", "HOME": "x"}
     env |= {"QQBUS_WORKER_HTTP": "1", "QQBUS_CLAIM_MS": "1", "QQBUS_WEBHOOK_SECRET": "1"}
-    assert misspelt(env) == [
+    assert suggest_settings(env) == [
         ("QQBUS_SEND_INTERVALL", "QQBUS_SEND_INTERVAL"),
         ("QQBUS_STATEDIR", "QQBUS_STATE_DIR"),
     ]
@@ -91,15 +91,15 @@ def test_a_misspelt_setting_is_found_and_somebody_elses_is_not() -> None:
 )
 def test_a_wrong_value_names_its_variable(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name):
-        Config.read({name: value})
+        Config.from_env({name: value})
 
 
 def test_a_password_login_says_what_it_lacks() -> None:
     with pytest.raises(ConfigError, match="QQBUS_ACCOUNT"):
-        Config.read({"QQBUS_LOGIN": "password"})
+        Config.from_env({"QQBUS_LOGIN": "password"})
 
 
 def test_an_address_with_a_password_is_never_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
-        Config.read({"REDIS_URL": "redis://:hunter2@127.0.0.1:banana"})
+        Config.from_env({"REDIS_URL": "redis://:hunter2@127.0.0.1:banana"})
     assert "hunter2" not in str(caught.value)

@@ -13,8 +13,8 @@ from adapter.bus.bus import Bus, Fence
 from adapter.bus.lease import Lease
 from adapter.bus.spool import log as spools
 from adapter.bus.spool.log import Spool
-from adapter.bus.spool.publisher import Journal
-from adapter.contact_store import Registry
+from adapter.bus.spool.publisher import DurablePublisher
+from adapter.contact_store import ContactStore
 from adapter.directory import Directory
 from adapter.errors import Fenced
 from adapter.events import (
@@ -25,15 +25,15 @@ from adapter.events import (
     ContactList,
     ListKind,
     Message,
-    Provisional,
     SessionChange,
     SessionState,
     Text,
+    UnresolvedBatch,
 )
-from adapter.failpoints import Step
-from adapter.inbound import Inbound
+from adapter.failpoints import Failpoint
+from adapter.inbound import InboundPipeline
 from adapter.ops.metrics import Metrics
-from adapter.ops.status_reporter import Watch
+from adapter.ops.status_reporter import StatusReporter
 from adapter.outbound.pacing import Pacer
 from tests.support.helpers import quiet, wait_until
 
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.anyio
 CHAT = Address(ChatKind.FRIEND, "11")
 SAID = Message(CHAT, "11", 1445653507, (Text("hello"),), "1")
 FRIENDS = ContactList(ListKind.FRIENDS, (Contact("11", "Tom", nick="Tom"),))
-ONLINE = SessionChange(SessionState.ONLINE, account="305419896", renewed=True)
+ONLINE = SessionChange(SessionState.ONLINE, account="305419896", ids_changed=True)
 
 
 class Told:
@@ -50,12 +50,12 @@ class Told:
 
     network = "told"
 
-    def __init__(self, *batches: Batch | Provisional) -> None:
+    def __init__(self, *batches: Batch | UnresolvedBatch) -> None:
         self._batches = batches
         self._ended = anyio.Event()
         self.asked = 0
 
-    async def events(self) -> AsyncGenerator[Batch | Provisional, None]:
+    async def events(self) -> AsyncGenerator[Batch | UnresolvedBatch, None]:
         for batch in self._batches:
             self.asked += 1
             yield batch
@@ -66,12 +66,12 @@ class Told:
         self._ended.set()
 
 
-def an_inbound(bus: Bus, lease: Lease, spool: Spool, told: Told) -> Inbound:
-    journal = Journal(bus, lease, spool, lambda *_: None, quiet)
-    watch = Watch(bus, lease, journal, "0", time.time)
+def an_inbound(bus: Bus, lease: Lease, spool: Spool, told: Told) -> InboundPipeline:
+    journal = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
+    watch = StatusReporter(bus, lease, journal, "0", time.time)
     directory = Directory()
-    registry = Registry(bus, lease, directory)
-    return Inbound(
+    registry = ContactStore(bus, lease, directory)
+    return InboundPipeline(
         told,  # type: ignore[arg-type]
         directory,
         journal,
@@ -86,7 +86,7 @@ def an_inbound(bus: Bus, lease: Lease, spool: Spool, told: Told) -> Inbound:
 
 
 async def taken_over(bus: Bus) -> None:
-    await bus.announce(Fence(2, "b"), {"state": "online"})
+    await bus.write_status(Fence(2, "b"), {"state": "online"})
     await bus.client.set(bus.keys("lease"), "b", px=30_000)
 
 
@@ -142,30 +142,30 @@ async def test_a_holder_whose_time_is_up_goes_on_if_nobody_took_over(bus: Bus, t
 async def test_what_is_told_provisionally_is_on_disk_until_it_is_told_for_good(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps: list[tuple[Step, bool]] = []
+    steps: list[tuple[Failpoint, bool]] = []
     with Spool(tmp_path) as spool, monkeypatch.context() as patch:
         patch.setattr(
-            "adapter.failpoints.hook",
+            "adapter.failpoints.handler",
             lambda step: steps.append((step, (tmp_path / "held").stat().st_size > 0)),
         )
         lease = Lease(bus, "a", 30.0, time.monotonic)
         await lease.acquire()
-        told = Told((ONLINE,), Provisional((SAID,)), (FRIENDS, SAID), (SAID,))
+        told = Told((ONLINE,), UnresolvedBatch((SAID,)), (FRIENDS, SAID), (SAID,))
         inbound = an_inbound(bus, lease, spool, told)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(inbound.run)
             await wait_until(lambda: told.asked == 5, "all was asked for")
             inbound.stop()
-    since = [step for step, _ in steps].index(Step.HELD)
+    since = [step for step, _ in steps].index(Failpoint.HELD)
     assert [step for step, _ in steps[since:]][:5] == [
-        Step.HELD,
-        Step.RECEIVED,
-        Step.HELD,
-        Step.SPOOLED,
-        Step.SYNCED,
+        Failpoint.HELD,
+        Failpoint.RECEIVED,
+        Failpoint.HELD,
+        Failpoint.SPOOLED,
+        Failpoint.SYNCED,
     ]
     assert [held for _, held in steps[since:]][:5] == [True] * 5
-    assert not any(held for step, held in steps if step is Step.APPENDED)
+    assert not any(held for step, held in steps if step is Failpoint.APPENDED)
     assert await bus.client.xlen(bus.keys("inbound")) == 2  # that it is online, and what was said
 
 
@@ -175,13 +175,13 @@ async def test_a_holder_that_was_fenced_while_it_learnt_keeps_what_it_learnt(
     with Spool(tmp_path) as spool:
         lease = Lease(bus, "a", 30.0, time.monotonic)
         await lease.acquire()
-        inbound = an_inbound(bus, lease, spool, Told(Provisional((SAID,)), (FRIENDS, SAID)))
+        inbound = an_inbound(bus, lease, spool, Told(UnresolvedBatch((SAID,)), (FRIENDS, SAID)))
         await taken_over(bus)
         with anyio.fail_after(10), pytest.raises(Fenced):
             await inbound.run()
-        assert spool.waiting == 1
+        assert spool.unpublished == 1
     with Spool(tmp_path) as spool:
-        assert spool.waiting == 1
+        assert spool.unpublished == 1
 
 
 @pytest.mark.parametrize("way", ["stopped", "fenced"])
@@ -193,14 +193,14 @@ async def test_what_is_held_and_has_no_room_is_kept_for_the_next_start(
     if way == "fenced":
         await taken_over(bus)
     with Spool(tmp_path, limit=100) as spool:
-        inbound = an_inbound(bus, lease, spool, Told(Provisional((SAID,)), (FRIENDS, SAID)))
+        inbound = an_inbound(bus, lease, spool, Told(UnresolvedBatch((SAID,)), (FRIENDS, SAID)))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(inbound.run)
-            await wait_until(lambda: inbound.stuck, "it waits for room")
+            await wait_until(lambda: inbound.disk_error, "it waits for room")
             inbound.stop()
-        assert spool.waiting == 0
+        assert spool.unpublished == 0
     with Spool(tmp_path) as spool:
-        assert spool.waiting == 1
+        assert spool.unpublished == 1
         waiting = spool.peek()
     assert waiting is not None
     assert b"hello" in waiting
@@ -213,17 +213,17 @@ async def test_what_is_held_is_let_go_when_the_disk_has_it_and_not_before(bus: B
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
     with Spool(tmp_path) as spool:
-        inbound = an_inbound(bus, lease, spool, Told(Provisional((SAID,)), (FRIENDS, SAID)))
+        inbound = an_inbound(bus, lease, spool, Told(UnresolvedBatch((SAID,)), (FRIENDS, SAID)))
         async with anyio.create_task_group() as tasks:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(spools, "_sync", refuse)
                 tasks.start_soon(inbound.run)
-                await wait_until(lambda: inbound.stuck, "the disk refuses")
+                await wait_until(lambda: inbound.disk_error, "the disk refuses")
                 inbound.stop()
                 await wait_until(
                     lambda: bus.client.xlen(bus.keys("inbound")), "it is on the bus all the same"
                 )
         assert (tmp_path / "held").stat().st_size
     with Spool(tmp_path) as spool:
-        await Journal(bus, lease, spool, lambda *_: None, quiet).publish()
+        await DurablePublisher(bus, lease, spool, lambda *_: None, quiet).drain()
     assert await bus.client.xlen(bus.keys("inbound")) == 1

@@ -72,7 +72,7 @@ class Here:
 
     async def __call__(self, *line: str) -> Done:
         arguments = parser().parse_args(line)
-        code = await arguments.command(Config.read(self.it.settings), arguments)
+        code = await arguments.command(Config.from_env(self.it.settings), arguments)
         return Done(code, *self.capsys.readouterr())
 
     async def refused(self, *line: str, words: str) -> None:

@@ -21,14 +21,14 @@ from adapter.events import Address, ChatKind
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.client.transport import FORM
 from adapter.networks.smartqq.protocol.http import Request
-from adapter.networks.smartqq.session.credentials import Tokens
-from adapter.networks.smartqq.session.store import SessionFile
+from adapter.networks.smartqq.session.credentials import Credentials
+from adapter.networks.smartqq.session.store import SessionStore
 
 COUNT, BLOCK_MS = 100, 500
 CONSUME = 500  # as many as our own worker reads at a time
 
 
-def headers(tokens: Tokens, request: Request) -> dict[str, str]:
+def headers(tokens: Credentials, request: Request) -> dict[str, str]:
     """What upstream wants to see."""
     return {
         "Host": request.url.split("/")[2],
@@ -39,7 +39,7 @@ def headers(tokens: Tokens, request: Request) -> dict[str, str]:
     }
 
 
-async def poll(client: "redis.Redis", prefix: str, http: httpx.AsyncClient, tokens: Tokens) -> None:
+async def poll(client: "redis.Redis", prefix: str, http: httpx.AsyncClient, tokens: Credentials) -> None:
     """Long polls into a stream, for ever."""
     request = endpoints.poll(tokens)
     head, body = headers(tokens, request), request.body
@@ -80,7 +80,7 @@ async def read(client: "redis.Redis", prefix: str) -> None:
             await client.xack(stream, "bare", *[entry for entry, _ in entries])
 
 
-async def outbound(client: "redis.Redis", prefix: str, http: httpx.AsyncClient, tokens: Tokens) -> None:
+async def outbound(client: "redis.Redis", prefix: str, http: httpx.AsyncClient, tokens: Credentials) -> None:
     """Requests from a stream to upstream, for ever."""
     numbers = itertools.count(1)
     last: Any = "0"
@@ -91,7 +91,7 @@ async def outbound(client: "redis.Redis", prefix: str, http: httpx.AsyncClient, 
             await client.xadd(f"{prefix}:results", {"entry": last, "status": "sent"})
 
 
-async def post(http: httpx.AsyncClient, tokens: Tokens, to: str, text: str, number: int) -> None:
+async def post(http: httpx.AsyncClient, tokens: Credentials, to: str, text: str, number: int) -> None:
     """One message to a friend's momentary number."""
     font = ["font", {"name": "宋体", "size": 10, "style": [0, 0, 0], "color": "000000"}]
     content = json.dumps([text, font], ensure_ascii=False)
@@ -124,9 +124,9 @@ async def nothing(_: object) -> None:
     """A handler."""
 
 
-def session(folder: Path) -> Tokens:
+def session(folder: Path) -> Credentials:
     """The login that an adapter left in its folder."""
-    return SessionFile(folder).load(time.time())
+    return SessionStore(folder).load(time.time())
 
 
 def web(origin: str) -> httpx.AsyncClient:

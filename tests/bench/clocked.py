@@ -11,18 +11,18 @@ from pathlib import Path
 
 from adapter import failpoints
 from adapter.cli.main import main
-from adapter.failpoints import Step
+from adapter.failpoints import Failpoint
 
 
 def clock(file: Path) -> None:
     """Hang in the clock."""
     log = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def hook(step: Step) -> None:
-        if step is Step.APPENDED:
+    def hook(step: Failpoint) -> None:
+        if step is Failpoint.APPENDED:
             os.write(log, struct.pack("d", time.time()))
 
-    failpoints.hook = hook
+    failpoints.handler = hook
 
 
 def moments(file: Path) -> list[float]:

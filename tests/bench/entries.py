@@ -6,8 +6,8 @@ from typing import Final
 import redis.asyncio as redis
 
 from adapter.bus.bus import Bus, Fence, pack_batch
-from adapter.codec.inbound import Draft, Origin, message_draft
-from adapter.events import Address, ChatKind, Face, Font, Message, Party, Place, Segment, Text
+from adapter.codec.inbound import EventRecord, RecordContext, encode_message
+from adapter.events import Address, ChatKind, ContactRef, Face, Font, Message, Participants, Segment, Text
 from tests.bench.traffic import texts
 
 ACCOUNT: Final = "305419896"
@@ -22,14 +22,14 @@ for i = 1, count do redis.call('XADD', KEYS[2], '*', unpack(rows[(i - 1) % #rows
 """
 
 
-def drafts(count: int, chats: int = 50, offset: int = 0) -> list[Draft]:
+def drafts(count: int, chats: int = 50, offset: int = 0) -> list[EventRecord]:
     """So many messages in so many group chats, as the adapter would write them."""
     font = Font("微软雅黑", 10, (0, 0, 0), "000000")
     said = itertools.islice(texts(11), count)
     found = []
     for number, text in enumerate(said, start=offset):
         chat = Address(ChatKind.GROUP, str(2_400_000_000 + number % chats))
-        sender = Party(str(3_600_000_000 + number % 400), "林晓", card="小林")
+        sender = ContactRef(str(3_600_000_000 + number % 400), "林晓", card="小林")
         segments: tuple[Segment, ...] = (Text(text), Face(14, "微笑")) if number % 3 == 0 else (Text(text),)
         upstream = {
             "network": "smartqq",
@@ -46,8 +46,8 @@ def drafts(count: int, chats: int = 50, offset: int = 0) -> list[Draft]:
             font=font,
             upstream=upstream | {"send_uin": int(sender.id), "msg_id": number},
         )
-        place = Place(chat, Party(chat.id, "读书会"), sender)
-        found.append(message_draft(message, place, Origin(ACCOUNT, 1, 0.0), raw=False))
+        place = Participants(chat, ContactRef(chat.id, "读书会"), sender)
+        found.append(encode_message(message, place, RecordContext(ACCOUNT, 1, 0.0), raw=False))
     return found
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.session.credentials import Credentials
 from tests.bench import baseline
 from tests.bench.figures import Findings, Want
 from tests.bench.stage import Program, Stage, staged
@@ -64,7 +64,7 @@ async def requests(stage: Stage, adapter: Program, number: int, friends: list[st
     return await stage.rate("qq:results", 1)
 
 
-async def posts(origin: str, tokens: Tokens, friend: str, number: int, turn: int) -> float:
+async def posts(origin: str, tokens: Credentials, friend: str, number: int, turn: int) -> float:
     """The floor: one POST after the other."""
     async with baseline.web(origin) as http:
         await baseline.post(http, tokens, friend, "hello", turn * 100_000)  # connects

@@ -15,7 +15,7 @@ import anyio
 import redis.asyncio as redis
 
 from adapter.bus.connection import connect
-from adapter.bus.embedded import free_port, served
+from adapter.bus.embedded import free_port, run_server
 from tests.support.helpers import HASTY, clean_environment, wait_until
 
 START = 30.0
@@ -189,7 +189,7 @@ async def staged(folder: Path, *options: str) -> AsyncIterator[Stage]:
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as opened:
         url = await opened.enter_async_context(
-            served(folder / "redis", free_port(), options=(*HASTY, *options))
+            run_server(folder / "redis", free_port(), options=(*HASTY, *options))
         )
         client = connect(url, timeout=ANSWER)
         opened.push_async_callback(client.aclose)

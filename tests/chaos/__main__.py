@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 
-from adapter.bus.connection import connect, translated
+from adapter.bus.connection import connect, map_redis_errors
 from adapter.errors import BusUnavailable
 from tests.chaos.checker import Record, Verdict, judge, rows
 from tests.chaos.cluster import Stage, staged
@@ -62,7 +62,7 @@ async def settled(stage: Stage, said: list[tuple[str, str, float]]) -> None:
         while time.monotonic() - began < SETTLE and still < 3:
             await anyio.sleep(1.0)
             try:
-                with translated():
+                with map_redis_errors():
                     now = tuple(
                         [len(await rows(client, name)) for name in ("inbound", "outbound", "results")]
                     )

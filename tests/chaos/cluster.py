@@ -13,8 +13,8 @@ from typing import Any
 
 import anyio
 
-from adapter.bus.connection import connect, translated
-from adapter.bus.embedded import free_port, served
+from adapter.bus.connection import connect, map_redis_errors
+from adapter.bus.embedded import free_port, run_server
 from adapter.errors import BusUnavailable
 from tests.chaos.window_timer import Marks, State, marks, overtaken, state, windows
 from tests.simulator import Simulator
@@ -100,7 +100,7 @@ class Stage:
         while True:
             client = connect(self.url)
             try:
-                with translated():
+                with map_redis_errors():
                     return int((await client.info("server"))["process_id"])
             except BusUnavailable:
                 await anyio.sleep(0.05)
@@ -158,7 +158,7 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """Set the stage; everybody goes home in the end. `torn`: a killed server comes back without its tail."""
     options: dict[str, Any] = {"auto_scan": True, "scan_after": 0, "poll_seconds": 2.0}
-    async with served(folder / "redis", free_port()) as url, Simulator("e3", **options) as sim:
+    async with run_server(folder / "redis", free_port()) as url, Simulator("e3", **options) as sim:
         stage = Stage(sim, url, folder, torn=torn)
         settings = {
             "REDIS_URL": url,

@@ -12,22 +12,22 @@ from types import FrameType
 
 from adapter import failpoints
 from adapter.cli.main import main
-from adapter.failpoints import Step
+from adapter.failpoints import Failpoint
 from tests.chaos.fast_timeouts import HASTY, hurry
 
 
-def kill_at(step: Step, count: int, *, armed: bool = False) -> None:
+def kill_at(step: Failpoint, count: int, *, armed: bool = False) -> None:
     """Be ready to be armed."""
     left = count
 
-    def hook(reached: Step) -> None:
+    def hook(reached: Failpoint) -> None:
         nonlocal left
         left -= reached is step
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def arm(_number: int, _frame: FrameType | None) -> None:
-        failpoints.hook = hook
+        failpoints.handler = hook
         print("armed", flush=True)
 
     signal.signal(signal.SIGUSR1, arm)
@@ -37,7 +37,7 @@ def kill_at(step: Step, count: int, *, armed: bool = False) -> None:
 
 if __name__ == "__main__":
     at_once = sys.argv[3] == "armed"
-    kill_at(Step(sys.argv[1]), int(sys.argv[2]), armed=at_once)
-    hurry(replace(HASTY, relearn=0.0))  # every stranger is asked about
+    kill_at(Failpoint(sys.argv[1]), int(sys.argv[2]), armed=at_once)
+    hurry(replace(HASTY, lookup_interval=0.0))  # every stranger is asked about
     del sys.argv[1 : 4 if at_once else 3]
     main()

@@ -9,12 +9,12 @@ from adapter.networks.smartqq.limits import Limits
 from tests.support.smartqq_harness import FAST
 
 # What follows a poll goes first, as in real life, where the poll's answer is there before any other.
-HASTY = replace(FAST, moment=0.03, quick=0.2, relearn=0.1, details=5.0)
+HASTY = replace(FAST, short_pause=0.03, quick=0.2, lookup_interval=0.1, details=5.0)
 
 
 def hurry(limits: Limits = HASTY) -> None:
     """Let the adapter open its door with these limits."""
-    app.SmartQQ = partial(app.SmartQQ, limits=limits)  # type: ignore[assignment,misc]
+    app.SmartQQUpstream = partial(app.SmartQQUpstream, limits=limits)  # type: ignore[assignment,misc]
 
 
 if __name__ == "__main__":

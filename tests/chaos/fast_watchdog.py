@@ -9,7 +9,7 @@ from typing import Any
 
 from adapter import app
 from adapter.cli.main import main
-from adapter.ops.alerts.watchdog import Sentry
+from adapter.ops.alerts.watchdog import Watchdog
 from tests.support.smartqq_harness import FAST
 
 TIMES = 600.0
@@ -25,11 +25,11 @@ def hours() -> float:
 def hasten() -> None:
     """Give the sentry this clock, and upstream's waits a length to match."""
 
-    def sentry(*rooms: Any, **given: Any) -> Sentry:
-        return Sentry(*rooms, **given | {"wall": hours, "every": EVERY})
+    def sentry(*rooms: Any, **given: Any) -> Watchdog:
+        return Watchdog(*rooms, **given | {"wall": hours, "every": EVERY})
 
-    app.Sentry = sentry  # type: ignore[assignment,misc]
-    app.SmartQQ = partial(app.SmartQQ, limits=FAST)  # type: ignore[assignment,misc]
+    app.Watchdog = sentry  # type: ignore[assignment,misc]
+    app.SmartQQUpstream = partial(app.SmartQQUpstream, limits=FAST)  # type: ignore[assignment,misc]
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ from adapter.ops.alerts import delivery_monitor, disk_monitor
 from tests.support.smartqq_harness import FAST
 
 # Three codes one after the other, then one in each "twenty minutes": the proportions of the real limits.
-NIGHT = replace(FAST, code=0.3, codes=3, slow_code=3.0, details=5.0)
+NIGHT = replace(FAST, qr_lifetime=0.3, qr_attempts=3, qr_slow_interval=3.0, details=5.0)
 GRACE = 0.5
 
 
 def fall() -> None:
     """Shorten the waits, and nothing else."""
-    app.SmartQQ = partial(app.SmartQQ, limits=NIGHT)  # type: ignore[assignment,misc]
-    app.Sentry = partial(app.Sentry, every=0.1)  # type: ignore[assignment,misc]
+    app.SmartQQUpstream = partial(app.SmartQQUpstream, limits=NIGHT)  # type: ignore[assignment,misc]
+    app.Watchdog = partial(app.Watchdog, every=0.1)  # type: ignore[assignment,misc]
     for state in delivery_monitor.GRACE:
         delivery_monitor.GRACE[state] = GRACE  # type: ignore[index]
     disk_monitor.GRACE = disk_monitor.CALM = GRACE  # type: ignore[misc]

@@ -19,7 +19,7 @@ from typing import Any
 import anyio
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, served
+from adapter.bus.embedded import free_port, run_server
 from tests.chaos.line import Line
 from tests.simulator import Answer
 from tests.support.helpers import wait_until
@@ -372,7 +372,7 @@ def check(life: Life) -> None:
 async def run(days: int, seed: int, folder: Path) -> Life:
     """The whole of it, with a server of its own."""
     async with (
-        served(folder / "redis", free_port()) as url,
+        run_server(folder / "redis", free_port()) as url,
         Bus.open(url, "soak") as bus,
         system(bus, url, folder, **OPTIONS, seed=seed) as it,
     ):

@@ -19,7 +19,7 @@ from typing import Final
 from adapter import failpoints
 from adapter.bus import retention
 from adapter.cli.main import main
-from adapter.failpoints import Step
+from adapter.failpoints import Failpoint
 from adapter.networks.smartqq.limits import Limits
 from tests.chaos.fast_timeouts import hurry
 
@@ -27,10 +27,10 @@ MARK = struct.Struct("cd")
 BEGAN, ARRIVED, WRITTEN, SAFE, TOLD = b"b", b"a", b"w", b"s", b"t"
 Marks = list[tuple[bytes, float]]
 MARKS: Final = {
-    Step.HELD: WRITTEN + SAFE,
-    Step.SPOOLED: WRITTEN,
-    Step.SYNCED: SAFE,
-    Step.DRAINED: TOLD,
+    Failpoint.HELD: WRITTEN + SAFE,
+    Failpoint.SPOOLED: WRITTEN,
+    Failpoint.SYNCED: SAFE,
+    Failpoint.DRAINED: TOLD,
 }
 # From the start of a process until it has given away what it found on its disk.
 READY = 0.5
@@ -39,24 +39,24 @@ READY = 0.5
 def watch(file: Path) -> None:
     """Hang in the stopwatch."""
     # Everything is to be checked in the end: nothing of it may have been trimmed by then.
-    retention.KEPT.update(dict.fromkeys(retention.KEPT, 10_000_000))
+    retention.KEPT_ENTRIES.update(dict.fromkeys(retention.KEPT_ENTRIES, 10_000_000))
     log = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(log, MARK.pack(BEGAN, time.time()))
     waiting = b""
 
-    def hook(step: Step) -> None:
+    def hook(step: Failpoint) -> None:
         nonlocal waiting
-        if step is Step.ARRIVED:
+        if step is Failpoint.ARRIVED:
             os.write(log, MARK.pack(ARRIVED, time.time()))
             waiting = b""  # it may have brought nothing
-        elif step is Step.BROUGHT:
+        elif step is Failpoint.BROUGHT:
             waiting = WRITTEN + SAFE + TOLD
         for mark in map(bytes, zip(MARKS.get(step, b""))):
             if mark in waiting:
                 waiting = waiting.replace(mark, b"")
                 os.write(log, MARK.pack(mark, time.time()))
 
-    failpoints.hook = hook
+    failpoints.handler = hook
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,6 @@ def overtaken(own: Marks, others: Iterable[Marks], kill: float) -> bool:
 
 if __name__ == "__main__":
     watch(Path(sys.argv[1]))
-    hurry(replace(Limits(), relearn=0.0))
+    hurry(replace(Limits(), lookup_interval=0.0))
     del sys.argv[1]
     main()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from adapter.codec.inbound import Draft, Origin, message_draft
-from adapter.events import Address, ChatKind, Message, Party, Place, Text
+from adapter.codec.inbound import EventRecord, RecordContext, encode_message
+from adapter.events import Address, ChatKind, ContactRef, Message, Participants, Text
 from consumers.commands import MAX_OUTPUT, PART, Rules, output_of, parts
 from tests.support.bus_events import Desk, desk_at, message, program
 from tests.support.helpers import wait_until
@@ -48,7 +48,7 @@ async def commands(desk: Desk, tmp_path: Path) -> AsyncIterator[None]:
         yield
 
 
-async def _answers(desk: Desk, *said: Draft) -> list[str]:
+async def _answers(desk: Desk, *said: EventRecord) -> list[str]:
     before = len(await desk.texts())
     await desk.publish(*said)
     await wait_until(lambda: desk.all_done("commands"), "all acknowledged")
@@ -86,8 +86,8 @@ async def test_administrators_are_known_by_number_or_by_chat(
         assert await _answers(desk, message("#secret", "friend:3", "3")) == ["the secret"]
         group = Address(ChatKind.GROUP, "2")
         said = Message(group, "9", 1_445_653_507.0, (Text("#secret"),), "77001")
-        boss = Place(group, Party("2"), Party("9", qq="10010"))
-        assert await _answers(desk, message_draft(said, boss, Origin("10001", 1, 0), raw=False)) == [
+        boss = Participants(group, ContactRef("2"), ContactRef("9", qq="10010"))
+        assert await _answers(desk, encode_message(said, boss, RecordContext("10001", 1, 0), raw=False)) == [
             "the secret"
         ]
         assert "#exit  log the account out" in (await _answers(desk, message("#help", "friend:3")))[0]

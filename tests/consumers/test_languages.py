@@ -11,7 +11,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from adapter.bus.embedded import free_port, served
+from adapter.bus.embedded import free_port, run_server
 from adapter.events import Face, Text
 from tests.support import ROOT
 from tests.support.bus_events import Cutter, Desk, Program, desk_at, fields, message, notice, program
@@ -261,7 +261,7 @@ async def test_a_server_that_restarts_is_found_again(
 ) -> None:
     port = free_port()
     async with AsyncExitStack() as stack:
-        async with served(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
+        async with run_server(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
             if language == "shell":
                 worker = shell_echo(desk, "again")
             else:
@@ -270,7 +270,7 @@ async def test_a_server_that_restarts_is_found_again(
             running = await stack.enter_async_context(worker)
             await desk.publish(message("one"))
             await wait_until(lambda: desk.all_done("again"), "the first", 20)
-        async with served(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
+        async with run_server(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
             await desk.publish(message("two"))
             await wait_until(lambda: desk.all_done("again"), "the second", 30)
             assert len(await desk.rows("outbound")) == 2

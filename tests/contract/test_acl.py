@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from adapter.bus import scripts
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.bus.bus import Bus
 from adapter.config import Config
 from adapter.contract.acl import PLACEHOLDER, ROLES, hashed, line, user_name
@@ -197,8 +197,8 @@ async def test_the_whole_system_runs_with_each_part_in_its_role(
             assert (done.returncode, done.stderr) == (0, b"")
         await it.ask("nobody", "x")
         assert (await it.results(6))[-1]["status"] == "rejected"
-        async with Desk.open(url[OPERATOR], bus.keys.prefix) as desk:
-            (letter, _), *_ = await desk.newest("dead")
+        async with AdminClient.open(url[OPERATOR], bus.keys.prefix) as desk:
+            (letter, _), *_ = await desk.last_entries("dead")
             assert await desk.redrive(letter, bus.keys("outbound"), ["to", to, "text", "again"])
         assert (await it.results(7))[-1]["status"] == "sent"
         assert await worker.stop() == 0
@@ -210,7 +210,7 @@ async def test_a_wrong_password_is_told_in_words(bus: Bus, redis_url: str) -> No
     async with users(bus) as names:
         url = address(redis_url, names[OPERATOR]).replace("a%20pass", "a%20wrong%20pass")
         with pytest.raises(BusUnavailable, match="does not let us in"):
-            async with Desk.open(url, bus.keys.prefix):
+            async with AdminClient.open(url, bus.keys.prefix):
                 pass
 
 
@@ -260,4 +260,4 @@ def test_the_command_prints_a_line_and_never_the_password(role: str) -> None:
     assert told.startswith(f"user me reset on {hashed(PASSWORD)} -@all ")
     assert PASSWORD not in told
     assert "~{x}:inbound" in told
-    assert Config.read({"QQBUS_PREFIX": "{x}"}).prefix == "{x}"
+    assert Config.from_env({"QQBUS_PREFIX": "{x}"}).prefix == "{x}"

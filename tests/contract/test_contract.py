@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from adapter.bus.bus import Bus, Fence, pack_batch
 from adapter.codec.address import parse_address
-from adapter.codec.inbound import Draft
+from adapter.codec.inbound import EventRecord
 from adapter.codec.outbound import decode_request
 from adapter.contract import schemas
 from adapter.contract.__main__ import generated, main
@@ -157,7 +157,7 @@ async def test_the_append_writes_the_golden_events_byte_for_byte(bus: Bus) -> No
     wanted = [golden.fields for golden in GOLDENS.values() if golden.stream == "inbound"]
     order = ("id", "type", "time", "chat", "sender", "self", "text", "body")
     for golden in wanted:
-        draft = Draft(*(golden[name] for name in order))  # type: ignore[arg-type]
+        draft = EventRecord(*(golden[name] for name in order))  # type: ignore[arg-type]
         seq = int(str(golden["seq"]))
         await bus.client.hset(bus.keys("ids:seq"), ACCOUNT, str(seq - 1))
         await bus.append(Fence(7, "me"), ACCOUNT, pack_batch([draft]), 0)

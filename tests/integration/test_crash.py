@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.failpoints import Step
+from adapter.failpoints import Failpoint
 from tests.simulator import Answer
 from tests.support.helpers import wait_until
 from tests.support.system_harness import Program, System, system
@@ -20,7 +20,7 @@ MEMBERS = "/api/get_group_info_ext2"
 LONG = " ".join(f"{number}中文" for number in range(250))  # three parts or more
 
 
-async def doomed(it: System, step: Step, count: int = 1) -> Program:
+async def doomed(it: System, step: Failpoint, count: int = 1) -> Program:
     """An adapter that is online and will be killed at a step."""
     it.settings["QQBUS_LEASE"] = "1"
     program = it.start("tests.chaos.crash", step.value, str(count), "run")
@@ -33,9 +33,11 @@ async def arm(program: Program) -> None:
     await wait_until(lambda: "armed" in program.text(), "the hook is armed")
 
 
-@pytest.mark.parametrize("step", [Step.RECEIVED, Step.SPOOLED, Step.SYNCED, Step.APPENDED, Step.ADVANCED])
+@pytest.mark.parametrize(
+    "step", [Failpoint.RECEIVED, Failpoint.SPOOLED, Failpoint.SYNCED, Failpoint.APPENDED, Failpoint.ADVANCED]
+)
 async def test_a_kill_at_a_step_of_the_append_loses_nothing_that_was_on_disk(
-    bus: Bus, redis_url: str, tmp_path: Path, step: Step
+    bus: Bus, redis_url: str, tmp_path: Path, step: Failpoint
 ) -> None:
     async with system(bus, redis_url, tmp_path) as it:
         program = await doomed(it, step)
@@ -45,7 +47,7 @@ async def test_a_kill_at_a_step_of_the_append_loses_nothing_that_was_on_disk(
         await bus.client.delete(bus.keys("lease"))  # rather than wait for its end
         await it.adapter()
         it.sim.say(FRIEND, "after it")
-        lost = step is Step.RECEIVED  # the window that SmartQQ leaves
+        lost = step is Failpoint.RECEIVED  # the window that SmartQQ leaves
         rows = await it.events(1 if lost else 2)
         assert [row["text"] for row in rows] == (["after it"] if lost else ["in the way", "after it"])
         seqs = [int(row["seq"]) for row in await it.rows("inbound")]
@@ -54,10 +56,16 @@ async def test_a_kill_at_a_step_of_the_append_loses_nothing_that_was_on_disk(
 
 @pytest.mark.parametrize(
     ("step", "count"),
-    [(Step.HELD, 1), (Step.RECEIVED, 1), (Step.HELD, 2), (Step.SPOOLED, 1), (Step.SYNCED, 1)],
+    [
+        (Failpoint.HELD, 1),
+        (Failpoint.RECEIVED, 1),
+        (Failpoint.HELD, 2),
+        (Failpoint.SPOOLED, 1),
+        (Failpoint.SYNCED, 1),
+    ],
 )
 async def test_a_kill_while_it_is_learnt_who_speaks_loses_nothing(
-    bus: Bus, redis_url: str, tmp_path: Path, step: Step, count: int
+    bus: Bus, redis_url: str, tmp_path: Path, step: Failpoint, count: int
 ) -> None:
     async with system(bus, redis_url, tmp_path) as it:
         program = await doomed(it, step, count)
@@ -78,17 +86,17 @@ async def test_a_kill_while_it_is_learnt_who_speaks_loses_nothing(
 @pytest.mark.parametrize(
     ("step", "count"),
     [
-        (Step.READ, 1),
-        (Step.BEGUN, 1),
-        (Step.BEGUN, 2),
-        (Step.ANSWERED, 1),
-        (Step.ANSWERED, 2),
-        (Step.STEPPED, 1),
-        (Step.SETTLED, 1),
+        (Failpoint.READ, 1),
+        (Failpoint.BEGUN, 1),
+        (Failpoint.BEGUN, 2),
+        (Failpoint.ANSWERED, 1),
+        (Failpoint.ANSWERED, 2),
+        (Failpoint.STEPPED, 1),
+        (Failpoint.SETTLED, 1),
     ],
 )
 async def test_a_kill_at_a_step_of_a_send_doubles_nothing_and_is_told(
-    bus: Bus, redis_url: str, tmp_path: Path, step: Step, count: int, delivery: str
+    bus: Bus, redis_url: str, tmp_path: Path, step: Failpoint, count: int, delivery: str
 ) -> None:
     async with system(bus, redis_url, tmp_path) as it:
         program = await doomed(it, step, count)
@@ -112,5 +120,5 @@ async def test_a_kill_at_a_step_of_a_send_doubles_nothing_and_is_told(
             # Begun and cut short: never more than told, and at most one part more was under way.
             assert (delivery, first["status"], first["code"]) == ("at-most-once", "unknown", "crash")
             assert sent <= len(parts) <= sent + 1
-        assert step not in {Step.READ, Step.SETTLED} or first["status"] == "sent"
+        assert step not in {Failpoint.READ, Failpoint.SETTLED} or first["status"] == "sent"
         assert delivery == "at-most-once" or first["status"] == "sent"

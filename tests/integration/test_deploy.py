@@ -277,7 +277,7 @@ async def test_the_server_of_the_compose_file_is_one_that_the_adapter_takes(
 
                 async def taken() -> str:
                     with suppress(BusUnavailable):
-                        return await bus.check()
+                        return await bus.check_server()
                     return ""
 
                 assert await wait_until(taken, "the server answers")
@@ -334,4 +334,4 @@ def test_the_addresses_in_the_examples_are_understood() -> None:
         urls = re.findall(r"(?m)^#(REDIS_URL)=(.+)$", (DEPLOY / name).read_text(encoding="utf-8"))
         assert urls
         for variable, url in urls:
-            assert Config.read({variable: url}).redis_url == url
+            assert Config.from_env({variable: url}).redis_url == url

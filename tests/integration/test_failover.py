@@ -11,8 +11,8 @@ import pytest
 import redis.asyncio as redis
 
 from adapter.bus.bus import Bus
-from adapter.bus.connection import connect, translated
-from adapter.bus.embedded import find_server, free_port, served
+from adapter.bus.connection import connect, map_redis_errors
+from adapter.bus.embedded import find_server, free_port, run_server
 from adapter.errors import BusUnavailable
 from tests.chaos.line import Line
 from tests.support.helpers import wait_until
@@ -42,7 +42,7 @@ async def sentinel(folder: Path, master: int) -> AsyncIterator[int]:
 async def knows_replica(port: int) -> bool:
     client = redis.Redis(port=port, retry=None, protocol=2)
     try:
-        with translated():
+        with map_redis_errors():
             return bool(await client.execute_command("SENTINEL", "REPLICAS", "qq"))
     except BusUnavailable:
         return False
@@ -55,8 +55,8 @@ async def test_the_adapter_follows_a_failover(tmp_path: Path) -> None:
     first, second = free_port(), free_port()
     follows = ["--replicaof", "127.0.0.1", str(first)]
     async with (
-        served(tmp_path / "one", first) as url,
-        served(tmp_path / "two", second, options=follows) as other,
+        run_server(tmp_path / "one", first) as url,
+        run_server(tmp_path / "two", second, options=follows) as other,
         sentinel(tmp_path, first) as watcher,
     ):
         await wait_until(lambda: knows_replica(watcher), "Sentinel knows the replica")

@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from adapter.bus.bus import Bus, pack_batch
-from adapter.bus.embedded import free_port, served
+from adapter.bus.embedded import free_port, run_server
 from adapter.bus.lease import Lease
 from adapter.bus.spool.handoff import LATE
 from adapter.bus.spool.log import Spool
-from adapter.bus.spool.publisher import Journal
+from adapter.bus.spool.publisher import DurablePublisher
 from adapter.errors import SpoolError
 from tests.support.bus_events import message
 from tests.support.helpers import quiet, wait_until
@@ -145,7 +145,7 @@ async def test_a_full_disk_is_told_to_whoever_looks_after_the_adapter(tmp_path: 
                 "QQBUS_HTTP": f"127.0.0.1:{page}",
                 "QQBUS_ALARM_URL": hook.url,
             }
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 talk = Flood(it, it.start("tests.chaos.night", "run"))  # its waits are short
                 await it.online(talk.program)
                 talk.say(3)
@@ -161,7 +161,7 @@ async def test_a_full_disk_is_told_to_whoever_looks_after_the_adapter(tmp_path: 
             assert "No space left on device" in told["disk"]
             async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
                 assert b"qqbus_disk_full 1.0" in (await http.get("/metrics")).content
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 await talk.all_told()
                 await wait_until(lambda: len(hook.bodies) >= 2, "the all-clear")
                 assert (await ready(address))[1]["disk"] == "ok"
@@ -189,7 +189,7 @@ async def test_a_full_disk_stops_the_asking_and_room_starts_it_again(tmp_path: P
     url = f"redis://127.0.0.1:{port}"
     with small_disk(tmp_path / "state" / "spool", 1024) as disk:
         async with Bus.open(url, "qq") as bus, flood(bus, url, tmp_path) as it:
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 await it.it.online(it.program)
                 it.say(3)
                 await it.all_told()
@@ -197,7 +197,7 @@ async def test_a_full_disk_stops_the_asking_and_room_starts_it_again(tmp_path: P
             await it.until_full()
             filler.unlink()
             await wait_until(lambda: it.it.sim.queued == 0, "upstream is asked again", 20)
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 await it.all_told()
                 it.say(3)
                 await it.all_told()
@@ -211,12 +211,12 @@ async def test_a_redis_that_takes_what_waited_makes_room(tmp_path: Path) -> None
     url = f"redis://127.0.0.1:{port}"
     with small_disk(tmp_path / "state" / "spool", 192):
         async with Bus.open(url, "qq") as bus, flood(bus, url, tmp_path) as it:
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 await it.it.online(it.program)
                 it.say(3)
                 await it.all_told()
             await it.until_full()
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 await it.all_told()
                 assert await it.program.stop() == 0
 
@@ -228,7 +228,7 @@ async def test_a_kill_while_the_disk_is_full_costs_what_was_in_memory_and_no_mor
     url = f"redis://127.0.0.1:{port}"
     with small_disk(tmp_path / "state" / "spool", 1024) as disk:
         async with Bus.open(url, "qq") as bus, flood(bus, url, tmp_path) as it:
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 await it.it.online(it.program)
                 it.say(3)
                 await it.all_told()
@@ -238,7 +238,7 @@ async def test_a_kill_while_the_disk_is_full_costs_what_was_in_memory_and_no_mor
             it.program.process.kill()
             await it.program.ended()
             filler.unlink()
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 it.program = it.it.start("adapter", "run")
                 # Upstream gives each message once: the one that found no room died with the process.
                 it.said.pop(in_memory)
@@ -256,11 +256,11 @@ async def test_what_a_former_holder_left_waits_in_redis_for_room(
     with small_disk(tmp_path / "disk", 64) as disk, Spool(disk / "s") as spool:
         lease = Lease(bus, "a", 30.0, time.monotonic)
         await lease.acquire()
-        await bus.push(bus.keys(LATE), b"1\n" + pack_batch([late]))
+        await bus.list_push(bus.keys(LATE), b"1\n" + pack_batch([late]))
         filler = filled(disk, 0)
-        journal, stop = Journal(bus, lease, spool, lambda *_: None, quiet), anyio.Event()
+        journal, stop = DurablePublisher(bus, lease, spool, lambda *_: None, quiet), anyio.Event()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(journal.keep, stop)
+            tasks.start_soon(journal.run, stop)
             await wait_until(lambda: "No space left" in caplog.text, "the full disk is noticed")
             assert await bus.client.xlen(bus.keys("inbound")) == 0
             filler.unlink()
@@ -286,7 +286,7 @@ async def test_a_disk_that_others_have_filled_costs_the_next_start_a_scan_and_no
         async with (
             Bus.open(url, "qq") as bus,
             flood(bus, url, tmp_path) as it,
-            served(tmp_path / "redis", port),
+            run_server(tmp_path / "redis", port),
         ):
             await it.it.online(it.program)
             it.say(20)

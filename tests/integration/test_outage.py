@@ -7,10 +7,10 @@ import msgpack
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, served
+from adapter.bus.embedded import free_port, run_server
 from adapter.bus.spool.log import HEADER
 from adapter.bus.spool.publisher import LATE
-from adapter.failpoints import Step
+from adapter.failpoints import Failpoint
 from tests.support.helpers import wait_until
 from tests.support.system_harness import Program, System, system
 
@@ -64,7 +64,7 @@ async def killed(it: System, program: Program, chance: random.Random) -> Program
     await grown(it, chance.randrange(1, 300))
     program.process.kill()
     await program.ended()
-    step = chance.choice((Step.APPENDED, Step.ADVANCED))
+    step = chance.choice((Failpoint.APPENDED, Failpoint.ADVANCED))
     program = it.start("tests.chaos.crash", step.value, str(chance.randrange(1, 900)), "armed", "run")
     assert await program.ended(60) == -9, program.text()
     return it.start("adapter", "run")
@@ -76,11 +76,11 @@ async def test_ten_thousand_batches_drain_in_order_once_while_adapters_are_kille
     chance = random.Random(11)
     async with Bus.open(url, "qq") as bus, system(bus, url, tmp_path, max_batch=1) as it:
         it.settings["QQBUS_LEASE"] = LEASE
-        async with served(tmp_path / "redis", port):
+        async with run_server(tmp_path / "redis", port):
             program = await it.adapter()
         await away(program)
         await said(it, 0, BATCHES)
-        async with served(tmp_path / "redis", port):
+        async with run_server(tmp_path / "redis", port):
             for _ in range(KILLS // 2):
                 program = await killed(it, program, chance)
             assert await length(it) < BATCHES, "it was killed in the middle of the drain"
@@ -97,7 +97,7 @@ async def test_ten_thousand_batches_drain_in_order_once_while_adapters_are_kille
 async def killed_with(it: System, data: Path, port: int, count: int) -> None:
     """An adapter that was killed while so many messages waited on its disk for Redis."""
     it.settings["QQBUS_LEASE"] = LEASE
-    async with served(data, port):
+    async with run_server(data, port):
         program = await it.adapter()
     await away(program)
     await said(it, 0, count)
@@ -110,7 +110,7 @@ async def test_what_a_killed_adapter_left_comes_before_what_its_successor_hears(
     url = f"redis://127.0.0.1:{port}"
     async with Bus.open(url, "qq") as bus, system(bus, url, tmp_path, max_batch=1) as it:
         await killed_with(it, tmp_path / "redis", port, 2_000)
-        async with served(tmp_path / "redis", port):
+        async with run_server(tmp_path / "redis", port):
             # Somebody has the lease for long enough, and it is not the one who comes back.
             await bus.client.set(bus.keys("lease"), "another", px=60_000)
             program = it.start("adapter", "run")
@@ -141,7 +141,7 @@ async def test_a_byte_flipped_while_batches_wait_costs_that_batch_and_is_told(tm
     async with Bus.open(url, "qq") as bus, system(bus, url, tmp_path, max_batch=1) as it:
         await killed_with(it, tmp_path / "redis", port, 500)
         flip(tmp_path / "state" / "spool", "m250")
-        async with served(tmp_path / "redis", port):
+        async with run_server(tmp_path / "redis", port):
             program = await it.adapter()
 
             async def drained() -> bool:
@@ -171,12 +171,12 @@ async def test_a_byte_flipped_under_a_running_adapter_is_told_too(tmp_path: Path
     port = free_port()
     url = f"redis://127.0.0.1:{port}"
     async with Bus.open(url, "qq") as bus, system(bus, url, tmp_path, max_batch=1) as it:
-        async with served(tmp_path / "redis", port):
+        async with run_server(tmp_path / "redis", port):
             program = await it.adapter()
         await away(program)
         await said(it, 0, 500)
         flip(tmp_path / "state" / "spool", "m250")
-        async with served(tmp_path / "redis", port):
+        async with run_server(tmp_path / "redis", port):
 
             async def drained() -> bool:
                 return "m499" in await texts(it)

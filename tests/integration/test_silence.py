@@ -17,7 +17,7 @@ import pytest
 
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
-from adapter.ops.alerts.delivery_monitor import HOURS, Habit
+from adapter.ops.alerts.delivery_monitor import HOURS, TrafficBaseline
 from tests.support.helpers import wait_until
 from tests.support.system_harness import Program, System, system
 from tests.support.webhook_server import Hook, webhook
@@ -94,7 +94,7 @@ async def watched(bus: Bus, redis_url: str, folder: Path) -> AsyncIterator[Watch
     script, called, port = folder / "called.py", folder / "called", free_port()
     script.write_text(CALLED, encoding="utf-8")
     (folder / "state").mkdir(mode=0o700)
-    habit = Habit([[24.0, 24.0]] * HOURS).rows()
+    habit = TrafficBaseline([[24.0, 24.0]] * HOURS).rows()
     (folder / "state" / "habits.json").write_text(json.dumps({"alarm": "", "habit": habit}))
     with webhook() as hook:
         async with system(bus, redis_url, folder, poll_seconds=0.2) as it:

@@ -14,9 +14,9 @@ from typing import Any
 import redis.asyncio as redis
 
 from adapter.codec.address import parse_address
-from adapter.codec.inbound import Draft, Origin, message_draft, notice_draft
+from adapter.codec.inbound import EventRecord, RecordContext, encode_message, encode_notice
 from adapter.codec.reader import Result, read_result
-from adapter.events import Message, Notice, Party, Place, Segment, Text
+from adapter.events import ContactRef, Message, Notice, Participants, Segment, Text
 from consumers.runtime.worker import Worker
 from tests.support.helpers import clean_environment, wait_until
 
@@ -25,26 +25,26 @@ _numbers = itertools.count(1)
 
 def message(
     text: str | tuple[Segment, ...] = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False
-) -> Draft:
+) -> EventRecord:
     """A message nobody has sent before."""
     address = parse_address(chat)
     number = str(next(_numbers))
     pieces = (Text(text),) if isinstance(text, str) else text
-    said = Message(address, sender, 1_445_653_507.0, pieces, number, own=own)
-    place = Place(address, Party(address.id, "the chat"), Party(sender, "the sender"))
-    return message_draft(said, place, Origin("10001", 1, 1_445_653_507.0), raw=False)
+    said = Message(address, sender, 1_445_653_507.0, pieces, number, from_self=own)
+    place = Participants(address, ContactRef(address.id, "the chat"), ContactRef(sender, "the sender"))
+    return encode_message(said, place, RecordContext("10001", 1, 1_445_653_507.0), raw=False)
 
 
-def notice(kind: str = "shake", chat: str = "friend:3") -> Draft:
+def notice(kind: str = "shake", chat: str = "friend:3") -> EventRecord:
     """Something that is not a message."""
     address = parse_address(chat)
     told = Notice(kind, "it shakes", address, message_id=str(next(_numbers)))
-    return notice_draft(told, Place(address), Origin("10001", 1, 1_445_653_507.0), raw=False)
+    return encode_notice(told, Participants(address), RecordContext("10001", 1, 1_445_653_507.0), raw=False)
 
 
-def fields(draft: Draft, seq: int = 1) -> list[str | bytes]:
+def fields(draft: EventRecord, seq: int = 1) -> list[str | bytes]:
     """Names and values as the adapter's append writes them."""
-    own = draft.own
+    own = draft.from_self
     return [
         *("v", "1", "id", draft.id, "type", draft.type, "time", draft.time, "account", "10001"),
         *("epoch", "1", "seq", str(seq), "chat", draft.chat, "sender", draft.sender, "self", own),
@@ -70,7 +70,7 @@ class Desk:
         """The key of that name."""
         return f"{self.prefix}:{name}"
 
-    async def publish(self, *drafts: Draft) -> list[str]:
+    async def publish(self, *drafts: EventRecord) -> list[str]:
         """Append events; returns their entry ids."""
         entries = []
         for draft in drafts:

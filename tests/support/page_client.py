@@ -14,12 +14,12 @@ from adapter.bus.bus import Bus
 from adapter.codec.inbound import pack
 from adapter.config import Config
 from adapter.ops.metrics import Metrics
-from adapter.ops.page import served
+from adapter.ops.page import run_page
 
 
 def config(prefix: str, folder: Path, **settings: str) -> Config:
     given = {"QQBUS_HTTP": "127.0.0.1:0", "QQBUS_PREFIX": prefix, "QQBUS_STATE_DIR": str(folder)}
-    return Config.read(given | settings)
+    return Config.from_env(given | settings)
 
 
 @asynccontextmanager
@@ -28,7 +28,7 @@ async def page(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A page and somebody who looks at it."""
     made = config(bus.keys.prefix, folder, **settings)
-    async with served(made, redis_url, metrics or Metrics()) as url:
+    async with run_page(made, redis_url, metrics or Metrics()) as url:
         port = url.rpartition(":")[2]
         own = {"X-QQBus": "1", "Origin": f"http://127.0.0.1:{port}"}
         async with httpx.AsyncClient(

@@ -13,33 +13,33 @@ from adapter.events import (
     Batch,
     ChatKind,
     Outcome,
-    Provisional,
     SessionChange,
     SessionState,
     Text,
+    UnresolvedBatch,
     UpstreamEvent,
 )
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.upstream import SmartQQ
+from adapter.networks.smartqq.upstream import SmartQQUpstream
 from tests.simulator import Simulator
 from tests.support.helpers import wait_until
 
 Event = TypeVar("Event")
 
 FAST = Limits(
-    scan=0.01,
-    moment=0.01,
-    harmless=0.02,
+    qr_poll_interval=0.01,
+    short_pause=0.01,
+    long_pause=0.02,
     quick_first=0.005,
     quick_most=0.05,
-    busy=0.02,
+    busy_pause=0.02,
     blocked=0.02,
-    refused=0.05,
-    slow_code=30.0,
+    kick_pause=0.05,
+    qr_slow_interval=30.0,
     retry_first=0.01,
     retry_most=0.05,
     resend_first=0.01,
-    heal=5.0,
+    session_repair=5.0,
     details=2.0,
 )
 """The waits of `Limits`, a hundred times shorter; what ends by itself in real life stays long."""
@@ -49,13 +49,13 @@ def config(sim: Simulator | str, folder: Path, **settings: str) -> Config:
     """Settings that lead to this simulator (or any other origin) and keep the session in this folder."""
     url = sim if isinstance(sim, str) else sim.url
     named = {f"QQBUS_{name.upper()}": value for name, value in settings.items()}
-    return Config.read({"QQBUS_SMARTQQ_URL": url, "QQBUS_STATE_DIR": str(folder), **named})
+    return Config.from_env({"QQBUS_SMARTQQ_URL": url, "QQBUS_STATE_DIR": str(folder), **named})
 
 
 class Listener:
     """Iterates the events of an upstream and keeps them."""
 
-    def __init__(self, upstream: SmartQQ) -> None:
+    def __init__(self, upstream: SmartQQUpstream) -> None:
         self.upstream = upstream
         self.batches: list[Batch] = []
         self.provisional: list[Batch] = []
@@ -64,7 +64,7 @@ class Listener:
         """Listen until cancelled."""
         async with aclosing(self.upstream.events()) as events:
             async for batch in events:
-                if isinstance(batch, Provisional):
+                if isinstance(batch, UnresolvedBatch):
                     self.provisional.append(batch.batch)
                 else:
                     self.batches.append(batch)
@@ -101,7 +101,7 @@ async def listening(
     sim: Simulator | str, folder: Path, limits: Limits = FAST, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Listener]:
     """An upstream whose events are being listened to."""
-    async with SmartQQ(config(sim, folder, **(settings or {})), limits=limits) as upstream:
+    async with SmartQQUpstream(config(sim, folder, **(settings or {})), limits=limits) as upstream:
         listener = Listener(upstream)
         async with anyio.create_task_group() as group:
             group.start_soon(listener.run)
@@ -133,7 +133,7 @@ def always() -> bool:
 
 async def send(listener: Listener, to: Address, text: str = "hello") -> Outcome:
     """Send one short message."""
-    (part,) = listener.upstream.prepare((Text(text),), None)
+    (part,) = listener.upstream.split((Text(text),), None)
     return await listener.upstream.send(to, part, always)
 
 

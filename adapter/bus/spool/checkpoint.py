@@ -7,8 +7,8 @@ from typing import NamedTuple, Self
 SIZE = 512  # bytes of the file: one sector, which is written whole or not at all
 # Frames are noted so far apart. Together that reaches as far back as the server remembers ids
 # (SEEN_WINDOW in streams.py); what is older is never offered again.
-NOTED = 11
-APART = 2_900
+MAX_MARKS = 11
+MARK_INTERVAL = 2_900
 NOBODY = "-"
 
 
@@ -26,7 +26,7 @@ class Published(NamedTuple):
     total: int
 
 
-class Bookmark:
+class Checkpoint:
     """`cursor`: the first frame that was never published. `newest`: the last one that was, by its place here.
 
     `latest`: the one that came to the bus last, another one where some were told again. `account` and `seq`:
@@ -39,7 +39,7 @@ class Bookmark:
         self.seq = 0
         self.newest: Published | None = None
         self.latest: Published | None = None
-        self._noted: deque[Published] = deque(maxlen=NOTED)
+        self._noted: deque[Published] = deque(maxlen=MAX_MARKS)
         self._line = ""
 
     @classmethod
@@ -63,7 +63,7 @@ class Bookmark:
             line += _row(self.newest) + _row(self.latest or self.newest) + self._line
         return line.ljust(SIZE).encode("ascii")
 
-    def published(self, start: Position, account: str, seq: int, total: int, *, fresh: bool) -> None:
+    def record(self, start: Position, account: str, seq: int, total: int, *, fresh: bool) -> None:
         """This frame is on the bus; `fresh`: it was not there before."""
         # While something is told again the number is lower than it was, and will be that again.
         self.account, self.seq = account, max(seq, self.seq if account == self.account else 0)
@@ -78,21 +78,21 @@ class Bookmark:
         if self.newest is None or start >= self.newest.start:  # else it is told again, on the way there
             self.newest = here
         last = self._noted[-1] if self._noted else None
-        if last is None or (total >= last.total + APART and start > last.start):
+        if last is None or (total >= last.total + MARK_INTERVAL and start > last.start):
             self._note([*self._noted, here])
 
-    def left(self, last: Position, latest: Position, total: int) -> None:
+    def record_handoff(self, last: Position, latest: Position, total: int) -> None:
         """All up to `last` is on the bus by another hand, `latest` came last, after so many events."""
         self.latest = Published(latest, total)
         if self.cursor <= last:
             self._note([*self._noted, Published(self.cursor, total)])
             self.newest = Published(last, total)
 
-    def behind(self, total: int) -> Position | None:
+    def position_at(self, total: int) -> Position | None:
         """From where nothing had come to the bus when it held so many events."""
         return next((one.start for one in self._noted if one.total > total), None)
 
-    def cut(self, end: Position, last: Position) -> None:
+    def truncate(self, end: Position, last: Position) -> None:
         """Nothing is kept from here on, and `last` is the last frame. What was told by then stays told."""
         self.cursor = min(self.cursor, end)
         self._note([one for one in self._noted if one.start < end])

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from adapter.bus.spool.checkpoint import Bookmark, Position
-from adapter.bus.spool.staging import Hold
+from adapter.bus.spool.checkpoint import Checkpoint, Position
+from adapter.bus.spool.staging import StagingFile
 from adapter.errors import ConfigError, SpoolError
 
 MAGIC = b"QQ\x01\xb5"
@@ -47,17 +47,17 @@ class Spool:
         self._marks = -1
         self._end = Position(1, 0)
         self._synced = Position(1, 0)
-        self.bookmark = Bookmark(Position(1, 0))
+        self.checkpoint = Checkpoint(Position(1, 0))
         # What is read next: the bookmark's place, or one before it while something is offered again.
         self._cursor = Position(1, 0)
         self._unsynced: list[tuple[int, bytes]] = []
         self._doubted = False
-        self._hold = Hold(folder / "held")
+        self._hold = StagingFile(folder / "held")
         # What was held by somebody who ended, and is not behind the others yet.
         self._orphans: list[bytes] = []
         self._adopting = False
         self.damaged = 0
-        self.waiting = 0
+        self.unpublished = 0
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -69,22 +69,22 @@ class Spool:
             raise ConfigError(
                 f"another adapter uses {self._folder.parent}: give each its own QQBUS_STATE_DIR"
             ) from exc
-        self.bookmark = self._read_bookmark()
+        self.checkpoint = self._read_bookmark()
         segments = self._segments()
         last = max(segments, default=1)
         size = self._path(last).stat().st_size if segments else 0
         newest, length = self._sound_part(last) if segments else (0, 0)
         self._end = self._synced = Position(last, length)
-        self.bookmark.cut(self._end, Position(last, newest))
-        self._cursor = self.bookmark.cursor
+        self.checkpoint.truncate(self._end, Position(last, newest))
+        self._cursor = self.checkpoint.cursor
         self.damaged = int(size > self._end.offset)  # of what is published a copy was all that was lost
         self._hold.__enter__()
         self._file = self._open(last)
         self._file.truncate(self._end.offset)
         self._marks = os.open(self._folder / "cursor", os.O_WRONLY | os.O_CREAT, 0o600)
         self._mark()  # a power cut may have kept a position and not what it stood behind
-        self.waiting = sum(1 for _ in self.remaining())
-        self.adopt()
+        self.unpublished = sum(1 for _ in self.remaining())
+        self.recover_staged()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,34 +101,34 @@ class Spool:
         When this returns, the system has it: the end of this process loses nothing. That the machine's end
         does not either takes a `sync`.
         """
-        self.take_in()
+        self.admit_recovered()
         self._admit(payload)
 
-    def hold(self, payloads: Sequence[bytes]) -> None:
+    def stage(self, payloads: Sequence[bytes]) -> None:
         """Keep batches beside the others, in place of those held before, on disk. Raises SpoolError.
 
         `adopt` puts them behind the others, unless they are released.
         """
-        self.take_in()
+        self.admit_recovered()
         try:
-            self._hold.put(payloads)
+            self._hold.write(payloads)
         except SpoolError:
-            if not self._make_room():
+            if not self._free_space():
                 raise
-            self._hold.put(payloads)
+            self._hold.write(payloads)
 
-    def release(self) -> None:
+    def discard_staged(self) -> None:
         """What is held has been written."""
         self._hold.clear()
 
-    def adopt(self) -> None:
+    def recover_staged(self) -> None:
         """Take over what is held: whoever was to write it has ended. Where the disk is full, a bit later."""
-        self._orphans = self._hold.kept()
+        self._orphans = self._hold.read()
         self._adopting = True
         with suppress(SpoolError):
-            self.take_in()
+            self.admit_recovered()
 
-    def take_in(self) -> None:
+    def admit_recovered(self) -> None:
         """Put what was adopted behind the others, if there was no room for it before. Raises SpoolError."""
         while self._orphans:
             self._admit(self._orphans[0])
@@ -148,14 +148,14 @@ class Spool:
         try:
             self._append(frame)
         except SpoolError:
-            if not self._make_room():
+            if not self._free_space():
                 raise
             self._append(frame)
         start = self._end
         self._end = Position(start.segment, start.offset + len(frame))
         self._unsynced.append((start.offset, frame))
         self._recent.append((start, self._end, payload))
-        self.waiting += 1
+        self.unpublished += 1
 
     def sync(self) -> bool:
         """Wait until the disk has all that was written; whether there was something to wait for.
@@ -193,7 +193,7 @@ class Spool:
         for start, payload in self._frames(self._cursor):
             self._cursor = start  # damaged frames before it are passed over
             return payload
-        self._cursor, self.waiting = self._end, 0
+        self._cursor, self.unpublished = self._end, 0
         return None
 
     def advance(self, account: str = "", seq: int = 0, total: int = 0, *, fresh: bool = True) -> None:
@@ -206,60 +206,60 @@ class Spool:
         if after is None:
             payload = self.peek()
             cursor = self._cursor
-            after = cursor if payload is None else self._behind(cursor, payload)
+            after = cursor if payload is None else self._end_of(cursor, payload)
         if after.offset >= SEGMENT and after.segment < self._end.segment:
             after = Position(after.segment + 1, 0)
         if after.segment > cursor.segment:
-            self._forget(after.segment - KEPT_SEGMENTS)
+            self._drop_segments(after.segment - KEPT_SEGMENTS)
         if seq:
-            self.bookmark.published(cursor, account, seq, total, fresh=fresh)
+            self.checkpoint.record(cursor, account, seq, total, fresh=fresh)
         self._move(after)
-        self.waiting = max(0, self.waiting - 1)
+        self.unpublished = max(0, self.unpublished - 1)
         self._mark()
 
     def _move(self, to: Position) -> None:
         self._cursor = to
-        self.bookmark.cursor = max(self.bookmark.cursor, to)
+        self.checkpoint.cursor = max(self.checkpoint.cursor, to)
 
-    def newest(self) -> bytes | None:
+    def last_published(self) -> bytes | None:
         """The last batch that was published, while it is kept."""
-        return None if self.bookmark.newest is None else self.read(self.bookmark.newest.start)
+        return None if self.checkpoint.newest is None else self.read(self.checkpoint.newest.start)
 
     def rewind(self, total: int) -> None:
         """Offer again what had not come when the bus held so many events, as far as that is kept.
 
         Until it is published or `resume` is called: later, the server might not recognise it any more.
         """
-        if (start := self.bookmark.behind(total)) is not None:
+        if (start := self.checkpoint.position_at(total)) is not None:
             kept = Position(min(self._segments(), default=self._end.segment), 0)
-            self._turn_to(min(max(start, kept), self._cursor))
+            self._seek(min(max(start, kept), self._cursor))
 
     def resume(self) -> None:
         """Offer what has never been published, and that alone."""
-        self._turn_to(self.bookmark.cursor)
+        self._seek(self.checkpoint.cursor)
 
-    def _turn_to(self, to: Position) -> None:
-        damaged = self.damaged  # what was published and cannot be read any more is not lost
+    def _seek(self, to: Position) -> None:
+        corrupt_records = self.damaged  # what was published and cannot be read any more is not lost
         self._cursor = to
-        self.waiting = sum(1 for _ in self.remaining())
-        self.damaged = damaged
+        self.unpublished = sum(1 for _ in self.remaining())
+        self.damaged = corrupt_records
 
     def remaining(self) -> Iterator[tuple[Position, bytes]]:
         """All batches that wait, oldest first, with their places."""
         return self._frames(self._cursor)
 
-    def leave(self, latest: Position, total: int) -> None:
+    def mark_published(self, latest: Position, total: int) -> None:
         """What waits came to the bus by another hand, `latest` as the last of it, after so many events."""
         places = [start for start, _ in self.remaining()]
         if places:
-            self.bookmark.left(places[-1], latest, total)
+            self.checkpoint.record_handoff(places[-1], latest, total)
         self._move(self._end)
-        self.waiting = 0
+        self.unpublished = 0
         self._mark()
 
     def _mark(self) -> None:
         with suppress(OSError):  # a full disk: an older bookmark is as good, see `advance`
-            os.pwrite(self._marks, bytes(self.bookmark), 0)
+            os.pwrite(self._marks, bytes(self.checkpoint), 0)
 
     def unsent_bytes(self) -> int:
         """How much is waiting to be published."""
@@ -294,21 +294,21 @@ class Spool:
             self._cursor = Position(segment, 0)
         self._end = Position(segment, 0)
         self._all_synced()
-        self._forget(self._cursor.segment - KEPT_SEGMENTS)
+        self._drop_segments(self._cursor.segment - KEPT_SEGMENTS)
 
-    def _forget(self, segment: int) -> bool:
+    def _drop_segments(self, segment: int) -> bool:
         """Delete all segments before this one; whether there were any."""
         old = [number for number in self._segments() if number < segment]
         for number in old:
             self._path(number).unlink(missing_ok=True)
         return bool(old)
 
-    def _make_room(self) -> bool:
+    def _free_space(self) -> bool:
         """On a full disk what is published is kept no longer: what is new matters more."""
         if self._cursor == self._end and self._end.offset:
             with suppress(SpoolError):
                 self._rotate()
-        return self._forget(self._cursor.segment)
+        return self._drop_segments(self._cursor.segment)
 
     def _open(self, segment: int) -> BinaryIO:
         # Not for appending: each frame has its place, whatever a failed write has left there.
@@ -371,15 +371,15 @@ class Spool:
             end = last + HEADER.size + len(payload)
         return last, end
 
-    def _behind(self, start: Position, payload: bytes) -> Position:
+    def _end_of(self, start: Position, payload: bytes) -> Position:
         return Position(start.segment, start.offset + HEADER.size + len(payload))
 
-    def _read_bookmark(self) -> Bookmark:
+    def _read_bookmark(self) -> Checkpoint:
         try:
-            return Bookmark.read((self._folder / "cursor").read_bytes())
+            return Checkpoint.read((self._folder / "cursor").read_bytes())
         except (OSError, ValueError):
             # Never written, or torn: from the oldest on.
-            return Bookmark(Position(min(self._segments(), default=1), 0))
+            return Checkpoint(Position(min(self._segments(), default=1), 0))
 
 
 def _failed(exc: OSError) -> SpoolError:

@@ -19,7 +19,7 @@ _write = os.pwrite
 _sync = os.fsync
 
 
-class Hold:
+class StagingFile:
     """One file, of which the last whole record counts: each takes the place of all before it.
 
     A record is `length, CRC-32, payloads packed`. It is appended, so that a kill in the middle of the
@@ -39,7 +39,7 @@ class Hold:
     def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
-    def put(self, payloads: Sequence[bytes]) -> None:
+    def write(self, payloads: Sequence[bytes]) -> None:
         """Keep these alone, on disk when this returns. Raises SpoolError: then what was kept still is."""
         packed = msgpack.packb(payloads)
         if packed == self._last:  # whoever waits for room comes again and again
@@ -57,7 +57,7 @@ class Hold:
         self._end += len(record)
         self._last = packed
 
-    def kept(self) -> list[bytes]:
+    def read(self) -> list[bytes]:
         """What is kept; nothing where it never was, or is torn."""
         data, at, last = self._path.read_bytes(), 0, b"\x90"
         while at + HEADER.size <= len(data):

@@ -2,7 +2,7 @@
 
 import argparse
 
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.bus.bus import Entry
 from adapter.bus.keys import GROUP
 from adapter.cli import conformance
@@ -42,7 +42,7 @@ async def check(config: Config, arguments: argparse.Namespace) -> int:
         return await _worker(config, arguments)
     if arguments.program:
         raise ConfigError("a program is tried with --worker GROUP")
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         linter = await lint(desk)
     if arguments.json:
         say(as_json({"entries": linter.seen, "wrong": linter.found, "notes": linter.notes}))
@@ -51,13 +51,13 @@ async def check(config: Config, arguments: argparse.Namespace) -> int:
     return 1 if linter.found else 0
 
 
-async def lint(desk: Desk) -> Linter:
+async def lint(desk: AdminClient) -> Linter:
     """Read the whole bus."""
     linter = Linter(desk.keys.prefix)
     async for entry, fields in desk.entries("inbound"):
         linter.inbound(entry, fields)
     # What is acknowledged now must have a result by the time the results are read.
-    given, open_ones = await desk.unfinished("outbound", GROUP)
+    given, open_ones = await desk.group_progress("outbound", GROUP)
     requests = [entry async for entry in desk.entries("outbound")]
     for name in ["results", *_own_streams(desk, requests)]:
         async for entry, fields in desk.entries(name):
@@ -73,7 +73,7 @@ async def lint(desk: Desk) -> Linter:
     return linter
 
 
-def _own_streams(desk: Desk, requests: list[Entry]) -> list[str]:
+def _own_streams(desk: AdminClient, requests: list[Entry]) -> list[str]:
     head = desk.keys("")
     named = {fields.get(b"results", b"").decode("utf-8", "replace") for _, fields in requests}
     return sorted(name[len(head) :] for name in named if name.startswith(desk.keys("results:")))[

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.cli.terminal import Paint, as_json, say, table
 from adapter.codec.address import parse_address
 from adapter.config import Config
@@ -38,7 +38,7 @@ async def contacts(config: Config, arguments: argparse.Namespace) -> int:
     """Print one list or all; exit code 1 where nobody is found."""
     kinds, chat, search = _asked(arguments.words)
     rows: list[dict[str, Any]] = []
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         if chat:
             rows += _members(chat, await desk.hash(f"members:{chat}"))
         for kind in kinds:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import NamedTuple
 
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.cli.commands.login import caller
 from adapter.cli.terminal import harmless, say
 from adapter.config import Config
@@ -40,7 +40,7 @@ def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         one.set_defaults(command=order, order=name)
 
 
-async def _vain(desk: Desk, name: str, details: dict[str, str]) -> str:
+async def _vain(desk: AdminClient, name: str, details: dict[str, str]) -> str:
     """Why the order would change nothing, as far as that can be told from here."""
     if name == "captcha" and (await desk.status()).get("state") != "captcha":
         return "nobody asks for a captcha now: `qqbus status` tells what is going on"
@@ -56,14 +56,14 @@ async def order(config: Config, arguments: argparse.Namespace) -> int:
     """Give the order. The adapter's log and `qqbus status` tell what came of it."""
     given = _ORDERS[arguments.order]
     details = {given.field: arguments.detail} if given.field else {}
-    async with Desk.open(config.redis_url, config.prefix) as desk:
-        if await desk.held() is False:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
+        if await desk.lease_held() is False:
             print("qqbus: no adapter is running: start one with `qqbus run`", file=sys.stderr)
             return 1
         if vain := await _vain(desk, arguments.order, details):
             print(f"qqbus: {vain}", file=sys.stderr)
             return 1
-        await desk.ask(arguments.order, caller(), **details)
+        await desk.send_command(arguments.order, caller(), **details)
     named = harmless(details.get("group", ""))
     say(" ".join(filter(None, (given.said, named))))
     return 0

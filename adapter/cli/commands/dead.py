@@ -5,12 +5,12 @@ import re
 import sys
 import time
 
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import texts
 from adapter.cli.terminal import Paint, as_json, clip, harmless, say, table
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.ops.dead_letters import revived, unpacked
+from adapter.ops.dead_letters import restored_fields, unpacked
 from adapter.ops.wording import entry_time, span
 
 _SHOWN = 100
@@ -38,7 +38,7 @@ async def dead(config: Config, arguments: argparse.Namespace) -> int:
     for ident in arguments.ids:
         if not re.fullmatch(r"\d{1,20}-\d{1,20}", ident, re.ASCII):
             raise ConfigError(f"{ident!r} is not the id of an entry: `qqbus dead` lists them")
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         match arguments.action:
             case "redrive":
                 return await _redrive(desk, arguments)
@@ -48,11 +48,11 @@ async def dead(config: Config, arguments: argparse.Namespace) -> int:
                 return await _list(desk, arguments)
 
 
-async def _list(desk: Desk, arguments: argparse.Namespace) -> int:
+async def _list(desk: AdminClient, arguments: argparse.Namespace) -> int:
     if arguments.all:
         found = [entry async for entry in desk.entries("dead")]
     else:
-        found = await desk.newest("dead", _SHOWN)
+        found = await desk.last_entries("dead", _SHOWN)
     found = [entry for entry in found if not arguments.ids or entry[0] in arguments.ids]
     if arguments.json:
         for entry, fields in found:
@@ -86,7 +86,7 @@ def _row(entry: str, fields: Fields, now: float) -> list[str]:
     ]
 
 
-async def _redrive(desk: Desk, arguments: argparse.Namespace) -> int:
+async def _redrive(desk: AdminClient, arguments: argparse.Namespace) -> int:
     wanted = [entry async for entry, _ in desk.entries("dead")] if arguments.all else arguments.ids
     failed = 0
     for ident in wanted:
@@ -95,7 +95,7 @@ async def _redrive(desk: Desk, arguments: argparse.Namespace) -> int:
             failed += 1
             print(f"qqbus: {ident} is not there", file=sys.stderr)
             continue
-        stream, original = fields.get(b"stream", b"").decode("utf-8", "replace"), revived(fields)
+        stream, original = fields.get(b"stream", b"").decode("utf-8", "replace"), restored_fields(fields)
         if stream not in {desk.keys(name) for name in _STREAMS} or not original:
             failed += 1
             print(f"qqbus: {ident} cannot be redriven to {harmless(stream)!r}", file=sys.stderr)
@@ -105,7 +105,7 @@ async def _redrive(desk: Desk, arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-async def _drop(desk: Desk, arguments: argparse.Namespace) -> int:
+async def _drop(desk: AdminClient, arguments: argparse.Namespace) -> int:
     if arguments.all:
         ids = [entry async for entry, _ in desk.entries("dead")]
     else:

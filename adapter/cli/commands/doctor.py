@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from adapter.bus.admin import Desk
-from adapter.bus.connection import shown
-from adapter.cli.diagnostics import Facts, Level, findings
+from adapter.bus.admin import AdminClient
+from adapter.bus.connection import redact_url
+from adapter.cli.diagnostics import Facts, Level, run_checks
 from adapter.cli.terminal import Paint, as_json, say
 from adapter.config import Config
 from adapter.errors import BusError
@@ -38,7 +38,7 @@ async def doctor(config: Config, arguments: argparse.Namespace) -> int:
     facts = await _redis(config, await _machine(config))
     paint = Paint(arguments.colour)
     worst = Level.GOOD
-    for one in findings(facts):
+    for one in run_checks(facts):
         worst = Level.BAD if one.level is Level.BAD else worst
         if arguments.json:
             say(as_json({"level": one.level, "what": one.what, "change": one.change}))
@@ -53,15 +53,15 @@ async def doctor(config: Config, arguments: argparse.Namespace) -> int:
 
 async def _redis(config: Config, facts: Facts) -> Facts:
     try:
-        async with Desk.open(config.redis_url, config.prefix) as desk:
+        async with AdminClient.open(config.redis_url, config.prefix) as desk:
             began = time.time()
             theirs = await desk.time()
             ours = (began + time.time()) / 2
-            held = await desk.held()
+            held = await desk.lease_held()
             return replace(
                 facts,
                 info=await desk.info(),
-                settings=await desk.settings("bind", "requirepass", "protected-mode", "appendfsync"),
+                settings=await desk.config("bind", "requirepass", "protected-mode", "appendfsync"),
                 skew=theirs - ours,
                 held=held,
                 dead=await desk.length("dead"),
@@ -76,7 +76,7 @@ async def _machine(config: Config) -> Facts:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     loose = [path for name in _SECRETS if (path := folder / name).exists() and _mode(path) & 0o077]
     return Facts(
-        address=shown(config.redis_url),
+        address=redact_url(config.redis_url),
         embedded=config.redis_url is None,
         prefix=config.prefix,
         state_dir=str(folder),
@@ -85,8 +85,8 @@ async def _machine(config: Config) -> Facts:
         loose=tuple(map(str, loose)),
         free=shutil.disk_usage(there).free,
         waiting=_waiting(folder / "spool"),
-        http="{}:{}".format(*config.http) if config.http else "",
-        port="taken" if config.http and not await _away(*config.http) else "free",
+        http="{}:{}".format(*config.http_bind) if config.http_bind else "",
+        port="taken" if config.http_bind and not await _away(*config.http_bind) else "free",
         upstream=config.smartqq_url or "",
         upstream_away=await _unreachable(config.smartqq_url) if config.smartqq_url else "",
     )

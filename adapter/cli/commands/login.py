@@ -12,7 +12,7 @@ import time
 
 import anyio
 
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.cli import qr
 from adapter.cli.terminal import Paint, harmless, say
 from adapter.config import Config
@@ -47,11 +47,11 @@ def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 async def login(config: Config, arguments: argparse.Namespace) -> int:
     """Exit code 0 once the account is online."""
     screen = _Screen(Paint(arguments.colour))
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         if not await _running(desk, arguments.timeout):
             print("qqbus: no adapter is running: start one with `qqbus run`", file=sys.stderr)
             return 1
-        newest = await desk.newest("session")
+        newest = await desk.last_entries("session")
         after, fields = newest[0] if newest else ("0-0", {})
         if not arguments.force:
             if screen.state(fields) == SessionState.ONLINE:
@@ -61,7 +61,7 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
                 screen.show(fields)
         asks = arguments.force or not (_current(fields) or screen.state(fields) in _BUSY)
         if asks:
-            await desk.ask("login", caller())
+            await desk.send_command("login", caller())
         with anyio.move_on_after(arguments.timeout):
             return await _follow(desk, after, screen, settled=asks or _current(fields))
     print(f"qqbus: not online after {span(arguments.timeout)}", file=sys.stderr)
@@ -76,15 +76,15 @@ def caller() -> str:
         return socket.gethostname()
 
 
-async def _running(desk: Desk, timeout: float) -> bool:  # noqa: ASYNC109 – a limit that a person gave
+async def _running(desk: AdminClient, timeout: float) -> bool:  # noqa: ASYNC109 – a limit that a person gave
     with anyio.move_on_after(min(timeout, _ADAPTER_PATIENCE)):
-        while await desk.held() is False:  # noqa: ASYNC110 – another process has no event of ours
+        while await desk.lease_held() is False:  # noqa: ASYNC110 – another process has no event of ours
             await anyio.sleep(_POLL)
         return True
     return False
 
 
-async def _account(desk: Desk) -> str:
+async def _account(desk: AdminClient) -> str:
     status = await desk.status()
     return harmless(" ".join(filter(None, (status.get("account"), status.get("nick")))))
 
@@ -97,20 +97,20 @@ def _current(fields: Fields) -> bool:
     return expires is None or expires > time.time()
 
 
-async def _follow(desk: Desk, after: str, screen: "_Screen", *, settled: bool) -> int:
+async def _follow(desk: AdminClient, after: str, screen: "_Screen", *, settled: bool) -> int:
     """Show what happens. Until it is `settled` that a login is under way, one may have to be asked for."""
     limit = time.monotonic() + _GRACE
     while True:
         if not settled and time.monotonic() > limit:
-            await desk.ask("login", caller())
+            await desk.send_command("login", caller())
             settled = True
-        for entry, fields in await desk.follow("session", after, _BLOCK):
+        for entry, fields in await desk.tail("session", after, _BLOCK):
             after = entry
             screen.show(fields)
             if screen.state(fields) == SessionState.CAPTCHA and sys.stdin.isatty():
                 say("? ")
                 await anyio.wait_readable(sys.stdin)
-                await desk.ask("captcha", caller(), text=sys.stdin.readline().strip())
+                await desk.send_command("captcha", caller(), text=sys.stdin.readline().strip())
             settled = settled or screen.state(fields) not in _BUSY
             state, reason = screen.state(fields), fields.get(b"reason", b"").decode()
             if state == SessionState.ONLINE:
@@ -158,7 +158,7 @@ class _Screen:
         text = fields.get(b"text", b"").decode("utf-8", "replace")
         matrix = qr.modules(text) if text else qr.picture_modules(fields.get(b"png", b""))
         columns = shutil.get_terminal_size().columns
-        drawn = qr.draw(matrix, columns, colour=self.paint.colour) if matrix else self._picture(fields)
+        drawn = qr.render(matrix, columns, colour=self.paint.colour) if matrix else self._picture(fields)
         if drawn:
             say(*drawn)
         else:
@@ -171,7 +171,7 @@ class _Screen:
 
     def _picture(self, fields: Fields) -> list[str]:
         columns = shutil.get_terminal_size().columns
-        drawn = qr.draw_picture(fields.get(b"png", b""), columns, colour=self.paint.colour)
+        drawn = qr.render_picture(fields.get(b"png", b""), columns, colour=self.paint.colour)
         return drawn or ["(a picture that cannot be read)"]
 
     def _words(self, state: str, fields: Fields) -> str:

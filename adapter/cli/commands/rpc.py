@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.cli.commands.login import caller
 from adapter.cli.terminal import harmless, say
 from adapter.codec.reader import read_map
@@ -38,7 +38,7 @@ async def image(config: Config, arguments: argparse.Namespace) -> int:
     """Fetch it and write it."""
     if arguments.number < 1:
         raise ConfigError("--number counts from 1")
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         entry = await _entry(desk, arguments.event)
         if entry is None:
             return _cannot(
@@ -63,7 +63,7 @@ async def image(config: Config, arguments: argparse.Namespace) -> int:
 
 async def presence(config: Config, arguments: argparse.Namespace) -> int:
     """Ask for it and tell what came of it."""
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         answer = await _ask(desk, "presence", status=arguments.status)
     if "error" in answer:
         return _cannot(str(answer["error"]))
@@ -71,13 +71,13 @@ async def presence(config: Config, arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _ask(desk: Desk, command: str, **details: str) -> dict[str, Any]:
+async def _ask(desk: AdminClient, command: str, **details: str) -> dict[str, Any]:
     """The adapter's answer to a command; words under `error` where it gave none."""
-    if await desk.held() is False:
+    if await desk.lease_held() is False:
         return {"error": "no adapter is running: start one with `qqbus run`"}
     nonce = secrets.token_hex(16)
-    await desk.ask(command, caller(), **details, reply=nonce)
-    packed = await desk.answer(nonce, _PATIENCE)
+    await desk.send_command(command, caller(), **details, reply=nonce)
+    packed = await desk.wait_reply(nonce, _PATIENCE)
     if packed is None:
         return {"error": f"the adapter gave no answer in {_PATIENCE:g} s; its log may say why"}
     try:
@@ -86,14 +86,14 @@ async def _ask(desk: Desk, command: str, **details: str) -> dict[str, Any]:
         return {"error": str(exc)}
 
 
-async def _entry(desk: Desk, event: str) -> str | None:
+async def _entry(desk: AdminClient, event: str) -> str | None:
     """The entry id of an event on the stream, newest first; None where it is not there (any more)."""
     first, dash, second = event.partition("-")
     if dash and first.isdecimal() and second.isdecimal():
         return event
     wanted = event.encode()
     for count in (_NEAR, await desk.length("inbound")):
-        for entry, fields in reversed(await desk.newest("inbound", max(1, count))):
+        for entry, fields in reversed(await desk.last_entries("inbound", max(1, count))):
             if fields.get(b"id") == wanted:
                 return entry
     return None

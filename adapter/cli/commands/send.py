@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.bus.bus import Entry
 from adapter.cli.commands.status import session_words, take
 from adapter.cli.terminal import Paint, as_json, harmless, say
@@ -49,9 +49,9 @@ async def send(config: Config, arguments: argparse.Namespace) -> int:
         )
     except (SchemaError, UnicodeEncodeError) as exc:
         raise ConfigError(str(exc)) from exc
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         after = await desk.last_id("results")
-        entry = await desk.add("outbound", fields)
+        entry = await desk.append("outbound", fields)
         if arguments.wait is None:
             say(as_json({"entry": entry}) if arguments.json else f"queued as {entry}")
             return 0
@@ -95,10 +95,10 @@ def _fields(arguments: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-async def _result(desk: Desk, entry: str, after: str, seconds: float) -> dict[str, str] | None:
+async def _result(desk: AdminClient, entry: str, after: str, seconds: float) -> dict[str, str] | None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        for name, fields in await desk.follow("results", after, max(1, min(_BLOCK, int(left * 1000)))):
+        for name, fields in await desk.tail("results", after, max(1, min(_BLOCK, int(left * 1000)))):
             after = name
             if fields.get(b"entry") == entry.encode():
                 return texts((name, fields))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from adapter.bus.admin import Desk, Group
+from adapter.bus.admin import AdminClient, GroupInfo
 from adapter.cli.terminal import CLEAR, Paint, as_json, say, table
 from adapter.config import Config
 from adapter.events import SessionState
@@ -37,13 +37,13 @@ class Picture:
     figures: Mapping[str, str]
     held: bool | None
     lengths: Mapping[str, int]
-    groups: Sequence[Group]
+    groups: Sequence[GroupInfo]
 
 
 async def status(config: Config, arguments: argparse.Namespace) -> int:
     """Show it once, or until Ctrl-C."""
     paint = Paint(arguments.colour)
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         while True:
             picture = await take(desk)
             lines = [as_json(as_map(picture))] if arguments.json else page(picture, paint)
@@ -55,12 +55,12 @@ async def status(config: Config, arguments: argparse.Namespace) -> int:
             await anyio.sleep(max(arguments.watch, _LEAST))
 
 
-async def take(desk: Desk) -> Picture:
+async def take(desk: AdminClient) -> Picture:
     """Look at everything."""
     return Picture(
         time.time(),
         await desk.status(),
-        await desk.held(),
+        await desk.lease_held(),
         {stream: await desk.length(stream) for stream in _COUNTED},
         await desk.groups("inbound"),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from adapter.bus.admin import Desk
+from adapter.bus.admin import AdminClient
 from adapter.cli.terminal import Paint, as_json, harmless, say
 from adapter.config import Config
 from adapter.contract.tables import TYPES
@@ -47,10 +47,10 @@ async def tail(config: Config, arguments: argparse.Namespace) -> int:
         if not any(wanted(known, [kind]) for known in TYPES):
             raise ConfigError(f"--type {kind!r} is the type of nothing: give one of {', '.join(TYPES)}")
     paint = Paint(arguments.colour)
-    async with Desk.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as desk:
         after = since or await desk.last_id("inbound")
         while True:
-            for entry, fields in await desk.follow("inbound", after):
+            for entry, fields in await desk.tail("inbound", after):
                 after = entry
                 event = readable(fields)
                 if wanted(str(event.get("type", "")), arguments.type):

@@ -22,14 +22,14 @@ class Limits:
     linger: float = 1.0
     """For an answer that was on its way when its poll was hung up."""
 
-    leave: float = 1.0
+    logout_timeout: float = 1.0
     """For the farewell on logout: the process may be on its way out."""
 
     # --- polling ---
-    moment: float = 1.0
+    short_pause: float = 1.0
     """Before asking again where something passing went wrong, and between two relinks."""
 
-    harmless: float = 10.0
+    long_pause: float = 10.0
     """After a code that means: not now (109, 110, 100003, and all unknown ones)."""
 
     quick: float = 1.0
@@ -39,23 +39,23 @@ class Limits:
     quick_most: float = 10.0
     """Pauses after such answers grow from the first to the most: never a hot loop."""
 
-    busy: float = 30.0
+    busy_pause: float = 30.0
     """Before a new login where upstream is overloaded (108, 112)."""
 
-    queued: float = 60.0
+    server_buffer: float = 60.0
     """How long upstream keeps what nobody polls, as far as anybody has seen."""
 
     # --- login ---
-    scan: float = 1.0
+    qr_poll_interval: float = 1.0
     """Between two questions whether the code was scanned. Clients used 1 to 5 s."""
 
-    code: float = 120.0
+    qr_lifetime: float = 120.0
     """How long a code is shown as good. Upstream keeps it for 2 to 4 minutes."""
 
-    codes: int = 3
+    qr_attempts: int = 3
     """Codes shown one after the other while nobody scans; from then on slowly."""
 
-    slow_code: float = 1200.0
+    qr_slow_interval: float = 1200.0
     """Between two codes when nobody scanned the first ones: three an hour."""
 
     captcha: float = 600.0
@@ -64,10 +64,10 @@ class Limits:
     blocked: float = 600.0
     """After `too many logins from this address`."""
 
-    refused: float = 60.0
+    kick_pause: float = 60.0
     """Before the single restart after a kick: whoever kicked us wants to be there now."""
 
-    peace: float = 3600.0
+    kick_window: float = 3600.0
     """A second kick within this time means that two clients fight. We leave."""
 
     # --- contacts ---
@@ -77,16 +77,16 @@ class Limits:
     details: float = 5.0
     """For members and numbers after a login; the rest is learnt between polls and when needed."""
 
-    spare: float = 1.0
+    idle_lookup: float = 1.0
     """For learning more after a poll that brought nothing."""
 
-    learn: float = 1.5
+    sender_lookup: float = 1.5
     """For looking up who an unknown sender is, with his message in hand."""
 
-    relearn: float = 60.0
+    lookup_interval: float = 60.0
     """Between two look-ups of the same list because of unknown senders."""
 
-    together: int = 4
+    max_parallel_lookups: int = 4
     """Look-ups at a time: upstream answers a crowd of them with a captcha."""
 
     # --- sending ---
@@ -94,13 +94,13 @@ class Limits:
     resends: int = 3
     """Tries to open a connection for a message that has not left, and the first pause between."""
 
-    heal: float = 20.0
+    session_repair: float = 20.0
     """How long a message waits for the session to be mended before it is given back."""
 
     echo: float = 30.0
     """How long a sent text is remembered, to know its echo."""
 
-    signature: float = 300.0
+    temp_session_ttl: float = 300.0
     """How long the permission for a temporary conversation is used again."""
 
     # --- network ---

@@ -15,44 +15,52 @@ import anyio
 
 from adapter.aio import backoff
 from adapter.errors import LoginRefused, ProtocolError, TransportError
-from adapter.events import Batch, ContactList, Gap, Provisional, SessionChange, SessionState, UpstreamEvent
+from adapter.events import (
+    Batch,
+    ContactList,
+    Gap,
+    SessionChange,
+    SessionState,
+    UnresolvedBatch,
+    UpstreamEvent,
+)
 from adapter.networks.smartqq.client import endpoints
-from adapter.networks.smartqq.components import Works
-from adapter.networks.smartqq.login.stages import Arrival, Stage
-from adapter.networks.smartqq.messages.poll_policy import Action, Health, Verdict, judge
-from adapter.networks.smartqq.protocol.http import Answer
-from adapter.networks.smartqq.protocol.parsing import OK, code_of, load
+from adapter.networks.smartqq.components import Components
+from adapter.networks.smartqq.login.stages import LoginResult, Stage
+from adapter.networks.smartqq.messages.poll_policy import Action, PollDecision, PollHistory, evaluate
+from adapter.networks.smartqq.protocol.http import Response
+from adapter.networks.smartqq.protocol.parsing import OK, parse_json, return_code
 
 KEEP_EVERY: Final = 60.0
 """Seconds between two notes on disk of when upstream last answered."""
 
 
-class Phase(Enum):
+class State(Enum):
     """What the next step does."""
 
-    TALK = auto()
-    ARRIVED = auto()
-    DETAILS = auto()
+    LOGIN = auto()
+    LOAD_LISTS = auto()
+    LOAD_MEMBERS = auto()
     POLL = auto()
     PROBE = auto()
     KICKED = auto()
-    AWAY = auto()
+    LOGGED_OUT = auto()
 
 
-SETTLED: Final = (Phase.DETAILS, Phase.POLL, Phase.PROBE)
+SETTLED: Final = (State.LOAD_MEMBERS, State.POLL, State.PROBE)
 """Phases in which there is a session that may have to be mended."""
 
 
-class Driver:
+class SessionManager:
     """The life of one session. `phase` is what the next step will do."""
 
-    def __init__(self, works: Works) -> None:
-        self.phase = Phase.TALK
+    def __init__(self, works: Components) -> None:
+        self.phase = State.LOGIN
         self._works = works
         self._ready = anyio.Event()
         self._said: SessionChange | None = None
         self._pending: list[UpstreamEvent] = []
-        self._health = Health()
+        self._health = PollHistory()
         self._pause = 0.0
         self._delays: Iterator[float] | None = None
         self._kicked_at: float | None = None
@@ -77,69 +85,69 @@ class Driver:
         return self._ready.is_set()
 
     @property
-    def waits_for_login(self) -> bool:
+    def accepts_login(self) -> bool:
         """Whether a wish to log in changes anything."""
-        return self.phase in (Phase.TALK, Phase.KICKED, Phase.AWAY) or self._delays is not None
+        return self.phase in (State.LOGIN, State.KICKED, State.LOGGED_OUT) or self._delays is not None
 
-    def queue(self, lists: Iterable[ContactList]) -> None:
+    def queue_lists(self, lists: Iterable[ContactList]) -> None:
         """Keep lists for the next batch; a newer list takes the place of an older one."""
         fresh = {(new.kind, new.of): new for new in lists}
         kept = (e for e in self._pending if not (isinstance(e, ContactList) and (e.kind, e.of) in fresh))
         self._pending = [*kept, *fresh.values()]
 
-    async def mended(self) -> bool:
+    async def ensure_session(self) -> bool:
         """Whether the session works, if need be after it has been opened again."""
-        return await self._works.patience.hold(self._mended()) is True
+        return await self._works.patience.run(self._mended()) is True
 
     async def _mended(self) -> bool:
         session = self._works.tokens.psessionid
         if self.ready and await self._answers() is True and self.ready:
             return True
-        with anyio.move_on_after(self._works.limits.heal):
+        with anyio.move_on_after(self._works.limits.session_repair):
             # The poll goes first: if this was a kick, only the poll is told so.
             before = 0
             while self.ready and self._works.tokens.psessionid == session:
                 if before and before == self._out:
-                    self.suspect()
+                    self.invalidate()
                     break
                 before = self._out
-                await anyio.sleep(self._works.limits.moment)
+                await anyio.sleep(self._works.limits.short_pause)
             await self.connected()
             return True
         return False
 
-    def suspect(self) -> None:
+    def invalidate(self) -> None:
         """Open the session again, whatever it looks like."""
         if self.ready:
             self._offline()
-            self._works.wishes.suspect()
-            self._works.client.cut()
+            self._works.wishes.report_invalid()
+            self._works.client.abort_poll()
 
     # --- steps ---
 
-    async def step(self) -> Batch | Provisional:
+    async def step(self) -> Batch | UnresolvedBatch:
         """The next thing that happens; an empty batch for a poll that brought nothing."""
-        if self._works.hearing.owes:
+        if self._works.hearing.has_pending:
             return await self._hear()
         if self._pending:
             taken, self._pending = tuple(self._pending), []
             return taken
         if self._pause:
             pause, self._pause = self._pause, 0.0
-            await self._works.wishes.rest(pause)
+            await self._works.wishes.sleep(pause)
         if self._works.wishes.leaving:
             return await self._leave()
-        doubt, self._works.wishes.doubt = self._works.wishes.doubt, False
+        doubt, self._works.wishes.session_suspect = self._works.wishes.session_suspect, False
         if doubt and self.phase in SETTLED:
             self._heal(Stage.RELINK, "upstream refuses what is asked")
         return await {
-            Phase.TALK: self._converse,
-            Phase.ARRIVED: self._lists,
-            Phase.DETAILS: self._details,
-            Phase.POLL: self._poll,
-            Phase.PROBE: self._probe,
-            Phase.KICKED: self._wait_out,
-            Phase.AWAY: self._stay_away,
+            State.LOGIN: self._converse,
+            State.LOAD_LISTS: self._lists,
+            State.LOAD_MEMBERS: self._details,
+            State.POLL: self._poll,
+            State.PROBE: self._probe,
+            State.KICKED: self._wait_out,
+            State.LOGGED_OUT: self._stay_away,
         }[self.phase]()
 
     def _change(self, change: SessionChange) -> Batch:
@@ -169,15 +177,15 @@ class Driver:
         if self._said is None:
             return self._change(SessionChange(SessionState.STARTING))
         try:
-            match await self._works.usher.next():
+            match await self._works.usher.advance():
                 case SessionChange() as change:
                     return (*self._lost(change), *self._change(change))
-                case Arrival() as arrival:
+                case LoginResult() as arrival:
                     return self._arrive(arrival)
         except LoginRefused as exc:
             return self._give_up("login.refused", str(exc))
         except (TransportError, ProtocolError) as exc:
-            return self._unreachable(Phase.TALK, exc)
+            return self._unreachable(State.LOGIN, exc)
         return ()
 
     def _lost(self, following: SessionChange) -> Batch:
@@ -187,24 +195,26 @@ class Driver:
             return ()
         return self._change(SessionChange(SessionState.OFFLINE, "session.lost", self._why))
 
-    def _arrive(self, arrival: Arrival) -> Batch:
-        self._works.usher.drop()
-        self.phase = Phase.ARRIVED
+    def _arrive(self, arrival: LoginResult) -> Batch:
+        self._works.usher.cancel()
+        self.phase = State.LOAD_LISTS
         self._delays = None
-        self._works.wishes.arrived()
-        if arrival.renewed:
+        self._works.wishes.clear()
+        if arrival.ids_changed:
             self._works.echoes.forget_numbers()
-            self._works.roster.renew()
-            self._works.post.forget()
+            self._works.roster.reset()
+            self._works.post.clear()
             self._pending = [event for event in self._pending if not isinstance(event, ContactList)]
-        self._works.roster.doubt = False
-        self._works.roster.see(arrival.online)
+        self._works.roster.session_suspect = False
+        self._works.roster.update_presence(arrival.online)
         away = self._works.clock() - (self._works.tokens.last_poll or self._works.clock())
-        lossy = arrival.renewed or away > self._works.limits.queued
+        lossy = arrival.ids_changed or away > self._works.limits.server_buffer
         gap = self._gap(arrival.stage.name.lower()) if lossy else ()
         self._heard_at = self._works.tokens.last_poll = self._works.clock()
         self._works.file.save(self._works.tokens)
-        state = SessionChange(SessionState.ONLINE, arrival.stage.name.lower(), renewed=arrival.renewed)
+        state = SessionChange(
+            SessionState.ONLINE, arrival.stage.name.lower(), ids_changed=arrival.ids_changed
+        )
         return (*self._change(state), *gap)
 
     def _gap(self, reason: str, since: float | None = None) -> Batch:
@@ -212,33 +222,33 @@ class Driver:
         return () if since is None else (Gap(since, self._works.clock(), reason),)
 
     async def _lists(self) -> Batch:
-        self.phase = Phase.DETAILS
+        self.phase = State.LOAD_MEMBERS
         return tuple(await self._works.roster.load())
 
     async def _details(self) -> Batch:
         # The lists have been told: whoever is addressed now can be found.
-        self.phase = Phase.POLL
+        self.phase = State.POLL
         self._ready.set()
-        return tuple(await self._works.roster.more(self._works.limits.details))
+        return tuple(await self._works.roster.load_missing(self._works.limits.details))
 
     def _heal(self, begin: Stage, why: str = "") -> None:
         """Log in again from this stage on."""
         self._offline()
         self._why = why
-        self.phase = Phase.TALK
-        self._works.usher.begin(begin)
+        self.phase = State.LOGIN
+        self._works.usher.start(begin)
 
     def _give_up(self, reason: str, detail: str = "") -> Batch:
         """Nothing more can be done here: wait for `login`."""
         self._offline()
-        self._works.usher.drop()
-        self.phase = Phase.AWAY
+        self._works.usher.cancel()
+        self.phase = State.LOGGED_OUT
         return self._change(SessionChange(SessionState.OFFLINE, reason, detail))
 
-    def _unreachable(self, again: Phase, exc: Exception) -> Batch:
+    def _unreachable(self, again: State, exc: Exception) -> Batch:
         """Upstream does not answer: say so once, wait longer each time, then try this phase again."""
         self._offline()
-        self._works.usher.drop()
+        self._works.usher.cancel()
         self.phase = again
         limits = self._works.limits
         if self._delays is None:
@@ -248,55 +258,55 @@ class Driver:
 
     async def _wait_out(self) -> Batch:
         """After a kick: one new try, late; whoever kicked us wants to be there now."""
-        await self._works.wishes.rest(self._works.limits.refused)
+        await self._works.wishes.sleep(self._works.limits.kick_pause)
         if not self._works.wishes.leaving:
             self._heal(Stage.REOPEN)
         return ()
 
     async def _stay_away(self) -> Batch:
-        if not await self._works.wishes.rest(None):
+        if not await self._works.wishes.sleep(None):
             return ()
-        self.phase = Phase.TALK
-        self._works.usher.desk.codes = 0
+        self.phase = State.LOGIN
+        self._works.usher.context.qr_shown = 0
         return self._change(SessionChange(SessionState.STARTING, "login"))
 
     async def _leave(self) -> Batch:
         works = self._works
         works.wishes.leaving = False
         if works.tokens.psessionid:
-            with anyio.move_on_after(works.limits.leave), suppress(TransportError):
-                await works.client.perform(endpoints.logout(works.tokens, works.clock()))
-        works.tokens.forget()
-        works.roster.renew()
+            with anyio.move_on_after(works.limits.logout_timeout), suppress(TransportError):
+                await works.client.request(endpoints.logout(works.tokens, works.clock()))
+        works.tokens.clear()
+        works.roster.reset()
         works.file.save(works.tokens)
         return self._give_up("logout")
 
     # --- polling ---
 
-    async def _poll(self) -> Batch | Provisional:
-        if self._works.roster.doubt and self._doubted:
-            self.phase = Phase.PROBE
+    async def _poll(self) -> Batch | UnresolvedBatch:
+        if self._works.roster.session_suspect and self._doubted:
+            self.phase = State.PROBE
             return ()
         # The poll goes first: if this was a kick, the poll is told so and the probe is not.
-        self._doubted = self._works.roster.doubt
+        self._doubted = self._works.roster.session_suspect
         if self._works.roster.incomplete and not self._spared:
             self._spared = True  # once between two polls
-            if lists := await self._works.roster.more(self._works.limits.spare):
+            if lists := await self._works.roster.load_missing(self._works.limits.idle_lookup):
                 return tuple(lists)
         self._spared = False
         started, moment = self._works.clock(), anyio.current_time()
-        answer: Answer | TransportError | None
+        answer: Response | TransportError | None
         self._polls = self._out = self._polls + 1
         try:
-            answer = await self._works.client.park(endpoints.poll(self._works.tokens))
+            answer = await self._works.client.long_poll(endpoints.poll(self._works.tokens))
         except TransportError as exc:
             answer = exc
         self._out = 0
         if answer is None:
             return ()
         took = anyio.current_time() - moment
-        silence = self._silence(started) if isinstance(answer, Answer) else ()
-        verdict = judge(answer, took, self._health, self._works.limits)
+        silence = self._silence(started) if isinstance(answer, Response) else ()
+        verdict = evaluate(answer, took, self._health, self._works.limits)
         if verdict.action is Action.DELIVER:
             return await self._deliver(verdict, silence)
         return (*silence, *self._follow(verdict, started))
@@ -304,20 +314,20 @@ class Driver:
     def _silence(self, started: float) -> Batch:
         """The gap, if nobody had polled for longer than upstream keeps what is not polled."""
         heard, self._heard_at = self._heard_at, self._works.clock()
-        if heard is None or started - heard <= self._works.limits.queued:
+        if heard is None or started - heard <= self._works.limits.server_buffer:
             return ()
         return (Gap(heard, started, "silence"),)
 
-    async def _deliver(self, verdict: Verdict, before: Batch) -> Batch | Provisional:
+    async def _deliver(self, verdict: PollDecision, before: Batch) -> Batch | UnresolvedBatch:
         """What a poll brought is in hand: nothing here may be cut."""
         self._pause = verdict.pause
         self._works.tokens.last_poll = self._works.clock()
-        return self._works.hearing.take(verdict.items, before) or await self._hear()
+        return self._works.hearing.decode(verdict.items, before) or await self._hear()
 
     async def _hear(self) -> Batch:
-        return tuple(self._seen(event) for event in await self._works.hearing.hear())
+        return tuple(self._seen(event) for event in await self._works.hearing.resolve())
 
-    def _follow(self, verdict: Verdict, started: float) -> Batch:
+    def _follow(self, verdict: PollDecision, started: float) -> Batch:
         """Do what the answer to a poll asks for."""
         self._pause = verdict.pause
         match verdict.action:
@@ -327,7 +337,7 @@ class Driver:
                 self._works.tokens.renew(verdict.ptwebqq, self._works.clock())
                 self._works.file.save(self._works.tokens)
             case Action.PROBE:
-                self.phase = Phase.PROBE
+                self.phase = State.PROBE
             case Action.RELINK:
                 self._heal(Stage.RELINK, verdict.reason)
             case Action.LOGIN:
@@ -351,10 +361,10 @@ class Driver:
     def _kick(self, change: SessionChange) -> SessionChange:
         """Another client took our place: one try after a while, none if that happens twice."""
         now = self._works.clock()
-        fight = self._kicked_at is not None and now - self._kicked_at < self._works.limits.peace
+        fight = self._kicked_at is not None and now - self._kicked_at < self._works.limits.kick_window
         self._kicked_at = now
         self._offline()
-        self.phase = Phase.AWAY if fight else Phase.KICKED
+        self.phase = State.LOGGED_OUT if fight else State.KICKED
         change = replace(change, account=self._works.tokens.account, nick=self._works.tokens.nick)
         change = replace(change, reason="kicked.again") if fight else change
         self._tell(change)
@@ -363,12 +373,12 @@ class Driver:
     async def _answers(self) -> bool | TransportError:
         """Whether upstream knows this session, or why that cannot be told."""
         try:
-            answer = await self._works.client.perform(
+            answer = await self._works.client.request(
                 endpoints.online_friends(self._works.tokens, self._works.clock())
             )
             if answer.status != HTTPStatus.OK:
                 return TransportError(f"get_online_buddies2: status {answer.status}", sent=True)
-            return code_of(load(answer)) == OK
+            return return_code(parse_json(answer)) == OK
         except TransportError as exc:
             return exc
         except ProtocolError as exc:
@@ -377,12 +387,12 @@ class Driver:
     async def _probe(self) -> Batch:
         answers = await self._answers()
         if isinstance(answers, TransportError):
-            return self._unreachable(Phase.PROBE, answers)
-        self._works.roster.doubt = False
+            return self._unreachable(State.PROBE, answers)
+        self._works.roster.session_suspect = False
         if not answers:
             self._heal(Stage.RELINK, "upstream does not know the session any more")
             return ()
-        self.phase = Phase.POLL
+        self.phase = State.POLL
         if self._delays is None:
             self._note_life()
             return ()

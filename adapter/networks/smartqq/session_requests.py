@@ -6,64 +6,64 @@ from collections.abc import Callable
 import anyio
 
 
-class Wishes:
+class SessionRequests:
     """`enter`, `leave` and `type` are called by anybody; `rest` and `typed` by the one who waits."""
 
     def __init__(self) -> None:
         self.leaving = False
-        self.doubt = False
+        self.session_suspect = False
         self._entering = False
         self._text: str | None = None
         self._bell = anyio.Event()
 
-    def enter(self) -> None:
+    def request_login(self) -> None:
         """Somebody asks for a login."""
         self._entering = True
         self.wake()
 
-    def leave(self) -> None:
+    def request_logout(self) -> None:
         """Somebody asks for a logout; it takes back a login asked for before."""
         self.leaving = True
         self._entering = False
         self.wake()
 
-    def type(self, text: str) -> None:
+    def submit_captcha(self, text: str) -> None:
         """Somebody read the captcha."""
         self._text = text
         self.wake()
 
-    def suspect(self) -> None:
+    def report_invalid(self) -> None:
         """Somebody was told that the session is gone."""
-        self.doubt = True
+        self.session_suspect = True
         self.wake()
 
     def wake(self) -> None:
         """End the present wait."""
         self._bell.set()
 
-    def arrived(self) -> None:
+    def clear(self) -> None:
         """We are online: what was wished on the way has come true."""
-        self._entering = self.doubt = False
+        self._entering = self.session_suspect = False
         self._text = None
 
     @property
-    def urgent(self) -> bool:
+    def pending(self) -> bool:
         """Whether something is wished that must not wait."""
-        return self.leaving or self.doubt or self._entering
+        return self.leaving or self.session_suspect or self._entering
 
-    async def rest(self, seconds: float | None) -> bool:
+    async def sleep(self, seconds: float | None) -> bool:
         """Let time pass (None: for ever) until somebody wants something; whether that is a login."""
-        await self._until(seconds, lambda: self.urgent)
+        await self._until(seconds, lambda: self.pending)
         entering, self._entering = self._entering, False
         return entering
 
-    async def typed(self, seconds: float) -> str | None:
+    async def wait_captcha(self, seconds: float) -> str | None:
         """What was typed; None if nobody did in time or something else is wanted."""
-        await self._until(seconds, lambda: self._text is not None or self.urgent)
+        await self._until(seconds, lambda: self._text is not None or self.pending)
         self._entering = False
         return self._text
 
-    def blank(self) -> None:
+    def clear_captcha(self) -> None:
         """There is something new to read: what was typed before does not belong to it."""
         self._text = None
 

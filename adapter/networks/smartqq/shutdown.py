@@ -8,18 +8,18 @@ import anyio
 T = TypeVar("T")
 
 
-class Patience:
+class ShutdownScope:
     """For waits that make sense only while the session is looked after. `end`: from now on it is not."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.is_shutting_down = False
         self._scopes: set[anyio.CancelScope] = set()
 
-    async def hold(self, waiting: Awaitable[T]) -> T | None:
+    async def run(self, waiting: Awaitable[T]) -> T | None:
         """What this wait brings; None where it was given up: it must be nothing that can have left."""
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
-            if self.ended:
+            if self.is_shutting_down:
                 scope.cancel()
             try:
                 return await waiting
@@ -27,8 +27,8 @@ class Patience:
                 self._scopes.discard(scope)
         return None
 
-    def end(self) -> None:
+    def shut_down(self) -> None:
         """No more steps are taken: nobody mends anything any more."""
-        self.ended = True
+        self.is_shutting_down = True
         for scope in self._scopes:
             scope.cancel()

@@ -12,29 +12,29 @@ import anyio
 
 from adapter.config import Config
 from adapter.errors import TransportError
-from adapter.events import Address, Batch, Font, Image, Outcome, Part, Picture, Provisional, Segment
+from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment, UnresolvedBatch
 from adapter.networks.smartqq.client import endpoints
-from adapter.networks.smartqq.client.transport import Client
-from adapter.networks.smartqq.components import Works
-from adapter.networks.smartqq.contacts.loader import Roster
+from adapter.networks.smartqq.client.transport import HttpTransport
+from adapter.networks.smartqq.components import Components
+from adapter.networks.smartqq.contacts.loader import ContactLoader
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.login.flow import Desk
-from adapter.networks.smartqq.login.runner import Usher
-from adapter.networks.smartqq.messages.echo import Echoes
-from adapter.networks.smartqq.messages.media import Extras
-from adapter.networks.smartqq.messages.receiver import Hearing
-from adapter.networks.smartqq.messages.sender import Doubt, Post, message_ids
+from adapter.networks.smartqq.login.flow import LoginContext
+from adapter.networks.smartqq.login.runner import LoginRunner
+from adapter.networks.smartqq.messages.echo import EchoDetector
+from adapter.networks.smartqq.messages.media import MediaClient
+from adapter.networks.smartqq.messages.receiver import MessageReceiver
+from adapter.networks.smartqq.messages.sender import MessageSender, NotSent, message_ids
 from adapter.networks.smartqq.protocol.content import encode
-from adapter.networks.smartqq.session.credentials import Tokens
-from adapter.networks.smartqq.session.store import SessionFile
-from adapter.networks.smartqq.session_manager import Driver
-from adapter.networks.smartqq.session_requests import Wishes
-from adapter.networks.smartqq.shutdown import Patience
+from adapter.networks.smartqq.session.credentials import Credentials
+from adapter.networks.smartqq.session.store import SessionStore
+from adapter.networks.smartqq.session_manager import SessionManager
+from adapter.networks.smartqq.session_requests import SessionRequests
+from adapter.networks.smartqq.shutdown import ShutdownScope
 
 log = logging.getLogger(__name__)
 
 
-class SmartQQ:
+class SmartQQUpstream:
     """One account on SmartQQ. Use it as `async with SmartQQ(config) as upstream`.
 
     `limits` and `clock` are for tests.
@@ -49,18 +49,18 @@ class SmartQQ:
         self._limits = limits or Limits()
         self._clock = clock
         self._numbers = message_ids(clock())
-        self._works = self._assemble(Tokens())
-        self._driver = Driver(self._works)
+        self._works = self._assemble(Credentials())
+        self._driver = SessionManager(self._works)
         self._step: anyio.CancelScope | None = None
         self._ended = False
 
-    def _assemble(self, tokens: Tokens) -> Works:
+    def _assemble(self, tokens: Credentials) -> Components:
         """All parts, around this login."""
         config, limits, clock = self._config, self._limits, self._clock
-        client = Client(tokens.jar, limits, clock, config.smartqq_url)
-        echoes, wishes, patience = Echoes(limits.echo), Wishes(), Patience()
-        roster = Roster(client.perform, tokens, limits, clock)
-        desk = Desk(
+        client = HttpTransport(tokens.jar, limits, clock, config.smartqq_url)
+        echoes, wishes, patience = EchoDetector(limits.echo), SessionRequests(), ShutdownScope()
+        roster = ContactLoader(client.request, tokens, limits, clock)
+        desk = LoginContext(
             tokens,
             limits,
             clock,
@@ -70,24 +70,24 @@ class SmartQQ:
             account=config.account,
             password=config.password,
         )
-        return Works(
+        return Components(
             tokens=tokens,
             client=client,
             roster=roster,
-            hearing=Hearing(roster, echoes, tokens, limits, clock=clock, keep_raw=config.raw),
+            hearing=MessageReceiver(roster, echoes, tokens, limits, clock=clock, keep_raw=config.include_raw),
             echoes=echoes,
-            post=Post(client.perform, tokens, echoes, patience, limits, clock),
-            usher=Usher(desk, client, wishes),
+            post=MessageSender(client.request, tokens, echoes, patience, limits, clock),
+            usher=LoginRunner(desk, client, wishes),
             wishes=wishes,
             patience=patience,
-            file=SessionFile(config.state_dir),
+            file=SessionStore(config.state_dir),
             limits=limits,
             clock=clock,
         )
 
     async def __aenter__(self) -> Self:
         self._works = self._assemble(self._works.file.load(self._clock()))
-        self._driver = Driver(self._works)
+        self._driver = SessionManager(self._works)
         await self._works.client.__aenter__()
         return self
 
@@ -99,12 +99,12 @@ class SmartQQ:
 
     # --- receiving ---
 
-    async def events(self) -> AsyncGenerator[Batch | Provisional, None]:
+    async def events(self) -> AsyncGenerator[Batch | UnresolvedBatch, None]:
         """Everything that happens, batch by batch; an empty one for a poll that brought nothing.
 
         Does not raise LoginRefused: it says so in a SessionChange and waits for `login`.
         """
-        while not self._ended or self._works.hearing.owes:
+        while not self._ended or self._works.hearing.has_pending:
             with anyio.CancelScope() as step:
                 self._step = step
                 batch = await self._driver.step()
@@ -112,11 +112,11 @@ class SmartQQ:
                 return
             yield batch
 
-    def hang_up(self) -> None:
+    def stop_receiving(self) -> None:
         """No more is wanted: `events` ends, after what is on its way, and `send` waits for no session."""
         self._ended = True
-        self._works.patience.end()
-        if not self._works.client.cut() and self._step is not None:
+        self._works.patience.shut_down()
+        if not self._works.client.abort_poll() and self._step is not None:
             self._step.cancel()
 
     async def connected(self) -> None:
@@ -125,11 +125,11 @@ class SmartQQ:
 
     # --- sending ---
 
-    def prepare(self, segments: tuple[Segment, ...], font: Font | None) -> tuple[Part, ...]:
+    def split(self, segments: tuple[Segment, ...], font: Font | None) -> tuple[Part, ...]:
         """Cut content into messages, each with its number. Raises SchemaError."""
         return tuple(Part(content, str(next(self._numbers))) for content in encode(segments, font))
 
-    async def send(self, to: Address, part: Part, may: Callable[[], bool]) -> Outcome | None:
+    async def send(self, to: Address, part: Part, may_send: Callable[[], bool]) -> Outcome | None:
         """Send one message to momentary ids; a doubted session is mended and the message sent again.
 
         None where it may not leave, or that takes a session that is not there or not mended any more, or ids
@@ -137,75 +137,75 @@ class SmartQQ:
         """
         driver, roster, post = self._driver, self._works.roster, self._works.post
         book, before = roster.book, roster.book.find(to)
-        if not driver.ready and not (await driver.mended() and roster.book is book):
+        if not driver.ready and not (await driver.ensure_session() and roster.book is book):
             return None
-        outcome = await post.send(to, part, may)
-        if isinstance(outcome, Doubt) and await driver.mended():
+        outcome = await post.send(to, part, may_send)
+        if isinstance(outcome, NotSent) and await driver.ensure_session():
             after = roster.book.find(to)
             # Ids may be new: only where the same one still has the same name is it the same person.
             same = before is not None and after is not None and after.name == before.name
             if roster.book is not book and not same:
                 return None
-            outcome = await post.send(to, part, may)
-        if not isinstance(outcome, Doubt):
+            outcome = await post.send(to, part, may_send)
+        if not isinstance(outcome, NotSent):
             return outcome
         # Behind a hang-up nobody has tried to mend it: that it is refused is not the last word.
-        return outcome.refusal if driver.ready and not self._works.patience.ended else None
+        return outcome.refusal if driver.ready and not self._works.patience.is_shutting_down else None
 
     # --- commands ---
 
     async def login(self) -> None:
         """Ask for a fresh QR code, or try the password again. Nothing to do while online."""
-        if self._driver.waits_for_login:
-            self._works.wishes.enter()
+        if self._driver.accepts_login:
+            self._works.wishes.request_login()
 
     async def logout(self) -> None:
         """Leave, and stay away until `login`."""
-        self._works.wishes.leave()
-        self._works.client.cut()
+        self._works.wishes.request_logout()
+        self._works.client.abort_poll()
 
-    async def answer(self, text: str) -> None:
+    async def submit_captcha(self, text: str) -> None:
         """What a person read in the picture of a `captcha`."""
-        self._works.wishes.type(text)
+        self._works.wishes.submit_captcha(text)
 
     async def probe(self) -> bool:
         """Whether upstream knows this session; one that is lost is mended before this returns."""
-        return await self._driver.mended()
+        return await self._driver.ensure_session()
 
-    async def relink(self) -> None:
+    async def reconnect(self) -> None:
         """Open the session again, though it looks well."""
-        self._driver.suspect()
+        self._driver.invalidate()
 
-    async def refresh(self) -> None:
+    async def refresh_contacts(self) -> None:
         """Load all contacts again; they arrive after the poll that is out."""
         if not self._driver.ready:
             return
         works = self._works
         book = works.roster.book
         try:
-            works.roster.see(
-                await works.client.perform(endpoints.online_friends(works.tokens, self._clock()))
+            works.roster.update_presence(
+                await works.client.request(endpoints.online_friends(works.tokens, self._clock()))
             )
         except TransportError as exc:
             log.warning("cannot ask who is online: %s", exc)
         lists = await works.roster.reload()
         if works.roster.book is book:  # else a new login came between: these ids are nobody's
-            self._driver.queue(lists)
+            self._driver.queue_lists(lists)
 
     # --- on demand; raises UpstreamError where it cannot be had ---
 
     @property
-    def _extras(self) -> Extras:
+    def _extras(self) -> MediaClient:
         works = self._works
         if not self._driver.ready:
             raise TransportError("there is no session at this moment", sent=False)
-        return Extras(works.client.perform, works.tokens, works.roster, self._limits, self._clock)
+        return MediaClient(works.client.request, works.tokens, works.roster, self._limits, self._clock)
 
-    async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> Picture:
+    async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
         """The picture of a segment, with `upstream` of the message it stood in."""
         return await self._extras.image(image, upstream)
 
-    async def fetch_avatar(self, of: Address) -> Picture:
+    async def fetch_avatar(self, of: Address) -> ImageData:
         """The picture of a person or group, by its momentary id."""
         return await self._extras.avatar(of)
 
@@ -213,7 +213,7 @@ class SmartQQ:
         """What a friend tells about themselves."""
         return await self._extras.profile(uin)
 
-    async def change_status(self, status: str) -> None:
+    async def set_presence(self, status: str) -> None:
         """Be seen as online, away, busy, hidden, callme or silent."""
         await self._extras.change_status(status)
         self._works.file.save(self._works.tokens)

@@ -71,7 +71,7 @@ NEEDS: Final = {
 """What to tell the person who is called."""
 
 
-class Hearing(StrEnum):
+class LineState(StrEnum):
     """What is believed of the line."""
 
     PROVEN = "proven"
@@ -80,7 +80,7 @@ class Hearing(StrEnum):
     OFFLINE = "offline"
 
 
-class Deed(Enum):
+class Remedy(Enum):
     """What is to be done about it."""
 
     PROBE = auto()
@@ -90,15 +90,15 @@ class Deed(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Action:
     """A deed and why, in a word and in a sentence."""
 
-    deed: Deed
+    deed: Remedy
     reason: str
     words: str
 
 
-class Habit:
+class TrafficBaseline:
     """For each hour of the day (UTC) the share of its five minutes in which something was delivered."""
 
     def __init__(self, rows: Sequence[Sequence[float]] = ()) -> None:
@@ -142,14 +142,14 @@ class _Silence:
 
 
 @dataclass(slots=True)
-class Vigil:
+class DeliveryMonitor:
     """Watches one account. Feed it everything that happens, and tick it at least once a minute.
 
     `alarm` is the reason of the one that has been raised and not cleared, "" for none: keep it and
     `habit` over a restart.
     """
 
-    habit: Habit = field(default_factory=Habit)
+    habit: TrafficBaseline = field(default_factory=TrafficBaseline)
     alarm: str = ""
     state: SessionState = SessionState.STOPPED
     reason: str = ""
@@ -180,16 +180,16 @@ class Vigil:
             self._silence = _Silence(now, heard=True)
             self._active = True
 
-    def hearing(self, now: float) -> Hearing:
+    def hearing(self, now: float) -> LineState:
         """What is believed at this moment."""
         silence = self._silence
         if self.state is not SessionState.ONLINE or silence is None:
-            return Hearing.OFFLINE
+            return LineState.OFFLINE
         if silence.heard and now - silence.since <= FRESH:
-            return Hearing.PROVEN
-        return Hearing.SUSPICIOUS if self._odd(silence, now) else Hearing.PLAUSIBLE
+            return LineState.PROVEN
+        return LineState.SUSPICIOUS if self._odd(silence, now) else LineState.PLAUSIBLE
 
-    def tick(self, now: float) -> list[Order]:
+    def tick(self, now: float) -> list[Action]:
         """What is to be done now; every order is given once."""
         if self.state is not SessionState.ONLINE:
             return list(self._mind(now))
@@ -219,26 +219,26 @@ class Vigil:
 
     # --- online --------------------------------------------------------------------------------
 
-    def _listen(self, now: float) -> Iterator[Order]:
+    def _listen(self, now: float) -> Iterator[Action]:
         silence = self._silence
         if silence is None:
             return
         if self.alarm and (self.alarm != DEAF or (silence.heard and silence.done < ALARMED)):
             words = "messages arrive again" if self.alarm == DEAF else "online again"
             self.alarm = ""
-            yield Order(Deed.CLEAR, "online", words)
+            yield Action(Remedy.CLEAR, "online", words)
         if not self._odd(silence, now) or not self._due(silence, now):
             return
         known = silence.missed >= ODD
         words = f"online, but nothing was delivered for {math.floor((now - silence.since) / 60)} minutes"
         match silence.done:  # how many remedies were tried
             case 0:
-                yield Order(Deed.PROBE, DEAF, words)
+                yield Action(Remedy.PROBE, DEAF, words)
             case 1 if known:
-                yield Order(Deed.RELINK, DEAF, f"{words}, and the session looks well")
+                yield Action(Remedy.RELINK, DEAF, f"{words}, and the session looks well")
             case 2 if not self.alarm:
                 self.alarm = DEAF
-                yield Order(Deed.ALARM, DEAF, f"{words}, and opening the session again did not help")
+                yield Action(Remedy.ALARM, DEAF, f"{words}, and opening the session again did not help")
             case _:
                 return
         silence.done += 1
@@ -252,15 +252,15 @@ class Vigil:
 
     # --- not online ----------------------------------------------------------------------------
 
-    def _mind(self, now: float) -> Iterator[Order]:
+    def _mind(self, now: float) -> Iterator[Action]:
         if self.alarm and self.reason == "logout":
             self.alarm = ""
-            yield Order(Deed.CLEAR, "logout", "logged out on purpose")
+            yield Action(Remedy.CLEAR, "logout", "logged out on purpose")
         grace = self._grace()
         if grace is not None and not self.alarm and now - self._since >= grace:
             offline = self.state is SessionState.OFFLINE
             self.alarm = (self.reason or "offline") if offline else self.state.value
-            yield Order(Deed.ALARM, self.alarm, NEEDS.get(self.alarm, "offline: only a person can help"))
+            yield Action(Remedy.ALARM, self.alarm, NEEDS.get(self.alarm, "offline: only a person can help"))
 
     def _grace(self) -> float | None:
         """How long the present state may last; None for ever."""

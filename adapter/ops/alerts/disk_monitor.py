@@ -7,7 +7,7 @@ minute what nobody asks for. `now` is wall-clock time in seconds since 1970.
 from dataclasses import dataclass
 from typing import Final
 
-from adapter.ops.alerts.delivery_monitor import Deed, Order
+from adapter.ops.alerts.delivery_monitor import Action, Remedy
 
 DISK: Final = "disk"
 GRACE: Final = 10.0
@@ -18,14 +18,14 @@ CALM: Final = 60.0
 
 
 @dataclass(slots=True)
-class Room:
+class DiskMonitor:
     """Watches whether events can be put on disk. `alarm` is "disk" while a person has been called for it."""
 
     alarm: str = ""
     _since: float | None = None
     _last: float | None = None
 
-    def tick(self, stuck: str, now: float) -> list[Order]:
+    def tick(self, stuck: str, now: float) -> list[Action]:
         """What is to be done now; `stuck` is why nothing can be written, "" where it can."""
         if stuck:
             self._since = now if self._since is None else self._since
@@ -33,10 +33,10 @@ class Room:
             if self.alarm or now - self._since < GRACE:
                 return []
             self.alarm = DISK
-            return [Order(Deed.ALARM, DISK, f"{stuck}: SmartQQ is not asked for more until there is room")]
+            return [Action(Remedy.ALARM, DISK, f"{stuck}: SmartQQ is not asked for more until there is room")]
         if self._last is None and self.alarm:  # an earlier process has called
             self._last = now
         if self._last is None or now - self._last < CALM:
             return []
         called, self.alarm, self._since, self._last = self.alarm, "", None, None
-        return [Order(Deed.CLEAR, DISK, "events can be put on disk again")] if called else []
+        return [Action(Remedy.CLEAR, DISK, "events can be put on disk again")] if called else []

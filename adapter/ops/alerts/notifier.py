@@ -29,7 +29,7 @@ POST_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Alert:
     """What a person is told. `active` is False for the all-clear. `time` in seconds since 1970."""
 
     active: bool
@@ -55,7 +55,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Bell:
+class Notifier:
     """Where to ring. Both may be empty; an address may hold a secret and is not shown."""
 
     command: str = ""
@@ -63,14 +63,14 @@ class Bell:
     first: float = FIRST
     most: float = MOST
 
-    async def ring(self, call: Call) -> None:
+    async def notify(self, call: Alert) -> None:
         """Tell it in both ways; what fails is logged, never raised."""
         if self.command:
             await self._run(call)
         if self.url:
             await self._post(call)
 
-    async def _run(self, call: Call) -> None:
+    async def _run(self, call: Alert) -> None:
         try:
             with anyio.fail_after(COMMAND_SECONDS):
                 done = await anyio.run_process(
@@ -87,7 +87,7 @@ class Bell:
             words = (done.stderr or b"").decode("utf-8", "replace").strip()[-200:]
             log.error("QQBUS_ALARM_COMMAND ended with %d: %s", done.returncode, words)
 
-    async def _post(self, call: Call) -> None:
+    async def _post(self, call: Alert) -> None:
         failure = ""
         for delay in islice(backoff(random.random, first=self.first, most=self.most), TRIES):
             try:

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import anyio
 
-from adapter.aio import Wakeup
-from adapter.ops.alerts.delivery_monitor import Deed, Habit, Hearing, Order, Vigil
-from adapter.ops.alerts.disk_monitor import DISK, Room
-from adapter.ops.alerts.notifier import Bell, Call
+from adapter.aio import AutoResetEvent
+from adapter.ops.alerts.delivery_monitor import Action, DeliveryMonitor, LineState, Remedy, TrafficBaseline
+from adapter.ops.alerts.disk_monitor import DISK, DiskMonitor
+from adapter.ops.alerts.notifier import Alert, Notifier
 from adapter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -24,13 +24,13 @@ SAVE_EVERY: Final = 900.0
 CALLS_KEPT: Final = 8
 
 
-class Sentry:
+class Watchdog:
     """Looks at `metrics` every few seconds. `probe` and `relink` are the upstream's."""
 
     def __init__(
         self,
         metrics: Metrics,
-        bell: Bell,
+        bell: Notifier,
         file: Path,
         *,
         probe: Callable[[], Awaitable[Any]],
@@ -45,21 +45,21 @@ class Sentry:
         self._relink = relink
         self._wall = wall
         self._every = every
-        self._wakeup = Wakeup()
-        self._ring = Wakeup()
-        self._calls: deque[Call] = deque(maxlen=CALLS_KEPT)
+        self._wakeup = AutoResetEvent()
+        self._ring = AutoResetEvent()
+        self._calls: deque[Alert] = deque(maxlen=CALLS_KEPT)
         self._proof: float | None = None
         self._saved = wall()
-        self._told = Hearing.OFFLINE
+        self._told = LineState.OFFLINE
         self.vigil, self.room = load(file)
-        metrics.wanted(self.vigil.alarm, self.room.alarm)
+        metrics.set_alert(self.vigil.alarm, self.room.alarm)
 
-    async def keep(self, ended: anyio.Event) -> None:
+    async def run(self, ended: anyio.Event) -> None:
         """Watch until stopped."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._deliver)
             while not ended.is_set():
-                self._metrics.turn("sentry")
+                self._metrics.heartbeat("sentry")
                 await self._look()
                 await self._wakeup.wait(self._every)
             tasks.cancel_scope.cancel()
@@ -67,53 +67,53 @@ class Sentry:
 
     def wake(self) -> None:
         """Let `keep` notice that it was stopped."""
-        self._wakeup.ring()
+        self._wakeup.set()
 
     async def _look(self) -> None:
         metrics, now = self._metrics, self._wall()
-        if metrics.reading is None:
+        if metrics.snapshot is None:
             return
-        reading = metrics.reading()
+        reading = metrics.snapshot()
         self.vigil.changed(reading.state, reading.reason, now)
-        if metrics.proof != self._proof:
-            self._proof = metrics.proof
+        if metrics.last_delivery != self._proof:
+            self._proof = metrics.last_delivery
             self.vigil.heard(now)
         orders = self.room.tick(reading.stuck, now)
         if not reading.stuck:  # a silence of our own making says nothing of the line
             orders += self.vigil.tick(now)
         for order in orders:
-            await self._obey(order, reading.account, now)
+            await self._execute(order, reading.account, now)
         self._tell(self.vigil.hearing(now))
         if now - self._saved >= SAVE_EVERY:
             self._save()
 
-    async def _obey(self, order: Order, account: str, now: float) -> None:
+    async def _execute(self, order: Action, account: str, now: float) -> None:
         match order.deed:
-            case Deed.PROBE:
+            case Remedy.PROBE:
                 log.warning("%s: asking whether the session lives", order.words)
                 await self._probe()
-            case Deed.RELINK:
+            case Remedy.RELINK:
                 log.warning("%s: opening it again", order.words)
                 await self._relink()
-            case Deed.ALARM | Deed.CLEAR:
-                active = order.deed is Deed.ALARM
+            case Remedy.ALARM | Remedy.CLEAR:
+                active = order.deed is Remedy.ALARM
                 log.log(logging.ERROR if active else logging.INFO, "%s", order.words)
                 if active:
                     self._metrics.alarmed(order.reason)
-                self._metrics.wanted(self.vigil.alarm, self.room.alarm)
-                self._calls.append(Call(active, order.reason, order.words, account, now))
-                self._ring.ring()
+                self._metrics.set_alert(self.vigil.alarm, self.room.alarm)
+                self._calls.append(Alert(active, order.reason, order.words, account, now))
+                self._ring.set()
                 self._save()
 
-    def _tell(self, hearing: Hearing) -> None:
+    def _tell(self, hearing: LineState) -> None:
         if hearing is not self._told:
             self._told = hearing
-            self._metrics.heard(hearing.value)
+            self._metrics.set_line_state(hearing.value)
 
     async def _deliver(self) -> None:
         while True:
             while self._calls:
-                await self._bell.ring(self._calls.popleft())
+                await self._bell.notify(self._calls.popleft())
             await self._ring.wait(SAVE_EVERY)
 
     def _save(self) -> None:
@@ -128,11 +128,14 @@ class Sentry:
             log.warning("the habits cannot be kept: %s", exc.strerror)
 
 
-def load(file: Path) -> tuple[Vigil, Room]:
+def load(file: Path) -> tuple[DeliveryMonitor, DiskMonitor]:
     """What watches, knowing what an earlier process learnt and whom it called."""
     try:
         kept = json.loads(file.read_text(encoding="ascii"))
-        vigil = Vigil(Habit(kept["habit"]), str(kept["alarm"]))
-        return vigil, Room(DISK if kept.get("disk") is True else "")
+        vigil = DeliveryMonitor(TrafficBaseline(kept["habit"]), str(kept["alarm"]))
+        return vigil, DiskMonitor(DISK if kept.get("disk") is True else "")
     except (OSError, ValueError, TypeError, KeyError):
-        return Vigil(), Room()  # none yet, or one that cannot be read: habits are learnt anew
+        return (
+            DeliveryMonitor(),
+            DiskMonitor(),
+        )  # none yet, or one that cannot be read: habits are learnt anew

@@ -4,6 +4,6 @@ Everything it shows comes from Redis over connections of its own, and from `Metr
 the corridors nor they for it.
 """
 
-from adapter.ops.page.server import served
+from adapter.ops.page.server import run_page
 
-__all__ = ["served"]
+__all__ = ["run_page"]

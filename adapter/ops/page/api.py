@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from adapter.bus.admin import Lookout
+from adapter.bus.admin import MonitorClient
 from adapter.codec.outbound import MAX_BODY, decode_request
 from adapter.errors import SchemaError
-from adapter.ops.page.auth import Access
-from adapter.ops.page.broadcaster import MAX_PAGES, Hub
+from adapter.ops.page.auth import PageAuth
+from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.sse import EventStream
-from adapter.ops.page.state import Board
+from adapter.ops.page.state import PageState
 from adapter.ops.page.transport import Line
 from adapter.ops.page.views import (
     ENTRY,
@@ -46,10 +46,10 @@ REDRIVEN: Final = ("outbound", "inbound")
 class Handlers:
     """The endpoints below `/api`, and the login."""
 
-    lookout: Lookout
-    hub: Hub
-    board: Board
-    access: Access
+    lookout: MonitorClient
+    hub: Broadcaster
+    board: PageState
+    access: PageAuth
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -64,7 +64,7 @@ class Handlers:
 
     async def picture(self, request: Request) -> Response:
         """The QR code or captcha of an entry of `qq:session`, while it is the newest."""
-        newest = await self.lookout.newest("session")
+        newest = await self.lookout.last_entries("session")
         if not newest or newest[0][0] != request.query_params.get("entry"):
             raise HTTPException(404, "that code is no longer shown")
         picture = newest[0][1].get(b"png", b"")
@@ -106,7 +106,9 @@ class Handlers:
             decode_request("0-0", {name.encode(): value.encode() for name, value in fields.items()}, "")
         except SchemaError as exc:
             raise HTTPException(400, str(exc)) from exc
-        entry = await self.lookout.add("outbound", {name: value for name, value in fields.items() if value})
+        entry = await self.lookout.append(
+            "outbound", {name: value for name, value in fields.items() if value}
+        )
         return JSONResponse({"entry": entry, "id": fields["id"] or f"entry:{entry}"})
 
     async def control(self, request: Request) -> Response:
@@ -117,7 +119,7 @@ class Handlers:
             raise HTTPException(400, f"cmd is not one of {', '.join(sorted(COMMANDS))}")
         if (command == "captcha") != bool(text) or len(text) > ANSWER:
             raise HTTPException(400, "text is what the captcha says, and belongs to it alone")
-        entry = await self.lookout.ask(command, BY, **({"text": text} if text else {}))
+        entry = await self.lookout.send_command(command, BY, **({"text": text} if text else {}))
         return JSONResponse({"entry": entry})
 
     async def dead(self, request: Request) -> Response:

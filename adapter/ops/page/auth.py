@@ -34,12 +34,12 @@ Headers = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class PageAuth:
     """The rules of one page. `token` is "" where this machine is trusted."""
 
     token: str = field(default="", repr=False)
 
-    def refusal(self, headers: Headers) -> str:
+    def deny_reason(self, headers: Headers) -> str:
         """Why a request must not be answered at all; "" if it may be."""
         if self.token:
             return ""
@@ -50,7 +50,7 @@ class Access:
             return "this page was reached through a proxy: set QQBUS_HTTP_TOKEN to allow that"
         return ""
 
-    def knows(self, headers: Headers, now: float) -> bool:
+    def is_authenticated(self, headers: Headers, now: float) -> bool:
         """Whether a request comes from somebody who had the token."""
         if not self.token:
             return True
@@ -81,7 +81,7 @@ class Access:
         return hmac.new(self.token.encode(), f"page {until}".encode(), hashlib.sha256).hexdigest()
 
 
-def forged(headers: Headers) -> str:
+def csrf_error(headers: Headers) -> str:
     """Why a post is not taken for one of this page's own; "" if it is."""
     if headers.get("authorization", "").lower().startswith("bearer "):
         return ""  # a program: a browser adds no such header by itself
@@ -103,7 +103,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def access(host: str, token: str, folder: Path) -> tuple[Access, Path | None]:
+def access(host: str, token: str, folder: Path) -> tuple[PageAuth, Path | None]:
     """The rules for a page bound to `host`, and the file with the token where we had to make one.
 
     Raises ConfigError.
@@ -113,12 +113,12 @@ def access(host: str, token: str, folder: Path) -> tuple[Access, Path | None]:
             raise ConfigError(
                 f"QQBUS_HTTP_TOKEN is too weak: give at least {LEAST} printable ASCII characters"
             )
-        return Access(token), None
+        return PageAuth(token), None
     if is_loopback(host):
-        return Access(), None
+        return PageAuth(), None
     file = folder / TOKEN_FILE
     try:
-        return Access(_kept(file)), file
+        return PageAuth(_kept(file)), file
     except OSError as exc:
         raise ConfigError(f"{file} cannot be used: {exc.strerror}; or set QQBUS_HTTP_TOKEN") from exc
 

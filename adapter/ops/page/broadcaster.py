@@ -5,7 +5,7 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
-from adapter.aio import Wakeup
+from adapter.aio import AutoResetEvent
 from adapter.ops.page.transport import Line, frame
 
 MAX_PAGES: Final = 200
@@ -13,41 +13,41 @@ MAX_PAGES: Final = 200
 SLICE: Final = 4
 
 
-class Seat:
+class Subscriber:
     """One open page. `stale`: it needs the whole picture before any news."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.stale = True
-        self.bell = Wakeup()
+        self.bell = AutoResetEvent()
 
     def refresh(self) -> None:
         """It needs the whole picture."""
         self.stale = True
-        self.bell.ring()
+        self.bell.set()
 
 
-class Hub:
+class Broadcaster:
     """All open pages."""
 
     def __init__(self) -> None:
-        self._seats: set[Seat] = set()
+        self._seats: set[Subscriber] = set()
         self._occupied = anyio.Event()
         self.closed = False
 
     def __len__(self) -> int:
         return len(self._seats)
 
-    def join(self, line: Line) -> Seat | None:
+    def join(self, line: Line) -> Subscriber | None:
         """A page was opened; None where there are too many already."""
         if len(self._seats) >= MAX_PAGES or self.closed:
             return None
-        seat = Seat(line)
+        seat = Subscriber(line)
         self._seats.add(seat)
         self._occupied.set()
         return seat
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, seat: Subscriber) -> None:
         """A page was closed."""
         self._seats.discard(seat)
         if not self._seats:
@@ -79,4 +79,4 @@ class Hub:
         """Let all pages go."""
         self.closed = True
         for seat in self._seats:
-            seat.bell.ring()
+            seat.bell.set()

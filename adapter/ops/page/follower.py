@@ -10,13 +10,13 @@ import anyio
 import anyio.lowlevel
 
 from adapter.aio import backoff
-from adapter.bus.admin import Lookout
+from adapter.bus.admin import MonitorClient
 from adapter.bus.bus import Entry
 from adapter.errors import BusError, BusUnavailable
 from adapter.ops.history import SLOT
 from adapter.ops.metrics import Metrics
-from adapter.ops.page.broadcaster import Hub
-from adapter.ops.page.state import EVENTS, REQUESTS, RESULTS, Board
+from adapter.ops.page.broadcaster import Broadcaster
+from adapter.ops.page.state import EVENTS, REQUESTS, RESULTS, PageState
 from adapter.ops.page.views import (
     LISTS,
     View,
@@ -49,9 +49,9 @@ class Follower:
 
     def __init__(
         self,
-        lookout: Lookout,
-        hub: Hub,
-        board: Board,
+        lookout: MonitorClient,
+        hub: Broadcaster,
+        board: PageState,
         metrics: Metrics,
         *,
         wall: Callable[[], float] = time.time,
@@ -88,34 +88,34 @@ class Follower:
         if not self._board.ready:
             self._board.ready = True
             self._hub.refresh()
-        elif news := self._board.news():
+        elif news := self._board.delta():
             await self._hub.publish(news)
 
     async def _begin(self) -> None:
         board = self._board
         self._cursors = dict.fromkeys((*STREAMS, "session", "dead"), "0-0")
         self._seq, self._looked, self._letters = 0, 0.0, -1
-        past = {name: await self._lookout.latest(name, "", _FIRST[name]) for name in STREAMS}
+        past = {name: await self._lookout.entries_after(name, "", _FIRST[name]) for name in STREAMS}
         board.clear()
         for name, entries in past.items():
             await self._add(name, entries)
         await self._facts()
         board.set("bus", "")
-        board.news()
+        board.delta()
         board.ready = True
         self._hub.refresh()
 
     async def _follow(self) -> None:
         began = anyio.current_time()
-        for name in await self._lookout.moved(self._cursors, WAIT_MS):
+        for name in await self._lookout.wait_changed(self._cursors, WAIT_MS):
             if name in STREAMS:
-                await self._add(name, await self._lookout.latest(name, self._cursors[name], ROWS))
+                await self._add(name, await self._lookout.entries_after(name, self._cursors[name], ROWS))
             else:
                 # A new state or a dead letter: the facts are looked up at once.
                 self._looked, self._letters = 0.0, -1
         if self._wall() - self._looked >= FACTS_EVERY:
             await self._facts()
-        if news := self._board.news():
+        if news := self._board.delta():
             await self._hub.publish(news)
         await anyio.sleep(max(0.0, began + GAP - anyio.current_time()))
 
@@ -152,27 +152,27 @@ class Follower:
         lookout, board = self._lookout, self._board
         status = await lookout.status()
         board.set("status", status)
-        board.set("held", await lookout.held())
+        board.set("held", await lookout.lease_held())
         board.set(
             "groups",
             [group_view(name, group, now) for name in GROUPED for group in await lookout.groups(name)],
         )
         board.set("lengths", {name: await lookout.length(name) for name in (*STREAMS, "dead")})
-        self._session(await lookout.latest("session", self._cursors["session"], 1))
+        self._session(await lookout.entries_after("session", self._cursors["session"], 1))
         await self._dead()
-        board.grow("trend", self._metrics.trend.since(0.0, now), now - 3 * SLOT)
+        board.grow("trend", self._metrics.history.since(0.0, now), now - 3 * SLOT)
         board.set("hearing", self._metrics.hearing)
         board.set("alarm", self._metrics.alarm)
         # Who stands by knows the disk of the other one from what that one tells.
         stuck = self._metrics.stuck
         board.set("disk", status.get("disk", "") if stuck is None else stuck)
-        board.set("contacts", {name: await lookout.size(name) for name in LISTS})
+        board.set("contacts", {name: await lookout.hash_size(name) for name in LISTS})
 
     async def _dead(self) -> None:
         """Dead letters may be long: they are read only where some came or went."""
         length = await self._lookout.length("dead")
         if length != self._letters:
-            letters = await self._lookout.latest("dead", "", LETTERS)
+            letters = await self._lookout.entries_after("dead", "", LETTERS)
             self._letters = length
             self._cursors["dead"] = letters[-1][0] if letters else self._cursors["dead"]
             self._board.set("dead", [letter_view(entry, fields) for entry, fields in reversed(letters)])

@@ -9,11 +9,11 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from adapter.bus.admin import Lookout
+from adapter.bus.admin import MonitorClient
 from adapter.errors import BusError
 from adapter.events import SessionState
 from adapter.ops.metrics import CONTENT_TYPE, GroupRow, Metrics
-from adapter.ops.page.broadcaster import Hub
+from adapter.ops.page.broadcaster import Broadcaster
 from adapter.ops.page.follower import GROUPED
 from adapter.ops.wording import STATES, entry_time
 
@@ -29,8 +29,8 @@ class Health:
     """The three endpoints that machines ask."""
 
     metrics: Metrics
-    lookout: Lookout
-    hub: Hub
+    lookout: MonitorClient
+    hub: Broadcaster
 
     async def alive(self, _: Request) -> Response:
         """`/healthz`: 200 while every loop comes round; answering at all shows that the event loop does."""
@@ -63,8 +63,8 @@ class Health:
 
     def stuck(self) -> list[str]:
         """The loops that have not come round for too long."""
-        metrics, reading = self.metrics, self.metrics.reading
-        ages = {name: metrics.age(at) or 0.0 for name, at in metrics.turns.items()}
+        metrics, reading = self.metrics, self.metrics.snapshot
+        ages = {name: metrics.age(at) or 0.0 for name, at in metrics.heartbeats.items()}
         stuck = [name for name, most in LIMITS.items() if ages.get(name, 0.0) > most]
         online = reading is not None and reading().state is SessionState.ONLINE
         return [*stuck, "poll"] if online and ages.get("poll", 0.0) > POLL_LIMIT else stuck
@@ -80,13 +80,13 @@ class Health:
         return "ok"
 
     def _lease(self) -> str:
-        reading = self.metrics.reading
+        reading = self.metrics.snapshot
         if reading is None:
             return "not held: standing by"
         return "ok" if reading().leased else "doubtful: not renewed in time"
 
     def _session(self) -> str:
-        reading = self.metrics.reading
+        reading = self.metrics.snapshot
         if reading is None:
             return "none: standing by"
         state = reading().state

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapter.ops.page.auth import Access, forged
+from adapter.ops.page.auth import PageAuth, csrf_error
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -31,7 +31,7 @@ FORM: Final = frozenset({"/login", "/login.js", "/net.js", "/page.css", "/icon.s
 class Guard:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: PageAuth) -> None:
         self._app = app
         self._access = access
 
@@ -52,13 +52,13 @@ class Guard:
 
     def _turned_away(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), scope["path"]
-        if words := self._access.refusal(headers):
+        if words := self._access.deny_reason(headers):
             return JSONResponse({"error": words}, 403)
         if path in OPEN:
             return None
-        if scope["method"] not in {"GET", "HEAD"} and (words := forged(headers)):
+        if scope["method"] not in {"GET", "HEAD"} and (words := csrf_error(headers)):
             return JSONResponse({"error": words}, 403)
-        if path in FORM or self._access.knows(headers, time.time()):
+        if path in FORM or self._access.is_authenticated(headers, time.time()):
             return None
         if path == "/":
             return RedirectResponse("/login", 303)

@@ -15,18 +15,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapter.bus.admin import Lookout
+from adapter.bus.admin import MonitorClient
 from adapter.config import Config
 from adapter.errors import BusError, ConfigError
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import assets
 from adapter.ops.page.api import Handlers
-from adapter.ops.page.auth import Access, access
-from adapter.ops.page.broadcaster import MAX_PAGES, Hub
+from adapter.ops.page.auth import PageAuth, access
+from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.follower import Follower
 from adapter.ops.page.health import Health
 from adapter.ops.page.middleware import Guard
-from adapter.ops.page.state import Board
+from adapter.ops.page.state import PageState
 from adapter.ops.page.transport import Protocol
 
 log = logging.getLogger(__name__)
@@ -38,18 +38,18 @@ CLOSE_SECONDS: Final = 2
 
 
 @asynccontextmanager
-async def served(config: Config, url: str | None, metrics: Metrics) -> AsyncIterator[str]:
+async def run_page(config: Config, url: str | None, metrics: Metrics) -> AsyncIterator[str]:
     """Serve the page on `config.http`; yields its address. Raises ConfigError where the port is taken."""
-    if config.http is None:
+    if config.http_bind is None:
         yield ""
         return
-    host, port = config.http
+    host, port = config.http_bind
     rules, file = access(host, config.http_token, config.state_dir)
     with _listening(host, port) as listener:
         address = _address(listener)
         told = f", its token is in {file}" if file else ""
         log.info("status page on %s%s", address, told)
-        lookout = Lookout.at(url, config.prefix)
+        lookout = MonitorClient.from_url(url, config.prefix)
         try:
             async with _running(listener, lookout, rules, metrics):
                 yield address
@@ -60,9 +60,9 @@ async def served(config: Config, url: str | None, metrics: Metrics) -> AsyncIter
 
 @asynccontextmanager
 async def _running(
-    listener: socket.socket, lookout: Lookout, rules: Access, metrics: Metrics
+    listener: socket.socket, lookout: MonitorClient, rules: PageAuth, metrics: Metrics
 ) -> AsyncIterator[None]:
-    hub, board = Hub(), Board()
+    hub, board = Broadcaster(), PageState()
     app = application(Handlers(lookout, hub, board, rules), Health(metrics, lookout, hub))
     server = _Server(
         uvicorn.Config(

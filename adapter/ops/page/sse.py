@@ -10,8 +10,8 @@ from typing import Final
 import anyio
 from starlette.types import Receive, Scope, Send
 
-from adapter.ops.page.broadcaster import Hub, Seat
-from adapter.ops.page.state import Board, message
+from adapter.ops.page.broadcaster import Broadcaster, Subscriber
+from adapter.ops.page.state import PageState, message
 
 # Proxies and browsers drop a line that says nothing for long.
 SILENCE: Final = 15.0
@@ -28,7 +28,7 @@ _START: Final = [
 class EventStream:
     """Sends the whole picture, lets the hub send the news, until the page or the adapter goes."""
 
-    def __init__(self, hub: Hub, seat: Seat, board: Board) -> None:
+    def __init__(self, hub: Broadcaster, seat: Subscriber, board: PageState) -> None:
         self._hub = hub
         self._seat = seat
         self._board = board
@@ -55,7 +55,7 @@ class EventStream:
                 return
             if seat.stale and self._board.ready:
                 # No wait between picture and mark: what is new from here on is told by the hub.
-                seat.line.tell(self._board.picture() + message("clock", time.time()))
+                seat.line.tell(self._board.snapshot() + message("clock", time.time()))
                 seat.stale = False
             if not await seat.bell.wait(SILENCE):
                 seat.line.tell(b": still here\n\n")

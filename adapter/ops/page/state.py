@@ -13,7 +13,7 @@ REQUESTS: Final = 60
 RESULTS: Final = 120
 
 
-class Board:
+class PageState:
     """Collects until `news` is taken; `picture` is the whole of it."""
 
     def __init__(self) -> None:
@@ -61,12 +61,12 @@ class Board:
         if number > 0:
             self._news[name] = self._news.get(name, 0) + number
 
-    def news(self) -> bytes:
+    def delta(self) -> bytes:
         """What is new since this was asked last, as one event of the stream; empty for nothing."""
         news, self._news = self._news, {}
         return message("news", news) if news else b""
 
-    def picture(self) -> bytes:
+    def snapshot(self) -> bytes:
         """All of it, as one event of the stream."""
         if self._picture is None:
             rows = {name: list(views) for name, views in self._rows.items()}

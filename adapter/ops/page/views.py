@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import msgpack
 
-from adapter.bus.admin import Group
+from adapter.bus.admin import GroupInfo
 from adapter.codec.address import parse_address
 from adapter.codec.outbound import decode_request
 from adapter.codec.reader import read_event
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, ListKind, SessionState, render
-from adapter.ops.dead_letters import revived, unpacked
+from adapter.ops.dead_letters import restored_fields, unpacked
 from adapter.ops.wording import entry_time
 
 # What a feed shows of a text; the rest comes when somebody asks for it.
@@ -105,7 +105,7 @@ def session_view(entry: str, fields: Fields) -> View:
     return view | {"entry": entry, "picture": bool(fields.get(b"png")) and view["state"] in PICTURED}
 
 
-def group_view(stream: str, group: Group, now: float) -> View:
+def group_view(stream: str, group: GroupInfo, now: float) -> View:
     """A consumer group; `oldest` is the age in seconds of what it has not finished."""
     return {
         "stream": stream,
@@ -128,7 +128,7 @@ def letter_view(entry: str, fields: Fields) -> View:
 
 def letter_fields(fields: Fields) -> list[str | bytes]:
     """What to append again of a dead letter, name after value; empty where it cannot be read."""
-    return [item for pair in revived(fields).items() for item in pair]
+    return [item for pair in restored_fields(fields).items() for item in pair]
 
 
 def contact_views(kind: str, rows: Mapping[str, bytes], chat: str = "") -> list[View]:

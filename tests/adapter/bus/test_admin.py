@@ -6,7 +6,7 @@ import anyio
 import pytest
 import redis.asyncio as redis
 
-from adapter.bus.admin import CONTROL_ENTRIES, PAGE, Desk
+from adapter.bus.admin import CONTROL_ENTRIES, PAGE, AdminClient
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port
 from adapter.errors import BusUnavailable
@@ -19,28 +19,28 @@ async def test_a_long_stream_is_read_page_by_page_and_whole(bus: Bus, redis_url:
         for number in range(2 * PAGE + 7):
             pipe.xadd(bus.keys("inbound"), {"n": str(number)})
         await pipe.execute()
-    async with Desk.open(redis_url, bus.keys.prefix) as desk:
+    async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
         numbers = [int(fields[b"n"]) async for _, fields in desk.entries("inbound")]
         assert numbers == list(range(2 * PAGE + 7))
-        assert [fields[b"n"] for _, fields in await desk.newest("inbound", 2)] == [b"1005", b"1006"]
+        assert [fields[b"n"] for _, fields in await desk.last_entries("inbound", 2)] == [b"1005", b"1006"]
         assert await desk.length("inbound") == 2 * PAGE + 7
 
 
 async def test_following_waits_for_what_is_new_and_takes_it_from_nobody(bus: Bus, redis_url: str) -> None:
-    await bus.make_group("outbound")
-    async with Desk.open(redis_url, bus.keys.prefix) as desk:
+    await bus.ensure_group("outbound")
+    async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
         after = await desk.last_id("outbound")
         assert after == "0-0"
-        assert await desk.follow("outbound", after, 1) == []
+        assert await desk.tail("outbound", after, 1) == []
 
         async def add() -> None:
             await bus.client.xadd(bus.keys("outbound"), {"to": "x"})
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(add)
-            ((entry, fields),) = await desk.follow("outbound", after, 5_000)
+            ((entry, fields),) = await desk.tail("outbound", after, 5_000)
         assert fields == {b"to": b"x"}
-        assert [one for one, _ in await bus.fresh("outbound", 10)] == [entry]
+        assert [one for one, _ in await bus.read_new("outbound", 10)] == [entry]
 
 
 async def test_a_redrive_is_one_step_that_is_done_once_however_often_it_is_asked_for(
@@ -51,7 +51,7 @@ async def test_a_redrive_is_one_step_that_is_done_once_however_often_it_is_asked
     answers: list[str] = []
 
     async def ask() -> None:
-        async with Desk.open(redis_url, bus.keys.prefix) as desk:
+        async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
             answers.append(await desk.redrive(entry, stream, ["to", "friend:1", "blob", b"\xff\x00"]))
 
     async with anyio.create_task_group() as tasks:
@@ -64,27 +64,27 @@ async def test_a_redrive_is_one_step_that_is_done_once_however_often_it_is_asked
 
 
 async def test_what_a_group_has_not_finished_is_told_however_much_it_is(bus: Bus, redis_url: str) -> None:
-    await bus.make_group("inbound", "bot")
+    await bus.ensure_group("inbound", "bot")
     async with bus.client.pipeline() as pipe:
         for number in range(PAGE + 10):
             pipe.xadd(bus.keys("inbound"), {"n": str(number)})
         await pipe.execute()
     await bus.client.xreadgroup("bot", "c", {bus.keys("inbound"): ">"}, count=PAGE + 5)
-    async with Desk.open(redis_url, bus.keys.prefix) as desk:
-        last, pending = await desk.unfinished("inbound", "bot")
+    async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
+        last, pending = await desk.group_progress("inbound", "bot")
         assert len(pending) == PAGE + 5
         assert last == max(pending, key=lambda one: tuple(map(int, one.split("-"))))
-        assert await desk.unfinished("inbound", "nobody") == ("0-0", set())
-        assert await desk.unfinished("nothing", "bot") == ("0-0", set())
+        assert await desk.group_progress("inbound", "nobody") == ("0-0", set())
+        assert await desk.group_progress("nothing", "bot") == ("0-0", set())
         (group,) = await desk.groups("inbound")
         assert (group.name, group.pending, group.lag) == ("bot", PAGE + 5, 5)
         assert group.oldest == min(pending, key=lambda one: tuple(map(int, one.split("-"))))
 
 
 async def test_commands_do_not_pile_up(bus: Bus, redis_url: str) -> None:
-    async with Desk.open(redis_url, bus.keys.prefix) as desk:
+    async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
         for _ in range(CONTROL_ENTRIES + 200):
-            await desk.ask("refresh", "me")
+            await desk.send_command("refresh", "me")
     assert await bus.client.xlen(bus.keys("control")) < CONTROL_ENTRIES + 200
 
 
@@ -95,15 +95,15 @@ async def test_a_cancelled_wait_leaves_no_connection_behind(bus: Bus, redis_url:
 
     before = await ours()
     with anyio.move_on_after(0.2):
-        async with Desk.open(redis_url, bus.keys.prefix) as desk:
-            await desk.follow("inbound", "$")
+        async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
+            await desk.tail("inbound", "$")
     assert await ours() == before
 
 
 async def test_no_redis_is_said_without_the_password(bus: Bus) -> None:
     url = f"redis://user:secret@127.0.0.1:{free_port()}"
     with pytest.raises(BusUnavailable, match="is REDIS_URL right") as caught:
-        async with Desk.open(url, bus.keys.prefix):
+        async with AdminClient.open(url, bus.keys.prefix):
             pass
     assert "secret" not in str(caught.value)
 
@@ -113,9 +113,9 @@ async def test_a_sweep_deletes_what_is_under_its_prefix_and_nothing_else(bus: Bu
     client = redis.Redis.from_url(redis_url)
     try:
         await client.set(f"{other}:inbound", "x", ex=60)
-        async with Desk.open(redis_url, mine) as desk:
-            await desk.add("inbound", {"a": "b"})
-            await desk.sweep()
+        async with AdminClient.open(redis_url, mine) as desk:
+            await desk.append("inbound", {"a": "b"})
+            await desk.delete_all()
             assert await desk.length("inbound") == 0
         assert await client.delete(f"{other}:inbound") == 1
     finally:

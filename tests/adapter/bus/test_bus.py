@@ -3,15 +3,15 @@
 import pytest
 
 from adapter.bus.bus import Bus, Fence, pack_batch
-from adapter.codec.inbound import Draft
-from adapter.errors import BusRefused, BusUnavailable, Fenced
+from adapter.codec.inbound import EventRecord
+from adapter.errors import BusUnavailable, Fenced, UnsupportedServer
 
 pytestmark = pytest.mark.anyio
 A = Fence(1, "a")
 
 
-def draft(number: int, text: str = "hello") -> Draft:
-    return Draft(f"1.g5.2.{number}.3.ab", "message.group", "t", "group:5", "2", "0", text, b"\x80")
+def draft(number: int, text: str = "hello") -> EventRecord:
+    return EventRecord(f"1.g5.2.{number}.3.ab", "message.group", "t", "group:5", "2", "0", text, b"\x80")
 
 
 async def entries(bus: Bus) -> list[dict[bytes, bytes]]:
@@ -91,18 +91,18 @@ async def test_a_server_without_its_tail_says_so_and_adds_nothing(bus: Bus) -> N
     await bus.append(A, "1", pack_batch([draft(1)]), 0)
     assert await bus.append(A, "1", pack_batch([draft(9)]), 7) == (-1, 1, 1)
     assert len(await entries(bus)) == 1
-    assert await bus.resume(A, "1", 7) == 1
+    assert await bus.raise_sequence(A, "1", 7) == 1
     assert await bus.append(A, "1", pack_batch([draft(9)]), 7) == (1, 8, 8)
 
 
 async def test_entries_are_read_once_and_again_until_acknowledged(bus: Bus) -> None:
-    await bus.make_group("outbound")
+    await bus.ensure_group("outbound")
     first = await bus.client.xadd(bus.keys("outbound"), {"to": "group:5"})
-    assert await bus.fresh("outbound", 10) == [(first.decode(), {b"to": b"group:5"})]
-    assert await bus.fresh("outbound", 10) == []
-    assert [entry for entry, _ in await bus.pending("outbound", "0", 10)] == [first.decode()]
+    assert await bus.read_new("outbound", 10) == [(first.decode(), {b"to": b"group:5"})]
+    assert await bus.read_new("outbound", 10) == []
+    assert [entry for entry, _ in await bus.read_pending("outbound", "0", 10)] == [first.decode()]
     await bus.ack("outbound", first.decode())
-    assert await bus.pending("outbound", "0", 10) == []
+    assert await bus.read_pending("outbound", "0", 10) == []
 
 
 async def test_a_group_starts_at_the_beginning_and_heals(bus: Bus) -> None:
@@ -115,48 +115,48 @@ async def test_a_group_starts_at_the_beginning_and_heals(bus: Bus) -> None:
 
 async def _until_read(bus: Bus) -> list[tuple[str, dict[bytes, bytes]]]:
     # The first reading may find no group and make it.
-    return await bus.fresh("outbound", 10) or await bus.fresh("outbound", 10)
+    return await bus.read_new("outbound", 10) or await bus.read_new("outbound", 10)
 
 
 async def test_an_entry_deleted_while_pending_comes_back_empty(bus: Bus) -> None:
-    await bus.make_group("outbound")
+    await bus.ensure_group("outbound")
     entry = await bus.client.xadd(bus.keys("outbound"), {"to": "a"})
-    await bus.fresh("outbound", 10)
+    await bus.read_new("outbound", 10)
     await bus.client.xdel(bus.keys("outbound"), entry)
-    assert await bus.pending("outbound", "0", 10) == [(entry.decode(), {})]
+    assert await bus.read_pending("outbound", "0", 10) == [(entry.decode(), {})]
 
 
 async def test_a_hash_is_replaced_as_a_whole(bus: Bus) -> None:
     key = bus.keys("friends")
-    await bus.replace(A, key, [(str(n), b"old") for n in range(9000)])
-    await bus.replace(A, key, [("7", b"new")])
+    await bus.replace_hash(A, key, [(str(n), b"old") for n in range(9000)])
+    await bus.replace_hash(A, key, [("7", b"new")])
     assert await bus.hash(key) == {"7": b"new"}
 
 
 async def test_waiting_requests_are_counted(bus: Bus) -> None:
     assert await bus.outbound_pending() == 0
-    await bus.make_group("outbound")
+    await bus.ensure_group("outbound")
     for _ in range(3):
         await bus.client.xadd(bus.keys("outbound"), {"to": "a"})
     assert await bus.outbound_pending() == 3
-    await bus.fresh("outbound", 2)
+    await bus.read_new("outbound", 2)
     assert await bus.outbound_pending() == 3
 
 
 async def test_the_session_stream_and_the_status_are_written_together(bus: Bus) -> None:
-    await bus.announce(A, {"state": "qr"}, {"v": "1", "state": "qr", "png": b"\x89PNG"})
+    await bus.write_status(A, {"state": "qr"}, {"v": "1", "state": "qr", "png": b"\x89PNG"})
     assert await bus.hash(bus.keys("status")) == {"state": b"qr"}
     assert (await bus.client.xrange(bus.keys("session")))[0][1][b"png"] == b"\x89PNG"
     with pytest.raises(Fenced):
-        await bus.announce(Fence(0, "old"), {"state": "online"})
+        await bus.write_status(Fence(0, "old"), {"state": "online"})
 
 
 async def test_a_server_that_may_evict_streams_is_refused_in_words(bus: Bus) -> None:
-    assert (await bus.check()).startswith(("Valkey ", "Redis "))
+    assert (await bus.check_server()).startswith(("Valkey ", "Redis "))
     await bus.client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        with pytest.raises(BusRefused, match="maxmemory-policy"):
-            await bus.check()
+        with pytest.raises(UnsupportedServer, match="maxmemory-policy"):
+            await bus.check_server()
     finally:
         await bus.client.config_set("maxmemory-policy", "noeviction")
 
@@ -164,4 +164,4 @@ async def test_a_server_that_may_evict_streams_is_refused_in_words(bus: Bus) -> 
 async def test_no_server_is_told_as_such() -> None:
     async with Bus.open("redis://127.0.0.1:1", "x") as nowhere:
         with pytest.raises(BusUnavailable):
-            await nowhere.check()
+            await nowhere.check_server()

@@ -13,12 +13,12 @@ import pytest
 import redis.asyncio as redis
 
 from adapter.bus.bus import Bus
-from adapter.bus.connection import connect, translated
+from adapter.bus.connection import connect, map_redis_errors
 from adapter.bus.embedded import find_server, free_port
 from adapter.config import Config
 from adapter.contract.acl import ROLES, hashed, line
 from adapter.errors import BusUnavailable, ConfigError
-from consumers.runtime.worker import Event, Plan, Settings, Worker
+from consumers.runtime.worker import Event, Settings, Worker, WorkerOptions
 from tests.support.helpers import wait_until
 from tests.support.system_harness import System, system
 
@@ -146,7 +146,9 @@ async def contiguous(it: System) -> bool:
 async def test_adapter_and_workers_do_all_their_work_on_a_cluster(
     nodes: Nodes, tag: str, tmp_path: Path
 ) -> None:
-    worker = Worker("lanes", plan=Plan(lanes=True, lease=1.0), settings=Settings(nodes.url, tag))
+    worker = Worker(
+        "lanes", plan=WorkerOptions(partitioned=True, session_timeout=1.0), settings=Settings(nodes.url, tag)
+    )
 
     @worker.on("message")
     async def answer(event: Event) -> None:
@@ -235,7 +237,7 @@ async def ready(question: Any) -> Any:
 
 async def test_what_a_cut_connection_asked_is_told_and_not_repeated(nodes: Nodes, tag: str) -> None:
     async with Bus.open(nodes.url, tag) as bus:
-        await bus.make_group("outbound")
+        await bus.ensure_group("outbound")
         owner = await nodes.owner(tag)
         async with anyio.create_task_group() as tasks:
 
@@ -245,7 +247,7 @@ async def test_what_a_cut_connection_asked_is_told_and_not_repeated(nodes: Nodes
 
             async def read() -> None:
                 while True:
-                    await bus.fresh("outbound", 1)
+                    await bus.read_new("outbound", 1)
 
             tasks.start_soon(cut)
             with pytest.raises(BusUnavailable), anyio.fail_after(10):
@@ -259,11 +261,11 @@ async def blocked(nodes: Nodes, port: int) -> bool:
 async def test_a_node_that_is_away_is_passed_over(nodes: Nodes, tag: str) -> None:
     url = f"redis+cluster://127.0.0.1:{free_port()},localhost:{nodes.ports[0]}"
     async with Bus.open(url, tag) as bus:
-        assert (await bus.check()).startswith(("Valkey", "Redis"))
+        assert (await bus.check_server()).startswith(("Valkey", "Redis"))
         assert await bus.seqs() == {}
     async with Bus.open(f"redis+cluster://127.0.0.1:{free_port()}", tag) as bus:
         with pytest.raises(BusUnavailable, match="no node of the Cluster knows"):
-            await bus.check()
+            await bus.check_server()
 
 
 async def test_the_roles_hold_on_a_cluster(nodes: Nodes, tag: str, tmp_path: Path) -> None:
@@ -301,13 +303,13 @@ async def test_a_plain_address_of_a_node_is_refused_in_words(nodes: Nodes, tag: 
         for keys in (tag, prefix):
             async with Bus.open(f"redis://127.0.0.1:{port}", keys) as bus:
                 with pytest.raises(ConfigError, match=r"redis\+cluster://"):
-                    await bus.check()
+                    await bus.check_server()
     owner = await nodes.owner(tag)
     stranger = next(port for port in nodes.ports if port != owner)
     client = connect(f"redis://127.0.0.1:{stranger}")
-    with pytest.raises(ConfigError, match=r"redis\+cluster://"), translated():
+    with pytest.raises(ConfigError, match=r"redis\+cluster://"), map_redis_errors():
         await client.get(f"{tag}:status")
-    with pytest.raises(ConfigError, match="hash tag"), translated():
+    with pytest.raises(ConfigError, match="hash tag"), map_redis_errors():
         await client.unlink("one", "two")
     await client.aclose()
 
@@ -315,7 +317,7 @@ async def test_a_plain_address_of_a_node_is_refused_in_words(nodes: Nodes, tag: 
 async def test_a_plain_server_is_no_cluster(redis_url: str, tag: str) -> None:
     async with Bus.open(redis_url.replace("redis://", "redis+cluster://"), tag) as bus:
         with pytest.raises(ConfigError, match="this Redis is none"):
-            await bus.check()
+            await bus.check_server()
 
 
 @pytest.mark.parametrize(
@@ -341,7 +343,7 @@ def test_an_address_that_makes_no_sense_is_refused_without_its_password(url: str
     ],
 )
 def test_addresses_of_several_nodes_are_read(url: str, nodes: list[tuple[str, int]]) -> None:
-    assert Config.read({"REDIS_URL": url, "QQBUS_PREFIX": "{qq}"}).redis_url == url
+    assert Config.from_env({"REDIS_URL": url, "QQBUS_PREFIX": "{qq}"}).redis_url == url
     client = connect(url, "{qq}")
     options = client.connection_pool.connection_kwargs
     assert list(options["guide"].nodes) == nodes

@@ -10,9 +10,9 @@ import pytest
 from anyio import create_task_group, create_tcp_listener
 from anyio.abc import SocketAttribute, SocketStream
 
-from adapter.bus.connection import connect, translated
-from adapter.bus.embedded import free_port, is_redis, served
-from adapter.errors import BusRefused, BusUnavailable
+from adapter.bus.connection import connect, map_redis_errors
+from adapter.bus.embedded import free_port, probe_port, run_server
+from adapter.errors import BusUnavailable, UnsupportedServer
 from tests.support.helpers import clean_environment, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -21,26 +21,26 @@ pytestmark = pytest.mark.anyio
 async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     port = free_port()
     for turn in range(2):
-        async with served(tmp_path, port) as url:
+        async with run_server(tmp_path, port) as url:
             client = connect(url)
             assert await client.xlen("s") == turn
             await client.xadd("s", {"a": "b"})
             await client.aclose()
-    assert not await is_redis(port)
+    assert not await probe_port(port)
 
 
 async def test_two_servers_cannot_share_a_folder(tmp_path: Path) -> None:
-    async with served(tmp_path, free_port()):
-        with pytest.raises(BusRefused, match="another server"):
-            async with served(tmp_path, free_port()):
+    async with run_server(tmp_path, free_port()):
+        with pytest.raises(UnsupportedServer, match="another server"):
+            async with run_server(tmp_path, free_port()):
                 pass
 
 
 async def test_a_redis_is_told_from_a_stranger(tmp_path: Path) -> None:
     port = free_port()
-    assert not await is_redis(port)
-    async with served(tmp_path, port):
-        assert await is_redis(port)
+    assert not await probe_port(port)
+    async with run_server(tmp_path, port):
+        assert await probe_port(port)
 
     async def stranger(stream: SocketStream) -> None:
         async with stream:
@@ -50,8 +50,8 @@ async def test_a_redis_is_told_from_a_stranger(tmp_path: Path) -> None:
     async with await create_tcp_listener(local_host="127.0.0.1") as listener, create_task_group() as tasks:
         tasks.start_soon(listener.serve, stranger)
         port = listener.extra(SocketAttribute.local_port)  # noqa: S610 – anyio's word, not Django's
-        with pytest.raises(BusRefused, match="REDIS_URL"):
-            await is_redis(port)
+        with pytest.raises(UnsupportedServer, match="REDIS_URL"):
+            await probe_port(port)
         tasks.cancel_scope.cancel()
 
 
@@ -70,12 +70,12 @@ async def test_a_killed_parent_takes_the_server_with_it(tmp_path: Path) -> None:
 
     async def gone() -> bool:
         try:
-            return not await is_redis(port)
-        except BusRefused:
+            return not await probe_port(port)
+        except UnsupportedServer:
             return False  # on its way out it answers nobody
 
     await wait_until(gone, "the server is gone")
-    async with served(tmp_path / "redis", port) as url:
+    async with run_server(tmp_path / "redis", port) as url:
         client = connect(url)
         assert await client.xlen("s") == 1
         await client.aclose()
@@ -83,13 +83,13 @@ async def test_a_killed_parent_takes_the_server_with_it(tmp_path: Path) -> None:
 
 async def test_a_server_that_is_away_is_told_as_such() -> None:
     client = connect("redis://127.0.0.1:1")
-    with pytest.raises(BusUnavailable), translated():
+    with pytest.raises(BusUnavailable), map_redis_errors():
         await client.ping()
     await client.aclose()
 
 
 async def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path) -> None:
-    async with served(tmp_path, free_port()) as url:
+    async with run_server(tmp_path, free_port()) as url:
         client = connect(url)
         await client.xadd("s", {"a": "b"})
         pid = (await client.info("server"))["process_id"]
@@ -97,7 +97,7 @@ async def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path) ->
 
         async def back() -> bool:
             try:
-                with translated():
+                with map_redis_errors():
                     return bool((await client.info("server"))["process_id"] != pid)
             except BusUnavailable:
                 return False

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.lease import Lease, held
+from adapter.bus.lease import Lease, hold_lease
 from adapter.errors import Fenced
 
 pytestmark = pytest.mark.anyio
@@ -33,8 +33,8 @@ async def test_one_holds_and_the_other_is_told_how_long(bus: Bus) -> None:
 async def test_the_epoch_rises_by_one_at_each_login(bus: Bus) -> None:
     a = lease(bus, "a")
     await a.acquire()
-    await a.advance()
-    await a.advance()
+    await a.bump_epoch()
+    await a.bump_epoch()
     assert a.fence.epoch == 3
 
 
@@ -42,31 +42,31 @@ async def test_what_was_on_its_way_while_the_holder_raised_the_epoch_is_its_own(
     a, b = lease(bus, "a", 0.05), lease(bus, "b")
     await a.acquire()
     before = a.fence
-    await a.advance()
-    await bus.announce(before, {"state": "online"})
-    async with held(b, anyio.Event(), nothing):
+    await a.bump_epoch()
+    await bus.write_status(before, {"state": "online"})
+    async with hold_lease(b, anyio.Event(), nothing):
         for fence in (before, a.fence):
             with pytest.raises(Fenced):
-                await bus.announce(fence, {"state": "online"})
+                await bus.write_status(fence, {"state": "online"})
     assert (await bus.hash(bus.keys("status"))) == {"state": b"online"}
 
 
 async def test_a_holder_that_slept_too_long_is_fenced(bus: Bus) -> None:
     a, b = lease(bus, "a", 0.05), lease(bus, "b")
     await a.acquire()
-    async with held(b, anyio.Event(), nothing) as mine:
+    async with hold_lease(b, anyio.Event(), nothing) as mine:
         assert mine
         assert not a.valid()
         with pytest.raises(Fenced):
-            await a.keep(anyio.Event())
+            await a.run(anyio.Event())
         with pytest.raises(Fenced):
-            await a.advance()
+            await a.bump_epoch()
 
 
 async def test_a_lease_is_renewed_for_as_long_as_it_is_kept(bus: Bus) -> None:
     a, stop = lease(bus, "a", 0.3), anyio.Event()
-    async with held(a, stop, nothing), anyio.create_task_group() as tasks:
-        tasks.start_soon(a.keep, stop)
+    async with hold_lease(a, stop, nothing), anyio.create_task_group() as tasks:
+        tasks.start_soon(a.run, stop)
         with anyio.move_on_after(0.9):
             # Longer than the lease by itself: another one asks all the while.
             while await lease(bus, "b").acquire() > 0:
@@ -80,19 +80,19 @@ async def test_a_lease_is_renewed_for_as_long_as_it_is_kept(bus: Bus) -> None:
 async def test_a_flushed_server_learns_the_epoch_again(bus: Bus) -> None:
     a = lease(bus, "a")
     await a.acquire()
-    await a.advance()
+    await a.bump_epoch()
     await bus.client.delete(bus.keys("lease"), bus.keys("ids:epoch"))
     stop = anyio.Event()
     async with anyio.create_task_group() as tasks:
         short = Lease(bus, "a", 0.03, time.monotonic)
         short.fence = a.fence
-        tasks.start_soon(short.keep, stop)
+        tasks.start_soon(short.run, stop)
         with anyio.fail_after(5):
             while not await bus.client.exists(bus.keys("lease")):
                 await anyio.lowlevel.checkpoint()
         stop.set()
     assert short.fence.epoch == 2
-    await bus.announce(short.fence, {"state": "online"})
+    await bus.write_status(short.fence, {"state": "online"})
     assert (await bus.hash(bus.keys("ids:epoch")))["epoch"] == b"2"
 
 
@@ -105,6 +105,6 @@ async def test_waiting_ends_with_a_stop(bus: Bus) -> None:
         asked.append(seconds)
         stop.set()
 
-    async with held(b, stop, waiting) as mine:
+    async with hold_lease(b, stop, waiting) as mine:
         assert not mine
     assert len(asked) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from adapter.bus import ledger as ledgers
 from adapter.bus.bus import Bus, Fence
-from adapter.bus.ledger import Begun, Done, Ledger, Unfinished
+from adapter.bus.ledger import Completed, InDoubt, Ledger, Started
 from adapter.errors import Fenced
 
 pytestmark = pytest.mark.anyio
@@ -14,9 +14,9 @@ RESULT = ["v", "1", "id", "x/1", "status", "sent"]
 
 async def asked(bus: Bus) -> str:
     """An entry that the adapter has read."""
-    await bus.make_group("outbound")
+    await bus.ensure_group("outbound")
     entry: bytes = await bus.client.xadd(bus.keys("outbound"), {"to": "group:5"})
-    await bus.fresh("outbound", 1)
+    await bus.read_new("outbound", 1)
     return entry.decode()
 
 
@@ -26,64 +26,64 @@ async def results(bus: Bus, name: str = "results") -> list[dict[bytes, bytes]]:
 
 async def test_a_request_is_begun_once_and_done_once(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    begun = await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False)
-    assert begun == Begun(1, 0, ("11", "12"))
+    begun = await ledger.start(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    assert begun == Started(1, 0, ("11", "12"))
     # The same call again, its answer having been lost: the same answer.
-    assert await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False) == begun
+    assert await ledger.start(A, "x/1", entry, "t1", ["11", "12"], again=False) == begun
     assert await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
     assert not await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
     assert await results(bus) == [{b"v": b"1", b"id": b"x/1", b"status": b"sent"}]
-    assert await bus.pending("outbound", "0", 1) == []
-    assert await ledger.begin(A, "x/1", "9-9", "t2", ["13"], again=False) == Done(tuple(RESULT))
+    assert await bus.read_pending("outbound", "0", 1) == []
+    assert await ledger.start(A, "x/1", "9-9", "t2", ["13"], again=False) == Completed(tuple(RESULT))
 
 
 async def test_what_a_crash_left_is_found_and_taken_up_only_on_demand(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.begin(A, "x/1", entry, "t1", ["11", "12", "13"], again=False)
-    await ledger.step(A, "x/1", 2, 1)
-    left = await ledger.begin(A, "x/1", entry, "t2", ["21", "22", "23"], again=False)
-    assert left == Unfinished(1, 2, ("11", "12", "13"))
-    taken = await ledger.begin(A, "x/1", entry, "t3", ["31", "32", "33"], again=True)
-    assert taken == Begun(2, 2, ("11", "12", "13"))
+    await ledger.start(A, "x/1", entry, "t1", ["11", "12", "13"], again=False)
+    await ledger.record_progress(A, "x/1", 2, 1)
+    left = await ledger.start(A, "x/1", entry, "t2", ["21", "22", "23"], again=False)
+    assert left == InDoubt(1, 2, ("11", "12", "13"))
+    taken = await ledger.start(A, "x/1", entry, "t3", ["31", "32", "33"], again=True)
+    assert taken == Started(2, 2, ("11", "12", "13"))
 
 
 async def test_what_was_left_between_two_parts_goes_on(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False)
-    await ledger.step(A, "x/1", 1, 1, suspend=True)
-    assert await ledger.begin(A, "x/1", entry, "t2", ["21", "22"], again=False) == Begun(1, 1, ("11", "12"))
+    await ledger.start(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    await ledger.record_progress(A, "x/1", 1, 1, suspend=True)
+    assert await ledger.start(A, "x/1", entry, "t2", ["21", "22"], again=False) == Started(1, 1, ("11", "12"))
 
 
 async def test_attempts_are_counted_on_by_whoever_takes_it_up(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.begin(A, "x/1", entry, "t1", ["11"], again=True)
+    await ledger.start(A, "x/1", entry, "t1", ["11"], again=True)
     for _ in range(2):
-        await ledger.step(A, "x/1", 0, 2, suspend=True)
+        await ledger.record_progress(A, "x/1", 0, 2, suspend=True)
     # It was left between two attempts; a crash in the middle of one is an attempt made.
-    assert await ledger.begin(A, "x/1", entry, "t2", ["21"], again=True) == Begun(2, 0, ("11",))
-    assert await ledger.begin(A, "x/1", entry, "t3", ["31"], again=True) == Begun(3, 0, ("11",))
+    assert await ledger.start(A, "x/1", entry, "t2", ["21"], again=True) == Started(2, 0, ("11",))
+    assert await ledger.start(A, "x/1", entry, "t3", ["31"], again=True) == Started(3, 0, ("11",))
 
 
 async def test_a_look_tells_what_became_of_a_request_and_changes_nothing(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    assert await ledger.look("x/1") is None
-    await ledger.begin(A, "x/1", entry, "t1", ["11", "12"], again=False)
-    assert await ledger.look("x/1") == Unfinished(1, 0, ("11", "12"))
-    await ledger.step(A, "x/1", 1, 2, suspend=True)
+    assert await ledger.get("x/1") is None
+    await ledger.start(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    assert await ledger.get("x/1") == InDoubt(1, 0, ("11", "12"))
+    await ledger.record_progress(A, "x/1", 1, 2, suspend=True)
     for _ in range(2):
-        assert await ledger.look("x/1") == Begun(2, 1, ("11", "12"))
+        assert await ledger.get("x/1") == Started(2, 1, ("11", "12"))
     await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
-    assert await ledger.look("x/1") == Done(tuple(RESULT))
+    assert await ledger.get("x/1") == Completed(tuple(RESULT))
 
 
 async def test_a_stale_holder_can_neither_begin_nor_step_nor_settle(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.begin(A, "x/1", entry, "t1", ["11"], again=False)
-    await bus.announce(Fence(2, "b"), {"state": "online"})
+    await ledger.start(A, "x/1", entry, "t1", ["11"], again=False)
+    await bus.write_status(Fence(2, "b"), {"state": "online"})
     with pytest.raises(Fenced):
-        await ledger.begin(A, "x/2", entry, "t2", ["12"], again=False)
+        await ledger.start(A, "x/2", entry, "t2", ["12"], again=False)
     with pytest.raises(Fenced):
-        await ledger.step(A, "x/1", 1, 1)
+        await ledger.record_progress(A, "x/1", 1, 1)
     with pytest.raises(Fenced):
         await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
     assert await results(bus) == []
@@ -96,12 +96,12 @@ async def test_a_refused_entry_has_a_result_and_a_dead_letter_and_no_ledger(bus:
         await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=False, dead=dead)
     assert len(await results(bus)) == 1
     assert await results(bus, "dead") == [{b"v": b"1", b"fields": b"\x81\xa2to\xc4\x01\xff"}]
-    assert isinstance(await ledger.begin(A, "x/1", entry, "t", ["1"], again=False), Begun)
+    assert isinstance(await ledger.start(A, "x/1", entry, "t", ["1"], again=False), Started)
 
 
 async def test_a_sent_request_is_answered_even_by_a_server_that_forgot_the_group(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.begin(A, "x/1", entry, "t1", ["11"], again=False)
+    await ledger.start(A, "x/1", entry, "t1", ["11"], again=False)
     await bus.client.delete(bus.keys("outbound"), bus.keys.ledger("x/1"))
     for _ in range(2):
         await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
@@ -110,7 +110,7 @@ async def test_a_sent_request_is_answered_even_by_a_server_that_forgot_the_group
 
 async def test_own_result_streams_and_ledger_entries_end_by_themselves(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.begin(A, "x/1", entry, "t1", ["11"], again=False)
+    await ledger.start(A, "x/1", entry, "t1", ["11"], again=False)
     assert await bus.client.ttl(bus.keys.ledger("x/1")) > 0
     await ledger.settle(A, "x/1", entry, bus.keys("results:mine"), RESULT, remember=True)
     assert 0 < await bus.client.ttl(bus.keys.ledger("x/1")) <= 86_400
@@ -135,4 +135,4 @@ async def test_where_the_stream_that_was_named_is_none_the_result_goes_where_all
     await bus.client.set(named, "not a stream", ex=60)
     assert await ledger.settle(A, "x/1", entry, named, RESULT, remember=True)
     assert await results(bus) == [{b"v": b"1", b"id": b"x/1", b"status": b"sent"}]
-    assert await bus.pending("outbound", "0", 1) == []
+    assert await bus.read_pending("outbound", "0", 1) == []

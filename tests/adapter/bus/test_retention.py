@@ -10,8 +10,8 @@ from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.retention import Retention, Trimmed
 from adapter.bus.spool.log import Spool
-from adapter.bus.spool.publisher import Journal
-from adapter.codec.inbound import Origin, session_draft
+from adapter.bus.spool.publisher import DurablePublisher
+from adapter.codec.inbound import RecordContext, encode_session_event
 from adapter.errors import BusUnavailable
 from adapter.events import Gap
 from tests.support.helpers import quiet
@@ -58,60 +58,60 @@ async def a_desk(bus: Bus, cap: int = 1000) -> Desk:
 async def test_without_groups_the_last_entries_stay_for_a_replay(bus: Bus) -> None:
     desk = await a_desk(bus)
     entries = await desk.add(50)
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 10
     assert (await bus.client.xrange(desk.key))[0][0].decode() == entries[40]
 
 
 async def test_what_a_group_has_not_read_stays(bus: Bus) -> None:
     desk = await a_desk(bus)
-    await bus.make_group("inbound", "slow")
-    await bus.make_group("inbound", "quick")
+    await bus.ensure_group("inbound", "slow")
+    await bus.ensure_group("inbound", "quick")
     entries = await desk.add(50)
     await bus.client.xack(desk.key, "quick", *await desk.read("quick", 50))
     await bus.client.xack(desk.key, "slow", *await desk.read("slow", 20))
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 30
     assert (await desk.read("slow", 1)) == [entries[20]]
 
 
 async def test_what_is_pending_stays(bus: Bus) -> None:
     desk = await a_desk(bus)
-    await bus.make_group("inbound", "g")
+    await bus.ensure_group("inbound", "g")
     entries = await desk.add(50)
     read = await desk.read("g", 50)
     await bus.client.xack(desk.key, "g", *(entry for entry in read if entry != entries[5]))
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 45
     await bus.client.xack(desk.key, "g", entries[5])
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 10
 
 
 async def test_a_lapsed_group_holds_nothing_back(bus: Bus) -> None:
     desk = await a_desk(bus)
-    await bus.make_group("inbound", "gone")
+    await bus.ensure_group("inbound", "gone")
     await desk.add(50)
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 50
     await desk.retention.lapse("gone")
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 10
     await desk.retention.lapse("gone", lapsed=False)
     await desk.add(50)
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 60
 
 
 async def test_the_cap_warns_before_and_counts_what_it_drops(bus: Bus) -> None:
     desk = await a_desk(bus, cap=60)
-    await bus.make_group("inbound", "stuck")
+    await bus.ensure_group("inbound", "stuck")
     await desk.add(50)
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert len(desk.alarms) == 1
     assert "'stuck' does not acknowledge" in desk.alarms[0]
     await desk.add(30)
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 60
     assert desk.retention.dropped == 20
     assert "20 entries of inbound were dropped unread" in desk.alarms[1]
@@ -124,27 +124,27 @@ async def test_a_loss_that_the_disk_has_no_room_for_is_told_to_the_workers_later
 ) -> None:
     with small_disk(tmp_path / "disk", 64) as disk, Spool(disk / "s") as spool:
         desk = await a_desk(bus, cap=60)
-        journal = Journal(bus, desk.lease, spool, lambda *_: None, quiet)
+        journal = DurablePublisher(bus, desk.lease, spool, lambda *_: None, quiet)
 
         async def tell(gap: Gap) -> None:
-            journal.write("1", [session_draft(gap, Origin("1", 1, time.time()))])
+            journal.append("1", [encode_session_event(gap, RecordContext("1", 1, time.time()))])
             await journal.flush()
             desk.gaps.append(gap)
 
         desk.retention = Retention(bus, desk.lease, desk.alarms.append, tell, time.time, cap=60, kept=KEPT)
-        await bus.make_group("inbound", "stuck")
+        await bus.ensure_group("inbound", "stuck")
         filler = filled(disk, 0)
         await desk.add(80)
-        await desk.retention.look()
+        await desk.retention.run_once()
         await desk.add(5)
-        await desk.retention.look()
-        await desk.retention.look()
+        await desk.retention.run_once()
+        await desk.retention.run_once()
         assert desk.retention.dropped == 25
         dropped = [words for words in desk.alarms if "dropped unread" in words]
         assert [words.partition(" ")[0] for words in dropped] == ["20", "5"]
         assert desk.gaps == []
         filler.unlink()
-        await desk.retention.look()
+        await desk.retention.run_once()
         assert [gap.reason.partition(" ")[0] for gap in desk.gaps] == ["25"]
         newest = (await bus.client.xrevrange(desk.key, count=1))[0][1]
         assert newest[b"type"] == b"session.gap"
@@ -162,12 +162,12 @@ async def test_a_loss_is_told_though_redis_went_away_in_the_middle_of_it(bus: Bu
 
     desk = await a_desk(bus)
     desk.retention = Interrupted(bus, desk.lease, desk.alarms.append, desk.gap, time.time, cap=60, kept=KEPT)
-    await bus.make_group("inbound", "stuck")
+    await bus.ensure_group("inbound", "stuck")
     await desk.add(80)
     with pytest.raises(BusUnavailable):
-        await desk.retention.look()
+        await desk.retention.run_once()
     assert (desk.alarms, desk.gaps) == ([], [])
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert "20 entries of inbound were dropped unread" in desk.alarms[0]
     assert len(desk.gaps) == 1
 
@@ -177,11 +177,11 @@ async def test_the_cap_in_bytes_is_kept_too(bus: Bus) -> None:
     desk.retention = Retention(
         bus, desk.lease, desk.alarms.append, desk.gap, time.time, cap_bytes=200_000, kept=KEPT
     )
-    await bus.make_group("inbound", "stuck")
+    await bus.ensure_group("inbound", "stuck")
     for _ in range(100):
         await bus.client.xadd(desk.key, {"body": b"x" * 4000})
-    await desk.retention.look()
-    await desk.retention.look()
+    await desk.retention.run_once()
+    await desk.retention.run_once()
     assert int(await bus.client.memory_usage(desk.key) or 0) < 260_000
     assert any("dropped unread" in words for words in desk.alarms)
 
@@ -192,18 +192,18 @@ async def test_many_entries_go_in_steps(bus: Bus) -> None:
         for number in range(5000):
             pipe.xadd(desk.key, {"n": str(number)})
         await pipe.execute()
-    await desk.retention.look()
+    await desk.retention.run_once()
     assert await desk.left() == 10
 
 
 async def test_poison_is_buried_with_its_bytes(bus: Bus) -> None:
     desk = await a_desk(bus)
-    await bus.make_group("inbound", "g")
+    await bus.ensure_group("inbound", "g")
     body = bytes(range(256)) * 300
     entry = (await bus.client.xadd(desk.key, {"id": "x", "text": "a" * 300, "body": body})).decode()
     await desk.read("g", 1)
     await bus.client.xclaim(desk.key, "g", "c", 0, [entry], idle=120_000, retrycount=10)
-    await desk.retention.look()
+    await desk.retention.run_once()
     (dead,) = [fields for _, fields in await bus.client.xrange(bus.keys("dead"))]
     assert dead[b"entry"].decode() == entry
     assert (dead[b"group"], dead[b"consumer"], dead[b"reason"]) == (b"g", b"c", b"poison")
@@ -214,9 +214,9 @@ async def test_poison_is_buried_with_its_bytes(bus: Bus) -> None:
 
 async def test_what_was_acknowledged_meanwhile_is_not_buried(bus: Bus) -> None:
     desk = await a_desk(bus)
-    await bus.make_group("inbound", "g")
+    await bus.ensure_group("inbound", "g")
     (entry,) = await desk.add(1)
     await desk.read("g", 1)
     await bus.client.xack(desk.key, "g", entry)
-    assert not await desk.retention.bury("g", entry, 10, "poison", "")
+    assert not await desk.retention.dead_letter("g", entry, 10, "poison", "")
     assert await bus.client.xlen(bus.keys("dead")) == 0

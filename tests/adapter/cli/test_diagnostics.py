@@ -13,8 +13,8 @@ import anyio
 import pytest
 import redis.asyncio as redis
 
-from adapter.bus.embedded import free_port, served
-from adapter.cli.diagnostics import Facts, Finding, Level, findings
+from adapter.bus.embedded import free_port, run_server
+from adapter.cli.diagnostics import Check, Facts, Level, run_checks
 from tests.simulator import Simulator
 from tests.support.helpers import clean_environment
 
@@ -37,8 +37,8 @@ HEALTHY = Facts(
 )
 
 
-def wrong(facts: Facts) -> list[Finding]:
-    return [one for one in findings(facts) if one.level is not Level.GOOD]
+def wrong(facts: Facts) -> list[Check]:
+    return [one for one in run_checks(facts) if one.level is not Level.GOOD]
 
 
 def info(**changes: Any) -> dict[str, Any]:
@@ -47,11 +47,11 @@ def info(**changes: Any) -> dict[str, Any]:
 
 def test_nothing_is_wrong_with_a_healthy_installation() -> None:
     assert wrong(HEALTHY) == []
-    assert len(list(findings(HEALTHY))) > 4
+    assert len(list(run_checks(HEALTHY))) > 4
 
 
 def test_what_the_server_may_forget_is_said() -> None:
-    told = [one.what for one in findings(replace(HEALTHY, settings={"appendfsync": "everysec"}))]
+    told = [one.what for one in run_checks(replace(HEALTHY, settings={"appendfsync": "everysec"}))]
     assert any("appendfsync always" in one for one in told)
 
 
@@ -97,7 +97,7 @@ def test_what_may_not_be_known_is_not_held_against_anybody(settings: dict[str, s
 
 @asynccontextmanager
 async def server(folder: Path) -> AsyncIterator[tuple[str, "redis.Redis"]]:
-    async with served(folder, free_port()) as url:
+    async with run_server(folder, free_port()) as url:
         client = redis.Redis.from_url(url)
         try:
             yield url, client

@@ -133,7 +133,7 @@ async def test_status_of_an_adapter_that_was_killed_does_not_say_online(cli: Cli
 
 async def test_status_names_the_groups_that_are_behind(cli: Cli, bus: Bus) -> None:
     await alive(bus)
-    await bus.make_group("inbound", "bot")
+    await bus.ensure_group("inbound", "bot")
     for seq in "123":
         await publish(bus, "message.group", seq=seq)
     await bus.client.xreadgroup("bot", "c", {bus.keys("inbound"): ">"}, count=1)

@@ -37,7 +37,7 @@ def read(image: Image.Image, *, border: int) -> str:
 
 
 def drawn(text: str, columns: int, *, colour: bool) -> list[str]:
-    lines = qr.draw(qr.modules(text), columns, colour=colour)
+    lines = qr.render(qr.modules(text), columns, colour=colour)
     assert lines is not None
     return lines
 
@@ -62,7 +62,7 @@ def test_with_colour_it_is_dark_on_light_whatever_the_terminals_colours_are(colu
 
 
 def test_a_window_that_is_too_narrow_is_told_apart() -> None:
-    assert qr.draw(qr.modules(TEXT), 18, colour=False) is None
+    assert qr.render(qr.modules(TEXT), 18, colour=False) is None
 
 
 @pytest.mark.parametrize("text", ["x", "微信扫一扫", "a" * 300])
@@ -93,7 +93,7 @@ def picture(scale: float, *, mode: str = "L", border: int = 4) -> bytes:
 def test_the_modules_of_a_picture_are_those_of_its_code(png: bytes) -> None:
     matrix = qr.picture_modules(png)
     assert matrix is not None
-    lines = qr.draw(matrix, 80, colour=False)
+    lines = qr.render(matrix, 80, colour=False)
     assert lines is not None
     assert read(screenshot(lines, ink=255, paper=0), border=0) == TEXT
 
@@ -112,7 +112,7 @@ def test_a_picture_that_is_no_code_has_no_modules(png: bytes) -> None:
 
 
 def test_another_picture_is_drawn_as_it_is_no_wider_than_the_window() -> None:
-    lines = qr.draw_picture(blank(255, (130, 53)), 40, colour=False)
+    lines = qr.render_picture(blank(255, (130, 53)), 40, colour=False)
     assert lines == ["█" * 40] * 8
-    assert qr.draw_picture(b"no picture", 40, colour=False) is None
-    assert qr.draw_picture(blank(0, (2001, 10)), 40, colour=False) is None
+    assert qr.render_picture(b"no picture", 40, colour=False) is None
+    assert qr.render_picture(blank(0, (2001, 10)), 40, colour=False) is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.codec.address import chat_of_event, chat_token, parse_address
+from adapter.codec.address import chat_from_event_id, chat_token, parse_address
 from adapter.errors import SchemaError
 from adapter.events import Address, ChatKind
 
@@ -21,7 +21,7 @@ def test_an_address_reads_back_as_what_was_written(address: Address) -> None:
 
 @given(ADDRESSES)
 def test_an_event_id_leads_back_to_its_chat(address: Address) -> None:
-    assert chat_of_event(f"305419896.{chat_token(address)}.1.2.3.5c2e") == address
+    assert chat_from_event_id(f"305419896.{chat_token(address)}.1.2.3.5c2e") == address
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_anything_else_is_refused_in_words(text: str) -> None:
 )
 def test_an_event_without_a_chat_cannot_be_answered(ident: str) -> None:
     with pytest.raises(SchemaError, match="names no chat"):
-        chat_of_event(ident)
+        chat_from_event_id(ident)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.codec.faststream import FRAME, IDENTITY, unframe
+from adapter.codec.faststream import FRAME, IDENTITY, unwrap
 from adapter.codec.outbound import decode_request
 from adapter.errors import SchemaError
 from tests.support import DATA
@@ -18,32 +18,32 @@ MAP = bytes.fromhex(CASES[0]["frame"])
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
 def test_a_frame_of_faststream_becomes_the_fields_of_a_request(case: dict[str, Any]) -> None:
-    fields = unframe({FRAME: bytes.fromhex(case["frame"])})
+    fields = unwrap({FRAME: bytes.fromhex(case["frame"])})
     assert {name.decode(): value.decode() for name, value in fields.items()} == case["fields"]
 
 
 def test_the_fields_are_understood_like_any_request() -> None:
-    request = decode_request("1-0", unframe({FRAME: MAP}), "qq")
+    request = decode_request("1-0", unwrap({FRAME: MAP}), "qq")
     assert str(request.to) == "group:2419712345"
 
 
 def test_an_entry_without_a_frame_is_left_alone() -> None:
     fields = {b"to": b"friend:1", b"text": b"x"}
-    assert unframe(fields) is fields
+    assert unwrap(fields) is fields
 
 
 def test_what_stands_beside_the_frame_wins() -> None:
-    assert unframe({FRAME: MAP, b"id": b"mine", b"to": b"friend:9"})[b"to"] == b"friend:9"
+    assert unwrap({FRAME: MAP, b"id": b"mine", b"to": b"friend:9"})[b"to"] == b"friend:9"
 
 
 def test_the_older_json_envelope_is_understood() -> None:
     inner = json.dumps({"text": "hello"})
     frame = json.dumps({"data": inner, "headers": {"to": "friend:1", "correlation_id": "x"}}).encode()
-    assert unframe({FRAME: frame}) == {b"to": b"friend:1", b"text": b"hello"}
+    assert unwrap({FRAME: frame}) == {b"to": b"friend:1", b"text": b"hello"}
 
 
 def test_json_without_any_envelope_is_understood() -> None:
-    assert unframe({FRAME: b'{"to":"friend:1","text":"hello"}'}) == {b"to": b"friend:1", b"text": b"hello"}
+    assert unwrap({FRAME: b'{"to":"friend:1","text":"hello"}'}) == {b"to": b"friend:1", b"text": b"hello"}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_json_without_any_envelope_is_understood() -> None:
 )
 def test_a_broken_frame_is_refused_in_words(frame: bytes) -> None:
     with pytest.raises(SchemaError):
-        unframe({FRAME: frame})
+        unwrap({FRAME: frame})
 
 
 @given(st.integers(0, len(MAP) - 1), st.integers(0, 255), st.integers(0, len(MAP)))
@@ -69,6 +69,6 @@ def test_whatever_happens_to_a_frame_only_our_error_comes_out(at: int, value: in
     frame = bytearray(MAP)
     frame[at] = value
     try:
-        unframe({FRAME: bytes(frame[:end])})
+        unwrap({FRAME: bytes(frame[:end])})
     except SchemaError:
         return

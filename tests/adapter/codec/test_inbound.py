@@ -8,18 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.codec.inbound import (
-    Draft,
-    Origin,
-    clean,
-    message_draft,
-    notice_draft,
+    EventRecord,
+    RecordContext,
+    encode_message,
+    encode_notice,
+    encode_session_event,
     pack,
-    session_draft,
+    replace_surrogates,
     timestamp,
 )
 from adapter.events import (
     Address,
     ChatKind,
+    ContactRef,
     Face,
     Font,
     Gap,
@@ -27,8 +28,7 @@ from adapter.events import (
     Image,
     Message,
     Notice,
-    Party,
-    Place,
+    Participants,
     Segment,
     SessionChange,
     SessionState,
@@ -37,12 +37,12 @@ from adapter.events import (
 )
 
 CHAT = Address(ChatKind.GROUP, "2419712345")
-PLACE = Place(
+PLACE = Participants(
     CHAT,
-    Party("2419712345", "测试群", Identity.MATCHED),
-    Party("3680212345", "昵称", Identity.EXACT, card="名片", qq="987654321"),
+    ContactRef("2419712345", "测试群", Identity.MATCHED),
+    ContactRef("3680212345", "昵称", Identity.EXACT, card="名片", qq="987654321"),
 )
-ORIGIN = Origin("305419896", 7, 1445653510.5)
+ORIGIN = RecordContext("305419896", 7, 1445653510.5)
 
 
 def a_message(*segments: Segment, message_id: str = "35693", time: float = 1445653507) -> Message:
@@ -52,8 +52,8 @@ def a_message(*segments: Segment, message_id: str = "35693", time: float = 14456
     )
 
 
-def draft_of(*segments: Segment, **changes: Any) -> Draft:
-    return message_draft(a_message(*segments, **changes), PLACE, ORIGIN, raw=False)
+def draft_of(*segments: Segment, **changes: Any) -> EventRecord:
+    return encode_message(a_message(*segments, **changes), PLACE, ORIGIN, raw=False)
 
 
 def test_a_group_message_becomes_the_entry_of_the_contract() -> None:
@@ -103,10 +103,10 @@ def test_an_unknown_segment_is_kept_and_said() -> None:
 
 def test_raw_stands_in_the_body_only_on_demand_and_in_unknown_notices() -> None:
     message = Message(CHAT, "1", 0, (Text("a"),), "1", raw={"k": "v"})
-    assert "raw" not in msgpack.unpackb(message_draft(message, PLACE, ORIGIN, raw=False).body)
-    assert msgpack.unpackb(message_draft(message, PLACE, ORIGIN, raw=True).body)["raw"] == {"k": "v"}
+    assert "raw" not in msgpack.unpackb(encode_message(message, PLACE, ORIGIN, raw=False).body)
+    assert msgpack.unpackb(encode_message(message, PLACE, ORIGIN, raw=True).body)["raw"] == {"k": "v"}
     other = Notice("other", "tips", raw={"k": "v"})
-    assert msgpack.unpackb(notice_draft(other, Place(), ORIGIN, raw=False).body)["raw"] == {"k": "v"}
+    assert msgpack.unpackb(encode_notice(other, Participants(), ORIGIN, raw=False).body)["raw"] == {"k": "v"}
 
 
 def test_what_cannot_be_packed_leaves_nothing_behind_for_the_next() -> None:
@@ -120,25 +120,25 @@ def test_what_cannot_be_packed_leaves_nothing_behind_for_the_next() -> None:
 
 def test_two_equal_notices_without_a_time_are_two_events() -> None:
     notice = Notice("presence", "online", data={"status": "online"})
-    first = notice_draft(notice, Place(), ORIGIN, raw=False)
-    second = notice_draft(notice, Place(), ORIGIN._replace(ordinal=1), raw=False)
+    first = encode_notice(notice, Participants(), ORIGIN, raw=False)
+    second = encode_notice(notice, Participants(), ORIGIN._replace(ordinal=1), raw=False)
     assert first.id != second.id
     assert first.time == "2015-10-24T02:25:10.500Z"
 
 
 def test_a_temporary_chat_says_through_what_it_came() -> None:
     chat = Address(ChatKind.TEMP, "5", CHAT)
-    draft = message_draft(
-        Message(chat, "5", 0, (Text("a"),), "1"), Place(chat, Party("5")), ORIGIN, raw=False
+    draft = encode_message(
+        Message(chat, "5", 0, (Text("a"),), "1"), Participants(chat, ContactRef("5")), ORIGIN, raw=False
     )
     assert (draft.type, draft.chat) == ("message.temp", "temp:5@group:2419712345")
     assert msgpack.unpackb(draft.body)["chat"]["via"] == {"type": "group", "id": "2419712345"}
 
 
 def test_session_events_tell_what_happened() -> None:
-    online = session_draft(SessionChange(SessionState.ONLINE, "scan", nick="我"), ORIGIN)
+    online = encode_session_event(SessionChange(SessionState.ONLINE, "scan", nick="我"), ORIGIN)
     assert (online.type, online.text) == ("session.online", "session online – scan")
-    gap = session_draft(Gap(0, 1.5, "kicked"), ORIGIN)
+    gap = encode_session_event(Gap(0, 1.5, "kicked"), ORIGIN)
     assert msgpack.unpackb(gap.body) == {
         "since": "1970-01-01T00:00:00.000Z",
         "until": "1970-01-01T00:00:01.500Z",
@@ -153,7 +153,7 @@ def test_every_number_becomes_a_time(seconds: float) -> None:
 
 @given(st.text(st.characters(codec=None, categories=None)))
 def test_a_text_becomes_valid_utf8_and_keeps_its_length(text: str) -> None:
-    assert len(clean(text).encode().decode()) == len(text)
+    assert len(replace_surrogates(text).encode().decode()) == len(text)
 
 
 @given(
@@ -176,5 +176,5 @@ def test_what_is_too_deep_or_too_large_or_no_unicode_is_tamed() -> None:
 
 @pytest.mark.parametrize("own", [True, False])
 def test_own_words_are_marked(own: bool) -> None:  # noqa: FBT001
-    draft = message_draft(Message(CHAT, "1", 0, (Text("a"),), "1", own=own), PLACE, ORIGIN, raw=False)
-    assert draft.own == ("1" if own else "0")
+    draft = encode_message(Message(CHAT, "1", 0, (Text("a"),), "1", from_self=own), PLACE, ORIGIN, raw=False)
+    assert draft.from_self == ("1" if own else "0")

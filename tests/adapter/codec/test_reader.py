@@ -23,13 +23,13 @@ from adapter import (
     Text,
     Unknown,
     read_event,
+    read_event_header,
     read_result,
     read_segment,
-    skim_event,
 )
-from adapter.codec.inbound import Origin, message_draft, session_draft
+from adapter.codec.inbound import RecordContext, encode_message, encode_session_event
 from adapter.codec.outbound import encode_result
-from adapter.events import Address, ChatKind, Gap, Message, Party, Place, SendResult
+from adapter.events import Address, ChatKind, ContactRef, Gap, Message, Participants, SendResult
 from tests.support.bus_events import fields, mapping, message, notice
 
 RESULT = encode_result(
@@ -45,8 +45,8 @@ def test_a_message_comes_back_as_the_adapter_wrote_it() -> None:
     font = Font("宋体", 10, (1, 0, 1), "00ff00")
     chat = Address(ChatKind.TEMP, "4", Address(ChatKind.GROUP, "2"))
     said = Message(chat, "4", 1_445_653_507.25, pieces, "35693", font)
-    place = Place(chat, Party("4", "chat"), Party("4", "name", card="card", qq="10010"))
-    draft = message_draft(said, place, Origin("10001", 1, 0.0), raw=False)
+    place = Participants(chat, ContactRef("4", "chat"), ContactRef("4", "name", card="card", qq="10010"))
+    draft = encode_message(said, place, RecordContext("10001", 1, 0.0), raw=False)
     event = read_event("9-1", mapping(fields(draft, 90412)))
     assert isinstance(event, ReceivedMessage)
     assert (event.entry, event.id, event.type, event.time) == (
@@ -66,7 +66,7 @@ def test_notices_and_session_events_have_their_own_types() -> None:
     told = read_event("1-0", mapping(fields(notice("shake"))))
     assert isinstance(told, ReceivedNotice)
     assert (told.type, told.chat, told.data) == ("notice.shake", "friend:3", {})
-    gap = session_draft(Gap(1.0, 2.0, "relink"), Origin("10001", 1, 3.0))
+    gap = encode_session_event(Gap(1.0, 2.0, "relink"), RecordContext("10001", 1, 3.0))
     lost = read_event("1-0", mapping(fields(gap)))
     assert isinstance(lost, ReceivedSession)
     assert (lost.type, lost.reason, lost.chat) == ("session.gap", "relink", "")
@@ -108,10 +108,10 @@ def test_a_missing_field_is_named(name: str) -> None:
 
 def test_a_skimmed_event_is_the_same_and_says_that_its_body_is_broken_only_when_asked() -> None:
     values = mapping(fields(message()))
-    assert skim_event("1-0", values) == read_event("1-0", values)
-    assert skim_event("1-0", values).body == msgpack.unpackb(values[b"body"])
+    assert read_event_header("1-0", values) == read_event("1-0", values)
+    assert read_event_header("1-0", values).body == msgpack.unpackb(values[b"body"])
     values[b"body"] = b"\xc1"
-    event = skim_event("1-0", values)
+    event = read_event_header("1-0", values)
     assert event.text == "hello"
     with pytest.raises(SchemaError, match="cannot be unpacked"):
         _ = event.body

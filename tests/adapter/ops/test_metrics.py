@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from adapter.bus.admin import Lookout
+from adapter.bus.admin import MonitorClient
 from adapter.bus.keys import Keys
 from adapter.events import SendResult, SessionState, Status
-from adapter.ops.history import KEPT, SLOT, Trend
-from adapter.ops.metrics import GroupRow, Metrics, Reading
-from adapter.ops.page.broadcaster import Hub
+from adapter.ops.history import MAX_SLOTS, SLOT, RollingHistory
+from adapter.ops.metrics import GroupRow, Metrics, Snapshot
+from adapter.ops.page.broadcaster import Broadcaster
 from adapter.ops.page.health import LIMITS, POLL_LIMIT, Health
 from tests.support import ROOT
 
@@ -46,7 +46,7 @@ def result(status: Status, code: str, entry: str = "1000-0") -> SendResult:
 
 def test_a_batch_is_counted_whole_by_type() -> None:
     metrics = Metrics()
-    metrics.stored(["message.friend"] * 300 + ["notice.typing"], 0.004)
+    metrics.observe_append(["message.friend"] * 300 + ["notice.typing"], 0.004)
     found = values(metrics)
     assert found["qqbus_events_total{message.friend}"] == 300
     assert found["qqbus_events_total{notice.typing}"] == 1
@@ -56,8 +56,8 @@ def test_a_batch_is_counted_whole_by_type() -> None:
 
 def test_sends_are_counted_by_status_and_code_with_the_time_they_took() -> None:
     metrics = Metrics(wall=Clock(3.0))
-    metrics.ended(result(Status.SENT, "ok"))
-    metrics.ended(result(Status.UNKNOWN, "upstream.maybe", "5000-0"))
+    metrics.observe_result(result(Status.SENT, "ok"))
+    metrics.observe_result(result(Status.UNKNOWN, "upstream.maybe", "5000-0"))
     found = values(metrics)
     assert found["qqbus_sends_total{ok,sent}"] == 1
     assert found["qqbus_sends_total{upstream.maybe,unknown}"] == 1
@@ -67,25 +67,25 @@ def test_sends_are_counted_by_status_and_code_with_the_time_they_took() -> None:
 def test_proof_of_life_is_what_upstream_delivers_and_not_that_it_answers() -> None:
     clock = Clock(100.0)
     metrics = Metrics(clock=clock)
-    metrics.polled(60.0)
-    metrics.stored(["session.online"], 0.001)
+    metrics.observe_poll(60.0)
+    metrics.observe_append(["session.online"], 0.001)
     assert (
         values(metrics)["qqbus_proof_of_life_age_seconds"] != values(metrics)["qqbus_last_poll_age_seconds"]
     )
-    metrics.stored(["message.group"], 0.001)
+    metrics.observe_append(["message.group"], 0.001)
     clock.now = 130.0
     found = values(metrics)
     assert found["qqbus_proof_of_life_age_seconds"] == 30.0
     assert found["qqbus_last_poll_age_seconds"] == 30.0
 
 
-READING = Reading(SessionState.ONLINE, "scan", "305419896", True, 7, True, 4096, False)
+READING = Snapshot(SessionState.ONLINE, "scan", "305419896", True, 7, True, 4096, False)
 
 
 def test_what_can_be_looked_up_is_looked_up() -> None:
     metrics = Metrics("1.2.3")
-    metrics.reading = lambda: READING
-    metrics.heard("suspicious")
+    metrics.snapshot = lambda: READING
+    metrics.set_line_state("suspicious")
     rows = [GroupRow("inbound", "echo", 3, 1, 12.5), GroupRow("inbound", "old", None, 0, 0.0)]
     found = values(metrics, rows, dead=2, waiting=-1, pages=4)
     assert found["qqbus_session_state{online}"] == 1
@@ -113,7 +113,7 @@ def test_a_full_disk_is_a_figure_of_its_own() -> None:
     metrics = Metrics()
     assert metrics.stuck is None
     assert values(metrics)["qqbus_disk_full"] == 0
-    metrics.reading = lambda: replace(READING, stuck="No space left on device")
+    metrics.snapshot = lambda: replace(READING, stuck="No space left on device")
     assert metrics.stuck == "No space left on device"
     assert values(metrics)["qqbus_disk_full"] == 1
     metrics.closed()
@@ -148,7 +148,7 @@ def test_the_dashboard_asks_for_nothing_that_is_not_told() -> None:
 
 def test_two_of_them_do_not_mix() -> None:
     one, other = Metrics(), Metrics()
-    one.stored(["message.friend"], 0.001)
+    one.observe_append(["message.friend"], 0.001)
     assert "qqbus_events_total{message.friend}" not in values(other)
 
 
@@ -156,23 +156,23 @@ def test_two_of_them_do_not_mix() -> None:
 
 
 def test_the_trend_keeps_an_hour_and_nothing_of_silence() -> None:
-    trend = Trend()
-    trend.stored(1000.0, 5, 0.002)
-    trend.stored(1009.0, 1, 0.006)
-    trend.ended(1012.0, 0.4)
+    trend = RollingHistory()
+    trend.observe_append(1000.0, 5, 0.002)
+    trend.observe_append(1009.0, 1, 0.006)
+    trend.observe_result(1012.0, 0.4)
     assert trend.since(0.0, 1012.0) == [[1000, 6, 4.0, 6.0, 0, 0, 0], [1010, 0, 0.0, 0.0, 1, 400, 400]]
     assert trend.since(1010.0, 1012.0) == [[1010, 0, 0.0, 0.0, 1, 400, 400]]
-    late = 1000.0 + KEPT * SLOT + SLOT
+    late = 1000.0 + MAX_SLOTS * SLOT + SLOT
     assert trend.since(0.0, late)[0][0] == 1010
-    for turn in range(2 * KEPT):
-        trend.stored(late + turn * SLOT, 1, 0.001)
-    assert len(trend.since(0.0, late + 2 * KEPT * SLOT)) <= KEPT + 1
+    for turn in range(2 * MAX_SLOTS):
+        trend.observe_append(late + turn * SLOT, 1, 0.001)
+    assert len(trend.since(0.0, late + 2 * MAX_SLOTS * SLOT)) <= MAX_SLOTS + 1
 
 
 def test_a_clock_that_is_set_back_goes_on_in_the_newest_slot() -> None:
-    trend = Trend()
-    trend.stored(1000.0, 1, 0.001)
-    trend.stored(500.0, 1, 0.001)
+    trend = RollingHistory()
+    trend.observe_append(1000.0, 1, 0.001)
+    trend.observe_append(500.0, 1, 0.001)
     assert trend.since(0.0, 1000.0)[0][:2] == [1000, 2]
 
 
@@ -181,29 +181,29 @@ def test_a_clock_that_is_set_back_goes_on_in_the_newest_slot() -> None:
 
 def health(metrics: Metrics) -> Health:
     unused: Any = None
-    return Health(metrics, Lookout(unused, Keys()), Hub())
+    return Health(metrics, MonitorClient(unused, Keys()), Broadcaster())
 
 
 def test_a_loop_that_does_not_come_round_is_named() -> None:
     clock = Clock()
     metrics = Metrics(clock=clock)
     assert health(metrics).stuck() == []
-    metrics.reading = lambda: READING
-    metrics.turn("sentry")
-    metrics.polled(1.0)
+    metrics.snapshot = lambda: READING
+    metrics.heartbeat("sentry")
+    metrics.observe_poll(1.0)
     clock.now = LIMITS["sentry"] + 1
     assert health(metrics).stuck() == ["sentry"]
-    metrics.turn("sentry")
+    metrics.heartbeat("sentry")
     clock.now = POLL_LIMIT + 1
-    metrics.turn("sentry")
+    metrics.heartbeat("sentry")
     assert health(metrics).stuck() == ["poll"]
 
 
 def test_nobody_polls_while_a_code_waits_for_a_person() -> None:
     clock = Clock()
     metrics = Metrics(clock=clock)
-    metrics.polled(1.0)
-    metrics.reading = lambda: Reading(SessionState.QR, "", "", True, 1, False, 0, False)
+    metrics.observe_poll(1.0)
+    metrics.snapshot = lambda: Snapshot(SessionState.QR, "", "", True, 1, False, 0, False)
     clock.now = 10 * POLL_LIMIT
     assert health(metrics).stuck() == []
     metrics.closed()

@@ -8,9 +8,9 @@ import pytest
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.spool.log import Spool
-from adapter.bus.spool.publisher import Journal
+from adapter.bus.spool.publisher import DurablePublisher
 from adapter.events import SessionChange, SessionState
-from adapter.ops.status_reporter import Watch
+from adapter.ops.status_reporter import StatusReporter
 from tests.support.helpers import quiet
 
 pytestmark = pytest.mark.anyio
@@ -20,15 +20,15 @@ async def test_why_events_cannot_be_put_on_disk_stands_there_until_they_can(bus:
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
     with Spool(tmp_path) as spool:
-        journal = Journal(bus, lease, spool, lambda *_: None, quiet)
+        journal = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
         stuck = ""
-        watch = Watch(bus, lease, journal, "0", time.time, stuck=lambda: stuck)
+        watch = StatusReporter(bus, lease, journal, "0", time.time, stuck=lambda: stuck)
 
         async def told() -> str:
-            await watch.tell()
+            await watch.flush()
             return (await bus.hash(bus.keys("status")))["disk"].decode()
 
-        await watch.session(SessionChange(SessionState.ONLINE, account="1"), time.time())
+        await watch.report(SessionChange(SessionState.ONLINE, account="1"), time.time())
         assert await told() == ""
         stuck = "No space left on device"
         assert await told() == stuck

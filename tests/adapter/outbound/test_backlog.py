@@ -17,10 +17,10 @@ def a_request(entry: int, chat: int = 1, app: str = "", priority: Priority = Pri
 
 def taken(backlog: Backlog, *, finish: bool = True) -> list[str]:
     order = []
-    while (request := backlog.take(lambda _: True)) is not None:
+    while (request := backlog.pop(lambda _: True)) is not None:
         order.append(request.entry)
         if finish:
-            backlog.free(str(request.to))
+            backlog.release_chat(str(request.to))
     return order
 
 
@@ -37,7 +37,7 @@ def test_a_busy_chat_holds_itself_alone() -> None:
     for entry, chat in enumerate((1, 1, 2, 3)):
         backlog.add(a_request(entry, chat))
     assert taken(backlog, finish=False) == ["0", "2", "3"]
-    backlog.free("group:1")
+    backlog.release_chat("group:1")
     assert taken(backlog) == ["1"]
 
 
@@ -45,7 +45,7 @@ def test_a_chat_that_is_not_ready_is_passed_over() -> None:
     backlog = Backlog()
     backlog.add(a_request(0, 1))
     backlog.add(a_request(1, 2))
-    request = backlog.take(lambda chat: chat != "group:1")
+    request = backlog.pop(lambda chat: chat != "group:1")
     assert request is not None
     assert request.entry == "1"
 
@@ -71,9 +71,9 @@ def test_what_is_given_back_goes_first() -> None:
     backlog = Backlog()
     for entry in range(3):
         backlog.add(a_request(entry))
-    first = backlog.take(lambda _: True)
+    first = backlog.pop(lambda _: True)
     assert first is not None
-    backlog.give_back(first)
+    backlog.requeue(first)
     assert taken(backlog) == ["0", "1", "2"]
 
 
@@ -95,9 +95,9 @@ def test_time_goes_on_for_what_is_given_back_unless_something_of_it_has_left() -
     backlog = Backlog()
     backlog.add(dataclasses.replace(a_request(0), expires=10.0))
     for begun, late in ((False, ["0"]), (True, [])):
-        request = backlog.take(lambda _: True)
+        request = backlog.pop(lambda _: True)
         assert request is not None
-        backlog.give_back(request, begun=begun)
+        backlog.requeue(request, begun=begun)
         assert [one.entry for one in backlog.expired(10.0)] == late
     assert taken(backlog) == ["0"]
 
@@ -107,7 +107,7 @@ def test_what_an_earlier_process_began_keeps_its_place_and_expires_no_more() -> 
     for entry in range(2):
         backlog.add(dataclasses.replace(a_request(entry), expires=10.0))
     first, second = backlog.expired(10.0)
-    backlog.begun(first)
+    backlog.mark_started(first)
     assert backlog.expired(10.0) == [second]
     assert taken(backlog) == ["0", "1"]
 

@@ -30,8 +30,8 @@ async def test_of_what_an_earlier_process_began_only_that_expires_of_which_nothi
             [(0, 1, True), (1, 1, True), (0, 2, True), (1, 1, False)]
         ):
             entry = await it.ask(chat, LONG, id=f"x/{number}", expires=NOW)
-            await ledger.begin(before, f"x/{number}", entry, "t", [f"{number}1", f"{number}2"], again=False)
-            await ledger.step(before, f"x/{number}", sent, attempts, suspend=suspend)
+            await ledger.start(before, f"x/{number}", entry, "t", [f"{number}1", f"{number}2"], again=False)
+            await ledger.record_progress(before, f"x/{number}", sent, attempts, suspend=suspend)
         # A repeat of what has ended gets the result that there is.
         done = await it.ask(chat, LONG, id="x/4", expires=NOW)
         result = ["v", "1", "id", "x/4", "entry", "1-1", "status", "sent", "replayed", "0"]

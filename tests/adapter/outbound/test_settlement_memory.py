@@ -9,10 +9,10 @@ import pytest
 from adapter.bus.bus import Bus
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import KEPT
+from adapter.bus.ledger import RESULT_TTL
 from adapter.codec.outbound import decode_request
 from adapter.events import SendResult, Status
-from adapter.outbound.settlement import Settling
+from adapter.outbound.settlement import Settlement
 from tests.adapter.outbound.test_pipeline import chat_of_friend
 from tests.support.system_harness import system
 
@@ -63,14 +63,14 @@ async def test_an_id_is_free_again_when_the_ledger_forgets_it(bus: Bus) -> None:
     now, told = [1_000_000.0], list[Any]()
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
-    settling = Settling(bus, lease, lambda: "1", lambda: now[0], told.append)
-    await bus.make_group("outbound")
+    settling = Settlement(bus, lease, lambda: "1", lambda: now[0], told.append)
+    await bus.ensure_group("outbound")
     entry: bytes = await bus.client.xadd(bus.keys("outbound"), {"to": "friend:1", "text": "a", "id": "daily"})
     request = decode_request(
         entry.decode(), {b"to": b"friend:1", b"text": b"a", b"id": b"daily"}, bus.keys.prefix
     )
     await settling.settle(request, SendResult(request.entry, "daily", "friend:1", Status.SENT, "ok"))
-    now[0] += KEPT - 1
-    assert settling.ended("daily")
+    now[0] += RESULT_TTL - 1
+    assert settling.recent_result("daily")
     now[0] += 1
-    assert settling.ended("daily") is None
+    assert settling.recent_result("daily") is None

@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 
 from adapter import Received, read_event
-from adapter.bus.embedded import free_port, served
+from adapter.bus.embedded import free_port, run_server
 from adapter.contract.acl import ROLES, line
 from consumers.runtime.connection import Settings
-from consumers.runtime.worker import Event, Plan, Worker
+from consumers.runtime.worker import Event, Worker, WorkerOptions
 from tests.support.bus_events import Cutter, Desk, desk_at, fields, mapping, message, program, running
 from tests.support.helpers import wait_until
 
 pytestmark = pytest.mark.anyio
 
-QUICK = Plan(claim_after=1.0, retry_first=0.02, grace=5.0)
+QUICK = WorkerOptions(claim_after=1.0, retry_delay=0.02, shutdown_timeout=5.0)
 
 
 def received(text: str = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False) -> Received:
     return read_event("1-0", mapping(fields(message(text, chat, sender, own=own))))
 
 
-def worker_at(desk: Desk, name: str = "app", plan: Plan = QUICK, **options: Any) -> Worker:
+def worker_at(desk: Desk, name: str = "app", plan: WorkerOptions = QUICK, **options: Any) -> Worker:
     return Worker(name, plan=plan, settings=Settings(desk.url, desk.prefix), **options)
 
 
@@ -33,7 +33,7 @@ async def test_entries_whose_delivery_was_lost_on_the_way_are_found_in_the_own_p
     redis_url: str, prefix: str
 ) -> None:
     async with desk_at(redis_url, prefix) as desk, Cutter.before(redis_url) as cutter:
-        worker = Worker("app", plan=Plan(claim_after=600.0), settings=Settings(cutter.url, prefix))
+        worker = Worker("app", plan=WorkerOptions(claim_after=600.0), settings=Settings(cutter.url, prefix))
         seen: list[str] = []
 
         @worker.on("message")
@@ -65,7 +65,7 @@ async def test_a_lost_answer_to_a_reply_repeats_it_under_the_same_id(redis_url: 
 
 
 async def test_a_full_server_gets_the_ack_only_together_with_the_reply(tmp_path: Path, prefix: str) -> None:
-    async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+    async with run_server(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
         worker, handled = worker_at(desk), list[str]()
 
         @worker.on("message")
@@ -102,13 +102,13 @@ async def test_a_server_that_restarts_loses_no_event_and_no_reply(tmp_path: Path
     url = f"redis://127.0.0.1:{port}"
     async with contextlib.AsyncExitStack() as stack:
         desk = await stack.enter_async_context(desk_at(url, prefix))
-        worker = worker_at(desk, plan=Plan(claim_after=600.0))
+        worker = worker_at(desk, plan=WorkerOptions(claim_after=600.0))
         worker.on("message")(lambda event: event.reply(event.text))
-        async with served(folder, port):
+        async with run_server(folder, port):
             await desk.publish(message("one"))
             task = asyncio.get_running_loop().create_task(worker.run())
             await wait_until(lambda: desk.all_done("app"), "the first")
-        async with served(folder, port), desk_at(url, prefix) as again:
+        async with run_server(folder, port), desk_at(url, prefix) as again:
             await again.publish(message("two"))
             await wait_until(lambda: again.all_done("app"), "the second", 20)
             worker.stop()
@@ -157,7 +157,11 @@ async def test_both_protocols_of_redis_will_do(redis_url: str, prefix: str, prot
         for lanes in (False, True):
             name = f"app{lanes}"
             settings = Settings(f"{redis_url}?protocol={protocol}", prefix)
-            worker = Worker(name, plan=Plan(claim_after=0.3, lanes=lanes, lease=1.0), settings=settings)
+            worker = Worker(
+                name,
+                plan=WorkerOptions(claim_after=0.3, partitioned=lanes, session_timeout=1.0),
+                settings=settings,
+            )
             worker.on("message")(lambda event: event.ask(event.text))
             async with running(worker):
                 await desk.publish(message("one"))
@@ -189,13 +193,17 @@ async def _get(port: int, path: str) -> str:
 
 # What the role of a worker must be given; with lanes also the last selector.
 async def test_the_rights_of_the_workers_role_are_enough(tmp_path: Path, prefix: str) -> None:
-    async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+    async with run_server(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
         rules = _rules(line(ROLES["worker"], prefix, user="few", secret=">pw"))
         await desk.client.execute_command("ACL", "SETUSER", *rules)  # type: ignore[no-untyped-call]
         for lanes in (False, True):
             name = f"app{lanes}"
             settings = Settings(url.replace("//", "//few:pw@"), prefix)
-            worker = Worker(name, plan=Plan(claim_after=0.2, lanes=lanes, lease=0.9), settings=settings)
+            worker = Worker(
+                name,
+                plan=WorkerOptions(claim_after=0.2, partitioned=lanes, session_timeout=0.9),
+                settings=settings,
+            )
             tries: list[int] = []
 
             async def fail_once(event: Event, tries: list[int] = tries) -> None:
@@ -223,7 +231,7 @@ def _rules(text: str) -> list[str]:
 
 
 async def test_a_wrong_password_ends_the_program_in_words(tmp_path: Path, prefix: str) -> None:
-    async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+    async with run_server(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
         desk.url = url.replace("//", "//nobody:wrong@")
         async with program(desk, "-m", "consumers.echo") as echo:
             assert await echo.ended() == 3

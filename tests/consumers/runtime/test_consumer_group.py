@@ -10,20 +10,20 @@ import pytest
 
 from adapter import Received, read_event
 from consumers.runtime.connection import Settings
-from consumers.runtime.worker import Event, Plan, Refused, Worker
+from consumers.runtime.worker import Event, Reject, Worker, WorkerOptions
 from tests.support.bus_events import Desk, desk_at, fields, mapping, message, program, running
 from tests.support.helpers import wait_until
 
 pytestmark = pytest.mark.anyio
 
-QUICK = Plan(claim_after=1.0, retry_first=0.02, grace=5.0)
+QUICK = WorkerOptions(claim_after=1.0, retry_delay=0.02, shutdown_timeout=5.0)
 
 
 def received(text: str = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False) -> Received:
     return read_event("1-0", mapping(fields(message(text, chat, sender, own=own))))
 
 
-def worker_at(desk: Desk, name: str = "app", plan: Plan = QUICK, **options: Any) -> Worker:
+def worker_at(desk: Desk, name: str = "app", plan: WorkerOptions = QUICK, **options: Any) -> Worker:
     return Worker(name, plan=plan, settings=Settings(desk.url, desk.prefix), **options)
 
 
@@ -134,7 +134,7 @@ async def test_what_cannot_be_read_or_is_refused_goes_to_the_dead_letters_at_onc
 
         @worker.on("message")
         async def refuse(event: Event) -> None:
-            raise Refused(f"no use for {len(event.segments)} pieces of {event.text}")
+            raise Reject(f"no use for {len(event.segments)} pieces of {event.text}")
 
         garbage = fields(message())
         garbage[-1] = b"\xc1"
@@ -225,7 +225,7 @@ async def test_what_a_killed_worker_had_in_hand_is_claimed_by_an_idle_peer_and_a
     redis_url: str, prefix: str
 ) -> None:
     async with desk_at(redis_url, prefix) as desk:
-        worker = worker_at(desk, plan=Plan(claim_after=0.5))
+        worker = worker_at(desk, plan=WorkerOptions(claim_after=0.5))
         worker.on("message")(lambda event: event.reply(f"took {event.text}"))
         async with program(desk, "-c", STUCK) as stuck:
             await desk.publish(message("one"))
@@ -239,7 +239,7 @@ async def test_what_a_killed_worker_had_in_hand_is_claimed_by_an_idle_peer_and_a
 
 async def test_a_slow_handler_of_a_living_worker_keeps_its_event(redis_url: str, prefix: str) -> None:
     async with desk_at(redis_url, prefix) as desk:
-        plan = Plan(claim_after=0.3)
+        plan = WorkerOptions(claim_after=0.3)
         slow, idle, gate, begun = worker_at(desk, plan=plan), worker_at(desk, plan=plan), asyncio.Event(), []
 
         async def wait(event: Event) -> None:
@@ -272,7 +272,7 @@ async def test_sigterm_finishes_what_is_begun_and_gives_the_rest_back_at_once(
             stuck.terminate()
             assert await stuck.ended() == 0
         # The peer claims only after a minute; what was given back counts as left behind long ago.
-        worker = worker_at(desk, plan=Plan(claim_after=60.0))
+        worker = worker_at(desk, plan=WorkerOptions(claim_after=60.0))
         deliveries = []
 
         @worker.on("message")
@@ -293,7 +293,7 @@ async def test_a_group_that_vanished_begins_where_this_worker_was(
     redis_url: str, prefix: str, *, lanes: bool
 ) -> None:
     async with desk_at(redis_url, prefix) as desk:
-        worker = worker_at(desk, plan=Plan(lanes=lanes))
+        worker = worker_at(desk, plan=WorkerOptions(partitioned=lanes))
         worker.on("message")(lambda event: event.reply(event.text))
         async with running(worker):
             await desk.publish(message("one"))

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from consumers.runtime.client import Office
-from consumers.runtime.connection import Settings, consumer_name, passes
-from consumers.runtime.consumer_group import Group
-from consumers.runtime.coordinator import LANES, MOST_GIVEN, MOVE_LOOK, TEND, lane_of
-from consumers.runtime.dispatcher import Chats, Job
-from consumers.runtime.partitioned import Lanes
+from consumers.runtime.client import BusClient
+from consumers.runtime.connection import Settings, consumer_name, is_transient
+from consumers.runtime.consumer_group import ConsumerGroup
+from consumers.runtime.coordinator import CHECK_INTERVAL, MAX_IN_FLIGHT, MOVE_LOOK, PARTITIONS, partition_of
+from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem
+from consumers.runtime.partitioned import PartitionedSource
 from tests.support.bus_events import Cutter, Desk, desk_at, message
 from tests.support.helpers import wait_until
 
@@ -26,16 +26,16 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 class Member:
     """One process of an application, which does what the test says and nothing else."""
 
-    group: Group
-    chats: Chats
-    lanes: Lanes
+    group: ConsumerGroup
+    chats: KeyedDispatcher
+    lanes: PartitionedSource
 
     async def step(self) -> None:
         """One round, and what the runtime does when Redis did not serve."""
         try:
-            await self.lanes.step()
+            await self.lanes.poll()
         except (RedisError, OSError) as exc:
-            if not passes(exc):
+            if not is_transient(exc):
                 raise
             await self.lanes.recover()
 
@@ -50,16 +50,16 @@ class Member:
         await wait_until(one_more, what, 20)
 
 
-async def _done(_: Job) -> float | None:
+async def _done(_: WorkItem) -> float | None:
     return None
 
 
 @asynccontextmanager
 async def member(url: str, prefix: str, lease: float = 60.0) -> AsyncIterator[Member]:
     """A member that has joined."""
-    async with Office.open("lanes", consumer_name(), Settings(url, prefix)) as office:
-        group, chats = Group(office, "0"), Chats(_done, 8)
-        lanes = Lanes(office, group, chats, lease)
+    async with BusClient.open("lanes", consumer_name(), Settings(url, prefix)) as office:
+        group, chats = ConsumerGroup(office, "0"), KeyedDispatcher(_done, 8)
+        lanes = PartitionedSource(office, group, chats, lease)
         await lanes.recover()
         yield Member(group, chats, lanes)
 
@@ -80,7 +80,9 @@ class Team:
         """A chat of each lane that this one has; those that move first come last."""
         owners: Any = await self.desk.client.hgetall(self.desk.key("lanes:lanes:owners"))
         mine = {int(lane) for lane, owner in owners.items() if owner.decode() == one.group.consumer}
-        chats = {lane_of([b"chat", f"group:{n}".encode()]): f"group:{n}" for n in range(1, 40 * LANES)}
+        chats = {
+            partition_of([b"chat", f"group:{n}".encode()]): f"group:{n}" for n in range(1, 40 * PARTITIONS)
+        }
         return [chats[lane] for lane in sorted(mine)]
 
     async def shared(self, one: Member) -> bool:
@@ -89,12 +91,14 @@ class Team:
 
     async def pending(self, one: Member) -> list[str]:
         """What the group knows to be in this one's hands."""
-        return [row.entry for row in await self.leader.group.mine(consumer=one.group.consumer)]
+        return [row.entry for row in await self.leader.group.pending(consumer=one.group.consumer)]
 
     async def tended_soon(self) -> None:
         """Until the leader will look at its peers."""
         moment = time.monotonic()
-        await wait_until(lambda: time.monotonic() > moment + TEND, "it is time to look at the peers")
+        await wait_until(
+            lambda: time.monotonic() > moment + CHECK_INTERVAL, "it is time to look at the peers"
+        )
 
 
 @asynccontextmanager
@@ -113,7 +117,7 @@ async def test_what_the_leader_read_is_handled_though_the_answer_was_lost(
     async with Cutter.before(redis_url) as cutter, team(redis_url, prefix, cutter.url) as crew:
         cutter.cut_at = b"message.group"
         (entry,) = await crew.desk.publish(message())
-        await crew.leader.until(lambda: entry in crew.leader.chats.held, "it is in hand")
+        await crew.leader.until(lambda: entry in crew.leader.chats.in_flight, "it is in hand")
         assert cutter.cuts == 1
 
 
@@ -124,7 +128,7 @@ async def test_a_leader_that_is_cut_off_while_it_asks_whether_it_leads_goes_on(
         cutter.cut_at = crew.leader.group.consumer.encode()
         await crew.leader.until(lambda: cutter.cuts, "it was cut")
         (entry,) = await crew.desk.publish(message())
-        await crew.leader.until(lambda: entry in crew.leader.chats.held, "it is in hand")
+        await crew.leader.until(lambda: entry in crew.leader.chats.in_flight, "it is in hand")
 
 
 async def test_a_leader_that_recovers_leaves_to_the_others_what_is_theirs(
@@ -138,8 +142,8 @@ async def test_a_leader_that_recovers_leaves_to_the_others_what_is_theirs(
         await crew.leader.until(lambda: crew.pending(crew.leader), "it is read, and not yet dealt")
         await crew.leader.lanes.recover()
         await crew.leader.until(lambda: crew.pending(other), "it is dealt")
-        assert crew.leader.chats.held == {}
-        await other.until(lambda: entry in other.chats.held, "its owner has it")
+        assert crew.leader.chats.in_flight == {}
+        await other.until(lambda: entry in other.chats.in_flight, "its owner has it")
 
 
 async def test_a_lane_does_not_move_before_its_owner_has_been_given_what_is_his(
@@ -199,16 +203,16 @@ async def test_a_renewal_that_is_answered_after_the_lease_ended_does_not_bring_i
         moment = time.monotonic()
         await other.step()
         async with asyncio.TaskGroup() as tasks:
-            slot = tasks.create_task(other.chats.slot())
+            slot = tasks.create_task(other.chats.run_slot())
             await wait_until(lambda: time.monotonic() > moment + lease / 2, "a renewal is due")
             holder.open.clear()
             renewal = tasks.create_task(other.step())
-            await wait_until(lambda: not other.chats.may_begin(), "the lease has ended")
-            other.chats.put([Job("1-0", [b"chat", b"group:1"])])
+            await wait_until(lambda: not other.chats.lease_valid(), "the lease has ended")
+            other.chats.submit([WorkItem("1-0", [b"chat", b"group:1"])])
             holder.open.set()
             await renewal
             # Dropped when its turn came: somebody has to have said that it is for the others.
-            await wait_until(lambda: not other.chats.held, "nothing waits for ever")
+            await wait_until(lambda: not other.chats.in_flight, "nothing waits for ever")
             other.chats.close()
             await slot
 
@@ -220,7 +224,7 @@ async def test_a_leader_waits_a_moment_where_a_crowded_member_has_to_finish_firs
         other = await crew.hire()
         await crew.leader.until(lambda: crew.shared(other), "the other has lanes")
         chat = (await crew.chats_of(other))[0]
-        entries = await crew.desk.publish(*[message(str(n), chat) for n in range(MOST_GIVEN + 1)])
+        entries = await crew.desk.publish(*[message(str(n), chat) for n in range(MAX_IN_FLIGHT + 1)])
 
         async def all_given() -> bool:
             return len(await crew.pending(other)) == len(entries)

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from adapter.bus.embedded import free_port, served
+from adapter.bus.embedded import free_port, run_server
 from consumers.commands import Commands, Rules
 from consumers.runtime.connection import Settings
-from consumers.runtime.worker import Event, Plan, Worker
+from consumers.runtime.worker import Event, Worker, WorkerOptions
 from tests.support.bus_events import Cutter, Desk, desk_at, message, running
 from tests.support.helpers import wait_until
 
 pytestmark = pytest.mark.anyio
 
-QUICK = Plan(claim_after=1.0, retry_first=0.02, grace=5.0)
+QUICK = WorkerOptions(claim_after=1.0, retry_delay=0.02, shutdown_timeout=5.0)
 
 
-def worker_at(desk: Desk, plan: Plan = QUICK, **options: Any) -> Worker:
+def worker_at(desk: Desk, plan: WorkerOptions = QUICK, **options: Any) -> Worker:
     return Worker("app", plan=plan, settings=Settings(desk.url, desk.prefix), **options)
 
 
@@ -28,7 +28,7 @@ async def test_a_handler_whose_task_somebody_else_cancelled_fails_like_any_other
     redis_url: str, prefix: str
 ) -> None:
     async with desk_at(redis_url, prefix) as desk:
-        worker, tries = worker_at(desk, Plan(retry_first=0.02, concurrency=2)), list[int]()
+        worker, tries = worker_at(desk, WorkerOptions(retry_delay=0.02, concurrency=2)), list[int]()
 
         @worker.on("message", text="shared")
         async def wait(event: Event) -> None:
@@ -57,8 +57,8 @@ async def test_a_stop_ends_a_worker_whose_ack_waits_for_a_redis_that_is_gone(
 ) -> None:
     caplog.set_level(logging.DEBUG, "consumers.runtime.writer")
     gate, begun = asyncio.Event(), asyncio.Event()
-    async with served(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
-        worker = worker_at(desk, Plan(grace=0.1))
+    async with run_server(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+        worker = worker_at(desk, WorkerOptions(shutdown_timeout=0.1))
 
         @worker.on("message")
         async def wait(_: Event) -> None:
@@ -87,7 +87,7 @@ async def test_a_command_that_a_stop_interrupted_is_not_run_again(
     async with desk_at(redis_url, prefix) as desk:
         await desk.publish(message("#long", "friend:3"))
         for stopped in (False, True):
-            worker = worker_at(desk, Plan(grace=0.1))
+            worker = worker_at(desk, WorkerOptions(shutdown_timeout=0.1))
             worker.on("message")(Commands(worker, rules).obey)
             async with running(worker):
                 await wait_until(lambda: runs.exists() and runs.read_text(), "it runs")
@@ -107,7 +107,7 @@ async def test_stops_alone_bring_no_event_to_the_dead_letters(redis_url: str, pr
     async with desk_at(redis_url, prefix) as desk:
         await desk.publish(message())
         for number in range(1, 6):
-            worker = worker_at(desk, Plan(grace=0.1, deliveries=3))
+            worker = worker_at(desk, WorkerOptions(shutdown_timeout=0.1, max_deliveries=3))
             worker.on("message")(wait)
             async with running(worker):
                 await wait_until(lambda number=number: len(deliveries) == number, "begun")
@@ -124,7 +124,7 @@ async def test_a_suspect_whose_lease_ended_while_it_waited_is_left_to_its_new_ow
     gates = {"old one": asyncio.Event(), "new two": asyncio.Event()}
 
     def named(name: str, url: str) -> Worker:
-        plan = Plan(lanes=True, lease=1.5, retry_first=0.02)
+        plan = WorkerOptions(partitioned=True, session_timeout=1.5, retry_delay=0.02)
         worker = Worker("app", plan=plan, settings=Settings(url, prefix))
 
         @worker.on("message")

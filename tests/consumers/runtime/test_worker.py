@@ -8,19 +8,19 @@ import pytest
 from adapter import Face, Priority, Received, Text, read_event
 from consumers.runtime.connection import Settings
 from consumers.runtime.event import request_id
-from consumers.runtime.worker import Event, Plan, Worker
+from consumers.runtime.worker import Event, Worker, WorkerOptions
 from tests.support.bus_events import Desk, fields, mapping, message, notice
 
 pytestmark = pytest.mark.anyio
 
-QUICK = Plan(claim_after=1.0, retry_first=0.02, grace=5.0)
+QUICK = WorkerOptions(claim_after=1.0, retry_delay=0.02, shutdown_timeout=5.0)
 
 
 def received(text: str = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False) -> Received:
     return read_event("1-0", mapping(fields(message(text, chat, sender, own=own))))
 
 
-def worker_at(desk: Desk, name: str = "app", plan: Plan = QUICK, **options: Any) -> Worker:
+def worker_at(desk: Desk, name: str = "app", plan: WorkerOptions = QUICK, **options: Any) -> Worker:
     return Worker(name, plan=plan, settings=Settings(desk.url, desk.prefix), **options)
 
 

@@ -5,8 +5,8 @@ from typing import Final, Literal
 from adapter.events import Address, ChatKind
 from adapter.networks.smartqq.protocol.hashes import bkn
 from adapter.networks.smartqq.protocol.http import CLIENTID, Pairs, Request
-from adapter.networks.smartqq.protocol.parsing import compact
-from adapter.networks.smartqq.session.credentials import HOME, Tokens
+from adapter.networks.smartqq.protocol.parsing import dump_json
+from adapter.networks.smartqq.session.credentials import HOME, Credentials
 
 DATA: Final = "https://s.web2.qq.com"
 CHANNEL: Final = "https://d1.web2.qq.com"
@@ -47,23 +47,23 @@ def _channel(name: str, params: Pairs = (), form: Pairs | None = None, *, parked
         form,
         referer=_SECURE_REFERER if secure else _CHANNEL_REFERER,
         origin=CHANNEL if secure else "http://d1.web2.qq.com",
-        parked=parked,
+        long_poll=parked,
     )
 
 
 def _r(**values: object) -> Pairs:
     """The one form field: a JSON object."""
-    return (("r", compact(values)),)
+    return (("r", dump_json(values)),)
 
 
-def _session(tokens: Tokens) -> Pairs:
+def _session(tokens: Credentials) -> Pairs:
     return (("clientid", str(CLIENTID)), ("psessionid", tokens.psessionid))
 
 
 # --- session -----------------------------------------------------------------------------------
 
 
-def vfwebqq(tokens: Tokens, now: float) -> Request:
+def vfwebqq(tokens: Credentials, now: float) -> Request:
     """The data token. The only place to get the right one (1.6)."""
     return _data(
         "getvfwebqq",
@@ -76,7 +76,7 @@ def vfwebqq(tokens: Tokens, now: float) -> Request:
     )
 
 
-def login2(tokens: Tokens, *, relink: bool) -> Request:
+def login2(tokens: Credentials, *, relink: bool) -> Request:
     """Open the channel, or with the former session open it again (1.7, 1.10)."""
     values: dict[str, object] = {
         "ptwebqq": tokens.ptwebqq,
@@ -87,12 +87,12 @@ def login2(tokens: Tokens, *, relink: bool) -> Request:
     return _channel("login2", form=_r(**values, **({"key": ""} if relink else {})))
 
 
-def online_friends(tokens: Tokens, now: float) -> Request:
+def online_friends(tokens: Credentials, now: float) -> Request:
     """Who is online; at the same time the probe whether a session lives (1.8, 5.10)."""
     return _channel("get_online_buddies2", (("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))))
 
 
-def recent(tokens: Tokens) -> Request:
+def recent(tokens: Credentials) -> Request:
     """The latest conversations. Asking for them lowers the number of 1202 on sending (1.8)."""
     return _channel(
         "get_recent_list2",
@@ -100,17 +100,17 @@ def recent(tokens: Tokens) -> Request:
     )
 
 
-def change_status(tokens: Tokens, status: str, now: float) -> Request:
+def change_status(tokens: Credentials, status: str, now: float) -> Request:
     """Be seen as online, away, busy, hidden, callme or silent."""
     return _channel("change_status2", (("newstatus", status), *_session(tokens), ("t", _t(now))))
 
 
-def logout(tokens: Tokens, now: float) -> Request:
+def logout(tokens: Credentials, now: float) -> Request:
     """Leave (1.11)."""
     return _channel("logout2", (("ids", ""), *_session(tokens), ("t", _t(now))))
 
 
-def poll(tokens: Tokens) -> Request:
+def poll(tokens: Credentials) -> Request:
     """Wait for what others say (3.1)."""
     form = _r(ptwebqq=tokens.ptwebqq, clientid=CLIENTID, psessionid=tokens.psessionid, key="")
     return _channel("poll2", form=form, parked=True)
@@ -121,7 +121,7 @@ def poll(tokens: Tokens) -> Request:
 _SERVICE: Final = {ChatKind.GROUP: 0, ChatKind.DISCUSS: 1}
 
 
-def send(tokens: Tokens, to: Address, content: str, message_id: int, signature: str = "") -> Request:
+def send(tokens: Credentials, to: Address, content: str, message_id: int, signature: str = "") -> Request:
     """One message to an address in momentary ids. `signature`: of a temporary conversation (4.1)."""
     number = int(to.id)
     common = {
@@ -148,7 +148,7 @@ def service_type(to: Address) -> int:
     return _SERVICE.get(to.via.kind, 0) if to.via else 0
 
 
-def signature(tokens: Tokens, to: Address, now: float) -> Request:
+def signature(tokens: Credentials, to: Address, now: float) -> Request:
     """What allows to speak to a stranger met in a group or discussion (4.5)."""
     return _channel(
         "get_c2cmsg_sig2",
@@ -170,27 +170,27 @@ def self_info(now: float) -> Request:
     return _data("get_self_info2", (("t", _t(now)),))
 
 
-def friends(tokens: Tokens) -> Request:
+def friends(tokens: Credentials) -> Request:
     """All friends (5.4)."""
     return _data("get_user_friends2", form=_r(vfwebqq=tokens.vfwebqq, hash=tokens.hash))
 
 
-def groups(tokens: Tokens) -> Request:
+def groups(tokens: Credentials) -> Request:
     """All groups (5.5)."""
     return _data("get_group_name_list_mask2", form=_r(vfwebqq=tokens.vfwebqq, hash=tokens.hash))
 
 
-def discussions(tokens: Tokens, now: float) -> Request:
+def discussions(tokens: Credentials, now: float) -> Request:
     """All discussions (5.6)."""
     return _data("get_discus_list", (*_session(tokens), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))))
 
 
-def group_members(tokens: Tokens, code: str, now: float) -> Request:
+def group_members(tokens: Credentials, code: str, now: float) -> Request:
     """Detail and members of a group, by its `code`: its gid is refused with 6 (5.7)."""
     return _data("get_group_info_ext2", (("gcode", code), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))))
 
 
-def discussion_members(tokens: Tokens, did: str, now: float) -> Request:
+def discussion_members(tokens: Credentials, did: str, now: float) -> Request:
     """Detail and members of a discussion (5.8)."""
     return _channel(
         "get_discu_info",
@@ -202,7 +202,7 @@ PERSON: Final = 1
 GROUP: Final = 4
 
 
-def qq_number(tokens: Tokens, uin: str, kind: Literal[1, 4], now: float) -> Request:
+def qq_number(tokens: Credentials, uin: str, kind: Literal[1, 4], now: float) -> Request:
     """The permanent number behind a momentary id: a person's uin, a group's code. Closed in 2017 (5.9)."""
     return _data(
         "get_friend_uin2",
@@ -210,11 +210,11 @@ def qq_number(tokens: Tokens, uin: str, kind: Literal[1, 4], now: float) -> Requ
     )
 
 
-def _about(tokens: Tokens, uin: str, now: float) -> Pairs:
+def _about(tokens: Credentials, uin: str, now: float) -> Pairs:
     return (("tuin", uin), ("vfwebqq", tokens.vfwebqq), ("t", _t(now)))
 
 
-def friend_info(tokens: Tokens, uin: str, now: float) -> Request:
+def friend_info(tokens: Credentials, uin: str, now: float) -> Request:
     """A friend's profile (5.10)."""
     return _data(
         "get_friend_info2",
@@ -222,17 +222,17 @@ def friend_info(tokens: Tokens, uin: str, now: float) -> Request:
     )
 
 
-def long_nick(tokens: Tokens, uin: str, now: float) -> Request:
+def long_nick(tokens: Credentials, uin: str, now: float) -> Request:
     """The line a friend signs with."""
     return _data("get_single_long_nick2", _about(tokens, uin, now))
 
 
-def level(tokens: Tokens, uin: str, now: float) -> Request:
+def level(tokens: Credentials, uin: str, now: float) -> Request:
     """How long a friend has been around."""
     return _data("get_qq_level2", _about(tokens, uin, now))
 
 
-def avatar(tokens: Tokens, uin: str, kind: Literal[1, 4], now: float) -> Request:
+def avatar(tokens: Credentials, uin: str, kind: Literal[1, 4], now: float) -> Request:
     """The picture of a person (by uin) or a group (by code) (5.11)."""
     return Request(
         "GET",
@@ -249,24 +249,24 @@ def avatar(tokens: Tokens, uin: str, kind: Literal[1, 4], now: float) -> Request
     )
 
 
-def _qun(name: str, tokens: Tokens, *more: tuple[str, str]) -> Request:
+def _qun(name: str, tokens: Credentials, *more: tuple[str, str]) -> Request:
     form = (*more, ("bkn", str(bkn(tokens.jar.get("skey", HOME)))))
     host = "https://qun.qq.com"
     referer = "http://qun.qq.com/member.html"
     return Request("POST", f"{host}/cgi-bin/qun_mgr/{name}", form=form, referer=referer)
 
 
-def qun_friends(tokens: Tokens) -> Request:
+def qun_friends(tokens: Credentials) -> Request:
     """Friends with their permanent numbers, while qun.qq.com lets us (5.9)."""
     return _qun("get_friend_list", tokens)
 
 
-def qun_groups(tokens: Tokens) -> Request:
+def qun_groups(tokens: Credentials) -> Request:
     """Groups with their permanent numbers, while qun.qq.com lets us (5.9)."""
     return _qun("get_group_list", tokens)
 
 
-def qun_members(tokens: Tokens, number: str) -> Request:
+def qun_members(tokens: Credentials, number: str) -> Request:
     """The members of a group, by its permanent number, with theirs (5.9)."""
     form = (("gc", number), ("u", tokens.account), ("bkn", str(bkn(tokens.jar.get("skey", HOME)))))
     host = "qinfo.clt.qq.com"
@@ -281,7 +281,7 @@ def qun_members(tokens: Tokens, number: str) -> Request:
 # --- pictures in messages ----------------------------------------------------------------------
 
 
-def offline_picture(tokens: Tokens, path: str, sender: str) -> Request:
+def offline_picture(tokens: Credentials, path: str, sender: str) -> Request:
     """A picture from a friend (5.12)."""
     return Request(
         "GET",
@@ -292,7 +292,15 @@ def offline_picture(tokens: Tokens, path: str, sender: str) -> Request:
 
 
 def group_picture(
-    tokens: Tokens, *, name: str, file_id: str, server: str, group: str, did: str, sender: str, now: float
+    tokens: Credentials,
+    *,
+    name: str,
+    file_id: str,
+    server: str,
+    group: str,
+    did: str,
+    sender: str,
+    now: float,
 ) -> Request:
     """A picture from a group (by its `code`) or, if `did` is given, from a discussion (5.12)."""
     host, _, port = server.partition(":")
@@ -315,7 +323,7 @@ def group_picture(
     )
 
 
-def custom_picture(tokens: Tokens, name: str, message_id: str, sender: str) -> Request:
+def custom_picture(tokens: Credentials, name: str, message_id: str, sender: str) -> Request:
     """A picture in the older, listed form, from a friend (5.12)."""
     return Request(
         "GET",

@@ -17,9 +17,9 @@ import anyio
 import httpx
 
 from adapter.errors import TransportError
-from adapter.failpoints import Step, reach
+from adapter.failpoints import Failpoint, hit
 from adapter.networks.smartqq.limits import BODY_BYTES, Limits
-from adapter.networks.smartqq.protocol.http import Answer, Request, TransportTimeoutError
+from adapter.networks.smartqq.protocol.http import Request, Response, TransportTimeoutError
 from adapter.networks.smartqq.session.cookies import Jar
 
 # httpx logs every address at INFO, tokens included; httpcore does at DEBUG.
@@ -47,7 +47,7 @@ POOL: Final = httpx.Limits(
 ONE: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=10.0)
 
 
-class Client:
+class HttpTransport:
     """One account's connections. `origin`: reach all hosts there, with their true names inside."""
 
     def __init__(self, jar: Jar, limits: Limits, clock: Callable[[], float], origin: str | None) -> None:
@@ -59,7 +59,7 @@ class Client:
         # and asking a client about them costs a tenth of what the adapter spends on a message sent.
         self._http: httpx.AsyncHTTPTransport | None = None
         # Polls have a connection of their own, so that it is known which one to hang up.
-        self._line: httpx.AsyncHTTPTransport | None = None
+        self._poll_pool: httpx.AsyncHTTPTransport | None = None
         self._watch = {"trace": self._connected}
         self._stream: Any = None
         self._parked: anyio.CancelScope | None = None
@@ -67,25 +67,25 @@ class Client:
 
     async def __aenter__(self) -> Self:
         self._http = httpx.AsyncHTTPTransport(verify=True, http2=False, limits=POOL, trust_env=False)
-        self._line = httpx.AsyncHTTPTransport(verify=True, http2=False, limits=ONE, trust_env=False)
+        self._poll_pool = httpx.AsyncHTTPTransport(verify=True, http2=False, limits=ONE, trust_env=False)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):
-            for transport in (self._http, self._line):
+            for transport in (self._http, self._poll_pool):
                 if transport is not None:
                     await transport.aclose()
-        self._http = self._line = None
+        self._http = self._poll_pool = None
 
-    async def perform(self, request: Request) -> Answer:
+    async def request(self, request: Request) -> Response:
         """Ask and wait for the whole answer. Raises TransportError."""
         with _mapped(request), anyio.fail_after(self._limits.call + self._limits.body):
             response = await self._send(request)
             return await self._read(request, response)
 
-    async def park(self, request: Request) -> Answer | None:
+    async def long_poll(self, request: Request) -> Response | None:
         """A long poll. Until the answer begins, `cut` ends it soon and a cancellation at once.
 
         An answer that has begun is read to its end whatever happens: what it brings is gone from
@@ -105,7 +105,7 @@ class Client:
                     self._parked = None
             if waiting.cancelled_caught:
                 return None
-            reach(Step.ARRIVED)
+            hit(Failpoint.ARRIVED)
             with anyio.fail_after(self._limits.body, shield=True):
                 try:
                     return await self._read(request, response)
@@ -113,7 +113,7 @@ class Client:
                     if self._hung_up:  # nothing more can be asked there: its writing half is closed
                         await self._stream.aclose()
 
-    def cut(self) -> bool:
+    def abort_poll(self) -> bool:
         """End the parked poll, if there is one; an answer that is on its way is still taken.
 
         Only our half of the connection is closed: upstream, which sees it, gives that poll no answer any
@@ -138,13 +138,13 @@ class Client:
             self._stream = info["return_value"]
 
     async def _send(self, request: Request) -> httpx.Response:
-        transport = self._line if request.parked else self._http
+        transport = self._poll_pool if request.long_poll else self._http
         if transport is None:
             raise RuntimeError("the client is used outside of its `async with`")
         limits = self._limits
         timeout = httpx.Timeout(
             connect=limits.connect,
-            read=limits.poll if request.parked else limits.call,
+            read=limits.poll if request.long_poll else limits.call,
             write=limits.call,
             pool=limits.call,
         )
@@ -156,7 +156,7 @@ class Client:
             content=request.body,
             headers=self._headers(request),
             extensions={"timeout": timeout.as_dict()}
-            | ({"trace": self._connected} if request.parked else {}),
+            | ({"trace": self._connected} if request.long_poll else {}),
         )
         return await transport.handle_async_request(built)
 
@@ -168,17 +168,17 @@ class Client:
         host = {"Host": urlsplit(request.url).netloc}
         return host | HEADERS | {name: value for name, value in given.items() if value}
 
-    async def _read(self, request: Request, response: httpx.Response) -> Answer:
+    async def _read(self, request: Request, response: httpx.Response) -> Response:
         body = b""
         try:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > BODY_BYTES:
-                    raise TransportError(f"{request.name}: the answer has no end", sent=True)
+                    raise TransportError(f"{request.safe_name}: the answer has no end", sent=True)
         finally:
             await response.aclose()
-        self.jar.take(request.url, response.headers.get_list("set-cookie"), self._clock())
-        return Answer(
+        self.jar.store_response(request.url, response.headers.get_list("set-cookie"), self._clock())
+        return Response(
             response.status_code,
             body,
             content_type=response.headers.get("content-type", "").lower(),
@@ -204,10 +204,12 @@ def _mapped(request: Request) -> Iterator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError) as exc:
-        raise TransportError(f"{request.name}: cannot connect ({type(exc).__name__})", sent=False) from exc
+        raise TransportError(
+            f"{request.safe_name}: cannot connect ({type(exc).__name__})", sent=False
+        ) from exc
     except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-        raise TransportError(f"{request.name}: not an address", sent=False) from None
+        raise TransportError(f"{request.safe_name}: not an address", sent=False) from None
     except (httpx.TimeoutException, TimeoutError) as exc:
-        raise TransportTimeoutError(f"{request.name}: no answer in time", sent=True) from exc
+        raise TransportTimeoutError(f"{request.safe_name}: no answer in time", sent=True) from exc
     except httpx.HTTPError as exc:
-        raise TransportError(f"{request.name}: {type(exc).__name__}", sent=True) from exc
+        raise TransportError(f"{request.safe_name}: {type(exc).__name__}", sent=True) from exc

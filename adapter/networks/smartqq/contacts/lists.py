@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from adapter.events import Contact
-from adapter.networks.smartqq.protocol.parsing import ident, integer, mapping, rows, words
+from adapter.networks.smartqq.protocol.parsing import iter_objects, mapping, parse_id, parse_int, parse_text
 
 MY_FRIENDS: Final = "我的好友"
 """The name of category 0, which upstream leaves out unless it was renamed."""
@@ -18,7 +18,7 @@ Statuses = Mapping[str, Mapping[str, object]]
 
 def _by(key: str, value: object) -> dict[str, Mapping[str, object]]:
     """The objects of a list by the id under this key."""
-    return {uin: row for row in rows(value) if (uin := ident(row.get(key)))}
+    return {uin: row for row in iter_objects(value) if (uin := parse_id(row.get(key)))}
 
 
 def _known(**values: object) -> dict[str, object]:
@@ -28,7 +28,7 @@ def _known(**values: object) -> dict[str, object]:
 def statuses(reply: Mapping[str, object]) -> Statuses:
     """Who is online and how (get_online_buddies2); whoever is missing is offline."""
     return {
-        uin: _known(status=words(row.get("status")), client_type=integer(row.get("client_type")))
+        uin: _known(status=parse_text(row.get("status")), client_type=parse_int(row.get("client_type")))
         for uin, row in _by("uin", reply.get("result")).items()
     }
 
@@ -40,22 +40,22 @@ def friends(reply: Mapping[str, object], online: Statuses) -> tuple[Contact, ...
     marks = _by("uin", result.get("marknames"))
     vips = _by("u", result.get("vipinfo"))
     categories = {0: MY_FRIENDS} | {
-        index: words(row.get("name"))
-        for row in rows(result.get("categories"))
-        if (index := integer(row.get("index"))) is not None
+        index: parse_text(row.get("name"))
+        for row in iter_objects(result.get("categories"))
+        if (index := parse_int(row.get("index"))) is not None
     }
     found = []
     for uin, row in (infos | _by("uin", result.get("friends"))).items():
-        info, category = infos.get(uin, {}), integer(row.get("categories")) or 0
-        nick, mark = words(info.get("nick")), words(marks.get(uin, {}).get("markname"))
+        info, category = infos.get(uin, {}), parse_int(row.get("categories")) or 0
+        nick, mark = parse_text(info.get("nick")), parse_text(marks.get(uin, {}).get("markname"))
         data = _known(
             category=categories.get(category, ""),
             category_id=category,
-            face=integer(info.get("face")),
-            vip=integer(vips.get(uin, {}).get("vip_level")),
+            face=parse_int(info.get("face")),
+            vip=parse_int(vips.get(uin, {}).get("vip_level")),
             **{"status": "offline", **online.get(uin, {})},
         )
-        found.append(Contact(uin, mark or nick, nick=nick, mark=mark, data=data))
+        found.append(Contact(uin, mark or nick, nick=nick, remark=mark, data=data))
     return tuple(found)
 
 
@@ -66,15 +66,15 @@ def groups(reply: Mapping[str, object]) -> tuple[Contact, ...]:
     masks = _by("gid", result.get("gmasklist"))
     found = []
     for gid, row in _by("gid", result.get("gnamelist")).items():
-        nick, mark = words(row.get("name")), words(marks.get(gid, {}).get("markname"))
-        mask = integer(masks.get(gid, {}).get("mask"))
+        nick, mark = parse_text(row.get("name")), parse_text(marks.get(gid, {}).get("markname"))
+        mask = parse_int(masks.get(gid, {}).get("mask"))
         found.append(
             Contact(
                 gid,
                 mark or nick,
                 nick=nick,
-                mark=mark,
-                code=ident(row.get("code")),
+                remark=mark,
+                code=parse_id(row.get("code")),
                 data=_known(mask=mask),
             )
         )
@@ -85,7 +85,7 @@ def discussions(reply: Mapping[str, object]) -> tuple[Contact, ...]:
     """All discussions (get_discus_list). Their names may be empty."""
     result = mapping(reply.get("result"))
     return tuple(
-        Contact(did, words(row.get("name")), nick=words(row.get("name")))
+        Contact(did, parse_text(row.get("name")), nick=parse_text(row.get("name")))
         for did, row in _by("did", result.get("dnamelist")).items()
     )
 
@@ -100,23 +100,23 @@ def group_members(reply: Mapping[str, object], marks: Mapping[str, str]) -> tupl
     infos = _by("uin", result.get("minfo"))
     cards = _by("muin", result.get("cards"))
     states = _by("uin", result.get("stats"))
-    owner = ident(group.get("owner"))
+    owner = parse_id(group.get("owner"))
     found = []
     for uin, row in (infos | _by("muin", group.get("members"))).items():
         info = infos.get(uin, {})
-        nick, card = words(info.get("nick")), words(cards.get(uin, {}).get("card"))
+        nick, card = parse_text(info.get("nick")), parse_text(cards.get(uin, {}).get("card"))
         mark = marks.get(uin, "")
         data = _known(
             card=card,
-            gender=words(info.get("gender")),
-            country=words(info.get("country")),
-            province=words(info.get("province")),
-            city=words(info.get("city")),
-            flag=integer(row.get("mflag")),
+            gender=parse_text(info.get("gender")),
+            country=parse_text(info.get("country")),
+            province=parse_text(info.get("province")),
+            city=parse_text(info.get("city")),
+            flag=parse_int(row.get("mflag")),
             owner=uin == owner or None,
-            status=STATES.get(integer(states.get(uin, {}).get("stat")) or 0),
+            status=STATES.get(parse_int(states.get(uin, {}).get("stat")) or 0),
         )
-        found.append(Contact(uin, mark or card or nick, nick=nick, mark=mark, data=data))
+        found.append(Contact(uin, mark or card or nick, nick=nick, remark=mark, data=data))
     return tuple(found)
 
 
@@ -137,13 +137,15 @@ def discussion_members(reply: Mapping[str, object], marks: Mapping[str, str]) ->
     infos = _by("uin", result.get("mem_info"))
     states = _by("uin", result.get("mem_status"))
     info = mapping(result.get("info"))
-    owner = ident(info.get("discu_owner"))
+    owner = parse_id(info.get("discu_owner"))
     found = []
     for uin, row in (infos | _by("mem_uin", info.get("mem_list"))).items():
-        nick, mark = words(infos.get(uin, {}).get("nick")), marks.get(uin, "")
-        data = _known(owner=uin == owner or None, status=words(states.get(uin, {}).get("status")))
-        qq = ident(row.get("ruin"))
-        found.append(Contact(uin, mark or nick, nick=nick, mark=mark, qq="" if qq == "0" else qq, data=data))
+        nick, mark = parse_text(infos.get(uin, {}).get("nick")), marks.get(uin, "")
+        data = _known(owner=uin == owner or None, status=parse_text(states.get(uin, {}).get("status")))
+        qq = parse_id(row.get("ruin"))
+        found.append(
+            Contact(uin, mark or nick, nick=nick, remark=mark, qq="" if qq == "0" else qq, data=data)
+        )
     return tuple(found)
 
 
@@ -153,15 +155,15 @@ def discussion_members(reply: Mapping[str, object], marks: Mapping[str, str]) ->
 def qun_friends(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     """Name and number of each friend, as qun.qq.com lists them (5.9)."""
     for category in mapping(reply.get("result")).values():
-        for row in rows(mapping(category).get("mems")):
-            yield words(row.get("name")), ident(row.get("uin"))
+        for row in iter_objects(mapping(category).get("mems")):
+            yield parse_text(row.get("name")), parse_id(row.get("uin"))
 
 
 def qun_groups(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     """Name and number of each group, as qun.qq.com lists them (5.9)."""
     for key in ("join", "manage", "create"):
-        for row in rows(reply.get(key)):
-            yield words(row.get("gn")), ident(row.get("gc"))
+        for row in iter_objects(reply.get(key)):
+            yield parse_text(row.get("gn")), parse_id(row.get("gc"))
 
 
 def qun_members(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
@@ -169,9 +171,9 @@ def qun_members(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     cards = mapping(reply.get("cards"))
     found = {
         (name, qq)
-        for row in rows(reply.get("mems"))
-        if (qq := ident(row.get("u")))
-        for name in (words(row.get("n")), words(cards.get(qq)))
+        for row in iter_objects(reply.get("mems"))
+        if (qq := parse_id(row.get("u")))
+        for name in (parse_text(row.get("n")), parse_text(cards.get(qq)))
     }
     return sorted(found)
 

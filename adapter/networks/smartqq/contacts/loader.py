@@ -14,16 +14,16 @@ from adapter.events import Address, ChatKind, Contact, ContactList, ListKind, Me
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.contacts import lists, roster
 from adapter.networks.smartqq.contacts.lists import Statuses
-from adapter.networks.smartqq.contacts.roster import Book
+from adapter.networks.smartqq.contacts.roster import Roster
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.protocol.http import Answer, Request
-from adapter.networks.smartqq.protocol.parsing import OK, code_of, ident, load, mapping
-from adapter.networks.smartqq.protocol.return_codes import SESSION
-from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.protocol.http import Request, Response
+from adapter.networks.smartqq.protocol.parsing import OK, mapping, parse_id, parse_json, return_code
+from adapter.networks.smartqq.protocol.return_codes import SESSION_INVALID
+from adapter.networks.smartqq.session.credentials import Credentials
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[Request], Awaitable[Answer]]
+Ask = Callable[[Request], Awaitable[Response]]
 ReadNames = Callable[[Mapping[str, object]], Iterable[tuple[str, str]]]
 
 TRIES: Final = 3
@@ -38,12 +38,12 @@ _LISTS: Final[Mapping[ChatKind, ListKind]] = {
 }
 
 
-class Roster:
+class ContactLoader:
     """The contacts of the present session and how to get them. `doubt`: upstream doubts the session."""
 
-    def __init__(self, ask: Ask, tokens: Tokens, limits: Limits, clock: Callable[[], float]) -> None:
-        self.book = Book()
-        self.doubt = False
+    def __init__(self, ask: Ask, tokens: Credentials, limits: Limits, clock: Callable[[], float]) -> None:
+        self.book = Roster()
+        self.session_suspect = False
         self._ask = ask
         self._tokens = tokens
         self._limits = limits
@@ -56,18 +56,18 @@ class Roster:
         self._qun_closed = False
         self._lock = anyio.Lock()
 
-    def renew(self) -> None:
+    def reset(self) -> None:
         """All momentary ids are new: nothing that is known holds."""
-        self.book = Book()
+        self.book = Roster()
         self._due.clear()
         self._missing = set(ALL)
         self._asked.clear()
         self._numbers_closed = self._qun_closed = False
 
-    def see(self, online: Answer) -> None:
+    def update_presence(self, online: Response) -> None:
         """Who is online, from the answer to the probe."""
         try:
-            self._online = lists.statuses(load(online))
+            self._online = lists.statuses(parse_json(online))
         except ProtocolError:
             self._online = {}
 
@@ -92,16 +92,16 @@ class Roster:
 
         Nothing where a new login came between: what is due then is for its own `more` to load and tell.
         """
-        book = self.book
+        roster = self.book
         lists = await self.load()
-        if book is not self.book:
+        if roster is not self.book:
             return []
         for told in lists:
             if told.kind in (ListKind.GROUPS, ListKind.DISCUSSES):
                 self._queue(told.kind, told.contacts, again=True)
-        return lists + await self.more(self._limits.lists)
+        return lists + await self.load_missing(self._limits.lists)
 
-    async def more(self, seconds: float) -> list[ContactList]:
+    async def load_missing(self, seconds: float) -> list[ContactList]:
         """What is still missing, as far as it comes within so many seconds."""
         found: list[ContactList] = []
         book = self.book
@@ -111,7 +111,7 @@ class Roster:
                     return []  # a new login came while we waited
                 for kind in [kind for kind in self._missing if self._may_ask(kind.value)]:
                     group.start_soon(self._load, kind, found)
-                for _ in range(self._limits.together):
+                for _ in range(self._limits.max_parallel_lookups):
                     group.start_soon(self._load_members, book, found)
         return found
 
@@ -161,7 +161,7 @@ class Roster:
             await self._number_by_name(kind, listed)
             return
         async with anyio.create_task_group() as group:
-            for _ in range(self._limits.together):
+            for _ in range(self._limits.max_parallel_lookups):
                 group.start_soon(self._numbers, kind, todo)
 
     async def _numbers(self, kind: ListKind, todo: deque[Contact]) -> None:
@@ -175,7 +175,7 @@ class Roster:
         uin = contact.id if person else contact.code
         request = endpoints.qq_number(self._tokens, uin, endpoints.PERSON if person else endpoints.GROUP, now)
         reply = await self._once(request, vital=False)
-        qq = ident(mapping((reply or {}).get("result")).get("account"))
+        qq = parse_id(mapping((reply or {}).get("result")).get("account"))
         if qq in ("", "0"):
             self._numbers_closed = True
             return False
@@ -197,12 +197,12 @@ class Roster:
         if reply is None:
             self._qun_closed = True
             return
-        for uin, qq in roster.numbered(listed, read(reply)).items():
+        for uin, qq in roster.match_by_name(listed, read(reply)).items():
             book.numbers.setdefault(uin, qq)
 
     # --- members ---
 
-    async def _load_members(self, book: Book, found: list[ContactList]) -> None:
+    async def _load_members(self, book: Roster, found: list[ContactList]) -> None:
         while self._due and book is self.book:
             chat = self._due.popleft()
             try:
@@ -247,11 +247,11 @@ class Roster:
 
     # --- an unknown sender ---
 
-    def may_learn(self, messages: Iterable[Message]) -> bool:
+    def can_look_up(self, messages: Iterable[Message]) -> bool:
         """Whether `learn` would take its time for these."""
         return self._lock.locked() or any(self._lacks(m) or self._lacks_members(m) for m in messages)
 
-    async def learn(self, messages: Iterable[Message], found: list[ContactList]) -> None:
+    async def look_up_senders(self, messages: Iterable[Message], found: list[ContactList]) -> None:
         """Load again what could name these senders; results are in `found` even if time runs out."""
         async with self._lock:
             for message in messages:
@@ -262,7 +262,7 @@ class Roster:
         if kind := self._lacks(message):
             await self._load(kind, found)
         if self._lacks_members(message):
-            await self._members(message.chat, found, ident(message.upstream.get("group_code")))
+            await self._members(message.chat, found, parse_id(message.upstream.get("group_code")))
 
     def _lacks(self, message: Message) -> ListKind | None:
         """The list that should have this chat, if it has not and may be asked for."""
@@ -275,11 +275,14 @@ class Roster:
         return chat.kind in (ChatKind.GROUP, ChatKind.DISCUSS) and self._may_ask(str(chat))
 
     def _may_ask(self, name: str) -> bool:
-        return self._clock() - self._asked.get(name, -self._limits.relearn) >= self._limits.relearn
+        return (
+            self._clock() - self._asked.get(name, -self._limits.lookup_interval)
+            >= self._limits.lookup_interval
+        )
 
-    def note(self, message: Message) -> ContactList | None:
+    def note_group_number(self, message: Message) -> ContactList | None:
         """A group's permanent number, if this message tells it first (until the end of 2015)."""
-        qq = ident(message.upstream.get("info_seq"))
+        qq = parse_id(message.upstream.get("info_seq"))
         groups = self.book.groups or {}
         known = groups.get(message.chat.id)
         if message.chat.kind is not ChatKind.GROUP or known is None or known.qq or qq in ("", "0"):
@@ -289,7 +292,7 @@ class Roster:
         self.book.put(ListKind.GROUPS, listed)
         return ContactList(ListKind.GROUPS, listed)
 
-    def stale(self, kind: ListKind) -> None:
+    def invalidate(self, kind: ListKind) -> None:
         """Upstream says that this list has changed."""
         self._missing.add(kind)
         self._asked.pop(kind.value, None)
@@ -305,21 +308,21 @@ class Roster:
             reply = await self._once(request)
             if reply is not None and (not part or part in mapping(reply.get("result"))):
                 break
-            if self.doubt:
+            if self.session_suspect:
                 break
         if reply is None:
-            log.warning("no answer to use from %s", request.name)
+            log.warning("no answer to use from %s", request.safe_name)
         return reply
 
     async def _once(self, request: Request, *, vital: bool = True) -> Mapping[str, object] | None:
         """The reply if it is a good one. `vital`: a refusal casts doubt on the session."""
         try:
             answer = await self._ask(request)
-            reply = load(answer) if answer.status == HTTPStatus.OK else None
+            reply = parse_json(answer) if answer.status == HTTPStatus.OK else None
         except (TransportError, ProtocolError):
             return None
         if reply is None:
             return None
-        code = code_of(reply)
-        self.doubt = self.doubt or (vital and code in SESSION)
+        code = return_code(reply)
+        self.session_suspect = self.session_suspect or (vital and code in SESSION_INVALID)
         return reply if code == OK else None

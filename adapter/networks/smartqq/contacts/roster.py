@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from adapter.events import Address, ChatKind, Contact, ListKind, Message
 
 
-def numbered(contacts: Iterable[Contact], listed: Iterable[tuple[str, str]]) -> dict[str, str]:
+def match_by_name(contacts: Iterable[Contact], listed: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Momentary id to number, where a name stands exactly once on both sides. Never a guess.
 
     Their lists show marks for friends, names for groups, nicks and cards for members: whoever has a
@@ -17,7 +17,7 @@ def numbered(contacts: Iterable[Contact], listed: Iterable[tuple[str, str]]) -> 
     there = Counter(name for name, _ in theirs)
     claims: dict[str, set[str]] = {}
     for contact in contacts:
-        for name in (contact.nick, contact.mark, str(contact.data.get("card", ""))):
+        for name in (contact.nick, contact.remark, str(contact.data.get("card", ""))):
             claims.setdefault(name, set()).add(contact.id)
     found: dict[str, set[str]] = {}
     for name, qq in theirs:
@@ -27,7 +27,7 @@ def numbered(contacts: Iterable[Contact], listed: Iterable[tuple[str, str]]) -> 
 
 
 @dataclass(slots=True)
-class Book:
+class Roster:
     """The contacts of the present session. A list that was never loaded is None, not empty."""
 
     friends: Mapping[str, Contact] | None = None
@@ -55,7 +55,7 @@ class Book:
 
     def marks(self) -> Mapping[str, str]:
         """What we call our friends."""
-        return {uin: friend.mark for uin, friend in (self.friends or {}).items() if friend.mark}
+        return {uin: friend.remark for uin, friend in (self.friends or {}).items() if friend.remark}
 
     def find(self, to: Address) -> Contact | None:
         """The contact behind an address; of a temporary conversation the member."""

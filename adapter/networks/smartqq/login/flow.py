@@ -13,66 +13,66 @@ from typing import Final, TypeVar
 from adapter.errors import ProtocolError
 from adapter.events import SessionChange
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.protocol.http import Answer, Request
-from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.protocol.http import Request, Response
+from adapter.networks.smartqq.session.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Sleep:
     """Let so many seconds pass."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AwaitCaptcha:
     """Wait at most so long for a person to type what the challenge shows."""
 
     seconds: float
 
 
-Step = Request | Wait | Ask | SessionChange
-Reply = Answer | bool | str | None
+Action = Request | Sleep | AwaitCaptcha | SessionChange
+Input = Response | bool | str | None
 
 T = TypeVar("T")
-Talk = Generator[Step, Reply, T]
+LoginFlow = Generator[Action, Input, T]
 
 
-class Rejected(Exception):  # noqa: N818 – a state of the login, not a mistake
+class SessionRejected(Exception):  # noqa: N818 – a state of the login, not a mistake
     """Upstream does not accept these cookies or this session; another way in may work."""
 
 
 @dataclass(slots=True)
-class Desk:
+class LoginContext:
     """What a conversation works with. `codes`: QR codes shown since anybody cared."""
 
-    tokens: Tokens
+    tokens: Credentials
     limits: Limits
     clock: Callable[[], float]
-    chance: Callable[[], float]
+    random: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     by_password: bool = False
     account: str = ""
     password: str = field(default="", repr=False)
-    codes: int = 0
+    qr_shown: int = 0
 
 
-def call(request: Request) -> Talk[Answer]:
+def send(request: Request) -> LoginFlow[Response]:
     """One request, one answer."""
     answer = yield request
-    if not isinstance(answer, Answer):
+    if not isinstance(answer, Response):
         raise TypeError("a request is answered by an Answer")
     return answer
 
 
-def wait(seconds: float) -> Talk[bool]:
+def sleep(seconds: float) -> LoginFlow[bool]:
     """Let time pass; True if somebody asked for a login meanwhile."""
-    return (yield Wait(seconds)) is True
+    return (yield Sleep(seconds)) is True
 
 
-def ask(seconds: float) -> Talk[str | None]:
+def await_captcha(seconds: float) -> LoginFlow[str | None]:
     """What a person typed, or None."""
-    typed = yield Ask(seconds)
+    typed = yield AwaitCaptcha(seconds)
     return typed if isinstance(typed, str) else None
 
 
@@ -81,7 +81,7 @@ _COMMA: Final = re.compile(r"'\s*,\s*'")
 _FIELDS: Final = {"ptuiCB": 6, "ptui_checkVC": 6, "ptui_auth_CB": 2}
 
 
-def arguments(answer: Answer) -> tuple[str, ...]:
+def parse_ptui_callback(answer: Response) -> tuple[str, ...]:
     """The arguments of the JavaScript call that an answer of ptlogin2 is, six at least (1.4, 2.2).
 
     The last one goes on to the closing bracket, so that a quote in a nick disturbs nothing.

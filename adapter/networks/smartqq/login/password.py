@@ -7,7 +7,14 @@ from typing import Final
 
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import Challenge, SessionChange, SessionState
-from adapter.networks.smartqq.login.flow import Desk, Talk, arguments, ask, call, wait
+from adapter.networks.smartqq.login.flow import (
+    LoginContext,
+    LoginFlow,
+    await_captcha,
+    parse_ptui_callback,
+    send,
+    sleep,
+)
 from adapter.networks.smartqq.login.password_digest import digest
 from adapter.networks.smartqq.login.qr_code import HOME, PAGE, SSL
 from adapter.networks.smartqq.protocol.http import APPID, DAID, Request
@@ -16,7 +23,7 @@ CAPTCHA: Final = "https://ssl.captcha.qq.com/getimage"
 VERSION: Final = "10116"
 
 
-class Course(Enum):
+class NextStep(Enum):
     """What follows an answer of the password login."""
 
     ENTER = auto()
@@ -30,34 +37,34 @@ class Course(Enum):
     """Upstream insists on the QR code."""
 
 
-BY_CODE: Final[Mapping[str, Course]] = {
-    "0": Course.ENTER,
-    "1": Course.LATER,  # system busy
-    "2": Course.REFUSED,  # number out of date
-    "3": Course.REFUSED,  # wrong account or password
-    "4": Course.AGAIN,  # wrong captcha, or the page is outdated
-    "5": Course.AGAIN,  # verification failed
-    "6": Course.AGAIN,
-    "7": Course.AGAIN,  # parameters or cookies
-    "8": Course.BACK_OFF,  # too many logins from this address
-    "12": Course.REFUSED,  # suspended
-    "19": Course.REFUSED,  # frozen
-    "22": Course.AGAIN,  # cookies
-    "24": Course.AGAIN,
-    "71": Course.AGAIN,
-    "10005": Course.SCAN,
-    "10006": Course.SCAN,
+BY_CODE: Final[Mapping[str, NextStep]] = {
+    "0": NextStep.ENTER,
+    "1": NextStep.LATER,  # system busy
+    "2": NextStep.REFUSED,  # number out of date
+    "3": NextStep.REFUSED,  # wrong account or password
+    "4": NextStep.AGAIN,  # wrong captcha, or the page is outdated
+    "5": NextStep.AGAIN,  # verification failed
+    "6": NextStep.AGAIN,
+    "7": NextStep.AGAIN,  # parameters or cookies
+    "8": NextStep.BACK_OFF,  # too many logins from this address
+    "12": NextStep.REFUSED,  # suspended
+    "19": NextStep.REFUSED,  # frozen
+    "22": NextStep.AGAIN,  # cookies
+    "24": NextStep.AGAIN,
+    "71": NextStep.AGAIN,
+    "10005": NextStep.SCAN,
+    "10006": NextStep.SCAN,
 }
 
 ATTEMPTS: Final = 5
 """Of one login: each wrong one brings the account closer to being locked."""
 
 
-class ScanInstead(Exception):  # noqa: N818 – a turn of the conversation
+class QRRequired(Exception):  # noqa: N818 – a turn of the conversation
     """Upstream takes no password from this place."""
 
 
-def by_password(desk: Desk) -> Talk[tuple[str, str]]:
+def password_flow(desk: LoginContext) -> LoginFlow[tuple[str, str]]:
     """Log in with the password: the check_sig address and the nick.
 
     Raises LoginRefused when only the owner can help, ScanInstead when the QR code is wanted.
@@ -65,28 +72,30 @@ def by_password(desk: Desk) -> Talk[tuple[str, str]]:
     code = text = ""
     for _ in range(ATTEMPTS):
         code, url, text, nick = yield from _attempt(desk)
-        match BY_CODE.get(code, Course.REFUSED):
-            case Course.ENTER:
+        match BY_CODE.get(code, NextStep.REFUSED):
+            case NextStep.ENTER:
                 return url, nick
-            case Course.REFUSED:
+            case NextStep.REFUSED:
                 break
-            case Course.LATER:
-                yield from wait(desk.limits.busy)
-            case Course.BACK_OFF:
+            case NextStep.LATER:
+                yield from sleep(desk.limits.busy_pause)
+            case NextStep.BACK_OFF:
                 yield SessionChange(SessionState.OFFLINE, "login.blocked", text)
-                yield from wait(desk.limits.blocked)
-            case Course.SCAN:
-                raise ScanInstead(text)
-            case Course.AGAIN:
-                yield from wait(desk.limits.moment)
+                yield from sleep(desk.limits.blocked)
+            case NextStep.SCAN:
+                raise QRRequired(text)
+            case NextStep.AGAIN:
+                yield from sleep(desk.limits.short_pause)
     raise LoginRefused(f"{code}: {text}")
 
 
-def _attempt(desk: Desk) -> Talk[tuple[str, str, str, str]]:
+def _attempt(desk: LoginContext) -> LoginFlow[tuple[str, str, str, str]]:
     """From the page to the verdict: code, address, text, nick."""
-    page = yield from call(Request("GET", PAGE, referer="http://w.qq.com/"))
+    page = yield from send(Request("GET", PAGE, referer="http://w.qq.com/"))
     signature = _signature(page.text)
-    code, verify, salt, session, random_salt, _ = arguments((yield from call(_check(desk, signature))))
+    code, verify, salt, session, random_salt, _ = parse_ptui_callback(
+        (yield from send(_check(desk, signature)))
+    )
     if code == "1":
         verify, session = yield from _captcha(desk, verify)
     elif code != "0":
@@ -96,30 +105,30 @@ def _attempt(desk: Desk) -> Talk[tuple[str, str, str, str]]:
     request = _login(
         desk, proof=proof, verify=verify, session=session, signature=signature, random_salt=random_salt
     )
-    code, _, url, _, text, nick = arguments((yield from call(request)))
+    code, _, url, _, text, nick = parse_ptui_callback((yield from send(request)))
     return code, url, text, nick
 
 
-def _captcha(desk: Desk, cap_cd: str) -> Talk[tuple[str, str]]:
+def _captcha(desk: LoginContext, cap_cd: str) -> LoginFlow[tuple[str, str]]:
     """Show the picture, wait for somebody to type it: the letters and the session they belong to."""
     request = Request(
         "GET",
         CAPTCHA,
         (
             ("aid", APPID),
-            ("r", f"{desk.chance():.16f}"),
+            ("r", f"{desk.random():.16f}"),
             ("uin", desk.account),
             *((("cap_cd", cap_cd),) if cap_cd else ()),
         ),
         referer=PAGE,
     )
-    picture = yield from call(request)
+    picture = yield from send(request)
     if not picture.content_type.startswith("image/"):
         raise ProtocolError("upstream wants a captcha and shows none")
     expires = desk.clock() + desk.limits.captcha
     challenge = Challenge(picture.body, expires=expires)
     yield SessionChange(SessionState.CAPTCHA, "type what the picture shows", challenge=challenge)
-    typed = yield from ask(desk.limits.captcha)
+    typed = yield from await_captcha(desk.limits.captcha)
     if not typed or not typed.strip():
         raise LoginRefused("nobody typed what the captcha shows")
     return typed.strip(), desk.tokens.jar.find("verifysession")
@@ -144,7 +153,7 @@ def _salt(text: str, account: str) -> bytes:
     return int(account).to_bytes(8, "big")
 
 
-def _check(desk: Desk, signature: str) -> Request:
+def _check(desk: LoginContext, signature: str) -> Request:
     return Request(
         "GET",
         f"{SSL}/check",
@@ -156,13 +165,15 @@ def _check(desk: Desk, signature: str) -> Request:
             ("js_type", "0"),
             ("login_sig", signature),
             ("u1", HOME),
-            ("r", f"{desk.chance():.16f}"),
+            ("r", f"{desk.random():.16f}"),
         ),
         referer=PAGE,
     )
 
 
-def _login(desk: Desk, *, proof: str, verify: str, session: str, signature: str, random_salt: str) -> Request:
+def _login(
+    desk: LoginContext, *, proof: str, verify: str, session: str, signature: str, random_salt: str
+) -> Request:
     return Request(
         "GET",
         f"{SSL}/login",
@@ -183,7 +194,7 @@ def _login(desk: Desk, *, proof: str, verify: str, session: str, signature: str,
             ("pttype", "1"),
             ("dumy", ""),
             ("fp", "loginerroralert"),
-            ("action", f"1-{len(desk.password) + 8}-{int(desk.chance() * 10000) + 5000}"),
+            ("action", f"1-{len(desk.password) + 8}-{int(desk.random() * 10000) + 5000}"),
             ("mibao_css", "m_webqq"),
             ("t", "1"),
             ("g", "1"),

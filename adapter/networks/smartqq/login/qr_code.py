@@ -5,9 +5,9 @@ from typing import Final
 
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.events import Challenge, SessionChange, SessionState
-from adapter.networks.smartqq.login.flow import Desk, Talk, arguments, call, wait
+from adapter.networks.smartqq.login.flow import LoginContext, LoginFlow, parse_ptui_callback, send, sleep
 from adapter.networks.smartqq.protocol.hashes import hash33
-from adapter.networks.smartqq.protocol.http import APPID, DAID, Answer, Request
+from adapter.networks.smartqq.protocol.http import APPID, DAID, Request, Response
 
 PTLOGIN: Final = "ptlogin2.qq.com"
 SSL: Final = "https://ssl.ptlogin2.qq.com"
@@ -26,61 +26,61 @@ WAITING: Final = "66"
 SCANNED: Final = "67"
 DECLINED: Final = "68"
 
-GARBLED: Final = 5
+MAX_INVALID: Final = 5
 """Answers in a row that make no sense before a new code is tried."""
 
 
-def by_code(desk: Desk, reason: str = "") -> Talk[tuple[str, str]]:
+def qr_flow(desk: LoginContext, reason: str = "") -> LoginFlow[tuple[str, str]]:
     """Show codes until one is confirmed: the check_sig address and the nick.
 
     Never gives up because nobody scans, but goes slowly after the first few: upstream counts.
     """
     while True:
-        if desk.codes >= desk.limits.codes:
+        if desk.qr_shown >= desk.limits.qr_attempts:
             yield SessionChange(
                 SessionState.OFFLINE,
                 "qr.unscanned",
                 "nobody scanned; ask for a login to get another code",
             )
-            if (yield from wait(desk.limits.slow_code)):
-                desk.codes = 0
+            if (yield from sleep(desk.limits.qr_slow_interval)):
+                desk.qr_shown = 0
         picture = yield from _picture(desk)
-        desk.codes += 1
-        expires = desk.clock() + desk.limits.code
+        desk.qr_shown += 1
+        expires = desk.clock() + desk.limits.qr_lifetime
         yield SessionChange(SessionState.QR, reason or "scan", challenge=Challenge(picture, expires=expires))
         entrance = yield from _scanned(desk)
         if entrance is not None:
-            desk.codes = 0
+            desk.qr_shown = 0
             return entrance
 
 
-def _picture(desk: Desk) -> Talk[bytes]:
+def _picture(desk: LoginContext) -> LoginFlow[bytes]:
     for _ in range(desk.limits.tries):
-        answer = yield from call(_show(desk))
+        answer = yield from send(_show(desk))
         if answer.status == HTTPStatus.OK and _is_picture(answer):
             return answer.body
-        yield from wait(desk.limits.moment)
+        yield from sleep(desk.limits.short_pause)
     raise ProtocolError("upstream shows no QR code")
 
 
-def _is_picture(answer: Answer) -> bool:
+def _is_picture(answer: Response) -> bool:
     return answer.content_type.startswith("image/") or answer.body.startswith(b"\x89PNG")
 
 
-def _scanned(desk: Desk) -> Talk[tuple[str, str] | None]:
+def _scanned(desk: LoginContext) -> LoginFlow[tuple[str, str] | None]:
     """Ask what became of the code: the way in, or None if another one is needed."""
     shown = desk.clock()
     told = False
     garbled = 0
-    while garbled < GARBLED:
-        if (yield from wait(desk.limits.scan)):
-            desk.codes = 0  # somebody asks for a fresh one
+    while garbled < MAX_INVALID:
+        if (yield from sleep(desk.limits.qr_poll_interval)):
+            desk.qr_shown = 0  # somebody asks for a fresh one
             return None
-        answer = yield from call(_state(desk, desk.clock() - shown))
+        answer = yield from send(_state(desk, desk.clock() - shown))
         if answer.status == HTTPStatus.FORBIDDEN:
             return None  # the token does not belong to the cookie: only a new pair can help
         try:
-            code, _, url, _, text, nick = arguments(answer)
+            code, _, url, _, text, nick = parse_ptui_callback(answer)
         except ProtocolError:
             garbled += 1
             continue
@@ -97,7 +97,7 @@ def _scanned(desk: Desk) -> Talk[tuple[str, str] | None]:
     return None
 
 
-def _show(desk: Desk) -> Request:
+def _show(desk: LoginContext) -> Request:
     return Request(
         "GET",
         f"{SSL}/ptqrshow",
@@ -108,7 +108,7 @@ def _show(desk: Desk) -> Request:
             ("s", "5"),
             ("d", "72"),
             ("v", "4"),
-            ("t", f"{desk.chance():.16f}"),
+            ("t", f"{desk.random():.16f}"),
         ),
         referer=PAGE,
     )
@@ -117,7 +117,7 @@ def _show(desk: Desk) -> Request:
 HOME: Final = "http://w.qq.com/proxy.html"
 
 
-def _state(desk: Desk, seconds: float) -> Request:
+def _state(desk: LoginContext, seconds: float) -> Request:
     token = hash33(desk.tokens.jar.get("qrsig", PTLOGIN))
     return Request(
         "GET",

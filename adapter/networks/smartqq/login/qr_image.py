@@ -12,7 +12,7 @@ LARGEST = 2000
 """Pixels on a side: upstream's codes have about 165."""
 
 
-def read_code(picture: bytes) -> str:
+def decode_qr(picture: bytes) -> str:
     """What the code says, or "" where the picture cannot be read: it is shown all the same."""
     try:
         with Image.open(io.BytesIO(picture)) as image:

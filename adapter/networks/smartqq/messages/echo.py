@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from adapter.events import Address, ChatKind, Face, Message, Notice, Segment, Text
-from adapter.networks.smartqq.contacts.roster import Book
+from adapter.networks.smartqq.contacts.roster import Roster
 from adapter.networks.smartqq.protocol.notices import service_event
 
 REMEMBERED: Final = 64
@@ -25,7 +25,7 @@ class _Sent:
 
 
 @dataclass(slots=True)
-class Echoes:
+class EchoDetector:
     """What was sent lately, and the numbers under which it came back. `life` in seconds."""
 
     life: float
@@ -34,7 +34,7 @@ class Echoes:
 
     def remember(self, to: Address, segments: tuple[Segment, ...], now: float) -> None:
         """Something leaves; its echo may be here before the answer is."""
-        self._sent.append(_Sent(now, to, spoken(segments)))
+        self._sent.append(_Sent(now, to, comparison_text(segments)))
 
     def forget_numbers(self) -> None:
         """All momentary ids are new: where something was sent to is known by its kind alone."""
@@ -43,34 +43,34 @@ class Echoes:
         self._sent.clear()
         self._sent.extend(nowhere)
 
-    def suspect(self, message: Message, book: Book) -> bool:
+    def needs_lookup(self, message: Message, book: Roster) -> bool:
         """Whether the lists have to be looked at again before this message can be judged."""
-        return not message.own and message.sender not in self._aliases and not book.knows(message)
+        return not message.from_self and message.sender not in self._aliases and not book.knows(message)
 
-    def sketch(self) -> "Echoes":
+    def copy(self) -> "EchoDetector":
         """The same, apart: what is learnt there is not learnt here."""
         return replace(self, _aliases=self._aliases.copy())
 
-    def judge(self, message: Message, book: Book, account: str, now: float) -> Message | Notice:
+    def classify(self, message: Message, book: Roster, account: str, now: float) -> Message | Notice:
         """The message with `own` right, or the notice that it is."""
-        if not message.own and book.knows(message):
+        if not message.from_self and book.knows(message):
             return message
         # The text first: a mute is told under an unknown number too.
-        if message.chat.kind is ChatKind.GROUP and not message.own:
+        if message.chat.kind is ChatKind.GROUP and not message.from_self:
             event = service_event(_plain(message.segments))
             if event is not None:
                 return _service(message, event)
         sent = self._match(message, now)
-        if message.own or sent or message.sender in self._aliases:
-            if not message.own:
+        if message.from_self or sent or message.sender in self._aliases:
+            if not message.from_self:
                 self._aliases.add(message.sender)
             told = sent is not None and sent.to.id and message.chat.kind is ChatKind.FRIEND
             chat = sent.to if sent is not None and told else message.chat
-            return replace(message, own=True, sender=account or message.sender, chat=chat)
+            return replace(message, from_self=True, sender=account or message.sender, chat=chat)
         return message
 
     def _match(self, message: Message, now: float) -> _Sent | None:
-        words = spoken(message.segments)
+        words = comparison_text(message.segments)
         for sent in reversed(self._sent):
             if now - sent.time > self.life:
                 break
@@ -81,7 +81,7 @@ class Echoes:
         return None
 
 
-def spoken(segments: tuple[Segment, ...]) -> str:
+def comparison_text(segments: tuple[Segment, ...]) -> str:
     """Text for comparison: upstream may change the number of a face and the blank at the end."""
     parts = []
     for segment in segments:

@@ -6,36 +6,36 @@ from http import HTTPStatus
 from typing import Final
 
 from adapter.errors import ProtocolError, TransportError
-from adapter.events import Address, ChatKind, Image, Picture
+from adapter.events import Address, ChatKind, Image, ImageData
 from adapter.networks.smartqq.client import endpoints
-from adapter.networks.smartqq.contacts.loader import Roster
+from adapter.networks.smartqq.contacts.loader import ContactLoader
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.protocol.http import Answer, Request, led
+from adapter.networks.smartqq.protocol.http import Request, Response, resolve_redirect
 from adapter.networks.smartqq.protocol.parsing import (
     OK,
-    code_of,
-    ident,
-    integer,
-    load,
+    error_message,
+    iter_objects,
     mapping,
-    rows,
-    said,
-    words,
+    parse_id,
+    parse_int,
+    parse_json,
+    parse_text,
+    return_code,
 )
-from adapter.networks.smartqq.session.credentials import STATUSES, Tokens
+from adapter.networks.smartqq.session.credentials import STATUSES, Credentials
 
 CHAIN: Final = 5
 """Redirects to a storage host; there was one."""
 
 
-class Extras:
+class MediaClient:
     """Raises TransportError where there is no answer, ProtocolError where it is another one than wanted."""
 
     def __init__(
         self,
-        ask: Callable[[Request], Awaitable[Answer]],
-        tokens: Tokens,
-        roster: Roster,
+        ask: Callable[[Request], Awaitable[Response]],
+        tokens: Credentials,
+        roster: ContactLoader,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
@@ -47,14 +47,14 @@ class Extras:
 
     # --- pictures ---
 
-    async def image(self, image: Image, upstream: Mapping[str, object]) -> Picture:
+    async def image(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
         """The picture of a segment. `upstream`: that of the message it stood in (5.12).
 
         Works for as long as the session does in which it came.
         """
         return await self._picture(self._image(image, upstream))
 
-    async def avatar(self, of: Address) -> Picture:
+    async def avatar(self, of: Address) -> ImageData:
         """The picture of a person or, by its code, of a group (5.11)."""
         if of.kind is ChatKind.GROUP:
             return await self._picture(
@@ -64,7 +64,7 @@ class Extras:
 
     def _image(self, image: Image, upstream: Mapping[str, object]) -> Request:
         def number(name: str) -> str:
-            return ident(upstream.get(name))
+            return parse_id(upstream.get(name))
 
         if image.kind == "offpic" and image.file_path:
             return endpoints.offline_picture(self._tokens, image.file_path, number("from_uin"))
@@ -91,22 +91,22 @@ class Extras:
             raise ProtocolError("a group without a code")
         return code
 
-    async def _picture(self, request: Request) -> Picture:
+    async def _picture(self, request: Request) -> ImageData:
         answer = await self._ask(request)
         for _ in range(CHAIN):
             if not answer.location:
                 break
-            target = led(request.target, answer.location)
+            target = resolve_redirect(request.target, answer.location)
             if not target.startswith(("http://", "https://")):
-                raise ProtocolError(f"{request.name} leads nowhere")
+                raise ProtocolError(f"{request.safe_name} leads nowhere")
             request = replace(request, url=target, params=())
             answer = await self._ask(request)
         # Errors come as JSON with status 200.
         if answer.status != HTTPStatus.OK or not answer.content_type.startswith("image/"):
-            raise ProtocolError(f"{request.name} gave no picture but {_instead(answer)}")
+            raise ProtocolError(f"{request.safe_name} gave no picture but {_instead(answer)}")
         if len(answer.body) > self._limits.picture:
-            raise ProtocolError(f"{request.name} gave a picture of {len(answer.body)} bytes")
-        return Picture(answer.content_type.partition(";")[0].strip(), answer.body)
+            raise ProtocolError(f"{request.safe_name} gave a picture of {len(answer.body)} bytes")
+        return ImageData(answer.content_type.partition(";")[0].strip(), answer.body)
 
     # --- people ---
 
@@ -116,13 +116,13 @@ class Extras:
         info = await self._result(endpoints.friend_info(tokens, uin, now))
         lines = await self._result(endpoints.long_nick(tokens, uin, now))
         level = mapping(await self._result(endpoints.level(tokens, uin, now)))
-        signature = next((words(row.get("lnick")) for row in rows(lines)), "")
+        signature = next((parse_text(row.get("lnick")) for row in iter_objects(lines)), "")
         told = {
-            name: value if isinstance(value, int | dict) else words(value)
+            name: value if isinstance(value, int | dict) else parse_text(value)
             for name, value in mapping(info).items()
             if name not in ("uin", "vfwebqq", "token")
         }
-        numbers = {"level": integer(level.get("level")), "days": integer(level.get("days"))}
+        numbers = {"level": parse_int(level.get("level")), "days": parse_int(level.get("days"))}
         return {**told, "signature": signature, **{k: v for k, v in numbers.items() if v is not None}}
 
     async def change_status(self, status: str) -> None:
@@ -130,24 +130,24 @@ class Extras:
         if status not in STATUSES:
             raise ProtocolError(f"{status!r} is not one of {', '.join(STATUSES)}")
         request = endpoints.change_status(self._tokens, status, self._clock())
-        reply = load(await self._ask(request))
-        if code_of(reply) != OK:
-            raise ProtocolError(f"{request.name}: {code_of(reply)} {said(reply)}".strip())
+        reply = parse_json(await self._ask(request))
+        if return_code(reply) != OK:
+            raise ProtocolError(f"{request.safe_name}: {return_code(reply)} {error_message(reply)}".strip())
         self._tokens.status = status
 
     async def _result(self, request: Request) -> object:
         """The result of a call, None where upstream has none: 100000 may mean no signature."""
         try:
-            reply = load(await self._ask(request))
+            reply = parse_json(await self._ask(request))
         except (TransportError, ProtocolError):
             return None
-        return reply.get("result") if code_of(reply) == OK else None
+        return reply.get("result") if return_code(reply) == OK else None
 
 
-def _instead(answer: Answer) -> str:
+def _instead(answer: Response) -> str:
     """What came in place of a picture."""
     try:
-        reply = load(answer)
+        reply = parse_json(answer)
     except ProtocolError:
         return repr(answer)
-    return f"{code_of(reply)} {said(reply)}".strip()
+    return f"{return_code(reply)} {error_message(reply)}".strip()

@@ -8,8 +8,8 @@ from typing import Final
 
 from adapter.errors import ProtocolError, TransportError
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.protocol.http import Answer
-from adapter.networks.smartqq.protocol.parsing import OK, code_of, load
+from adapter.networks.smartqq.protocol.http import Response
+from adapter.networks.smartqq.protocol.parsing import OK, parse_json, return_code
 from adapter.networks.smartqq.protocol.poll_items import poll_items
 
 
@@ -39,7 +39,7 @@ class Pause(Enum):
 
     NONE = auto()
     MOMENT = auto()
-    HARMLESS = auto()
+    LONG = auto()
     BUSY = auto()
 
 
@@ -62,15 +62,15 @@ _REPOLL: Final = Rule(Action.REPOLL, good=True)
 _GATEWAY: Final = Rule(Action.REPOLL)  # no word from upstream itself, which is how a quiet poll may end
 _PROBE: Final = Rule(Action.PROBE, Pause.MOMENT)
 _ODD: Final = Rule(Action.WAIT, Pause.MOMENT, counted=True)
-_UNKNOWN: Final = Rule(Action.WAIT, Pause.HARMLESS, counted=True)
+_UNKNOWN: Final = Rule(Action.WAIT, Pause.LONG, counted=True)
 
 BY_CODE: Final[Mapping[int, Rule]] = {
     100: Rule(Action.LOGIN),  # not logged in
     102: _REPOLL,  # nothing, until the end of 2015
     103: _PROBE,  # the online set-up was never called, or cookies or address changed
     108: Rule(Action.LOGIN, Pause.BUSY),  # login lost, or too fast
-    109: Rule(Action.WAIT, Pause.HARMLESS),
-    110: Rule(Action.WAIT, Pause.HARMLESS),
+    109: Rule(Action.WAIT, Pause.LONG),
+    110: Rule(Action.WAIT, Pause.LONG),
     116: Rule(Action.RENEW),
     120: Rule(Action.RELINK),  # connection lost
     121: Rule(Action.RELINK),  # out of the channel
@@ -78,7 +78,7 @@ BY_CODE: Final[Mapping[int, Rule]] = {
     1202: _GATEWAY,
     100000: _PROBE,  # headers, cookies or parameters not accepted
     100001: _PROBE,
-    100003: Rule(Action.WAIT, Pause.HARMLESS),  # too frequent
+    100003: Rule(Action.WAIT, Pause.LONG),  # too frequent
     100006: Rule(Action.STOP),  # no form, or no `r` in it
     100012: Rule(Action.PROBE, Pause.MOMENT, trust=3),  # login expired – mostly it is not
     100100: _GATEWAY,
@@ -94,13 +94,13 @@ BY_STATUS: Final[Mapping[int, Rule]] = {
 # {"retcode":0,"retmsg":"ok","errmsg":"error"} of 2018: perhaps dead, but also how quiet polls ended.
 _HALF_DEAD: Final = Rule(Action.PROBE, Pause.MOMENT, trust=None)
 
-MANY: Final = 3
+PROBE_AFTER: Final = 3
 """Counted answers in a row before the session is probed …"""
 
-TOO_MANY: Final = 8
+RELINK_AFTER: Final = 8
 """… and before it is opened again, as the official client does."""
 
-GATEWAY: Final = 20
+FAST_EMPTY_LIMIT: Final = 20
 """Empty answers in a row that came at once, before somebody asks whether this still is SmartQQ."""
 
 RELINKS: Final = 3
@@ -108,7 +108,7 @@ RELINKS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PollDecision:
     """What to do, after how long a pause. `lost`: an answer may have been lost on the way."""
 
     action: Action
@@ -120,10 +120,10 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Health:
+class PollHistory:
     """What happened in a row, so that the same answer does not get the same reaction for ever."""
 
-    strikes: int = 0
+    errors: int = 0
     probes: int = 0
     quick: int = 0
     relinks: int = 0
@@ -133,61 +133,63 @@ class Health:
     copies: int = 0
     body: int = 0
 
-    def well(self) -> None:
+    def reset(self) -> None:
         """A poll went as it should."""
-        self.strikes = self.probes = self.quick = self.renewals = 0
+        self.errors = self.probes = self.quick = self.renewals = 0
         self.relinks = self.logins = self.losses = 0
 
-    def copied(self, body: bytes) -> int:
+    def count_repeat(self, body: bytes) -> int:
         """How many times in a row these very items have come."""
         self.copies = self.copies + 1 if hash(body) == self.body else 0
         self.body = hash(body)
         return self.copies
 
 
-def judge(answer: Answer | TransportError, took: float, health: Health, limits: Limits) -> Verdict:
+def evaluate(
+    answer: Response | TransportError, took: float, health: PollHistory, limits: Limits
+) -> PollDecision:
     """What to do about the outcome of a poll that took so many seconds."""
     if isinstance(answer, TransportError):
         return _broken(answer, took, health, limits)
     rule, reason, reply = _read(answer)
     if rule.action is Action.DELIVER:
-        health.well()
-        pause = _growing(health.copied(answer.body), limits)
-        return Verdict(Action.DELIVER, reason, pause, items=poll_items(reply))
+        health.reset()
+        pause = _growing(health.count_repeat(answer.body), limits)
+        return PollDecision(Action.DELIVER, reason, pause, items=poll_items(reply))
     if rule.action is Action.RENEW:
         return _renewed(reply.get("p"), reason, health, limits)
     # Half of an answer: what stood in the other half is gone.
     cut = reason == "not JSON" and answer.body.lstrip()[:1] in (b"{", b"[")
     verdict = _weigh(rule, reason, took, health, limits)
-    return Verdict(verdict.action, reason, verdict.pause, lost=cut)
+    return PollDecision(verdict.action, reason, verdict.pause, lost=cut)
 
 
-def _renewed(fresh: object, reason: str, health: Health, limits: Limits) -> Verdict:
+def _renewed(fresh: object, reason: str, health: PollHistory, limits: Limits) -> PollDecision:
     """A new `ptwebqq`: once at once, again and again with growing pauses."""
     before = health.renewals
-    health.well()
+    health.reset()
     health.renewals = before + 1
     pause = _growing(before, limits)
     if isinstance(fresh, str) and fresh.isascii() and fresh.isprintable():
-        return Verdict(Action.RENEW, reason, pause, ptwebqq=fresh)
-    return Verdict(Action.REPOLL, reason, pause)
+        return PollDecision(Action.RENEW, reason, pause, ptwebqq=fresh)
+    return PollDecision(Action.REPOLL, reason, pause)
 
 
-def _read(answer: Answer) -> tuple[Rule, str, Mapping[str, object]]:
+def _read(answer: Response) -> tuple[Rule, str, Mapping[str, object]]:
     """The rule for an answer, why, and its JSON."""
     if answer.status != HTTPStatus.OK:
         return BY_STATUS.get(answer.status, _ODD), f"status {answer.status}", {}
     if not answer.body.strip():
         return _GATEWAY, "empty body", {}
     try:
-        reply = load(answer)
+        reply = parse_json(answer)
     except ProtocolError:
         return _ODD, "not JSON", {}
     return *_understand(reply), reply
 
 
 def _understand(reply: Mapping[str, object]) -> tuple[Rule, str]:
-    code = code_of(reply)
+    code = return_code(reply)
     if code != OK:
         return BY_CODE.get(code, _UNKNOWN), f"retcode {code}"
     if poll_items(reply):
@@ -197,13 +199,13 @@ def _understand(reply: Mapping[str, object]) -> tuple[Rule, str]:
     return _REPOLL, "nothing"
 
 
-def _broken(error: TransportError, took: float, health: Health, limits: Limits) -> Verdict:
+def _broken(error: TransportError, took: float, health: PollHistory, limits: Limits) -> PollDecision:
     """No answer, or half of one."""
-    verdict = _weigh(_GATEWAY if error.sent else _ODD, str(error), took, health, limits)
-    return Verdict(verdict.action, verdict.reason, verdict.pause, lost=error.sent)
+    verdict = _weigh(_GATEWAY if error.may_have_sent else _ODD, str(error), took, health, limits)
+    return PollDecision(verdict.action, verdict.reason, verdict.pause, lost=error.may_have_sent)
 
 
-def _weigh(rule: Rule, reason: str, took: float, health: Health, limits: Limits) -> Verdict:
+def _weigh(rule: Rule, reason: str, took: float, health: PollHistory, limits: Limits) -> PollDecision:
     """Apply a rule with regard to what happened before."""
     pause = _seconds(rule.pause, limits)
     action = rule.action
@@ -211,28 +213,28 @@ def _weigh(rule: Rule, reason: str, took: float, health: Health, limits: Limits)
         case Action.REPOLL:
             action, pause = _again(rule, took, health, limits)
         case Action.WAIT if rule.counted:
-            health.strikes += 1
-            pause = max(pause, min(limits.quick_first * 2**health.strikes, limits.quick_most))
-            if health.strikes > MANY:
-                action = Action.PROBE if health.strikes <= TOO_MANY else Action.RELINK
+            health.errors += 1
+            pause = max(pause, min(limits.quick_first * 2**health.errors, limits.quick_most))
+            if health.errors > PROBE_AFTER:
+                action = Action.PROBE if health.errors <= RELINK_AFTER else Action.RELINK
         case Action.PROBE:
             health.probes += 1
             if rule.trust is not None and health.probes > rule.trust:
                 action = Action.RELINK
     if action in (Action.RELINK, Action.LOGIN):
         action, pause = _escalated(action, health), max(pause, _lost(health, limits))
-    return Verdict(action, reason, pause)
+    return PollDecision(action, reason, pause)
 
 
-def _again(rule: Rule, took: float, health: Health, limits: Limits) -> tuple[Action, float]:
+def _again(rule: Rule, took: float, health: PollHistory, limits: Limits) -> tuple[Action, float]:
     """Poll again: at once after a long poll, with growing pauses where the answer came too soon."""
     quick = health.quick + 1
     if rule.good or took >= limits.quick:
-        health.well()
+        health.reset()
     if took >= limits.quick:
         return Action.REPOLL, 0.0
     health.quick = quick
-    action = Action.PROBE if quick % GATEWAY == 0 else Action.REPOLL
+    action = Action.PROBE if quick % FAST_EMPTY_LIMIT == 0 else Action.REPOLL
     return action, _growing(quick, limits)
 
 
@@ -241,9 +243,9 @@ def _growing(times: int, limits: Limits) -> float:
     return min(limits.quick_first * 2 ** min(times - 1, 16), limits.quick_most) if times else 0.0
 
 
-def _escalated(action: Action, health: Health) -> Action:
+def _escalated(action: Action, health: PollHistory) -> Action:
     """What helped three times in a row and did not last does not help."""
-    health.strikes = health.probes = 0
+    health.errors = health.probes = 0
     if action is Action.RELINK:
         health.relinks += 1
         action = Action.LOGIN if health.relinks > RELINKS else action
@@ -253,9 +255,11 @@ def _escalated(action: Action, health: Health) -> Action:
     return action
 
 
-def _lost(health: Health, limits: Limits) -> float:
+def _lost(health: PollHistory, limits: Limits) -> float:
     """The pause before a lost session is replaced: none, then doubling while no poll goes well."""
-    pause = min(limits.moment * 2 ** min(health.losses - 1, 16), limits.blocked) if health.losses else 0.0
+    pause = (
+        min(limits.short_pause * 2 ** min(health.losses - 1, 16), limits.blocked) if health.losses else 0.0
+    )
     health.losses += 1
     return pause
 
@@ -263,7 +267,7 @@ def _lost(health: Health, limits: Limits) -> float:
 def _seconds(pause: Pause, limits: Limits) -> float:
     return {
         Pause.NONE: 0.0,
-        Pause.MOMENT: limits.moment,
-        Pause.HARMLESS: limits.harmless,
-        Pause.BUSY: limits.busy,
+        Pause.MOMENT: limits.short_pause,
+        Pause.LONG: limits.long_pause,
+        Pause.BUSY: limits.busy_pause,
     }[pause]

@@ -4,23 +4,23 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from adapter.events import Batch, ContactList, ListKind, Message, Notice, Provisional, UpstreamEvent
-from adapter.failpoints import Step, reach
-from adapter.networks.smartqq.contacts.loader import Roster
+from adapter.events import Batch, ContactList, ListKind, Message, Notice, UnresolvedBatch, UpstreamEvent
+from adapter.failpoints import Failpoint, hit
+from adapter.networks.smartqq.contacts.loader import ContactLoader
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.messages.echo import Echoes
+from adapter.networks.smartqq.messages.echo import EchoDetector
 from adapter.networks.smartqq.protocol.poll_items import parse_items
-from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.session.credentials import Credentials
 
 
-class Hearing:
+class MessageReceiver:
     """Turns the items of polls into events."""
 
     def __init__(
         self,
-        roster: Roster,
-        echoes: Echoes,
-        tokens: Tokens,
+        roster: ContactLoader,
+        echoes: EchoDetector,
+        tokens: Credentials,
         limits: Limits,
         *,
         clock: Callable[[], float],
@@ -36,45 +36,47 @@ class Hearing:
         self._asks = False
 
     @property
-    def owes(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether something was taken and has not been heard yet."""
         return bool(self._taken)
 
-    def take(self, items: Sequence[object], before: Batch) -> Provisional | None:
+    def decode(self, items: Sequence[object], before: Batch) -> UnresolvedBatch | None:
         """Take what a poll brought, after `before`; what can be told already, if `hear` will take time."""
-        reach(Step.BROUGHT)
+        hit(Failpoint.BROUGHT)
         now, account = self._clock(), self._tokens.account
         self._taken = [*before, *parse_items(items, account=account, now=now, keep_raw=self._keep_raw)]
         strangers = self._strangers()
-        self._asks = bool(strangers) and self._roster.may_learn(strangers)
-        return Provisional(tuple(self._judged(self._echoes.sketch()))) if self._asks else None
+        self._asks = bool(strangers) and self._roster.can_look_up(strangers)
+        return UnresolvedBatch(tuple(self._judged(self._echoes.copy()))) if self._asks else None
 
-    async def hear(self) -> list[UpstreamEvent]:
+    async def resolve(self) -> list[UpstreamEvent]:
         """What was taken, oldest first, after the lists that name its speakers.
 
         A cancellation waits: upstream has forgotten these items. It waits for `Limits.learn` at most.
         """
         found = list[ContactList]()
         if self._asks:
-            with anyio.move_on_after(self._limits.learn, shield=True):
-                await self._roster.learn(self._strangers(), found)
+            with anyio.move_on_after(self._limits.sender_lookup, shield=True):
+                await self._roster.look_up_senders(self._strangers(), found)
         for event in self._taken:
             match event:
                 case Message():
-                    found += [told] if (told := self._roster.note(event)) else []
+                    found += [told] if (told := self._roster.note_group_number(event)) else []
                 case Notice(kind="contacts"):
-                    self._roster.stale(ListKind.FRIENDS)
+                    self._roster.invalidate(ListKind.FRIENDS)
         events = [*found, *self._judged(self._echoes)]
         self._taken = []
         return events
 
-    def _judged(self, echoes: Echoes) -> list[UpstreamEvent]:
+    def _judged(self, echoes: EchoDetector) -> list[UpstreamEvent]:
         book, account, now = self._roster.book, self._tokens.account, self._clock()
         return [
-            echoes.judge(event, book, account, now) if isinstance(event, Message) else event
+            echoes.classify(event, book, account, now) if isinstance(event, Message) else event
             for event in self._taken
         ]
 
     def _strangers(self) -> list[Message]:
         book, taken = self._roster.book, self._taken
-        return [event for event in taken if isinstance(event, Message) and self._echoes.suspect(event, book)]
+        return [
+            event for event in taken if isinstance(event, Message) and self._echoes.needs_lookup(event, book)
+        ]

@@ -14,13 +14,13 @@ from adapter.errors import ProtocolError, TransportError
 from adapter.events import Address, ChatKind, Outcome, Part, Status
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.messages.echo import Echoes
-from adapter.networks.smartqq.protocol.content import spoken_in
-from adapter.networks.smartqq.protocol.http import Answer, Request, TransportTimeoutError
-from adapter.networks.smartqq.protocol.parsing import OK, code_of, load, mapping, said
-from adapter.networks.smartqq.protocol.return_codes import RESULTS, SESSION
-from adapter.networks.smartqq.session.credentials import Tokens
-from adapter.networks.smartqq.shutdown import Patience
+from adapter.networks.smartqq.messages.echo import EchoDetector
+from adapter.networks.smartqq.protocol.content import decode_sent
+from adapter.networks.smartqq.protocol.http import Request, Response, TransportTimeoutError
+from adapter.networks.smartqq.protocol.parsing import OK, error_message, mapping, parse_json, return_code
+from adapter.networks.smartqq.protocol.return_codes import RESULTS, SESSION_INVALID
+from adapter.networks.smartqq.session.credentials import Credentials
+from adapter.networks.smartqq.shutdown import ShutdownScope
 
 _LAP: Final = 10000
 
@@ -30,7 +30,7 @@ SIGNATURES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class NotSent:
     """A message has not left: the session or the network is doubted.
 
     `refusal` is what became of it where that cannot be mended; None: it is to be addressed again.
@@ -51,7 +51,7 @@ def message_ids(now: float) -> Iterator[int]:
         yield number
 
 
-def outcome(answer: Answer) -> Outcome | None:
+def outcome(answer: Response) -> Outcome | None:
     """What became of a message, or None if the session has to be mended first (4.6).
 
     `errCode` is looked at before `retcode`: each era has its own.
@@ -61,14 +61,14 @@ def outcome(answer: Answer) -> Outcome | None:
     if answer.status != HTTPStatus.OK:
         return Outcome(Status.UNKNOWN, "upstream.lost", f"status {answer.status}")
     try:
-        reply = load(answer)
+        reply = parse_json(answer)
     except ProtocolError as exc:
         return Outcome(Status.UNKNOWN, "upstream.lost", str(exc))
-    code = code_of(reply, "errCode", "retcode")
-    if code in SESSION:
+    code = return_code(reply, "errCode", "retcode")
+    if code in SESSION_INVALID:
         return None
     status, word = RESULTS.get(code, (Status.FAILED, "upstream.denied"))
-    return Outcome(status, word, f"{code} {said(reply)}".strip())
+    return Outcome(status, word, f"{code} {error_message(reply)}".strip())
 
 
 def rejected(why: str) -> Outcome:
@@ -76,23 +76,23 @@ def rejected(why: str) -> Outcome:
     return Outcome(Status.FAILED, "session.rejected", why.strip())
 
 
-def broken(error: TransportError) -> Outcome:
+def outcome_of_error(error: TransportError) -> Outcome:
     """What became of a message whose answer never came."""
-    if not error.sent:
+    if not error.may_have_sent:
         return Outcome(Status.FAILED, "upstream.denied", str(error))
     late = isinstance(error, TransportTimeoutError)
     return Outcome(Status.UNKNOWN, "upstream.timeout" if late else "upstream.lost", str(error))
 
 
-class Post:
+class MessageSender:
     """Sends parts. Never raises for a refusal: a refusal is an Outcome."""
 
     def __init__(
         self,
-        ask: Callable[[Request], Awaitable[Answer]],
-        tokens: Tokens,
-        echoes: Echoes,
-        patience: Patience,
+        ask: Callable[[Request], Awaitable[Response]],
+        tokens: Credentials,
+        echoes: EchoDetector,
+        patience: ShutdownScope,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
@@ -104,11 +104,11 @@ class Post:
         self._clock = clock
         self._signatures: dict[Address, tuple[float, str]] = {}
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """All momentary ids are new."""
         self._signatures.clear()
 
-    async def send(self, to: Address, part: Part, may: Callable[[], bool]) -> Outcome | Doubt | None:
+    async def send(self, to: Address, part: Part, may: Callable[[], bool]) -> Outcome | NotSent | None:
         """Send a part, or say why the session or the network is doubted and nothing was sent.
 
         None where it may not be sent any more.
@@ -122,16 +122,16 @@ class Post:
                 return permitted
             signature = permitted
         if not session or self._tokens.psessionid != session:
-            return Doubt()  # these ids belong to the session before
-        self._echoes.remember(to, spoken_in(part.content), self._clock())
+            return NotSent()  # these ids belong to the session before
+        self._echoes.remember(to, decode_sent(part.content), self._clock())
         request = endpoints.send(self._tokens, to, part.content, int(part.message_id), signature)
         try:
             answer = await self._deliver(request, may)
         except TransportError as exc:
-            return broken(exc) if exc.sent else Doubt(broken(exc))
+            return outcome_of_error(exc) if exc.may_have_sent else NotSent(outcome_of_error(exc))
         return None if answer is None else _outcome(answer)
 
-    async def _deliver(self, request: Request, may: Callable[[], bool]) -> Answer | None:
+    async def _deliver(self, request: Request, may: Callable[[], bool]) -> Response | None:
         """Post, again only for as long as nothing has left and somebody is patient. Raises TransportError.
 
         None where it may not.
@@ -142,31 +142,31 @@ class Post:
                 return await self._ask(request)
             except TransportError as exc:
                 pause = next(delays, None)
-                if exc.sent or pause is None:
+                if exc.may_have_sent or pause is None:
                     raise
-                await self._patience.hold(anyio.sleep(pause))
-                if self._patience.ended:
+                await self._patience.run(anyio.sleep(pause))
+                if self._patience.is_shutting_down:
                     raise
         return None
 
-    async def _signature(self, to: Address, may: Callable[[], bool]) -> str | Outcome | Doubt | None:
+    async def _signature(self, to: Address, may: Callable[[], bool]) -> str | Outcome | NotSent | None:
         """The permission to speak to a stranger, the outcome if there is none, or doubt (4.5)."""
         now = self._clock()
         taken, value = self._signatures.get(to, (0.0, ""))
-        if value and now - taken < self._limits.signature:
+        if value and now - taken < self._limits.temp_session_ttl:
             return value
         try:
             answer = await self._deliver(endpoints.signature(self._tokens, to, now), may)
             if answer is None:
                 return None
-            reply = load(answer)
+            reply = parse_json(answer)
         except (TransportError, ProtocolError) as exc:
             # Only the permission was asked for: the message has not left.
             refusal = Outcome(Status.FAILED, "upstream.denied", str(exc))
-            return Doubt(refusal) if isinstance(exc, TransportError) else refusal
-        code = code_of(reply) if answer.status == HTTPStatus.OK else answer.status
-        if code in SESSION:
-            return Doubt(rejected(f"get_c2cmsg_sig2: {code} {said(reply)}"))
+            return NotSent(refusal) if isinstance(exc, TransportError) else refusal
+        code = return_code(reply) if answer.status == HTTPStatus.OK else answer.status
+        if code in SESSION_INVALID:
+            return NotSent(rejected(f"get_c2cmsg_sig2: {code} {error_message(reply)}"))
         given = mapping(reply.get("result")).get("value")
         if code != OK or not isinstance(given, str) or not given:
             return Outcome(Status.FAILED, "upstream.denied", f"no temporary conversation possible: {code}")
@@ -177,9 +177,9 @@ class Post:
         return given
 
 
-def _outcome(answer: Answer) -> Outcome | Doubt:
+def _outcome(answer: Response) -> Outcome | NotSent:
     done = outcome(answer)
     if done is None:
-        reply = load(answer)
-        return Doubt(rejected(f"{code_of(reply, 'errCode', 'retcode')} {said(reply)}"))
+        reply = parse_json(answer)
+        return NotSent(rejected(f"{return_code(reply, 'errCode', 'retcode')} {error_message(reply)}"))
     return done

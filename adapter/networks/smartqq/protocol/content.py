@@ -9,7 +9,7 @@ from typing import Final
 from adapter.errors import ProtocolError, SchemaError
 from adapter.events import Face, Font, Image, Markup, Segment, Text, Unknown
 from adapter.networks.smartqq.protocol.faces import name_of, number_of
-from adapter.networks.smartqq.protocol.parsing import compact, integer, unescape, whole_text
+from adapter.networks.smartqq.protocol.parsing import dump_json, join_surrogates, parse_int, unescape
 
 PART_BYTES: Final = 720
 """Texts of this many UTF-8 bytes and more were cut or refused without a word."""
@@ -68,7 +68,7 @@ def _segment(element: object, *, early: bool) -> Segment:
     match element:
         case str():
             return Text(_text(element))
-        case ["face", number] if (face := integer(number)) is not None and face >= 0:
+        case ["face", number] if (face := parse_int(number)) is not None and face >= 0:
             return Face(face, name_of(face, early=early))
         case ["cface", dict() as data]:
             return _picture("cface", data)
@@ -120,12 +120,12 @@ def _known_font(name: object, size: object, color: object, *style: object) -> Fo
 
 def _mended_font(data: Mapping[str, object]) -> Font:
     style = data.get("style")
-    bits = [integer(bit) for bit in style[:3]] if isinstance(style, list) else []
+    bits = [parse_int(bit) for bit in style[:3]] if isinstance(style, list) else []
     marks = [int(bool(bit)) for bit in bits] + [0, 0, 0]
     name, color = data.get("name"), data.get("color")
     return Font(
         name=name if isinstance(name, str) else DEFAULT_FONT.name,
-        size=min(max(integer(data.get("size")) or DEFAULT_FONT.size, 1), 255),
+        size=min(max(parse_int(data.get("size")) or DEFAULT_FONT.size, 1), 255),
         style=(marks[0], marks[1], marks[2]),
         color=color if isinstance(color, str) else DEFAULT_FONT.color,
     )
@@ -169,9 +169,9 @@ def _units(segments: Iterable[Segment]) -> Iterator[Unit]:
     for segment in segments:
         match segment:
             case Text(text):
-                yield from whole_text(text)
+                yield from join_surrogates(text)
             case Markup(text):
-                yield from _marked(whole_text(text))
+                yield from _marked(join_surrogates(text))
             case Face(number) if number >= 0:
                 yield segment
             case _:
@@ -237,9 +237,9 @@ def _inner(units: Sequence[Unit], font: Font) -> str:
     if text:
         parts.append(text)
     style = {"name": font.name, "size": font.size, "style": list(font.style), "color": font.color}
-    return compact([*parts, ["font", style]])
+    return dump_json([*parts, ["font", style]])
 
 
-def spoken_in(inner: str) -> tuple[Segment, ...]:
+def decode_sent(inner: str) -> tuple[Segment, ...]:
     """The segments of an inner JSON, as they will be when its echo comes back."""
     return decode(json.loads(inner), early=False)[0]

@@ -29,11 +29,11 @@ class Request:
     form: Pairs | None = None
     referer: str = ""
     origin: str = ""
-    parked: bool = False
+    long_poll: bool = False
     """A long poll: upstream answers when there is something to say."""
 
     @property
-    def name(self) -> str:
+    def safe_name(self) -> str:
         """Host and path: what may stand in a log or an error."""
         parts = urlsplit(self.url)
         return f"{parts.hostname or ''}{parts.path}"
@@ -53,11 +53,11 @@ class Request:
         return urlencode(self.form, quote_via=quote, safe="").encode()
 
     def __repr__(self) -> str:
-        return f"<{self.method} {self.name}>"
+        return f"<{self.method} {self.safe_name}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer:
+class Response:
     """What came back. The body may hold a token: shown are status and size only."""
 
     status: int
@@ -74,7 +74,7 @@ class Answer:
         return f"<answer {self.status}, {len(self.body)} bytes>"
 
 
-def led(base: str, location: str) -> str:
+def resolve_redirect(base: str, location: str) -> str:
     """Where a redirect leads. Raises ProtocolError where that is no address."""
     try:
         target = urljoin(base, location)

@@ -9,8 +9,8 @@ from typing import Final
 
 from adapter.errors import ProtocolError
 from adapter.events import Address, ChatKind, Notice
-from adapter.networks.smartqq.protocol.parsing import ident, integer, rows, words
-from adapter.networks.smartqq.protocol.poll_item import Item
+from adapter.networks.smartqq.protocol.parsing import iter_objects, parse_id, parse_int, parse_text
+from adapter.networks.smartqq.protocol.poll_item import PollItem
 
 STATUSES: Final = {
     "online": "在线",
@@ -23,7 +23,7 @@ STATUSES: Final = {
 }
 
 
-def other(item: Item, reason: str = "") -> Notice:
+def other(item: PollItem, reason: str = "") -> Notice:
     """What has no place of its own, with the value as received. `reason`: why it could not be read."""
     return Notice(
         "other",
@@ -36,7 +36,7 @@ def other(item: Item, reason: str = "") -> Notice:
 
 
 def _notice(
-    item: Item, kind: str, text: str, *, chat: Address | None = None, sender: str = "", **data: object
+    item: PollItem, kind: str, text: str, *, chat: Address | None = None, sender: str = "", **data: object
 ) -> Notice:
     return Notice(
         kind,
@@ -44,28 +44,28 @@ def _notice(
         chat=chat,
         sender=sender,
         time=item.time,
-        message_id=ident(item.value.get("msg_id")),
+        message_id=parse_id(item.value.get("msg_id")),
         data={name: value for name, value in data.items() if value not in (None, "")},
         upstream=item.upstream(),
         raw=item.raw,
     )
 
 
-def _of_friend(item: Item, kind: str, text: str, **data: object) -> Notice:
+def _of_friend(item: PollItem, kind: str, text: str, **data: object) -> Notice:
     sender = item.id("from_uin")
     return _notice(item, kind, text, chat=Address(ChatKind.FRIEND, sender), sender=sender, **data)
 
 
-def _typing(item: Item) -> Notice:
+def _typing(item: PollItem) -> Notice:
     return _of_friend(item, "typing", "正在输入")
 
 
-def _shake(item: Item) -> Notice:
+def _shake(item: PollItem) -> Notice:
     return _of_friend(item, "shake", "窗口抖动")
 
 
-def _presence(item: Item) -> Notice:
-    status = words(item.value.get("status"))
+def _presence(item: PollItem) -> Notice:
+    status = parse_text(item.value.get("status"))
     uin = item.id("uin")
     return _notice(
         item,
@@ -74,7 +74,7 @@ def _presence(item: Item) -> Notice:
         chat=Address(ChatKind.FRIEND, uin),
         sender=uin,
         status=status,
-        client_type=integer(item.value.get("client_type")),
+        client_type=parse_int(item.value.get("client_type")),
     )
 
 
@@ -89,9 +89,9 @@ _FRIEND_EVENTS: Final = {
 }
 
 
-def _system(item: Item) -> Notice:
+def _system(item: PollItem) -> Notice:
     value = item.value
-    event, message = words(value.get("type")), words(value.get("msg"))
+    event, message = parse_text(value.get("type")), parse_text(value.get("msg"))
     line = _FRIEND_EVENTS.get(event, event)
     return _of_friend(
         item,
@@ -99,21 +99,23 @@ def _system(item: Item) -> Notice:
         f"{line}：{message}" if message else line,
         event=event,
         message=message,
-        qq=ident(value.get("account")),
-        allow=integer(value.get("allow")),
-        status=integer(value.get("stat")),
-        client_type=integer(value.get("client_type")),
+        qq=parse_id(value.get("account")),
+        allow=parse_int(value.get("allow")),
+        status=parse_int(value.get("stat")),
+        client_type=parse_int(value.get("client_type")),
     )
 
 
-def _buddies(item: Item) -> Notice:
+def _buddies(item: PollItem) -> Notice:
     added = [
-        {"id": uin, "category": integer(row.get("groupid")) or 0}
-        for row in rows(item.value.get("added_friends"))
-        if (uin := ident(row.get("uin")))
+        {"id": uin, "category": parse_int(row.get("groupid")) or 0}
+        for row in iter_objects(item.value.get("added_friends"))
+        if (uin := parse_id(row.get("uin")))
     ]
     removed = [
-        {"id": uin} for row in rows(item.value.get("removed_friends")) if (uin := ident(row.get("uin")))
+        {"id": uin}
+        for row in iter_objects(item.value.get("removed_friends"))
+        if (uin := parse_id(row.get("uin")))
     ]
     line = f"好友列表变化：+{len(added)} -{len(removed)}"
     return _notice(item, "contacts", line, event="friends", added=added, removed=removed)
@@ -143,16 +145,16 @@ _KICKED_OUT: Final = 3
 _PERSONS: Final = ("new_member", "old_member", "request_uin", "owner_uin", "uin", "admin_uin")
 
 
-def _group_system(item: Item) -> Notice:
+def _group_system(item: PollItem) -> Notice:
     value = item.value
-    event = words(value.get("type")) or _BY_NUMBER.get(integer(value.get("msg_type")) or 0, "")
-    operation = integer(value.get("op_type"))
+    event = parse_text(value.get("type")) or _BY_NUMBER.get(parse_int(value.get("msg_type")) or 0, "")
+    operation = parse_int(value.get("op_type"))
     line = _GROUP_EVENTS.get(event, event)
     if event == "group_leave" and operation == _KICKED_OUT:
         line = "被移出了群"
-    message = words(value.get("msg"))
-    ids = {name: ident(value.get(name)) for name in _PERSONS}
-    numbers = {f"t_{name}": ident(value.get(f"t_{name}")) for name in _PERSONS}
+    message = parse_text(value.get("msg"))
+    ids = {name: parse_id(value.get(name)) for name in _PERSONS}
+    numbers = {f"t_{name}": parse_id(value.get(f"t_{name}")) for name in _PERSONS}
     return _notice(
         item,
         "group",
@@ -162,9 +164,9 @@ def _group_system(item: Item) -> Notice:
         event=event,
         operation=operation,
         message=message,
-        admin_nick=words(value.get("admin_nick")),
-        group_qq=ident(value.get("t_gcode")),
-        admin_flag=integer(value.get("uin_flag")),
+        admin_nick=parse_text(value.get("admin_nick")),
+        group_qq=parse_id(value.get("t_gcode")),
+        admin_flag=parse_int(value.get("uin_flag")),
         **ids,
         **numbers,
     )
@@ -174,20 +176,20 @@ _TAG: Final = re.compile(r'<n\s+t="([a-z]+)"(?:\s+([su])="([^"]*)")?[^>]*>')
 _SHARED: Final = "共享文件"
 
 
-def _group_web(item: Item) -> Notice:
+def _group_web(item: PollItem) -> Notice:
     """A card of the group's web page: mostly a shared file. Its XML may be binary rubbish.
 
     Raises ProtocolError where it says nothing that can be read.
     """
     xml = item.value.get("xml")
     tags = _TAG.findall(xml if isinstance(xml, str) else "")
-    texts = [words(text) for kind, _, text in tags if kind == "t"]
+    texts = [parse_text(text) for kind, _, text in tags if kind == "t"]
     if not texts:
         raise ProtocolError("group_web_message without text")
-    number = next((ident(text) for kind, _, text in tags if kind == "h"), "")
+    number = next((parse_id(text) for kind, _, text in tags if kind == "h"), "")
     names = [text for text in texts if text != _SHARED]
     shared = _SHARED in texts and bool(names)
-    sender = ident(item.value.get("send_uin"))
+    sender = parse_id(item.value.get("send_uin"))
     return _notice(
         item,
         "file" if shared else "group",
@@ -229,12 +231,16 @@ _CALL: Final = 161
 _REFUSALS: Final = {1: "对方取消了文件传输", 2: "对方拒绝了文件", 3: "文件传输超时"}
 
 
-def _file(item: Item) -> Notice:
+def _file(item: PollItem) -> Notice:
     value = item.value
-    mode, name, kind = words(value.get("mode")), words(value.get("name")), integer(value.get("type"))
+    mode, name, kind = (
+        parse_text(value.get("mode")),
+        parse_text(value.get("name")),
+        parse_int(value.get("type")),
+    )
     line = f"发送文件 [{name}]"
     if mode == "refuse":
-        line = _REFUSALS.get(integer(value.get("cancel_type")) or 0, "文件传输已取消")
+        line = _REFUSALS.get(parse_int(value.get("cancel_type")) or 0, "文件传输已取消")
     elif mode == "send_ack":
         line = "对方接收了文件"
     elif kind == _CALL:
@@ -246,19 +252,19 @@ def _file(item: Item) -> Notice:
         event=mode,
         name=name,
         type=kind,
-        session_id=ident(value.get("session_id")),
-        cancel_type=integer(value.get("cancel_type")),
+        session_id=parse_id(value.get("session_id")),
+        cancel_type=parse_int(value.get("cancel_type")),
     )
 
 
-def _transfer(item: Item) -> Notice:
+def _transfer(item: PollItem) -> Notice:
     files = [
         {
-            "name": words(row.get("file_name")),
-            "status": integer(row.get("file_status")),
-            "id": ident(row.get("pro_id")),
+            "name": parse_text(row.get("file_name")),
+            "status": parse_int(row.get("file_status")),
+            "id": parse_id(row.get("pro_id")),
         }
-        for row in rows(item.value.get("file_infos"))
+        for row in iter_objects(item.value.get("file_infos"))
     ]
     names = "，".join(str(file["name"]) for file in files)
     return _of_friend(
@@ -267,44 +273,44 @@ def _transfer(item: Item) -> Notice:
         f"传输文件 [{names}]",
         event="transfer",
         files=files,
-        type=integer(item.value.get("type")),
-        operation=integer(item.value.get("operation")),
-        session_id=ident(item.value.get("lc_id")),
+        type=parse_int(item.value.get("type")),
+        operation=parse_int(item.value.get("operation")),
+        session_id=parse_id(item.value.get("lc_id")),
     )
 
 
-def _offline_file(item: Item) -> Notice:
+def _offline_file(item: PollItem) -> Notice:
     value = item.value
-    name = words(value.get("name"))
+    name = parse_text(value.get("name"))
     return _of_friend(
         item,
         "file",
         f"离线文件 [{name}]",
         event="offline",
         name=name,
-        size=integer(value.get("size")),
-        server=f"{words(value.get('ip'))}:{integer(value.get('port')) or 80}",
-        key=words(value.get("rkey")),
-        expires=integer(value.get("expire_time")),
+        size=parse_int(value.get("size")),
+        server=f"{parse_text(value.get('ip'))}:{parse_int(value.get('port')) or 80}",
+        key=parse_text(value.get("rkey")),
+        expires=parse_int(value.get("expire_time")),
     )
 
 
 _RECEIVED: Final = {1: "对方接收了离线文件", 2: "对方拒绝了离线文件"}
 
 
-def _offline_answer(item: Item) -> Notice:
-    action, name = integer(item.value.get("action")), words(item.value.get("filename"))
+def _offline_answer(item: PollItem) -> Notice:
+    action, name = parse_int(item.value.get("action")), parse_text(item.value.get("filename"))
     return _of_friend(
         item,
         "file",
         f"{_RECEIVED.get(action or 0, '离线文件')} [{name}]",
         event={1: "received", 2: "refused"}.get(action or 0, "notice"),
         name=name,
-        size=integer(item.value.get("filesize")),
+        size=parse_int(item.value.get("filesize")),
     )
 
 
-NOTICES: Final[Mapping[str, Callable[[Item], Notice]]] = {
+NOTICES: Final[Mapping[str, Callable[[PollItem], Notice]]] = {
     "input_notify": _typing,
     "shake_message": _shake,
     "buddies_status_change": _presence,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from adapter.errors import ProtocolError
-from adapter.networks.smartqq.protocol.http import Answer
+from adapter.networks.smartqq.protocol.http import Response
 
 OK: Final = 0
 
@@ -29,7 +29,7 @@ _BLANK: Final = b" \t\r\n\x00"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-def load(answer: Answer) -> Mapping[str, object]:
+def parse_json(answer: Response) -> Mapping[str, object]:
     """The JSON object in an answer. BOM, blanks and raw control characters are let through.
 
     Raises ProtocolError for anything that is no object.
@@ -87,17 +87,17 @@ def _sound(value: object, depth: int) -> object:
         raise ValueError("nested too deeply")
     match value:
         case str():
-            return whole_text(value)
+            return join_surrogates(value)
         case list():
             return [_sound(item, depth + 1) for item in value]
         case dict():
-            return {whole_text(key): _sound(item, depth + 1) for key, item in value.items()}
+            return {join_surrogates(key): _sound(item, depth + 1) for key, item in value.items()}
         case int() if not -INT64 <= value < INT64:
             return str(value)
     return value
 
 
-def whole_text(text: str) -> str:
+def join_surrogates(text: str) -> str:
     """Text with every lone surrogate as U+FFFD; two halves that stand together become one."""
     if text.isascii():
         return text
@@ -108,7 +108,7 @@ def whole_text(text: str) -> str:
     return text
 
 
-def compact(value: object) -> str:
+def dump_json(value: object) -> str:
     """JSON as the web client writes it: no blanks, characters as they are."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -118,7 +118,7 @@ def compact(value: object) -> str:
 _DIGITS: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
-def integer(value: object) -> int | None:
+def parse_int(value: object) -> int | None:
     """An integer of 64 bits that may be written as a number or as text, else None."""
     match value:
         case bool():
@@ -134,11 +134,11 @@ def integer(value: object) -> int | None:
     return number if -INT64 <= number < INT64 else None
 
 
-def ident(value: object) -> str:
+def parse_id(value: object) -> str:
     """An id as decimal text, or "" where there is none. Zero is an id: it means oneself (3.3)."""
     if type(value) is int and 0 <= value < INT64:
         return str(value)  # as it nearly always is
-    number = integer(value)
+    number = parse_int(value)
     return "" if number is None or number < 0 else str(number)
 
 
@@ -147,7 +147,7 @@ def mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def rows(value: object) -> Iterable[Mapping[str, object]]:
+def iter_objects(value: object) -> Iterable[Mapping[str, object]]:
     """The objects in a list; whatever else stands in it is passed over."""
     return (row for row in value if isinstance(row, dict)) if isinstance(value, list) else ()
 
@@ -165,10 +165,10 @@ def unescape(text: str) -> str:
 def _character(entity: str) -> str:
     if entity == "&nbsp;":
         return " "
-    return whole_text(html.unescape(entity))
+    return join_surrogates(html.unescape(entity))
 
 
-def words(value: object) -> str:
+def parse_text(value: object) -> str:
     """A name or label: text or a bare number, unescaped, NBSP as a blank."""
     match value:
         case bool() | None:
@@ -186,19 +186,19 @@ def words(value: object) -> str:
 NO_CODE: Final = -1
 
 
-def code_of(reply: Mapping[str, object], *names: str) -> int:
+def return_code(reply: Mapping[str, object], *names: str) -> int:
     """The return code under the first of these names that holds one, else NO_CODE."""
     for name in names or ("retcode", "errCode", "ec"):
-        code = integer(reply.get(name))
+        code = parse_int(reply.get(name))
         if code is None and isinstance(text := reply.get(name), str) and text.startswith("-"):
-            code = integer(text[1:])
+            code = parse_int(text[1:])
             code = None if code is None else -code
         if code is not None:
             return code
     return NO_CODE
 
 
-def said(reply: Mapping[str, object]) -> str:
+def error_message(reply: Mapping[str, object]) -> str:
     """Upstream's own words about a code, cut to what fits a log line."""
     for name in ("errMsg", "errmsg", "msg", "retmsg", "em"):
         text = reply.get(name)

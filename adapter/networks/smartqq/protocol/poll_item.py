@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from adapter.errors import ProtocolError
-from adapter.networks.smartqq.protocol.parsing import ident, integer, mapping
+from adapter.networks.smartqq.protocol.parsing import mapping, parse_id, parse_int
 
 LATEST: Final = 253_402_300_800.0
 """The year 10000: a time beyond it is rubbish."""
@@ -13,7 +13,7 @@ EARLY_FIELDS: Final = frozenset({"msg_id2", "reply_ip", "info_seq"})
 """Fields that upstream stopped sending in December 2015."""
 
 
-class Item(NamedTuple):
+class PollItem(NamedTuple):
     """`kind` is the poll_type, "" if there is none; `time` None where upstream gives none.
 
     `raw` is the value if values are kept, `whole` the value or, where there is none, the item itself.
@@ -28,7 +28,7 @@ class Item(NamedTuple):
     now: float
 
     @classmethod
-    def read(cls, item: object, *, now: float, keep_raw: bool) -> "Item":
+    def read(cls, item: object, *, now: float, keep_raw: bool) -> "PollItem":
         """Take anything at all: what is no item has no kind and becomes `notice.other`."""
         outer = mapping(item)
         kind, inner = outer.get("poll_type"), outer.get("value")
@@ -46,7 +46,7 @@ class Item(NamedTuple):
 
     def id(self, name: str) -> str:
         """The id under a name that must hold one. Raises ProtocolError."""
-        found = ident(self.value.get(name))
+        found = parse_id(self.value.get(name))
         if not found:
             raise ProtocolError(f"{self.kind} without {name}")
         return found
@@ -64,5 +64,5 @@ class Item(NamedTuple):
 
 
 def _time(value: Mapping[str, object]) -> float | None:
-    seconds = integer(value.get("time", value.get("now")))
+    seconds = parse_int(value.get("time", value.get("now")))
     return float(seconds) if seconds is not None and 0 < seconds < LATEST else None

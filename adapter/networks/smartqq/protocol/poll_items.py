@@ -10,8 +10,8 @@ from adapter.errors import ProtocolError
 from adapter.events import Address, ChatKind, Message, SessionChange, SessionState, UpstreamEvent
 from adapter.networks.smartqq.protocol.content import decode
 from adapter.networks.smartqq.protocol.notices import NOTICES, other
-from adapter.networks.smartqq.protocol.parsing import ident, integer, mapping, words
-from adapter.networks.smartqq.protocol.poll_item import Item
+from adapter.networks.smartqq.protocol.parsing import mapping, parse_id, parse_int, parse_text
+from adapter.networks.smartqq.protocol.poll_item import PollItem
 
 ONESELF: Final = "0"
 KICKED: Final = "您的帐号在另一地点登录，您已被迫下线"
@@ -22,11 +22,11 @@ def parse_items(
     items: Sequence[object], *, account: str, now: float, keep_raw: bool = False
 ) -> list[UpstreamEvent]:
     """The events of one poll, oldest first. `account`: the own number, "" while unknown."""
-    read = [Item.read(item, now=now, keep_raw=keep_raw) for item in items]
+    read = [PollItem.read(item, now=now, keep_raw=keep_raw) for item in items]
     return [_event(item, account) for item in _ordered(read)]
 
 
-def _ordered(items: list[Item]) -> list[Item]:
+def _ordered(items: list[PollItem]) -> list[PollItem]:
     """Ascending by time and, within a group, by its counter.
 
     Early batches come newest first, so among equals the later one in the array is the older. What
@@ -37,15 +37,15 @@ def _ordered(items: list[Item]) -> list[Item]:
     if any(item.early for item in talk or items):
         items.reverse()
     moment = 0.0
-    keyed: list[tuple[float, int, Item]] = []
+    keyed: list[tuple[float, int, PollItem]] = []
     for item in items:
         moment = moment if item.time is None else item.time
-        keyed.append((moment, integer(item.value.get("seq")) or 0, item))
+        keyed.append((moment, parse_int(item.value.get("seq")) or 0, item))
     keyed.sort(key=lambda entry: entry[:2])
     return [item for _, _, item in keyed]
 
 
-def _event(item: Item, account: str) -> UpstreamEvent:
+def _event(item: PollItem, account: str) -> UpstreamEvent:
     if item.kind == "kick_message":
         return _kick(item.value)
     try:
@@ -59,44 +59,44 @@ def _event(item: Item, account: str) -> UpstreamEvent:
 
 
 def _kick(value: Mapping[str, object]) -> SessionChange:
-    reason = words(value.get("reason")) if integer(value.get("show_reason")) != 0 else ""
+    reason = parse_text(value.get("reason")) if parse_int(value.get("show_reason")) != 0 else ""
     return SessionChange(SessionState.KICKED, reason="kicked", detail=reason or KICKED)
 
 
 # --- messages ----------------------------------------------------------------------------------
 
 
-def _friend(item: Item, account: str) -> Message:
+def _friend(item: PollItem, account: str) -> Message:
     sender = item.id("from_uin")
     partner = sender
     if _oneself(sender, account):
-        to = ident(item.value.get("to_uin"))
+        to = parse_id(item.value.get("to_uin"))
         partner = sender if _oneself(to, account) else to or sender
     return _message(item, Address(ChatKind.FRIEND, partner), sender, account)
 
 
-def _group(item: Item, account: str) -> Message:
+def _group(item: PollItem, account: str) -> Message:
     # Never by group_code: until 2015 that is another number.
     return _message(item, Address(ChatKind.GROUP, item.id("from_uin")), item.id("send_uin"), account)
 
 
-def _discuss(item: Item, account: str) -> Message:
+def _discuss(item: PollItem, account: str) -> Message:
     # Early messages say 10000 in from_uin.
-    did = ident(item.value.get("did")) or item.id("from_uin")
+    did = parse_id(item.value.get("did")) or item.id("from_uin")
     return _message(item, Address(ChatKind.DISCUSS, did), item.id("send_uin"), account)
 
 
 _THROUGH: Final = {0: ChatKind.GROUP, 1: ChatKind.DISCUSS}
 
 
-def _temporary(item: Item, account: str) -> Message:
+def _temporary(item: PollItem, account: str) -> Message:
     sender = item.id("from_uin")
-    kind = _THROUGH.get(integer(item.value.get("service_type")) or 0, ChatKind.GROUP)
+    kind = _THROUGH.get(parse_int(item.value.get("service_type")) or 0, ChatKind.GROUP)
     via = Address(kind, item.id("id"))
     return _message(item, Address(ChatKind.TEMP, sender, via), sender, account)
 
 
-MESSAGES: Final[Mapping[str, Callable[[Item, str], Message]]] = {
+MESSAGES: Final[Mapping[str, Callable[[PollItem, str], Message]]] = {
     "message": _friend,
     "group_message": _group,
     "discu_message": _discuss,
@@ -104,7 +104,7 @@ MESSAGES: Final[Mapping[str, Callable[[Item, str], Message]]] = {
 }
 
 
-def _message(item: Item, chat: Address, sender: str, account: str) -> Message:
+def _message(item: PollItem, chat: Address, sender: str, account: str) -> Message:
     segments, font = decode(item.value.get("content"), early=item.early)
     own = _oneself(sender, account)
     return Message(
@@ -112,9 +112,9 @@ def _message(item: Item, chat: Address, sender: str, account: str) -> Message:
         sender=account if own and account else sender,
         time=item.moment,
         segments=segments,
-        message_id=ident(item.value.get("msg_id")),
+        message_id=parse_id(item.value.get("msg_id")),
         font=font,
-        own=own,
+        from_self=own,
         qq=_number(item.value.get("ruin")),
         upstream=item.upstream(),
         raw=item.raw,
@@ -126,7 +126,7 @@ def _oneself(sender: str, account: str) -> bool:
 
 
 def _number(value: object) -> str:
-    number = ident(value)
+    number = parse_id(value)
     return "" if number == ONESELF else number
 
 

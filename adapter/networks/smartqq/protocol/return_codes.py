@@ -12,5 +12,5 @@ RESULTS: Final = {
     108: (Status.FAILED, "rate.limited"),
 }
 
-SESSION: Final = frozenset({100, 103, 120, 121, 122, 100000, 100001, 100002, 100012, 100101})
+SESSION_INVALID: Final = frozenset({100, 103, 120, 121, 122, 100000, 100001, 100002, 100012, 100101})
 """The session or its cookies are doubted; nothing was sent."""

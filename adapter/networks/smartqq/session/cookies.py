@@ -45,7 +45,7 @@ class Jar:
 
     _cookies: dict[tuple[str, str, str], Cookie] = field(default_factory=dict, repr=False)
 
-    def take(self, url: str, headers: Iterable[str], now: float) -> None:
+    def store_response(self, url: str, headers: Iterable[str], now: float) -> None:
         """Take the Set-Cookie headers of an answer from this URL; what has expired is deleted."""
         for header in headers:
             cookie = parse(header, url, now)
@@ -82,7 +82,7 @@ class Jar:
         """The value under a name in whichever domain: eras differ in where they set it."""
         return next((c.value for c in self._cookies.values() if c.name == name and c.value), "")
 
-    def keep(self, *names: str) -> None:
+    def retain(self, *names: str) -> None:
         """Forget all but these names."""
         self._cookies = {key: cookie for key, cookie in self._cookies.items() if cookie.name in names}
 

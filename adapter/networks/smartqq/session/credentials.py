@@ -21,7 +21,7 @@ _TEXTS: Final = ("account", "nick", "ptwebqq", "vfwebqq", "psessionid")
 
 
 @dataclass(slots=True)
-class Tokens:
+class Credentials:
     """What upstream gave us. Nothing here may be shown, so nothing here has a repr."""
 
     jar: Jar = field(default_factory=Jar, repr=False)
@@ -51,7 +51,7 @@ class Tokens:
         """Whether there are cookies that may still be good for a new channel session."""
         return bool(self.jar.get("p_skey", APIS) or self.jar.get("skey", HOME))
 
-    def adopt_cookie(self) -> None:
+    def take_ptwebqq(self) -> None:
         """Take `ptwebqq` from the jar: after a login it may be empty or missing (1.5)."""
         self.ptwebqq = self.jar.get("ptwebqq", HOME)
 
@@ -60,9 +60,9 @@ class Tokens:
         self.ptwebqq = ptwebqq
         self.jar.put(Cookie("ptwebqq", ptwebqq, HOME), now)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """As before the first login, but for the time of the last poll and what this machine is known by."""
-        self.jar.keep(*DEVICE)
+        self.jar.retain(*DEVICE)
         self.account = self.nick = self.ptwebqq = self.vfwebqq = self.psessionid = ""
 
     def dump(self) -> Mapping[str, object]:
@@ -78,7 +78,7 @@ class Tokens:
         }
 
     @classmethod
-    def restore(cls, data: object, now: float) -> "Tokens":
+    def restore(cls, data: object, now: float) -> "Credentials":
         """What `dump` gave. Raises ValueError for anything else."""
         match data:
             case {

@@ -7,35 +7,35 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.session.credentials import Credentials
 
 log = logging.getLogger(__name__)
 
 NAME: Final = "smartqq.json"
 
 
-class SessionFile:
+class SessionStore:
     """The file in the state folder. Its content is as good as the password."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._written = ""
 
-    def load(self, now: float) -> Tokens:
+    def load(self, now: float) -> Credentials:
         """What was kept, or a fresh start where there is nothing or nothing usable."""
         try:
             text = self._path.read_text(encoding="utf-8")
-            tokens = Tokens.restore(json.loads(text), now)
+            tokens = Credentials.restore(json.loads(text), now)
         except FileNotFoundError:
-            return Tokens()
+            return Credentials()
         except (OSError, ValueError, TypeError, RecursionError) as exc:
             # Neither the text nor the exception's words: both may hold a token.
             log.warning("the session file %s cannot be used: %s", self._path.name, type(exc).__name__)
-            return Tokens()
+            return Credentials()
         self._written = text
         return tokens
 
-    def save(self, tokens: Tokens) -> None:
+    def save(self, tokens: Credentials) -> None:
         """Keep this login, unless it is kept already. A full disk costs the next start a scan, no more."""
         text = json.dumps(tokens.dump(), ensure_ascii=False)
         if text == self._written:

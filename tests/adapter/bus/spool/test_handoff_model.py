@@ -12,9 +12,9 @@ from adapter.bus.lease import Lease
 from adapter.bus.spool import checkpoint
 from adapter.bus.spool import log as spools
 from adapter.bus.spool import publisher as journals
-from adapter.bus.spool.handoff import LATE, Leavings, publish_late
+from adapter.bus.spool.handoff import LATE, Handoff, publish_handoff
 from adapter.bus.spool.log import Spool
-from adapter.bus.spool.publisher import Journal
+from adapter.bus.spool.publisher import DurablePublisher
 from tests.adapter.bus.spool.test_handoff import told
 from tests.adapter.bus.spool.test_publisher import draft
 from tests.support.helpers import quiet
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.anyio
 async def test_whatever_two_adapters_and_a_forgetful_server_do_each_event_comes_once(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(bus, "SEEN_WINDOW", 200)
-    monkeypatch.setattr(bus, "MAX_BATCH", 5)
+    monkeypatch.setattr("adapter.bus.bus.SEEN_WINDOW", 200)
+    monkeypatch.setattr("adapter.bus.bus.MAX_BATCH", 5)
     monkeypatch.setattr(journals, "MAX_BATCH", 5)
-    monkeypatch.setattr(checkpoint, "APART", 17)
+    monkeypatch.setattr(checkpoint, "MARK_INTERVAL", 17)
     monkeypatch.setattr(spools, "SEGMENT", 20_000)
     pair = Pair(bus, tmp_path, random.Random(seed))
     try:
@@ -80,12 +80,12 @@ class Pair:
         await self._bus.client.delete(self._bus.keys("lease"))
         lease = Lease(self._bus, "ab"[self._holder], 60.0, time.monotonic)
         await lease.acquire()
-        await publish_late(self._bus, lease, anyio.Event())
-        self._journal = Journal(self._bus, lease, self._spools[self._holder], lambda *_: None, quiet)
-        self._leavings = Leavings(self._bus, self._spools[1 - self._holder])
+        await publish_handoff(self._bus, lease, anyio.Event())
+        self._journal = DurablePublisher(self._bus, lease, self._spools[self._holder], lambda *_: None, quiet)
+        self._leavings = Handoff(self._bus, self._spools[1 - self._holder])
 
     async def _write(self, count: int, *, publish: bool) -> None:
-        self._journal.write("1", [draft(self.number + one) for one in range(count)])
+        self._journal.append("1", [draft(self.number + one) for one in range(count)])
         self.number += count
         if publish:
             await self._journal.flush()
@@ -98,13 +98,13 @@ class Pair:
         if which == self._holder:
             await self._take_over()
         else:
-            self._leavings = Leavings(self._bus, self._spools[which])
+            self._leavings = Handoff(self._bus, self._spools[which])
 
     async def _keep(self) -> None:
-        await self._leavings.give()
+        await self._leavings.push()
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._journal.keep, stop)
+            tasks.start_soon(self._journal.run, stop)
             await anyio.lowlevel.checkpoint()
             stop.set()
             self._journal.wake()
@@ -124,4 +124,4 @@ class Pair:
             if value is not None:
                 await self._bus.client.restore(self._bus.keys(name), 0, value)
         # It would have another name now.
-        self._leavings = Leavings(self._bus, self._spools[1 - self._holder])
+        self._leavings = Handoff(self._bus, self._spools[1 - self._holder])

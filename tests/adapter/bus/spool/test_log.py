@@ -12,7 +12,7 @@ import pytest
 
 from adapter.bus.spool import checkpoint
 from adapter.bus.spool import log as module
-from adapter.bus.spool.checkpoint import Bookmark, Position
+from adapter.bus.spool.checkpoint import Checkpoint, Position
 from adapter.bus.spool.log import Spool
 from adapter.errors import ConfigError, SpoolError
 
@@ -42,9 +42,9 @@ def test_what_is_written_comes_out_in_order_once(tmp_path: Path) -> None:
     with Spool(tmp_path / "s") as spool:
         for payload in payloads(200):
             spool.write(payload)
-        assert spool.waiting == 200
+        assert spool.unpublished == 200
         assert drain(spool) == payloads(200)
-        assert (spool.peek(), spool.waiting, spool.unsent_bytes()) == (None, 0, 0)
+        assert (spool.peek(), spool.unpublished, spool.unsent_bytes()) == (None, 0, 0)
 
 
 def test_what_was_not_published_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -54,9 +54,9 @@ def test_what_was_not_published_is_there_after_a_restart(tmp_path: Path) -> None
         spool.peek()
         spool.advance("305419896", 7, 9)
     with Spool(tmp_path / "s") as spool:
-        assert (spool.waiting, spool.newest()) == (4, payloads(1)[0])
-        assert (spool.bookmark.account, spool.bookmark.seq) == ("305419896", 7)
-        assert spool.bookmark.newest == ((1, 0), 9)
+        assert (spool.unpublished, spool.last_published()) == (4, payloads(1)[0])
+        assert (spool.checkpoint.account, spool.checkpoint.seq) == ("305419896", 7)
+        assert spool.checkpoint.newest == ((1, 0), 9)
         spool.write(b"new")
         assert drain(spool) == [*payloads(5)[1:], b"new"]
 
@@ -78,7 +78,7 @@ def test_many_segments_are_read_in_order_and_old_ones_removed(
 def test_what_was_published_can_be_had_again_as_far_as_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "APART", 10)
+    monkeypatch.setattr(checkpoint, "MARK_INTERVAL", 10)
     with small_segments(monkeypatch), Spool(tmp_path / "s") as spool:
         for number, payload in enumerate(payloads(500), 1):
             spool.write(payload)
@@ -93,7 +93,7 @@ def test_what_was_published_can_be_had_again_as_far_as_it_is_kept(
 def test_nothing_older_than_a_number_is_offered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, restarts: bool
 ) -> None:
-    monkeypatch.setattr(checkpoint, "APART", 10)
+    monkeypatch.setattr(checkpoint, "MARK_INTERVAL", 10)
     with ExitStack() as stack:
         spool = stack.enter_context(Spool(tmp_path / "s"))
         for number, payload in enumerate(payloads(100), 1):
@@ -122,7 +122,7 @@ def test_what_may_be_offered_again_is_asked_anew_each_time(tmp_path: Path) -> No
         spool.rewind(0)
         spool.resume()
         assert spool.peek() is None
-        assert spool.newest() == payloads(3)[2], "told again or not, it was the last one"
+        assert spool.last_published() == payloads(3)[2], "told again or not, it was the last one"
 
 
 def test_of_a_frame_whose_answer_was_lost_the_one_before_it_says_when_it_came(tmp_path: Path) -> None:
@@ -131,18 +131,18 @@ def test_of_a_frame_whose_answer_was_lost_the_one_before_it_says_when_it_came(tm
             spool.write(payload)
             spool.peek()
             spool.advance("1", 100 + number, 100 + number, fresh=number != 1)
-            assert spool.newest() == payload
-            newest = spool.bookmark.newest
+            assert spool.last_published() == payload
+            newest = spool.checkpoint.newest
             assert newest is not None
             assert newest.total == (100, 100, 102)[number]
 
 
 @pytest.mark.parametrize("text", ["5 4000 -  0", "5 4000 ", "5 4000 305419896:3", "5 4000 - 0"])
 def test_a_bookmark_without_an_account_or_of_an_older_form_keeps_its_place(text: str) -> None:
-    checkpoint = Bookmark.read(text.ljust(128).encode())
+    checkpoint = Checkpoint.read(text.ljust(128).encode())
     for _ in range(2):
         assert checkpoint.cursor == Position(5, 4000)
-        checkpoint = Bookmark.read(bytes(checkpoint))
+        checkpoint = Checkpoint.read(bytes(checkpoint))
 
 
 def test_a_segment_that_lost_its_end_keeps_what_was_told(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_segment_that_lost_its_end_keeps_what_was_told(tmp_path: Path) -> None
     file.write_bytes(file.read_bytes()[:-4])
     for _ in range(2):
         with Spool(tmp_path / "s") as spool:
-            assert (spool.bookmark.seq, spool.newest()) == (7, payloads(2)[1])
+            assert (spool.checkpoint.seq, spool.last_published()) == (7, payloads(2)[1])
     with Spool(tmp_path / "s") as spool:
         spool.rewind(0)
         assert drain(spool) == payloads(2)
@@ -179,8 +179,8 @@ def test_what_another_hand_has_brought_to_the_bus_can_be_had_again_too(tmp_path:
     with Spool(tmp_path / "s") as spool:
         for payload in payloads(3):
             spool.write(payload)
-        spool.leave(Position(1, 0), 50)
-        assert (spool.waiting, spool.peek(), spool.newest()) == (0, None, payloads(3)[2])
+        spool.mark_published(Position(1, 0), 50)
+        assert (spool.unpublished, spool.peek(), spool.last_published()) == (0, None, payloads(3)[2])
         spool.rewind(60)
         assert spool.peek() is None
         spool.rewind(40)
@@ -193,9 +193,9 @@ def test_the_bookmark_of_a_spool_fits_a_sector(tmp_path: Path, monkeypatch: pyte
         for number in range(100):
             spool.write(b"x")
             start, seq = Position(10_000_000 + number, 99_999_999), 10_000_000_000 + number * 10_000
-            spool.bookmark.published(start, "305419896305", seq, seq, fresh=True)
-        assert len(bytes(spool.bookmark)) == checkpoint.SIZE
-        assert Bookmark.read(bytes(spool.bookmark)).behind(0) == Position(10_000_089, 99_999_999)
+            spool.checkpoint.record(start, "305419896305", seq, seq, fresh=True)
+        assert len(bytes(spool.checkpoint)) == checkpoint.SIZE
+        assert Checkpoint.read(bytes(spool.checkpoint)).position_at(0) == Position(10_000_089, 99_999_999)
 
 
 def test_a_torn_tail_is_cut_off(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_cursor_beyond_the_end_is_taken_back(tmp_path: Path) -> None:
         assert spool.peek() is None
         spool.write(b"two")
         assert drain(spool) == [b"two"]
-        assert (spool.newest(), spool.bookmark.behind(3)) == (b"one", None)
+        assert (spool.last_published(), spool.checkpoint.position_at(3)) == (b"one", None)
 
 
 def test_the_bound_is_kept_and_said(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901
         return True
 
     monkeypatch.setattr(module, "SEGMENT", 200)
-    monkeypatch.setattr(checkpoint, "APART", 5)
+    monkeypatch.setattr(checkpoint, "MARK_INTERVAL", 5)
     monkeypatch.setattr(module, "_write", disk.write)
     monkeypatch.setattr(module, "_sync", disk.sync)
     spool = Spool(tmp_path / "s").__enter__()
@@ -350,7 +350,7 @@ def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901
                     spool = Spool(tmp_path / "s").__enter__()
                 case "b":
                     spool.rewind(0)
-        assert spool.waiting >= len(waiting)
+        assert spool.unpublished >= len(waiting)
     while publish():
         pass
     spool.__exit__()

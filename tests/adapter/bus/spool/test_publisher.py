@@ -11,22 +11,22 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, served
+from adapter.bus.bus import Bus, pack_batch
+from adapter.bus.embedded import free_port, run_server
 from adapter.bus.lease import Lease
 from adapter.bus.spool import checkpoint
 from adapter.bus.spool.handoff import LATE
 from adapter.bus.spool.log import Spool
-from adapter.bus.spool.publisher import LOOK_EVERY, Journal
-from adapter.codec.inbound import Draft
+from adapter.bus.spool.publisher import LOOK_EVERY, DurablePublisher
+from adapter.codec.inbound import EventRecord
 from adapter.errors import SpoolError
 from tests.support.helpers import quiet, wait_until
 
 pytestmark = pytest.mark.anyio
 
 
-def draft(number: int) -> Draft:
-    return Draft(
+def draft(number: int) -> EventRecord:
+    return EventRecord(
         f"1.g5.2.{number}.3.ab",
         "message.group",
         "2015-10-24T02:25:07.000Z",
@@ -45,13 +45,13 @@ class Desk:
         self.lost: list[tuple[str, int]] = []
         self.bus = bus
         self.lease = Lease(bus, "a", 30.0, time.monotonic)
-        self.journal = Journal(
+        self.journal = DurablePublisher(
             bus, self.lease, spool, lambda account, count: self.lost.append((account, count)), quiet
         )
 
-    async def add(self, account: str, drafts: list[Draft]) -> None:
+    async def add(self, account: str, drafts: list[EventRecord]) -> None:
         """Store a batch: it is on disk when this returns, and on the bus unless Redis is away."""
-        self.journal.write(account, drafts)
+        self.journal.append(account, drafts)
         await self.journal.flush()
 
     async def texts(self) -> list[str]:
@@ -83,16 +83,16 @@ async def test_while_redis_is_away_batches_wait_on_disk_and_come_in_order(tmp_pa
     with Spool(tmp_path / "spool") as spool:
         async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
             desk, stop = Desk(bus, spool), anyio.Event()
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 await desk.lease.acquire()
                 await desk.add("1", [draft(0)])
             for number in range(1, 300):
                 await desk.add("1", [draft(number)])
-            assert desk.journal.away
+            assert desk.journal.disconnected
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(desk.journal.keep, stop)
-                async with served(tmp_path / "redis", port):
-                    await wait_until(lambda: not desk.journal.away, "the journal is drained")
+                tasks.start_soon(desk.journal.run, stop)
+                async with run_server(tmp_path / "redis", port):
+                    await wait_until(lambda: not desk.journal.disconnected, "the journal is drained")
                     await desk.add("1", [draft(300)])
                     assert await desk.texts() == [str(n) for n in range(301)]
                     stop.set()
@@ -119,7 +119,7 @@ async def test_an_idle_adapter_notices_the_loss_too(bus: Bus, tmp_path: Path) ->
             await desk.add("1", [draft(number)])
         await roll_back(bus, keep=2)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(desk.journal.keep, stop)
+            tasks.start_soon(desk.journal.run, stop)
 
             async def whole() -> bool:
                 return len(await desk.texts()) == 5
@@ -135,10 +135,10 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
         await desk.lease.acquire()
         await desk.add("1", [draft(n) for n in range(10)])
     with Spool(tmp_path / "new") as spool:
-        spool.bookmark.account, spool.bookmark.seq = "1", 10
+        spool.checkpoint.account, spool.checkpoint.seq = "1", 10
         later = Desk(bus, spool)
         later.lease = desk.lease
-        later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
+        later.journal = DurablePublisher(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
         await roll_back(bus, keep=4)
         await later.add("1", [draft(10)])
         await later.add("1", [draft(11)])
@@ -150,8 +150,8 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
 async def test_of_what_adapters_told_in_turns_nothing_older_comes_again_than_the_server_would_recognise(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus, "SEEN_WINDOW", 1000)
-    monkeypatch.setattr(checkpoint, "APART", 50)
+    monkeypatch.setattr("adapter.bus.bus.SEEN_WINDOW", 1000)
+    monkeypatch.setattr(checkpoint, "MARK_INTERVAL", 50)
     with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
         number = 0
         for spool, count in ((first, 1500), (second, 1500), (first, 200)):
@@ -163,7 +163,7 @@ async def test_of_what_adapters_told_in_turns_nothing_older_comes_again_than_the
             if number < 3200:
                 await desk.lease.release()
         await roll_back(bus, keep=3150)
-        await desk.journal.publish()
+        await desk.journal.drain()
         await desk.add("1", [draft(number)])
         assert await desk.texts() == [str(n) for n in range(number + 1)]
         assert desk.lost == []
@@ -184,13 +184,13 @@ async def test_after_a_kill_the_next_process_publishes_what_was_on_disk(bus: Bus
         desk = Desk(bus, spool)
         await desk.lease.acquire()
         await desk.add("1", [draft(0)])
-        desk.journal.away = True  # killed before Redis was asked
+        desk.journal.disconnected = True  # killed before Redis was asked
         await desk.add("1", [draft(1)])
     with Spool(tmp_path) as spool:
         later = Desk(bus, spool)
         await desk.lease.release()
         await later.lease.acquire()
-        await later.journal.publish()
+        await later.journal.drain()
         assert await later.texts() == ["0", "1"]
 
 
@@ -198,7 +198,7 @@ async def test_a_batch_whose_answer_was_lost_is_given_again_like_any_other(bus: 
     with Spool(tmp_path) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        await bus.append(desk.lease.fence, "1", bus.pack_batch([draft(0)]), 0)
+        await bus.append(desk.lease.fence, "1", pack_batch([draft(0)]), 0)
         await desk.add("1", [draft(0)])
         await desk.add("1", [draft(1)])
         await roll_back(bus, keep=0)
@@ -234,7 +234,7 @@ async def test_a_spool_that_lost_its_end_knows_what_had_been_told(bus: Bus, tmp_
     with Spool(tmp_path) as spool:
         later = Desk(bus, spool)
         later.lease = desk.lease
-        later.journal = Journal(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
+        later.journal = DurablePublisher(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
         await later.add("1", [draft(10)])
         assert await later.texts() == [*map(str, range(9)), "10"]
         assert later.lost == []
@@ -261,17 +261,17 @@ async def test_damage_is_told_once_it_can_be_from_the_last_sound_event_on(
         desk = Desk(bus, spool)
         await desk.lease.acquire()
         await desk.add("1", [draft(0)._replace(time="2015-01-01T00:00:00.000Z")])
-        desk.journal.away = True
+        desk.journal.disconnected = True
         for number in (1, 2):
             await desk.add("1", [draft(number)])
     file = next(tmp_path.glob("*.spool"))
     file.write_bytes(file.read_bytes().replace(b"1.g5.2.1.3", b"1.g5.2.X.3"))
     with Spool(tmp_path) as spool:
         assert spool.damaged
-        journal = Journal(bus, desk.lease, spool, lambda *_: None, told)
+        journal = DurablePublisher(bus, desk.lease, spool, lambda *_: None, told)
         told.deaf = True
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(journal.keep, stop)
+            tasks.start_soon(journal.run, stop)
             await wait_until(lambda: "damaged" in caplog.text, "it is in the log")
             assert told.times == []
             told.deaf = False
@@ -291,30 +291,30 @@ async def test_a_former_holders_rest_that_the_disk_does_not_take_waits_and_is_to
     with Spool(tmp_path, limit=300) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        large = bus.pack_batch([draft(1)._replace(text="x" * 400)])
-        await bus.push(bus.keys(LATE), b"1\n" + large)
-        await desk.journal.collect()
-        assert "300 bytes" in desk.journal.stuck
+        large = pack_batch([draft(1)._replace(text="x" * 400)])
+        await bus.list_push(bus.keys(LATE), b"1\n" + large)
+        await desk.journal.drain_handoff()
+        assert "300 bytes" in desk.journal.disk_error
         await bus.client.delete(bus.keys(LATE))
-        await desk.journal.collect()
-        assert desk.journal.stuck == ""
+        await desk.journal.drain_handoff()
+        assert desk.journal.disk_error == ""
 
 
 async def test_what_was_held_beside_a_full_spool_is_told_once_there_is_room(bus: Bus, tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         desk = Desk(bus, spool)
         await desk.lease.acquire()
-        desk.journal.write("1", [draft(0)])
-        desk.journal.hold("1", [draft(1)])
+        desk.journal.append("1", [draft(0)])
+        desk.journal.stage("1", [draft(1)])
         size = spool.unsent_bytes()
     with Spool(tmp_path, limit=size + 1) as spool:
         desk = Desk(bus, spool)
-        assert spool.waiting == 1, "there is no room for both"
-        await desk.journal.collect()
-        assert f"{size + 1} bytes" in desk.journal.stuck
-        await desk.journal.publish()
-        await desk.journal.collect()
-        assert desk.journal.stuck == ""
+        assert spool.unpublished == 1, "there is no room for both"
+        await desk.journal.drain_handoff()
+        assert f"{size + 1} bytes" in desk.journal.disk_error
+        await desk.journal.drain()
+        await desk.journal.drain_handoff()
+        assert desk.journal.disk_error == ""
         assert await desk.texts() == ["0", "1"]
 
 
@@ -324,9 +324,9 @@ async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: P
     with Spool(tmp_path / "spool") as spool:
         async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
             desk = Desk(bus, spool)
-            async with served(tmp_path / "redis", port):
+            async with run_server(tmp_path / "redis", port):
                 await desk.lease.acquire()
-            desk.journal.away = True
+            desk.journal.disconnected = True
             for number in range(10_000):
                 await desk.add("1", [draft(number)])
     # Another process finds them, with a byte flipped in the middle.
@@ -335,10 +335,10 @@ async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: P
     data[len(data) // 2] ^= 0xFF
     middle.write_bytes(data)
     with Spool(tmp_path / "spool") as spool:
-        async with served(tmp_path / "redis", port), Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+        async with run_server(tmp_path / "redis", port), Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
             desk = Desk(bus, spool)
             await desk.lease.acquire()
-            await desk.journal.publish()
+            await desk.journal.drain()
             texts = [int(text) for text in await desk.texts()]
             assert texts == sorted(texts)
             assert len(texts) == 9_999
@@ -363,13 +363,13 @@ async def test_redis_is_back_when_it_has_answered_and_not_before(
 ) -> None:
     caplog.set_level(logging.INFO, "adapter.bus.spool.log.publisher")
     with Spool(tmp_path / "spool") as spool:
-        spool.bookmark.account, spool.bookmark.seq = "1", 5  # it has published before
+        spool.checkpoint.account, spool.checkpoint.seq = "1", 5  # it has published before
         async with refusing() as (url, tries), Bus.open(url, "qq") as bus:
             desk, stop = Desk(bus, spool), anyio.Event()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(desk.journal.keep, stop)
+                tasks.start_soon(desk.journal.run, stop)
                 await wait_until(lambda: len(tries) > 3, "Redis was asked again and again", 4)
-                assert desk.journal.away
+                assert desk.journal.disconnected
                 assert "Redis is back" not in caplog.text
                 stop.set()
                 desk.journal.wake()
@@ -382,7 +382,7 @@ async def test_a_stop_does_not_wait_for_a_redis_that_is_away(tmp_path: Path) -> 
             await desk.add("1", [draft(1)])
             with anyio.fail_after(LOOK_EVERY - 1):
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(desk.journal.keep, stop)
+                    tasks.start_soon(desk.journal.run, stop)
                     await wait_until(lambda: len(tries) > 3, "Redis was asked again", 2)
                     stop.set()
                     desk.journal.wake()

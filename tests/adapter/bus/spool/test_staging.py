@@ -11,7 +11,7 @@ import pytest
 from adapter.bus.spool import log as spools
 from adapter.bus.spool import staging as module
 from adapter.bus.spool.log import Spool
-from adapter.bus.spool.staging import Hold
+from adapter.bus.spool.staging import StagingFile
 from adapter.errors import SpoolError
 from tests.support.small_disk import filled, small_disk
 
@@ -21,114 +21,114 @@ def waiting(spool: Spool) -> list[bytes]:
 
 
 def test_the_last_batches_that_were_put_are_kept_until_they_are_cleared(tmp_path: Path) -> None:
-    with Hold(tmp_path / "held") as hold:
-        assert hold.kept() == []
-        hold.put([b"one", b"two"])
-        hold.put([b"three"])
-        assert hold.kept() == [b"three"]
-    with Hold(tmp_path / "held") as hold:
-        assert hold.kept() == [b"three"]
+    with StagingFile(tmp_path / "held") as hold:
+        assert hold.read() == []
+        hold.write([b"one", b"two"])
+        hold.write([b"three"])
+        assert hold.read() == [b"three"]
+    with StagingFile(tmp_path / "held") as hold:
+        assert hold.read() == [b"three"]
         hold.clear()
-        assert (hold.kept(), (tmp_path / "held").stat().st_size) == ([], 0)
-        hold.put([b"four"])
-        assert hold.kept() == [b"four"]
+        assert (hold.read(), (tmp_path / "held").stat().st_size) == ([], 0)
+        hold.write([b"four"])
+        assert hold.read() == [b"four"]
 
 
 def test_a_record_cut_anywhere_leaves_the_one_before_it(tmp_path: Path) -> None:
     path = tmp_path / "held"
-    with Hold(path) as hold:
-        hold.put([b"whole"])
+    with StagingFile(path) as hold:
+        hold.write([b"whole"])
         whole = path.stat().st_size
-        hold.put([b"cut", b"short" * 20])
+        hold.write([b"cut", b"short" * 20])
     data = path.read_bytes()
     for end in range(len(data)):
         path.write_bytes(data[:end])
-        with Hold(path) as hold:
-            assert hold.kept() == ([b"whole"] if end >= whole else [])
+        with StagingFile(path) as hold:
+            assert hold.read() == ([b"whole"] if end >= whole else [])
 
 
 def test_zeros_that_a_power_cut_left_are_no_record(tmp_path: Path) -> None:
     path = tmp_path / "held"
-    with Hold(path) as hold:
-        hold.put([b"whole"])
+    with StagingFile(path) as hold:
+        hold.write([b"whole"])
     data = path.read_bytes()
     for damaged, kept in ((data + bytes(100), [b"whole"]), (bytes(100), [])):
         path.write_bytes(damaged)
-        with Hold(path) as hold:
-            assert hold.kept() == kept
+        with StagingFile(path) as hold:
+            assert hold.read() == kept
 
 
 def test_a_record_that_the_disk_refused_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_file: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    with Hold(tmp_path / "held") as hold:
-        hold.put([b"before"])
+    with StagingFile(tmp_path / "held") as hold:
+        hold.write([b"before"])
         with monkeypatch.context() as patch:
             patch.setattr(module, "_sync", refuse)
             with pytest.raises(SpoolError):
-                hold.put([b"refused"])
-        assert hold.kept() == [b"before"]
+                hold.write([b"refused"])
+        assert hold.read() == [b"before"]
 
 
 def test_whoever_waits_for_room_holds_it_once(tmp_path: Path) -> None:
     path = tmp_path / "held"
-    with Hold(path) as hold:
-        hold.put([b"as it came"])
-        hold.put([b"for good"])
+    with StagingFile(path) as hold:
+        hold.write([b"as it came"])
+        hold.write([b"for good"])
         size = path.stat().st_size
         for _ in range(20):
-            hold.put([b"for good"])
+            hold.write([b"for good"])
         assert path.stat().st_size == size
 
 
 def test_what_a_term_of_office_held_and_could_not_write_is_adopted_by_the_next(tmp_path: Path) -> None:
     with Spool(tmp_path / "s", limit=200) as spool:
         spool.write(b"x" * 150)
-        spool.hold([b"held" * 20])
+        spool.stage([b"held" * 20])
         with pytest.raises(SpoolError):
             spool.write(b"held" * 20)
-        spool.adopt()
+        spool.recover_staged()
         assert waiting(spool) == [b"x" * 150], "there is no room yet"
         with pytest.raises(SpoolError):
-            spool.hold([b"of the next term"])
+            spool.stage([b"of the next term"])
         spool.advance()
-        spool.hold([b"of the next term"])
+        spool.stage([b"of the next term"])
         assert waiting(spool) == [b"held" * 20]
-        spool.adopt()
+        spool.recover_staged()
         assert waiting(spool) == [b"held" * 20, b"of the next term"]
 
 
 def test_a_byte_flipped_anywhere_never_gives_anything_else(tmp_path: Path) -> None:
     path, chance = tmp_path / "held", random.Random(1)
-    with Hold(path) as hold:
-        hold.put([b"first"])
-        hold.put([b"second"])
+    with StagingFile(path) as hold:
+        hold.write([b"first"])
+        hold.write([b"second"])
     data = path.read_bytes()
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ chance.randrange(1, 256)]) + data[at + 1 :])
-        with Hold(path) as hold:
-            assert hold.kept() in ([], [b"first"])
+        with StagingFile(path) as hold:
+            assert hold.read() in ([], [b"first"])
 
 
 def test_what_was_held_by_a_process_that_died_is_behind_all_that_it_wrote(tmp_path: Path) -> None:
     with Spool(tmp_path / "s") as spool:
         spool.write(b"before")
-        spool.hold([b"held", b"and this"])
+        spool.stage([b"held", b"and this"])
         spool.write(b"meanwhile")
     with Spool(tmp_path / "s") as spool:
         assert waiting(spool) == [b"before", b"meanwhile", b"held", b"and this"]
-        assert (spool.waiting, spool.damaged) == (4, 0)
+        assert (spool.unpublished, spool.damaged) == (4, 0)
     with Spool(tmp_path / "s") as spool:
-        assert spool.waiting == 4
+        assert spool.unpublished == 4
 
 
 def test_what_was_released_is_not_told_again(tmp_path: Path) -> None:
     with Spool(tmp_path / "s") as spool:
-        spool.hold([b"as it came"])
-        spool.hold([b"for good"])
+        spool.stage([b"as it came"])
+        spool.stage([b"for good"])
         spool.write(b"for good")
-        spool.release()
+        spool.discard_staged()
     with Spool(tmp_path / "s") as spool:
         assert waiting(spool) == [b"for good"]
 
@@ -136,20 +136,20 @@ def test_what_was_released_is_not_told_again(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_what_was_held_until_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 64) as disk:
         with Spool(disk / "s") as spool:
-            spool.hold([b"held" * 1000])
+            spool.stage([b"held" * 1000])
         filler = filled(disk, 0)
         with Spool(disk / "s") as spool:
-            assert spool.waiting == 0
+            assert spool.unpublished == 0
             with pytest.raises(SpoolError):
-                spool.hold([b"later"])
+                spool.stage([b"later"])
             with pytest.raises(SpoolError):
                 spool.write(b"later")
         with Spool(disk / "s") as spool:
             with pytest.raises(SpoolError):
-                spool.take_in()
+                spool.admit_recovered()
             filler.unlink()
-            spool.take_in()
-            assert spool.waiting == 1
+            spool.admit_recovered()
+            assert spool.unpublished == 1
             spool.write(b"later")
             assert waiting(spool) == [b"held" * 1000, b"later"]
         with Spool(disk / "s") as spool:
@@ -164,15 +164,15 @@ def test_a_disk_that_takes_half_of_it_keeps_what_was_held_before(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return os.pwrite(file, data[: len(data) // 2], at)
 
-    with Hold(tmp_path / "held") as hold:
-        hold.put([b"before"])
+    with StagingFile(tmp_path / "held") as hold:
+        hold.write([b"before"])
         with monkeypatch.context() as patch:
             patch.setattr(module, "_write", half)
             with pytest.raises(SpoolError, match="No space left"):
-                hold.put([b"x" * 100])
-        assert hold.kept() == [b"before"]
-        hold.put([b"after"])
-        assert hold.kept() == [b"after"]
+                hold.write([b"x" * 100])
+        assert hold.read() == [b"before"]
+        hold.write([b"after"])
+        assert hold.read() == [b"after"]
 
 
 def test_a_full_disk_holds_what_is_new_in_place_of_what_was_published(
@@ -184,7 +184,7 @@ def test_a_full_disk_holds_what_is_new_in_place_of_what_was_published(
             spool.write(b"x" * 4_000)
             spool.advance()
         filled(disk, 0)
-        spool.hold([b"held" * 1_000])
+        spool.stage([b"held" * 1_000])
         shutil.copytree(disk / "s", tmp_path / "copy")
     with Spool(tmp_path / "copy") as spool:
         assert waiting(spool) == [b"held" * 1_000]
@@ -195,4 +195,4 @@ def test_a_full_disk_with_nothing_to_give_up_refuses(tmp_path: Path) -> None:
         spool.write(b"not published")
         filled(disk, 0)
         with pytest.raises(SpoolError, match="No space left"):
-            spool.hold([b"held" * 1_000])
+            spool.stage([b"held" * 1_000])

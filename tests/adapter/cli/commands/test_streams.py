@@ -141,7 +141,7 @@ async def test_an_order_that_nobody_would_hear_is_refused(cli: Cli, order: str) 
 
 async def test_orders_that_concern_something_carry_it(cli: Cli, bus: Bus) -> None:
     await alive(bus)
-    await bus.make_group("inbound", "bot")
+    await bus.ensure_group("inbound", "bot")
     await bus.client.hset(bus.keys("status"), "state", "captcha")
     assert (await cli("lapse", "bot")).code == 0
     assert (await cli("captcha", "a7Kq")).code == 0
@@ -154,7 +154,7 @@ async def test_orders_that_concern_something_carry_it(cli: Cli, bus: Bus) -> Non
 
 async def test_orders_that_would_change_nothing_are_refused(cli: Cli, bus: Bus) -> None:
     await alive(bus)
-    await bus.make_group("inbound", "bot")
+    await bus.ensure_group("inbound", "bot")
     lapse, captcha = await cli("lapse", "bto"), await cli("captcha", "a7Kq")
     assert (lapse.code, captcha.code) == (1, 1)
     assert "no such consumer group: there are bot" in lapse.err

@@ -12,7 +12,7 @@ from adapter.events import (
     Gap,
     SessionState,
 )
-from adapter.networks.smartqq.upstream import SmartQQ
+from adapter.networks.smartqq.upstream import SmartQQUpstream
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
 from tests.support.smartqq_harness import FAST, config, friend, listening, names, online, send
@@ -66,7 +66,7 @@ async def test_stopping_does_not_wait_for_a_parked_poll(tmp_path: Path) -> None:
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         del listener
         with anyio.fail_after(1):
-            async with SmartQQ(config(sim, tmp_path), limits=FAST) as other:
+            async with SmartQQUpstream(config(sim, tmp_path), limits=FAST) as other:
                 with anyio.move_on_after(0.2):
                     async with aclosing(other.events()) as events:
                         async for _ in events:
@@ -77,9 +77,9 @@ async def test_an_operator_can_have_the_session_probed_and_opened_again(tmp_path
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         assert await listener.upstream.probe()
         assert listener.states[-1] == "online"
-        await listener.upstream.relink()
+        await listener.upstream.reconnect()
         change = await listener.state(SessionState.ONLINE, 2)
-        assert change.renewed
+        assert change.ids_changed
         await listener.upstream.connected()
         sim.network.sessions.end(100001)
         assert await listener.upstream.probe()

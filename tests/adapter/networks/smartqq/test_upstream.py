@@ -18,14 +18,14 @@ from adapter.events import (
     Markup,
     Message,
     Notice,
-    Provisional,
     SessionChange,
     SessionState,
     Status,
     Text,
+    UnresolvedBatch,
     render,
 )
-from adapter.networks.smartqq.upstream import SmartQQ
+from adapter.networks.smartqq.upstream import SmartQQUpstream
 from adapter.networks.upstream import Upstream
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
@@ -39,7 +39,7 @@ ODD = 'quotes " \\ \n line <&> 😀 &amp; \ttab [微笑] \\n'
 
 
 def test_it_is_an_upstream(tmp_path: Path) -> None:
-    upstream: Upstream = SmartQQ(config("http://127.0.0.1:1", tmp_path))
+    upstream: Upstream = SmartQQUpstream(config("http://127.0.0.1:1", tmp_path))
     assert upstream.network == "smartqq"
     assert not list(tmp_path.iterdir())
 
@@ -61,8 +61,8 @@ async def test_what_is_said_arrives_unchanged_both_ways(profile: str, tmp_path: 
             message = await listener.first(Message, told + 1)
             assert render(message.segments) == ODD
             assert Face(14, "微笑") in message.segments
-            assert (message.chat, message.own) == (address, False)
-            (part,) = listener.upstream.prepare((Markup(ODD),), None)
+            assert (message.chat, message.from_self) == (address, False)
+            (part,) = listener.upstream.split((Markup(ODD),), None)
             outcome = await listener.upstream.send(address, part, always)
             assert (outcome.status, outcome.code) == (Status.SENT, "ok")
             assert (sim.received[-1].chat, sim.received[-1].text) == (chat, ODD)
@@ -96,7 +96,7 @@ async def test_sends_do_not_wait_for_the_poll(tmp_path: Path) -> None:
 async def test_a_long_text_goes_in_parts_with_numbers_of_their_own(tmp_path: Path) -> None:
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         text = "中文 " * 200
-        parts = listener.upstream.prepare((Text(text),), None)
+        parts = listener.upstream.split((Text(text),), None)
         assert len({part.message_id for part in parts}) == len(parts) > 1
         for part in parts:
             assert (await listener.upstream.send(friend(sim), part, always)).status is Status.SENT
@@ -119,7 +119,7 @@ async def test_our_own_words_come_back_as_our_own(profile: str, echo: str, tmp_p
             told = len(listener.of(Message))
             await send(listener, address, "said by us <&> [微笑]")
             message = await listener.first(Message, told + 1)
-            assert (message.own, message.chat, message.sender) == (True, address, "305419896")
+            assert (message.from_self, message.chat, message.sender) == (True, address, "305419896")
 
 
 async def test_a_service_text_is_a_notice(tmp_path: Path) -> None:
@@ -134,12 +134,12 @@ async def test_an_unknown_sender_has_the_members_loaded_again_once(tmp_path: Pat
         since = len(sim.requests)
         sim.say("group:123456789", "who am I?", sender=111)
         message = await listener.first(Message)
-        assert (message.own, message.sender) == (False, str(sim.uin_of(111)))
+        assert (message.from_self, message.sender) == (False, str(sim.uin_of(111)))
         assert names(sim, since).count("get_group_info_ext2") <= 1
 
 
 async def test_a_new_friend_is_learnt_with_the_first_message(tmp_path: Path) -> None:
-    limits = replace(FAST, relearn=0.0)
+    limits = replace(FAST, lookup_interval=0.0)
     async with Simulator("e3") as sim, online(sim, tmp_path, limits) as listener:
         lists = len(listener.of(ContactList))
         uin = sim.network.ids.stray()
@@ -155,7 +155,7 @@ async def test_a_new_friend_is_learnt_with_the_first_message(tmp_path: Path) -> 
         assert told[0].kind is ListKind.FRIENDS
         assert told[0].contacts[0].name == "new"
         assert friends
-        assert not message.own
+        assert not message.from_self
         batch = next(batch for batch in listener.batches if message in batch)
         assert batch.index(told[0]) < batch.index(message)
 
@@ -163,7 +163,7 @@ async def test_a_new_friend_is_learnt_with_the_first_message(tmp_path: Path) -> 
 async def test_what_somebody_unknown_said_is_told_provisionally_before_anybody_is_asked(
     tmp_path: Path,
 ) -> None:
-    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, relearn=0.0)) as listener:
+    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, lookup_interval=0.0)) as listener:
         sim.next_answer("/api/get_group_info_ext2", Scripted(delay=0.3))
         sim.say("group:123456789", "who am I?", sender=111)
         await wait_until(lambda: listener.provisional, "it is told provisionally")
@@ -176,7 +176,7 @@ async def test_what_somebody_unknown_said_is_told_provisionally_before_anybody_i
 
 
 async def test_nothing_is_provisional_where_nobody_would_be_asked(tmp_path: Path) -> None:
-    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, relearn=60.0)) as listener:
+    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, lookup_interval=60.0)) as listener:
         sim.say("group:123456789", "who am I?", sender=111)
         await listener.first(Message)
         assert not listener.provisional
@@ -185,27 +185,27 @@ async def test_nothing_is_provisional_where_nobody_would_be_asked(tmp_path: Path
 async def test_what_was_told_provisionally_is_told_for_good_by_an_upstream_that_is_hung_up(
     tmp_path: Path,
 ) -> None:
-    got: list[Batch | Provisional] = []
+    got: list[Batch | UnresolvedBatch] = []
     async with Simulator("e3") as sim:
-        limits = replace(FAST, relearn=0.0)
+        limits = replace(FAST, lookup_interval=0.0)
         async with (
-            SmartQQ(config(sim, tmp_path), limits=limits) as upstream,
+            SmartQQUpstream(config(sim, tmp_path), limits=limits) as upstream,
             aclosing(upstream.events()) as told,
         ):
             async for batch in told:
                 got.append(batch)
-                if isinstance(batch, Provisional):
-                    upstream.hang_up()
+                if isinstance(batch, UnresolvedBatch):
+                    upstream.stop_receiving()
                 elif any(isinstance(event, SessionChange) for event in batch) and sim.state == "online":
                     sim.say("group:123456789", "who am I?", sender=111)
-        assert isinstance(got[-2], Provisional)
+        assert isinstance(got[-2], UnresolvedBatch)
         assert isinstance(got[-1], tuple)
         assert [event for event in got[-1] if isinstance(event, Message)] == [*got[-2].batch]
 
 
 async def test_a_provisional_word_of_ours_teaches_nothing(tmp_path: Path) -> None:
     """A friend who is not listed yet says what was said to him: he is no echo of ours."""
-    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, relearn=0.0)) as listener:
+    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, lookup_interval=0.0)) as listener:
         await send(listener, friend(sim), "same words")
         uin = sim.network.ids.stray()
         info = [{"uin": uin, "nick": "new"}]
@@ -222,8 +222,8 @@ async def test_a_provisional_word_of_ours_teaches_nothing(tmp_path: Path) -> Non
         }
         sim.push("message", value)
         message = await listener.first(Message)
-        assert not message.own
-        assert [event.own for event in listener.provisional[0] if isinstance(event, Message)] == [True]
+        assert not message.from_self
+        assert [event.from_self for event in listener.provisional[0] if isinstance(event, Message)] == [True]
 
 
 # --- contacts ---
@@ -244,7 +244,7 @@ async def test_all_lists_follow_a_login_and_come_before_any_message(tmp_path: Pa
 
 
 async def test_lists_that_do_not_come_hold_up_nothing(tmp_path: Path) -> None:
-    limits = replace(FAST, lists=0.05, relearn=0.05)
+    limits = replace(FAST, lists=0.05, lookup_interval=0.05)
     async with Simulator("e3") as sim:
         for path in ("/api/get_user_friends2", "/api/get_group_name_list_mask2", "/api/get_discus_list"):
             sim.next_answer(path, Scripted(delay=5.0), Scripted(status=502), Scripted(json={"retcode": 6}))
@@ -278,7 +278,7 @@ async def test_a_list_without_its_main_part_is_asked_for_again(tmp_path: Path) -
 async def test_a_refresh_tells_everything_again(tmp_path: Path) -> None:
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         before = len(listener.of(ContactList))
-        await listener.upstream.refresh()
+        await listener.upstream.refresh_contacts()
         sim.say("friend:10001", "wake the poll")
         await wait_until(lambda: len(listener.of(ContactList)) >= 2 * before - 1, "all lists again")
         assert sim.network.mailbox.polls <= 1
@@ -289,9 +289,9 @@ async def test_a_refresh_that_a_new_login_overtakes_tells_nobody_s_ids(tmp_path:
     async with Simulator("e3", new_uins="always") as sim, online(sim, tmp_path) as listener:
         sim.next_answer(path, Scripted(delay=0.3))
         async with anyio.create_task_group() as group:
-            group.start_soon(listener.upstream.refresh)
+            group.start_soon(listener.upstream.refresh_contacts)
             await sim.wait_delayed(path)
-            await listener.upstream.relink()
+            await listener.upstream.reconnect()
             await listener.state(SessionState.ONLINE, 2)
         sim.say("friend:10001", "wake the poll")
         message = await listener.first(Message)

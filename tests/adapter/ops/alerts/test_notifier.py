@@ -8,16 +8,16 @@ import anyio
 import pytest
 
 from adapter.events import SessionState
-from adapter.ops.alerts.delivery_monitor import Habit
-from adapter.ops.alerts.notifier import Bell, Call
-from adapter.ops.alerts.watchdog import Sentry, load
-from adapter.ops.metrics import Metrics, Reading
+from adapter.ops.alerts.delivery_monitor import TrafficBaseline
+from adapter.ops.alerts.notifier import Alert, Notifier
+from adapter.ops.alerts.watchdog import Watchdog, load
+from adapter.ops.metrics import Metrics, Snapshot
 from tests.support.helpers import wait_until
 from tests.support.webhook_server import webhook
 
 pytestmark = pytest.mark.anyio
 
-CALL = Call(active=True, reason="qr", text="a QR code waits", account="305419896", time=0.0)
+CALL = Alert(active=True, reason="qr", text="a QR code waits", account="305419896", time=0.0)
 
 
 def command(folder: Path, code: str) -> str:
@@ -32,7 +32,7 @@ async def test_the_command_gets_the_text_as_its_last_argument_and_all_of_it_on_s
 ) -> None:
     out = tmp_path / "out.json"
     code = f"import sys, json; json.dump([sys.argv[1:], json.load(sys.stdin)], open({str(out)!r}, 'w'))"
-    await Bell(command(tmp_path, code)).ring(CALL)
+    await Notifier(command(tmp_path, code)).notify(CALL)
     arguments, given = json.loads(out.read_text())
     assert arguments == ["--now", "qqbus 305419896: a QR code waits"]
     assert given == {
@@ -48,22 +48,22 @@ async def test_the_command_gets_the_text_as_its_last_argument_and_all_of_it_on_s
 async def test_a_command_that_cannot_run_is_told_and_breaks_nothing(
     line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await Bell(line).ring(CALL)
+    await Notifier(line).notify(CALL)
     assert "QQBUS_ALARM_COMMAND failed" in caplog.text
 
 
 async def test_a_command_that_fails_is_told_with_its_words(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await Bell(command(tmp_path, "import sys; sys.exit('no paper')")).ring(CALL)
+    await Notifier(command(tmp_path, "import sys; sys.exit('no paper')")).notify(CALL)
     assert "ended with 1: no paper" in caplog.text
 
 
 async def test_a_webhook_that_is_down_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     with webhook(refuse=2) as hook:
-        await Bell(url=hook.url, first=0.01).ring(CALL)
-        await Bell(url=hook.url).ring(
-            Call(active=False, reason="online", text="online again", account="", time=0.0)
+        await Notifier(url=hook.url, first=0.01).notify(CALL)
+        await Notifier(url=hook.url).notify(
+            Alert(active=False, reason="online", text="online again", account="", time=0.0)
         )
     assert [body["event"] for body in hook.bodies] == ["alarm", "clear"]
     assert hook.bodies[1]["text"] == "qqbus all clear: online again"
@@ -73,9 +73,9 @@ async def test_a_webhook_that_is_down_is_tried_again(caplog: pytest.LogCaptureFi
 async def test_an_address_nobody_answers_at_is_given_up_and_never_repeated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await Bell(url="http://127.0.0.1:9/secret", first=0.001, most=0.01).ring(CALL)
+    await Notifier(url="http://127.0.0.1:9/secret", first=0.001, most=0.01).notify(CALL)
     assert "QQBUS_ALARM_URL did not take the alarm" in caplog.text
-    assert "secret" not in caplog.text + repr(Bell(url="http://127.0.0.1:9/secret"))
+    assert "secret" not in caplog.text + repr(Notifier(url="http://127.0.0.1:9/secret"))
 
 
 # --- sentry ------------------------------------------------------------------------------------
@@ -84,15 +84,15 @@ async def test_an_address_nobody_answers_at_is_given_up_and_never_repeated(
 class Night:
     """A night that passes by hand: what the sentry sees, and what it did."""
 
-    def __init__(self, folder: Path, bell: Bell) -> None:
+    def __init__(self, folder: Path, bell: Notifier) -> None:
         self.now = 0.0
         self.state, self.reason, self.stuck = SessionState.ONLINE, "scan", ""
         self.done: list[str] = []
         self.metrics = Metrics(clock=lambda: self.now)
-        self.metrics.reading = lambda: Reading(
+        self.metrics.snapshot = lambda: Snapshot(
             self.state, self.reason, "305419896", True, 1, False, 0, False, self.stuck
         )
-        self.sentry = Sentry(
+        self.sentry = Watchdog(
             self.metrics,
             bell,
             folder / "habits.json",
@@ -112,16 +112,16 @@ class Night:
         """Let time pass in minutes; the sentry looks each time."""
         while self.now < now:
             self.now += 60.0
-            turned = self.metrics.turns.get("sentry")
-            await wait_until(lambda before=turned: self.metrics.turns.get("sentry") != before, "a look")
+            turned = self.metrics.heartbeats.get("sentry")
+            await wait_until(lambda before=turned: self.metrics.heartbeats.get("sentry") != before, "a look")
 
 
 async def test_a_session_lost_at_night_calls_once_and_clears_once(tmp_path: Path) -> None:
     with webhook() as hook:
-        night = Night(tmp_path, Bell(url=hook.url))
+        night = Night(tmp_path, Notifier(url=hook.url))
         async with anyio.create_task_group() as tasks:
             ended = anyio.Event()
-            tasks.start_soon(night.sentry.keep, ended)
+            tasks.start_soon(night.sentry.run, ended)
             await night.until(600.0)
             night.state, night.reason = SessionState.QR, "scan"
             await night.until(7200.0)
@@ -139,14 +139,14 @@ async def test_a_session_lost_at_night_calls_once_and_clears_once(tmp_path: Path
 
 
 async def test_a_line_that_went_deaf_is_probed_and_relinked(tmp_path: Path) -> None:
-    always = Habit([[24.0, 24.0]] * 24)
+    always = TrafficBaseline([[24.0, 24.0]] * 24)
     (tmp_path / "habits.json").write_text(json.dumps({"alarm": "", "habit": always.rows()}))
-    night = Night(tmp_path, Bell())
+    night = Night(tmp_path, Notifier())
     async with anyio.create_task_group() as tasks:
         ended = anyio.Event()
-        tasks.start_soon(night.sentry.keep, ended)
+        tasks.start_soon(night.sentry.run, ended)
         await night.until(60.0)
-        night.metrics.stored(["message.friend"], 0.001)
+        night.metrics.observe_append(["message.friend"], 0.001)
         await night.until(120.0)
         assert night.metrics.hearing == "proven"
         await night.until(5400.0)
@@ -158,15 +158,15 @@ async def test_a_line_that_went_deaf_is_probed_and_relinked(tmp_path: Path) -> N
 
 
 async def test_a_full_disk_calls_once_and_its_silence_is_not_held_against_the_line(tmp_path: Path) -> None:
-    always = Habit([[24.0, 24.0]] * 24)
+    always = TrafficBaseline([[24.0, 24.0]] * 24)
     (tmp_path / "habits.json").write_text(json.dumps({"alarm": "", "habit": always.rows()}))
     with webhook() as hook:
-        night = Night(tmp_path, Bell(url=hook.url))
+        night = Night(tmp_path, Notifier(url=hook.url))
         async with anyio.create_task_group() as tasks:
             ended = anyio.Event()
-            tasks.start_soon(night.sentry.keep, ended)
+            tasks.start_soon(night.sentry.run, ended)
             await night.until(60.0)
-            night.metrics.stored(["message.friend"], 0.001)
+            night.metrics.observe_append(["message.friend"], 0.001)
             await night.until(120.0)
             night.stuck = "No space left on device"
             await night.until(7200.0)
@@ -187,10 +187,10 @@ async def test_a_full_disk_calls_once_and_its_silence_is_not_held_against_the_li
 
 
 async def test_the_all_clear_of_one_trouble_leaves_the_other_alone(tmp_path: Path) -> None:
-    night = Night(tmp_path, Bell())
+    night = Night(tmp_path, Notifier())
     async with anyio.create_task_group() as tasks:
         ended = anyio.Event()
-        tasks.start_soon(night.sentry.keep, ended)
+        tasks.start_soon(night.sentry.run, ended)
         await night.until(60.0)
         night.state, night.reason = SessionState.OFFLINE, "login.refused"
         await night.until(120.0)
@@ -207,7 +207,7 @@ async def test_the_all_clear_of_one_trouble_leaves_the_other_alone(tmp_path: Pat
 
 def test_an_alarm_of_an_earlier_process_is_still_told(tmp_path: Path) -> None:
     (tmp_path / "habits.json").write_text('{"alarm": "deaf", "habit": []}')
-    metrics = Night(tmp_path, Bell()).metrics
+    metrics = Night(tmp_path, Notifier()).metrics
     assert metrics.alarm == "deaf"
     assert b"qqbus_alarm_active 1.0" in metrics.expose(None, 0, 0, 0)
     assert b"qqbus_alarms_total{" not in metrics.expose(None, 0, 0, 0)

@@ -10,7 +10,7 @@ from adapter.bus.bus import Bus
 from adapter.contract.acl import ROLES, hashed, line
 from adapter.errors import ConfigError
 from adapter.ops.metrics import Metrics
-from adapter.ops.page import served
+from adapter.ops.page import run_page
 from tests.support.page_client import bury, config, event, listening, page
 
 pytestmark = pytest.mark.anyio
@@ -156,7 +156,7 @@ async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_
     prefix = bus.keys.prefix
     granted = line(ROLES["adapter"], prefix, user=prefix, secret=hashed("pw"))
     await bus.client.execute_command("ACL", "SETUSER", *granted.split())  # type: ignore[no-untyped-call]
-    await bus.make_group("inbound", "echo")
+    await bus.ensure_group("inbound", "echo")
     await event(bus, "hello")
     try:
         url = redis_url.replace("redis://", f"redis://{prefix}:pw@")
@@ -174,5 +174,5 @@ async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_
 
 
 async def test_off_means_off(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    async with served(config(bus.keys.prefix, tmp_path, QQBUS_HTTP="off"), redis_url, Metrics()) as url:
+    async with run_page(config(bus.keys.prefix, tmp_path, QQBUS_HTTP="off"), redis_url, Metrics()) as url:
         assert url == ""

@@ -153,7 +153,7 @@ async def test_a_captcha_is_typed_on_the_page(bus: Bus, redis_url: str, tmp_path
 async def test_groups_dead_letters_contacts_and_filters(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with both(bus, redis_url, tmp_path) as (it, tabs, url, _):
         page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")
-        await bus.make_group("inbound", "echo")
+        await bus.ensure_group("inbound", "echo")
         await log_in(page, phone)
         it.sim.say("friend:10001", "one apple")
         it.sim.say("group:123456789", "two pears", sender=20002)

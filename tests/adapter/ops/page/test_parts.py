@@ -17,10 +17,10 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from adapter.codec.inbound import pack
-from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, Access, access, forged, is_loopback
-from adapter.ops.page.broadcaster import MAX_PAGES, SLICE, Hub, Seat
+from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, PageAuth, access, csrf_error, is_loopback
+from adapter.ops.page.broadcaster import MAX_PAGES, SLICE, Broadcaster, Subscriber
 from adapter.ops.page.sse import EventStream
-from adapter.ops.page.state import EVENTS, Board, message
+from adapter.ops.page.state import EVENTS, PageState, message
 from adapter.ops.page.transport import BEHIND, Line, Protocol, frame
 from adapter.ops.page.views import (
     LONG_BODY,
@@ -35,35 +35,35 @@ from adapter.ops.page.views import (
 TOKEN = "correct-horse-battery"
 
 
-def cookie(rules: Access, now: float) -> dict[str, str]:
+def cookie(rules: PageAuth, now: float) -> dict[str, str]:
     return {"cookie": rules.cookie(now, secure=False).partition(";")[0]}
 
 
 def test_a_cookie_is_good_until_it_ends_and_for_its_token_alone() -> None:
-    rules = Access(TOKEN)
+    rules = PageAuth(TOKEN)
     given = cookie(rules, 1_000.0)
-    assert rules.knows(given, 1_000.0)
-    assert rules.knows(given, 999.0 + COOKIE_SECONDS)
-    assert not rules.knows(given, 1_001.0 + COOKIE_SECONDS)
-    assert not Access(TOKEN + "2").knows(given, 1_000.0)
+    assert rules.is_authenticated(given, 1_000.0)
+    assert rules.is_authenticated(given, 999.0 + COOKIE_SECONDS)
+    assert not rules.is_authenticated(given, 1_001.0 + COOKIE_SECONDS)
+    assert not PageAuth(TOKEN + "2").is_authenticated(given, 1_000.0)
 
 
 @pytest.mark.parametrize(
     "value", ["", "x", "9999999999", "9999999999.", "9999999999.abc", "١٢٣٤.abc", "1e9.x", "é"]
 )
 def test_an_invented_cookie_opens_nothing(value: str) -> None:
-    assert not Access(TOKEN).knows({"cookie": f"{COOKIE}={value}"}, 0.0)
+    assert not PageAuth(TOKEN).is_authenticated({"cookie": f"{COOKIE}={value}"}, 0.0)
 
 
 def test_a_cookie_cannot_be_made_to_last_longer() -> None:
-    rules = Access(TOKEN)
+    rules = PageAuth(TOKEN)
     until, _, seal = cookie(rules, 0.0)["cookie"].partition("=")[2].partition(".")
-    assert not rules.knows({"cookie": f"{COOKIE}={int(until) + 1}.{seal}"}, 0.0)
+    assert not rules.is_authenticated({"cookie": f"{COOKIE}={int(until) + 1}.{seal}"}, 0.0)
 
 
 def test_a_program_with_the_token_needs_no_origin() -> None:
-    assert forged({"authorization": f"Bearer {TOKEN}"}) == ""
-    assert forged({"host": "127.0.0.1:1", "x-qqbus": "1"}) != ""
+    assert csrf_error({"authorization": f"Bearer {TOKEN}"}) == ""
+    assert csrf_error({"host": "127.0.0.1:1", "x-qqbus": "1"}) != ""
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool, t
 class Tab:
     """A seat of the hub, on a real connection, and the other end of it."""
 
-    seat: Seat
+    seat: Subscriber
     transport: asyncio.Transport
     peer: socket.socket
 
@@ -106,7 +106,7 @@ class Tab:
 
 
 @asynccontextmanager
-async def opened(hub: Hub, count: int = 1, version: str = "1.1") -> AsyncIterator[list[Tab]]:
+async def opened(hub: Broadcaster, count: int = 1, version: str = "1.1") -> AsyncIterator[list[Tab]]:
     """So many pages that have had their picture."""
     async with AsyncExitStack() as stack:
         tabs = []
@@ -124,7 +124,7 @@ async def opened(hub: Hub, count: int = 1, version: str = "1.1") -> AsyncIterato
 
 @pytest.mark.anyio
 async def test_a_slow_page_is_passed_over() -> None:
-    hub = Hub()
+    hub = Broadcaster()
     async with opened(hub, 2) as (quick, slow):
         while not slow.seat.line.behind():
             slow.transport.write(bytes(BEHIND))
@@ -141,7 +141,7 @@ async def test_a_slow_page_is_passed_over() -> None:
 
 @pytest.mark.anyio
 async def test_all_pages_are_told_and_way_is_given_between_them() -> None:
-    hub, told = Hub(), [0]
+    hub, told = Broadcaster(), [0]
     async with opened(hub, 3 * SLICE) as tabs, anyio.create_task_group() as tasks:
 
         async def meanwhile() -> None:
@@ -156,7 +156,7 @@ async def test_all_pages_are_told_and_way_is_given_between_them() -> None:
 
 @pytest.mark.anyio
 async def test_a_page_that_has_not_begun_or_has_gone_gets_no_news() -> None:
-    hub = Hub()
+    hub = Broadcaster()
     async with opened(hub, 2) as (fresh, gone):
         fresh.seat.stale = True
         gone.transport.close()
@@ -166,7 +166,7 @@ async def test_a_page_that_has_not_begun_or_has_gone_gets_no_news() -> None:
 
 @pytest.mark.anyio
 async def test_a_page_behind_an_old_proxy_is_told_without_chunks() -> None:
-    hub = Hub()
+    hub = Broadcaster()
     async with opened(hub, version="1.0") as (tab,):
         await hub.publish(b"news")
         tab.seat.line.tell(b" more")
@@ -175,7 +175,7 @@ async def test_a_page_behind_an_old_proxy_is_told_without_chunks() -> None:
 
 @pytest.mark.anyio
 async def test_there_is_an_end_to_open_pages() -> None:
-    hub = Hub()
+    hub = Broadcaster()
     async with opened(hub, MAX_PAGES) as tabs:
         assert hub.join(tabs[0].seat.line) is None
         hub.leave(tabs[0].seat)
@@ -184,9 +184,9 @@ async def test_there_is_an_end_to_open_pages() -> None:
 
 @pytest.mark.anyio
 async def test_a_page_that_was_slow_starts_afresh_when_it_takes_again() -> None:
-    hub, board = Hub(), Board()
+    hub, board = Broadcaster(), PageState()
     board.ready = True
-    seats: list[Seat] = []
+    seats: list[Subscriber] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seat = hub.join(Line(scope))
@@ -225,29 +225,29 @@ def read(event: bytes) -> Any:
 
 
 def test_the_same_again_is_no_news() -> None:
-    board = Board()
+    board = PageState()
     board.set("status", {"state": "online"})
     board.add("events", [{"entry": "1-0"}])
-    assert read(board.news()) == {"status": {"state": "online"}, "events": [{"entry": "1-0"}]}
+    assert read(board.delta()) == {"status": {"state": "online"}, "events": [{"entry": "1-0"}]}
     board.set("status", {"state": "online"})
-    assert board.news() == b""
-    assert read(board.picture())["events"] == [{"entry": "1-0"}]
+    assert board.delta() == b""
+    assert read(board.snapshot())["events"] == [{"entry": "1-0"}]
 
 
 def test_the_picture_is_bounded() -> None:
-    board = Board()
+    board = PageState()
     for number in range(EVENTS * 3):
         board.add("events", [{"entry": f"{number}-0"}])
-    assert len(read(board.picture())["events"]) == EVENTS
+    assert len(read(board.snapshot())["events"]) == EVENTS
 
 
 def test_a_graph_tells_only_its_newest_rows() -> None:
-    board = Board()
+    board = PageState()
     board.grow("trend", [[10, 1], [20, 1]], since=0)
-    board.news()
+    board.delta()
     board.grow("trend", [[10, 1], [20, 2]], since=20)
-    assert read(board.news()) == {"trend": [[20, 2]]}
-    assert read(board.picture())["trend"] == [[10, 1], [20, 2]]
+    assert read(board.delta()) == {"trend": [[20, 2]]}
+    assert read(board.snapshot())["trend"] == [[10, 1], [20, 2]]
 
 
 def test_a_message_is_one_event_whatever_is_in_it() -> None:

@@ -13,8 +13,8 @@ import pytest
 from adapter.bus.bus import Bus
 from adapter.codec.inbound import pack
 from adapter.events import SessionState
-from adapter.ops.metrics import Metrics, Reading
-from adapter.ops.page import served
+from adapter.ops.metrics import Metrics, Snapshot
+from adapter.ops.page import run_page
 from tests.support.helpers import wait_until
 from tests.support.page_client import bury, config, event, listening, page
 
@@ -93,7 +93,7 @@ async def test_a_code_is_shown_while_it_is_the_newest_and_never_in_the_stream(
 
 
 async def test_groups_dead_letters_and_status_are_told(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    await bus.make_group("inbound", "echo")
+    await bus.ensure_group("inbound", "echo")
     entry = await event(bus, "one")
     await event(bus, "two")
     await bus.client.xreadgroup("echo", "echo-1", {bus.keys("inbound"): ">"}, count=1)
@@ -111,9 +111,11 @@ async def test_groups_dead_letters_and_status_are_told(bus: Bus, redis_url: str,
 
 async def test_contacts_are_found_by_name_mark_and_number(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     key = bus.keys
-    await bus.put(key("friends"), {"1": pack({"name": "小林", "nick": "林晓", "qq": "10001"}), "2": b"\xc1"})
-    await bus.put(key("groups"), {"7": pack({"name": "读书会 <一>"})})
-    await bus.put(key.members("group:7"), {"3": pack({"name": "Tom", "card": "猫 & 鼠"})})
+    await bus.hash_set(
+        key("friends"), {"1": pack({"name": "小林", "nick": "林晓", "qq": "10001"}), "2": b"\xc1"}
+    )
+    await bus.hash_set(key("groups"), {"7": pack({"name": "读书会 <一>"})})
+    await bus.hash_set(key.members("group:7"), {"3": pack({"name": "Tom", "card": "猫 & 鼠"})})
     await bus.client.expire(key.members("group:7"), 60)
     async with page(bus, redis_url, tmp_path) as http:
 
@@ -191,7 +193,7 @@ async def test_dead_letters_are_redriven_once_or_dropped(bus: Bus, redis_url: st
 
 async def test_it_ends_at_once_though_pages_are_open(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=10.0) as http:
-        async with served(config(bus.keys.prefix, tmp_path), redis_url, Metrics()) as url:
+        async with run_page(config(bus.keys.prefix, tmp_path), redis_url, Metrics()) as url:
             request = http.build_request("GET", f"{url}/api/stream")
             response = await http.send(request, stream=True)
             lines = response.aiter_lines()
@@ -207,7 +209,7 @@ async def test_redis_away_is_said_and_the_page_stays(redis_url: str, prefix: str
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
     async with (
-        served(config(prefix, tmp_path), url, Metrics()) as address,
+        run_page(config(prefix, tmp_path), url, Metrics()) as address,
         httpx.AsyncClient(base_url=address, trust_env=False, timeout=10.0) as http,
     ):
         async with listening(http) as stream:
@@ -223,9 +225,9 @@ FULL = "the spool cannot be written: No space left on device"
 
 
 async def test_a_full_disk_is_shown_and_not_ready(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    reading = Reading(SessionState.ONLINE, "", "1", True, 1, False, 0, False)
+    reading = Snapshot(SessionState.ONLINE, "", "1", True, 1, False, 0, False)
     metrics = Metrics()
-    metrics.reading = lambda: reading
+    metrics.snapshot = lambda: reading
     async with page(bus, redis_url, tmp_path, metrics) as http, listening(http) as stream:
         assert (await stream.next("all"))["disk"] == ""
         ready = await http.get("/readyz")
@@ -249,11 +251,11 @@ async def test_who_stands_by_shows_the_disk_of_the_other_one(
 
 async def test_a_full_disk_is_shown_while_redis_is_away(prefix: str, tmp_path: Path) -> None:
     metrics = Metrics()
-    metrics.reading = lambda: Reading(SessionState.ONLINE, "", "1", True, 1, False, 0, True, FULL)
+    metrics.snapshot = lambda: Snapshot(SessionState.ONLINE, "", "1", True, 1, False, 0, True, FULL)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
     async with (
-        served(config(prefix, tmp_path), url, metrics) as address,
+        run_page(config(prefix, tmp_path), url, metrics) as address,
         httpx.AsyncClient(base_url=address, trust_env=False, timeout=10.0) as http,
         listening(http) as stream,
     ):

@@ -16,10 +16,10 @@ from adapter.events import (
     UpstreamEvent,
     render,
 )
-from adapter.networks.smartqq.client.transport import Client
-from adapter.networks.smartqq.protocol.http import Answer, Request
+from adapter.networks.smartqq.client.transport import HttpTransport
+from adapter.networks.smartqq.protocol.http import Request, Response
 from adapter.networks.smartqq.session.cookies import Jar
-from adapter.networks.smartqq.upstream import SmartQQ
+from adapter.networks.smartqq.upstream import SmartQQUpstream
 from tests.simulator import Simulator
 from tests.support.helpers import wait_until
 from tests.support.smartqq_harness import FAST, config, online
@@ -45,17 +45,17 @@ def origin(listener: anyio.abc.Listener[Any]) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-POLL = Request("POST", "https://d1.web2.qq.com/channel/poll2", form=(("r", "{}"),), parked=True)
+POLL = Request("POST", "https://d1.web2.qq.com/channel/poll2", form=(("r", "{}"),), long_poll=True)
 
 
 async def test_an_answer_that_has_begun_is_read_to_its_end_whatever_happens() -> None:
-    begun, go_on, found = anyio.Event(), anyio.Event(), list[Answer | None]()
+    begun, go_on, found = anyio.Event(), anyio.Event(), list[Response | None]()
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    client = Client(Jar(), FAST, lambda: 0.0, origin(listener))
+    client = HttpTransport(Jar(), FAST, lambda: 0.0, origin(listener))
 
     async def poll(scope: anyio.CancelScope) -> None:
         with scope:
-            found.append(await client.park(POLL))
+            found.append(await client.long_poll(POLL))
 
     async with client, listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, lambda stream: slowly(stream, begun, go_on))
@@ -64,7 +64,7 @@ async def test_an_answer_that_has_begun_is_read_to_its_end_whatever_happens() ->
         await begun.wait()
         await anyio.wait_all_tasks_blocked()
         scope.cancel()
-        client.cut()
+        client.abort_poll()
         go_on.set()
         await wait_until(lambda: found, "the answer")
         group.cancel_scope.cancel()
@@ -73,9 +73,9 @@ async def test_an_answer_that_has_begun_is_read_to_its_end_whatever_happens() ->
     assert client.jar.get("skey", "qq.com") == "@a"
 
 
-async def hung_up(answer: bytes) -> tuple[Answer | None, float]:
+async def hung_up(answer: bytes) -> tuple[Response | None, float]:
     """A poll that is hung up, to which upstream had answered this at that moment; and after how long."""
-    asked, found = anyio.Event(), list[Answer | None]()
+    asked, found = anyio.Event(), list[Response | None]()
 
     async def on_its_way(stream: anyio.abc.SocketStream) -> None:
         async with stream:
@@ -88,16 +88,16 @@ async def hung_up(answer: bytes) -> tuple[Answer | None, float]:
             await stream.send(answer)
 
     async def poll() -> None:
-        found.append(await client.park(POLL))
+        found.append(await client.long_poll(POLL))
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    client = Client(Jar(), replace(FAST, linger=0.1), lambda: 0.0, origin(listener))
+    client = HttpTransport(Jar(), replace(FAST, linger=0.1), lambda: 0.0, origin(listener))
     async with client, listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, on_its_way)
         group.start_soon(poll)
         await asked.wait()
         began = anyio.current_time()
-        assert client.cut()
+        assert client.abort_poll()
         await wait_until(lambda: found, "the end of the poll")
         group.cancel_scope.cancel()
     return found[0], anyio.current_time() - began
@@ -122,14 +122,14 @@ async def test_a_poll_that_is_hung_up_ends_with_the_connection() -> None:
 
     async def cut() -> None:
         await asked.wait()
-        client.cut()
+        client.abort_poll()
 
-    client = Client(Jar(), FAST, lambda: 0.0, origin(listener))
+    client = HttpTransport(Jar(), FAST, lambda: 0.0, origin(listener))
     async with client, listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, silent)
         group.start_soon(cut)
         with anyio.fail_after(10):
-            assert await client.park(POLL) is None
+            assert await client.long_poll(POLL) is None
         group.cancel_scope.cancel()
 
 
@@ -141,13 +141,13 @@ async def test_a_poll_that_is_hung_up_does_not_wait_for_ever() -> None:
 
 async def test_two_cuts_one_after_the_other_cost_no_answer() -> None:
     """Upstream has answered and gone; before that is read, two tasks hang up."""
-    found = list[Answer | None]()
+    found = list[Response | None]()
 
     async def poll() -> None:
-        found.append(await client.park(POLL))
+        found.append(await client.long_poll(POLL))
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        client = Client(Jar(), FAST, lambda: 0.0, f"http://127.0.0.1:{server.getsockname()[1]}")
+        client = HttpTransport(Jar(), FAST, lambda: 0.0, f"http://127.0.0.1:{server.getsockname()[1]}")
         async with client, anyio.create_task_group() as group:
             group.start_soon(poll)
             await anyio.wait_readable(server)
@@ -158,15 +158,15 @@ async def test_two_cuts_one_after_the_other_cost_no_answer() -> None:
             # No other task has a turn from here on.
             upstream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
             upstream.close()
-            assert client.cut()
-            assert client.cut()
+            assert client.abort_poll()
+            assert client.abort_poll()
     assert found[0] is not None
     assert found[0].body == b"{}"
 
 
 async def test_what_was_hung_up_is_not_asked_again() -> None:
     """A gateway is slow to close: the connection looks well, and can carry no further question."""
-    asked, found = anyio.Event(), list[Answer | None]()
+    asked, found = anyio.Event(), list[Response | None]()
 
     async def answer_at_the_end(stream: anyio.abc.SocketStream) -> None:
         async with stream:
@@ -179,15 +179,15 @@ async def test_what_was_hung_up_is_not_asked_again() -> None:
             await anyio.sleep_forever()
 
     async def poll() -> None:
-        found.append(await client.park(POLL))
+        found.append(await client.long_poll(POLL))
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    client = Client(Jar(), FAST, lambda: 0.0, origin(listener))
+    client = HttpTransport(Jar(), FAST, lambda: 0.0, origin(listener))
     async with client, listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, answer_at_the_end)
         group.start_soon(poll)
         await asked.wait()
-        assert client.cut()
+        assert client.abort_poll()
         await wait_until(lambda: found, "the answer on its way")
         await poll()
         group.cancel_scope.cancel()
@@ -231,7 +231,7 @@ async def test_a_batch_that_has_begun_to_arrive_is_yielded_by_a_cancelled_listen
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     got: list[UpstreamEvent] = []
 
-    async def listen(upstream: SmartQQ, scope: anyio.CancelScope) -> None:
+    async def listen(upstream: SmartQQUpstream, scope: anyio.CancelScope) -> None:
         with scope:
             async with aclosing(upstream.events()) as events:
                 async for batch in events:
@@ -240,7 +240,7 @@ async def test_a_batch_that_has_begun_to_arrive_is_yielded_by_a_cancelled_listen
     async with Simulator("e3") as sim, listener, anyio.create_task_group() as group:
         relay, scope = Relay(sim), anyio.CancelScope()
         group.start_soon(listener.serve, relay.serve)
-        async with SmartQQ(config(origin(listener), tmp_path), limits=FAST) as upstream:
+        async with SmartQQUpstream(config(origin(listener), tmp_path), limits=FAST) as upstream:
             group.start_soon(listen, upstream, scope)
             await upstream.connected()
             await sim.wait_poll()
@@ -265,13 +265,13 @@ async def test_what_upstream_gives_away_while_it_is_hung_up_is_yielded(tmp_path:
             async for batch in events:
                 got.extend(batch)
 
-    async with Simulator("e3") as sim, SmartQQ(config(sim.url, tmp_path), limits=FAST) as upstream:
+    async with Simulator("e3") as sim, SmartQQUpstream(config(sim.url, tmp_path), limits=FAST) as upstream:
         async with anyio.create_task_group() as group:
             group.start_soon(listen)
             await upstream.connected()
             await sim.wait_poll()
             sim.say("friend:10001", "on its way")
-            upstream.hang_up()
+            upstream.stop_receiving()
         handed = [letter for _, letters in sim.network.journal.handed for letter in letters]
     heard = [event for event in got if isinstance(event, Message)]
     assert len(heard) == len(handed)
@@ -285,21 +285,21 @@ async def test_half_an_answer_is_an_error_that_says_so() -> None:
             await stream.receive()
             await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
-    client = Client(Jar(), FAST, lambda: 0.0, origin(listener))
+    client = HttpTransport(Jar(), FAST, lambda: 0.0, origin(listener))
     async with client, listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, half)
         with pytest.raises(TransportError) as caught:
-            await client.park(POLL)
+            await client.long_poll(POLL)
         group.cancel_scope.cancel()
-    assert caught.value.sent
+    assert caught.value.may_have_sent
 
 
 async def test_errors_name_host_and_path_and_no_parameter() -> None:
-    client = Client(Jar(), FAST, lambda: 0.0, "http://127.0.0.1:1")
+    client = HttpTransport(Jar(), FAST, lambda: 0.0, "http://127.0.0.1:1")
     async with client:
         with pytest.raises(TransportError) as caught:
-            await client.perform(Request("GET", "https://s.web2.qq.com/api/x?a=secret", (("b", "secret"),)))
-    assert not caught.value.sent
+            await client.request(Request("GET", "https://s.web2.qq.com/api/x?a=secret", (("b", "secret"),)))
+    assert not caught.value.may_have_sent
     assert "s.web2.qq.com/api/x" in str(caught.value)
     assert "secret" not in str(caught.value)
 

@@ -14,7 +14,7 @@ from adapter.networks.smartqq.contacts.lists import (
     qun_members,
     statuses,
 )
-from adapter.networks.smartqq.contacts.roster import Book, numbered
+from adapter.networks.smartqq.contacts.roster import Roster, match_by_name
 
 FRIENDS = {
     "retcode": 0,
@@ -54,7 +54,7 @@ def test_friends_are_joined_by_uin_with_mark_category_and_state() -> None:
         "11",
         "A&B",
         nick="a b<",
-        mark="A&B",
+        remark="A&B",
         data={
             "category": "同学",
             "category_id": 1,
@@ -98,7 +98,7 @@ def test_groups_have_mark_mask_and_code() -> None:
         }
     }
     assert groups(reply) == (
-        Contact("1", "备注", nick="群", mark="备注", code="9", data={"mask": 2}),
+        Contact("1", "备注", nick="群", remark="备注", code="9", data={"mask": 2}),
         Contact("2", "乙", nick="乙", code="8"),
     )
 
@@ -126,13 +126,17 @@ def test_discussion_members_come_with_their_numbers() -> None:
 def test_numbers_by_name_are_never_guessed() -> None:
     mine = [Contact(str(i), n, nick=n) for i, n in enumerate(["a", "小王", "小王", "b", "c", ""])]
     listed = [("a", "1"), ("小王", "2"), ("b", "3"), ("b", "4"), ("", "5")]
-    assert numbered(mine, listed) == {"0": "1"}
+    assert match_by_name(mine, listed) == {"0": "1"}
 
 
 def test_a_name_that_is_one_s_mark_and_another_s_nick_is_nobody_s() -> None:
-    mine = [Contact("1", "x", nick="y", mark="x"), Contact("2", "y", nick="y"), Contact("3", "z", mark="z")]
-    assert numbered(mine, [("x", "10"), ("y", "20"), ("z", "30")]) == {"1": "10", "3": "30"}
-    assert numbered(mine[:1], [("x", "10"), ("y", "20")]) == {}
+    mine = [
+        Contact("1", "x", nick="y", remark="x"),
+        Contact("2", "y", nick="y"),
+        Contact("3", "z", remark="z"),
+    ]
+    assert match_by_name(mine, [("x", "10"), ("y", "20"), ("z", "30")]) == {"1": "10", "3": "30"}
+    assert match_by_name(mine[:1], [("x", "10"), ("y", "20")]) == {}
 
 
 def test_qun_lists_are_read_with_categories_and_keys_missing() -> None:
@@ -145,13 +149,13 @@ def test_qun_members_are_known_by_nick_and_by_card() -> None:
     reply = {"ec": 0, "mems": [{"u": 5, "n": "a"}, {"u": 6, "n": "b&nbsp;c"}], "cards": {"5": "card"}}
     assert qun_members(reply) == [("", "6"), ("a", "5"), ("b c", "6"), ("card", "5")]
     mine = [Contact("1", "card", nick="other", data={"card": "card"}), Contact("2", "b c", nick="b c")]
-    assert numbered(mine, qun_members(reply)) == {"1": "5", "2": "6"}
+    assert match_by_name(mine, qun_members(reply)) == {"1": "5", "2": "6"}
 
 
 def test_the_book_finds_and_knows_by_address() -> None:
-    book = Book()
+    book = Roster()
     group, friend = Address(ChatKind.GROUP, "4"), Address(ChatKind.FRIEND, "11")
-    book.put(ListKind.FRIENDS, [Contact("11", "a", mark="m")])
+    book.put(ListKind.FRIENDS, [Contact("11", "a", remark="m")])
     book.put(ListKind.GROUPS, [Contact("4", "g")])
     book.put(ListKind.DISCUSSES, [Contact("6", "d")])
     book.put(ListKind.MEMBERS, [Contact("21", "b")], group)
@@ -160,7 +164,7 @@ def test_the_book_finds_and_knows_by_address() -> None:
     def says(chat: Address, sender: str) -> Message:
         return Message(chat, sender, 1.0, (), "1")
 
-    assert book.find(friend) == Contact("11", "a", mark="m")
+    assert book.find(friend) == Contact("11", "a", remark="m")
     assert book.find(group) == Contact("4", "g")
     assert book.find(Address(ChatKind.DISCUSS, "6")) == Contact("6", "d")
     assert book.find(Address(ChatKind.TEMP, "21", group)) == Contact("21", "b")

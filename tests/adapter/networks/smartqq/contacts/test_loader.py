@@ -74,7 +74,7 @@ async def test_lists_with_a_part_missing_are_told_all_the_same(part: str, tmp_pa
 
 
 async def test_members_that_take_too_long_come_later(tmp_path: Path) -> None:
-    limits = replace(FAST, details=0.2, spare=2.0)
+    limits = replace(FAST, details=0.2, idle_lookup=2.0)
     async with Simulator("e3", poll_seconds=0.05) as sim:
         sim.next_answer("/api/get_group_info_ext2", *[Answer(delay=0.6)] * 2)
         async with online(sim, tmp_path, limits) as listener:
@@ -91,9 +91,9 @@ async def test_a_refresh_that_a_new_login_overtakes_takes_no_members_from_it(
         before = {str(one.of) for one in listener.of(ContactList) if one.of}
         sim.next_answer(path, Answer(delay=1.0))  # longer than a login takes here
         async with anyio.create_task_group() as group:
-            group.start_soon(listener.upstream.refresh)
+            group.start_soon(listener.upstream.refresh_contacts)
             await sim.wait_delayed(path)
-            await listener.upstream.relink()
+            await listener.upstream.reconnect()
             await listener.state(SessionState.ONLINE, 2)
 
         def members() -> set[str]:

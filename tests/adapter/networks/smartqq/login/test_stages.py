@@ -8,9 +8,9 @@ import pytest
 
 from adapter.errors import ProtocolError
 from adapter.events import SessionChange, SessionState
-from adapter.networks.smartqq.login.flow import arguments
+from adapter.networks.smartqq.login.flow import parse_ptui_callback
 from adapter.networks.smartqq.login.password import BY_CODE
-from adapter.networks.smartqq.protocol.http import Answer
+from adapter.networks.smartqq.protocol.http import Response
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
 from tests.support.helpers import wait_until
@@ -48,13 +48,13 @@ PASSWORD = {"login": "password", "account": "305419896", "password": "secret"}
     ],
 )
 def test_the_javascript_call_is_read_whatever_its_blanks(text: str, parts: tuple[str, ...]) -> None:
-    assert arguments(Answer(200, text.encode())) == parts
+    assert parse_ptui_callback(Response(200, text.encode())) == parts
 
 
 @pytest.mark.parametrize("text", ["", "<html>403 Forbidden</html>", "ptuiCB()", "ptuiCB('0'"])
 def test_anything_else_is_a_protocol_error(text: str) -> None:
     with pytest.raises(ProtocolError):
-        arguments(Answer(200, text.encode()))
+        parse_ptui_callback(Response(200, text.encode()))
 
 
 # --- by QR code ---
@@ -72,7 +72,7 @@ async def test_a_scan_leads_online_and_each_step_is_told_once(profile: str, tmp_
         await listener.state(SCANNED)
         sim.confirm()
         arrived = await listener.state(ONLINE)
-        assert (arrived.account, arrived.nick, arrived.renewed) == ("305419896", "小桥", True)
+        assert (arrived.account, arrived.nick, arrived.ids_changed) == ("305419896", "小桥", True)
         assert listener.states == ["starting", "qr", "scanned", "online"]
         assert [n for n in names(sim) if n not in ("ptqrlogin", "poll2")][:7] == [
             *("ptqrshow", "check_sig", "getvfwebqq", "login2"),
@@ -121,7 +121,7 @@ async def test_nobody_scans_so_codes_come_slowly_until_somebody_asks(tmp_path: P
 
 
 async def test_after_the_first_codes_the_next_one_comes_by_itself(tmp_path: Path) -> None:
-    limits = replace(FAST, slow_code=0.05)
+    limits = replace(FAST, qr_slow_interval=0.05)
     async with Simulator("e3", auto_scan=False) as sim, listening(sim, tmp_path, limits) as listener:
         for count in range(1, 7):
             await listener.state(QR, count)
@@ -223,7 +223,7 @@ async def test_a_restart_goes_on_with_the_session(tmp_path: Path) -> None:
         since = len(sim.requests)
         async with online(sim, tmp_path) as listener:
             assert listener.states == ["starting", "online"]
-            assert not listener.of(SessionChange)[-1].renewed
+            assert not listener.of(SessionChange)[-1].ids_changed
             assert names(sim, since)[0] == "get_online_buddies2"
             assert "login2" not in names(sim, since)
 
@@ -236,7 +236,7 @@ async def test_a_restart_relinks_with_the_former_session(tmp_path: Path) -> None
         since = len(sim.requests)
         async with online(sim, tmp_path) as listener:
             assert listener.states == ["starting", "relinking", "online"]
-            assert listener.of(SessionChange)[-1].renewed
+            assert listener.of(SessionChange)[-1].ids_changed
             relink = next(entry for entry in sim.requests[since:] if entry.path.endswith("login2"))
             assert '"key":""' in relink.params["r"]
             assert '"psessionid":""' not in relink.params["r"]
@@ -299,7 +299,7 @@ async def test_a_captcha_is_shown_and_answered(tmp_path: Path) -> None:
         change = await listener.state(CAPTCHA)
         assert change.challenge is not None
         assert change.challenge.picture.startswith(b"\xff\xd8")
-        await listener.upstream.answer((await captcha(sim)).lower())
+        await listener.upstream.submit_captcha((await captcha(sim)).lower())
         await listener.state(ONLINE)
         assert listener.states == ["starting", "captcha", "online"]
 
@@ -310,9 +310,9 @@ async def test_a_wrong_captcha_is_followed_by_another(tmp_path: Path) -> None:
         listening(sim, tmp_path, settings=PASSWORD) as listener,
     ):
         await listener.state(CAPTCHA)
-        await listener.upstream.answer("nope")
+        await listener.upstream.submit_captcha("nope")
         await listener.state(CAPTCHA, 2)
-        await listener.upstream.answer(await captcha(sim))
+        await listener.upstream.submit_captcha(await captcha(sim))
         await listener.state(ONLINE)
 
 

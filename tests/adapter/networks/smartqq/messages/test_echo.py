@@ -3,8 +3,8 @@
 import pytest
 
 from adapter.events import Address, ChatKind, Contact, Face, ListKind, Message, Notice, Segment, Text
-from adapter.networks.smartqq.contacts.roster import Book
-from adapter.networks.smartqq.messages.echo import Echoes
+from adapter.networks.smartqq.contacts.roster import Roster
+from adapter.networks.smartqq.messages.echo import EchoDetector
 
 ME = "305419896"
 NOW = 1_450_000_000.0
@@ -16,41 +16,41 @@ GROUP, OTHER, FRIEND = (
 
 
 @pytest.fixture
-def book() -> Book:
-    filled = Book()
+def book() -> Roster:
+    filled = Roster()
     filled.put(ListKind.FRIENDS, [Contact("11", "a")])
     filled.put(ListKind.MEMBERS, [Contact("21", "b"), Contact(ME, "me")], GROUP)
     return filled
 
 
 @pytest.fixture
-def echoes() -> Echoes:
-    made = Echoes(30.0)
+def echoes() -> EchoDetector:
+    made = EchoDetector(30.0)
     made.remember(GROUP, (Text("hello "), Face(14, "微笑")), NOW)
     made.remember(FRIEND, (Text("hi"),), NOW)
     return made
 
 
 def said(chat: Address, sender: str, *segments: Segment, own: bool = False) -> Message:
-    return Message(chat, sender, NOW, segments, "1", own=own)
+    return Message(chat, sender, NOW, segments, "1", from_self=own)
 
 
-def judged(echoes: Echoes, book: Book, message: Message, now: float = NOW + 1) -> Message:
-    found = echoes.judge(message, book, ME, now)
+def judged(echoes: EchoDetector, book: Roster, message: Message, now: float = NOW + 1) -> Message:
+    found = echoes.classify(message, book, ME, now)
     assert isinstance(found, Message)
     return found
 
 
-def test_an_unknown_sender_with_our_text_is_ourselves(echoes: Echoes, book: Book) -> None:
+def test_an_unknown_sender_with_our_text_is_ourselves(echoes: EchoDetector, book: Roster) -> None:
     message = said(GROUP, "999", Text("hello "), Face(0, "表情"), Text(" "))
-    assert echoes.suspect(message, book)
+    assert echoes.needs_lookup(message, book)
     found = judged(echoes, book, message)
-    assert (found.own, found.sender) == (True, ME)
+    assert (found.from_self, found.sender) == (True, ME)
 
 
-def test_a_member_with_our_text_is_the_member(echoes: Echoes, book: Book) -> None:
+def test_a_member_with_our_text_is_the_member(echoes: EchoDetector, book: Roster) -> None:
     message = said(GROUP, "21", Text("hello "), Face(14, "微笑"))
-    assert not echoes.suspect(message, book)
+    assert not echoes.needs_lookup(message, book)
     assert judged(echoes, book, message) == message
 
 
@@ -59,43 +59,47 @@ def test_a_member_with_our_text_is_the_member(echoes: Echoes, book: Book) -> Non
     [(GROUP, "something else", 1), (OTHER, "hello [微笑]", 1), (GROUP, "hi", 1), (FRIEND, "hi", 31)],
 )
 def test_another_text_place_or_time_is_an_unknown_sender(
-    echoes: Echoes, book: Book, chat: Address, text: str, later: float
+    echoes: EchoDetector, book: Roster, chat: Address, text: str, later: float
 ) -> None:
     found = judged(echoes, book, said(chat, "999", Text(text)), NOW + later)
-    assert (found.own, found.sender) == (False, "999")
+    assert (found.from_self, found.sender) == (False, "999")
 
 
-def test_the_number_of_an_echo_is_known_from_then_on(echoes: Echoes, book: Book) -> None:
+def test_the_number_of_an_echo_is_known_from_then_on(echoes: EchoDetector, book: Roster) -> None:
     judged(echoes, book, said(GROUP, "999", Text("hello "), Face(14, "微笑")))
-    assert judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).own
+    assert judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).from_self
     echoes.forget_numbers()
-    assert not judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).own
+    assert not judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).from_self
 
 
-def test_an_echo_that_comes_after_a_relink_is_known_by_its_words(echoes: Echoes, book: Book) -> None:
+def test_an_echo_that_comes_after_a_relink_is_known_by_its_words(echoes: EchoDetector, book: Roster) -> None:
     echoes.forget_numbers()
     moved = Address(ChatKind.GROUP, "14")
     found = judged(echoes, book, said(moved, "999", Text("hello "), Face(14, "微笑")))
-    assert (found.own, found.sender, found.chat) == (True, ME, moved)
+    assert (found.from_self, found.sender, found.chat) == (True, ME, moved)
     found = judged(echoes, book, said(Address(ChatKind.FRIEND, "777"), "777", Text("hi")))
-    assert (found.own, found.chat.id) == (True, "777")
-    assert not judged(echoes, book, said(Address(ChatKind.DISCUSS, "6"), "998", Text("hello [微笑]"))).own
+    assert (found.from_self, found.chat.id) == (True, "777")
+    assert not judged(
+        echoes, book, said(Address(ChatKind.DISCUSS, "6"), "998", Text("hello [微笑]"))
+    ).from_self
 
 
 @pytest.mark.parametrize("sender", ["0", ME])
-def test_an_echo_to_a_friend_is_told_in_the_friend_s_chat(echoes: Echoes, book: Book, sender: str) -> None:
+def test_an_echo_to_a_friend_is_told_in_the_friend_s_chat(
+    echoes: EchoDetector, book: Roster, sender: str
+) -> None:
     found = judged(echoes, book, said(Address(ChatKind.FRIEND, sender), ME, Text("hi"), own=True))
-    assert (found.chat, found.own, found.sender) == (FRIEND, True, ME)
+    assert (found.chat, found.from_self, found.sender) == (FRIEND, True, ME)
 
 
-def test_an_echo_to_a_friend_under_an_unknown_number_too(echoes: Echoes, book: Book) -> None:
+def test_an_echo_to_a_friend_under_an_unknown_number_too(echoes: EchoDetector, book: Roster) -> None:
     found = judged(echoes, book, said(Address(ChatKind.FRIEND, "777"), "777", Text("hi")))
-    assert (found.chat, found.own) == (FRIEND, True)
+    assert (found.chat, found.from_self) == (FRIEND, True)
 
 
-def test_from_another_device_stays_own_without_a_match(echoes: Echoes, book: Book) -> None:
+def test_from_another_device_stays_own_without_a_match(echoes: EchoDetector, book: Roster) -> None:
     found = judged(echoes, book, said(GROUP, ME, Text("typed on the phone"), own=True))
-    assert (found.own, found.sender, found.chat) == (True, ME, GROUP)
+    assert (found.from_self, found.sender, found.chat) == (True, ME, GROUP)
 
 
 @pytest.mark.parametrize(
@@ -112,21 +116,23 @@ def test_from_another_device_stays_own_without_a_match(echoes: Echoes, book: Boo
     ],
 )
 def test_service_texts_are_notices_even_if_we_said_the_same(
-    echoes: Echoes, book: Book, text: str, event: dict[str, str]
+    echoes: EchoDetector, book: Roster, text: str, event: dict[str, str]
 ) -> None:
     echoes.remember(GROUP, (Text(text),), NOW)
-    found = echoes.judge(said(GROUP, "888", Text(text)), book, ME, NOW + 1)
+    found = echoes.classify(said(GROUP, "888", Text(text)), book, ME, NOW + 1)
     assert isinstance(found, Notice)
     assert (found.kind, found.text, found.chat, dict(found.data)) == ("group", text, GROUP, event)
 
 
-def test_a_member_who_types_a_service_text_is_a_member(echoes: Echoes, book: Book) -> None:
-    assert isinstance(echoes.judge(said(GROUP, "21", Text("管理员关闭了全员禁言")), book, ME, NOW), Message)
+def test_a_member_who_types_a_service_text_is_a_member(echoes: EchoDetector, book: Roster) -> None:
+    assert isinstance(
+        echoes.classify(said(GROUP, "21", Text("管理员关闭了全员禁言")), book, ME, NOW), Message
+    )
 
 
-def test_what_a_sketch_learns_holds_within_it_alone(echoes: Echoes, book: Book) -> None:
+def test_what_a_sketch_learns_holds_within_it_alone(echoes: EchoDetector, book: Roster) -> None:
     echo, more = said(FRIEND, "999", Text("hi")), said(GROUP, "999", Text("from another device"))
-    sketch = echoes.sketch()
-    assert judged(sketch, book, echo).own
-    assert judged(sketch, book, more).own
-    assert not judged(echoes, book, more).own
+    sketch = echoes.copy()
+    assert judged(sketch, book, echo).from_self
+    assert judged(sketch, book, more).from_self
+    assert not judged(echoes, book, more).from_self

@@ -89,10 +89,10 @@ async def test_a_profile_is_put_together(tmp_path: Path) -> None:
 
 async def test_the_status_can_be_changed(tmp_path: Path) -> None:
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
-        await listener.upstream.change_status("busy")
+        await listener.upstream.set_presence("busy")
         assert sim.world.me.status == "busy"
         with pytest.raises(ProtocolError, match="not one of"):
-            await listener.upstream.change_status("asleep")
+            await listener.upstream.set_presence("asleep")
         sim.next_answer("/channel/change_status2", Scripted(json={"retcode": 100001, "errmsg": "no"}))
         with pytest.raises(ProtocolError, match="100001 no"):
-            await listener.upstream.change_status("online")
+            await listener.upstream.set_presence("online")

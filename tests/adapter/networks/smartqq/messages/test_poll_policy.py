@@ -13,16 +13,16 @@ from adapter.errors import TransportError
 from adapter.events import Batch, Gap, Message, SessionChange, SessionState
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.poll_policy import (
-    GATEWAY,
-    MANY,
+    FAST_EMPTY_LIMIT,
+    PROBE_AFTER,
+    RELINK_AFTER,
     RELINKS,
-    TOO_MANY,
     Action,
-    Health,
-    judge,
+    PollHistory,
+    evaluate,
 )
-from adapter.networks.smartqq.protocol.http import Answer
-from adapter.networks.smartqq.upstream import SmartQQ
+from adapter.networks.smartqq.protocol.http import Response
+from adapter.networks.smartqq.upstream import SmartQQUpstream
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
 from tests.support.smartqq_harness import FAST, config, listening, names, online
@@ -34,13 +34,15 @@ LONG = 60.0
 NOTHING = b'{"errmsg":"error!!!","retcode":0}'
 
 
-def code(number: int, **more: Any) -> Answer:
+def code(number: int, **more: Any) -> Response:
     text = "".join(f',"{key}":"{value}"' for key, value in more.items())
-    return Answer(200, f'{{"retcode":{number}{text}}}'.encode())
+    return Response(200, f'{{"retcode":{number}{text}}}'.encode())
 
 
-def action(answer: Answer | TransportError, health: Health | None = None, took: float = LONG) -> Action:
-    return judge(answer, took, health or Health(), LIMITS).action
+def action(
+    answer: Response | TransportError, health: PollHistory | None = None, took: float = LONG
+) -> Action:
+    return evaluate(answer, took, health or PollHistory(), LIMITS).action
 
 
 # --- alone ---
@@ -49,26 +51,26 @@ def action(answer: Answer | TransportError, health: Health | None = None, took: 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (Answer(200, b'{"retcode":0,"result":[{}]}'), Action.DELIVER),
+        (Response(200, b'{"retcode":0,"result":[{}]}'), Action.DELIVER),
         (code(102, errmsg=""), Action.REPOLL),
-        (Answer(200, NOTHING), Action.REPOLL),
-        (Answer(200, b'{"retcode":0,"errmsg":""}'), Action.REPOLL),
+        (Response(200, NOTHING), Action.REPOLL),
+        (Response(200, b'{"retcode":0,"errmsg":""}'), Action.REPOLL),
         (code(0, result="ok"), Action.REPOLL),
-        (Answer(200, b'{"retcode":0,"result":[]}'), Action.REPOLL),
-        (Answer(200, b'{"retcode":0,"result":null}'), Action.REPOLL),
+        (Response(200, b'{"retcode":0,"result":[]}'), Action.REPOLL),
+        (Response(200, b'{"retcode":0,"result":null}'), Action.REPOLL),
         (code(0, retmsg="ok", errmsg="error"), Action.PROBE),
-        (Answer(200, b""), Action.REPOLL),
-        (Answer(200, b"\r\n"), Action.REPOLL),
-        (Answer(502, b"<html>"), Action.REPOLL),
-        (Answer(504, b"<html>"), Action.REPOLL),
-        (Answer(404, b"<html>"), Action.WAIT),
-        (Answer(403, b"<html>"), Action.WAIT),
-        (Answer(302, b""), Action.WAIT),
-        (Answer(500, b""), Action.WAIT),
+        (Response(200, b""), Action.REPOLL),
+        (Response(200, b"\r\n"), Action.REPOLL),
+        (Response(502, b"<html>"), Action.REPOLL),
+        (Response(504, b"<html>"), Action.REPOLL),
+        (Response(404, b"<html>"), Action.WAIT),
+        (Response(403, b"<html>"), Action.WAIT),
+        (Response(302, b""), Action.WAIT),
+        (Response(500, b""), Action.WAIT),
         (TransportError("x", sent=True), Action.REPOLL),
         (TransportError("x", sent=False), Action.WAIT),
         (code(116, p="0123abcd"), Action.RENEW),
-        (Answer(200, b'{"retcode":116}'), Action.REPOLL),
+        (Response(200, b'{"retcode":116}'), Action.REPOLL),
         (code(116, p="\\u4e2d"), Action.REPOLL),
         (code(100), Action.LOGIN),
         (code(103), Action.PROBE),
@@ -88,13 +90,13 @@ def action(answer: Answer | TransportError, health: Health | None = None, took: 
         (code(100100), Action.REPOLL),
         (code(100101), Action.PROBE),
         (code(77), Action.WAIT),
-        (Answer(200, b"<html>"), Action.WAIT),
-        (Answer(200, b'{"retcode":0,"resul'), Action.WAIT),
-        (Answer(200, b"\xef\xbb\xbf" + NOTHING + b"\r\n"), Action.REPOLL),
+        (Response(200, b"<html>"), Action.WAIT),
+        (Response(200, b'{"retcode":0,"resul'), Action.WAIT),
+        (Response(200, b"\xef\xbb\xbf" + NOTHING + b"\r\n"), Action.REPOLL),
     ],
     ids=str,
 )
-def test_an_answer_has_its_row(answer: Answer | TransportError, expected: Action) -> None:
+def test_an_answer_has_its_row(answer: Response | TransportError, expected: Action) -> None:
     assert action(answer) is expected
 
 
@@ -102,7 +104,7 @@ def test_an_answer_has_its_row(answer: Answer | TransportError, expected: Action
     ("number", "trusted"), [(103, 1), (100000, 1), (100001, 1), (100101, 1), (100012, 3)]
 )
 def test_a_doubt_that_a_good_probe_does_not_end_ends_in_a_relink(number: int, trusted: int) -> None:
-    health = Health()
+    health = PollHistory()
     assert [action(code(number), health) for _ in range(trusted + 1)] == [
         *[Action.PROBE] * trusted,
         Action.RELINK,
@@ -110,25 +112,27 @@ def test_a_doubt_that_a_good_probe_does_not_end_ends_in_a_relink(number: int, tr
 
 
 def test_a_good_poll_between_two_doubts_makes_them_forgotten() -> None:
-    health = Health()
+    health = PollHistory()
     for _ in range(5):
         assert action(code(103), health) is Action.PROBE
         assert action(code(102), health, took=0.0) is Action.REPOLL
 
 
 def test_the_odd_body_of_2018_is_probed_for_ever() -> None:
-    health = Health()
+    health = PollHistory()
     assert {action(code(0, retmsg="ok", errmsg="error"), health) for _ in range(50)} == {Action.PROBE}
 
 
 def test_unknown_answers_are_waited_out_then_probed_then_relinked() -> None:
-    health = Health()
-    found = [action(code(77), health) for _ in range(TOO_MANY + 1)]
-    assert found == [Action.WAIT] * MANY + [Action.PROBE] * (TOO_MANY - MANY) + [Action.RELINK]
+    health = PollHistory()
+    found = [action(code(77), health) for _ in range(RELINK_AFTER + 1)]
+    assert found == [Action.WAIT] * PROBE_AFTER + [Action.PROBE] * (RELINK_AFTER - PROBE_AFTER) + [
+        Action.RELINK
+    ]
 
 
 def test_relinks_that_do_not_last_end_in_a_login() -> None:
-    health = Health()
+    health = PollHistory()
     assert [action(code(121), health) for _ in range(RELINKS + 1)] == [
         *[Action.RELINK] * RELINKS,
         Action.LOGIN,
@@ -137,44 +141,46 @@ def test_relinks_that_do_not_last_end_in_a_login() -> None:
 
 
 def test_empty_answers_that_come_at_once_never_become_a_hot_loop() -> None:
-    health = Health()
-    verdicts = [judge(Answer(504), 0.0, health, LIMITS) for _ in range(GATEWAY)]
+    health = PollHistory()
+    verdicts = [evaluate(Response(504), 0.0, health, LIMITS) for _ in range(FAST_EMPTY_LIMIT)]
     pauses = [verdict.pause for verdict in verdicts]
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (LIMITS.quick_first, LIMITS.quick_most)
-    assert [verdict.action for verdict in verdicts] == [Action.REPOLL] * (GATEWAY - 1) + [Action.PROBE]
-    assert judge(Answer(504), LONG, health, LIMITS).pause == 0
-    assert judge(Answer(504), 0.0, health, LIMITS).pause == LIMITS.quick_first
+    assert [verdict.action for verdict in verdicts] == [Action.REPOLL] * (FAST_EMPTY_LIMIT - 1) + [
+        Action.PROBE
+    ]
+    assert evaluate(Response(504), LONG, health, LIMITS).pause == 0
+    assert evaluate(Response(504), 0.0, health, LIMITS).pause == LIMITS.quick_first
 
 
 def test_a_session_that_is_lost_again_and_again_never_becomes_a_hot_loop() -> None:
-    health = Health()
-    pauses = [judge(code(121), 0.0, health, LIMITS).pause for _ in range(30)]
-    assert pauses[:4] == [0, LIMITS.moment, 2 * LIMITS.moment, 4 * LIMITS.moment]
+    health = PollHistory()
+    pauses = [evaluate(code(121), 0.0, health, LIMITS).pause for _ in range(30)]
+    assert pauses[:4] == [0, LIMITS.short_pause, 2 * LIMITS.short_pause, 4 * LIMITS.short_pause]
     assert (pauses, pauses[-1]) == (sorted(pauses), LIMITS.blocked)
-    assert judge(code(102), 0.0, health, LIMITS).action is Action.REPOLL
-    assert judge(code(121), 0.0, health, LIMITS).pause == 0
+    assert evaluate(code(102), 0.0, health, LIMITS).action is Action.REPOLL
+    assert evaluate(code(121), 0.0, health, LIMITS).pause == 0
 
 
 def test_neither_renewals_nor_copies_become_a_hot_loop() -> None:
-    for answer in (code(116, p="0123"), code(116), Answer(200, b'{"retcode":0,"result":[{}]}')):
-        health = Health()
-        pauses = [judge(answer, 0.0, health, LIMITS).pause for _ in range(20)]
+    for answer in (code(116, p="0123"), code(116), Response(200, b'{"retcode":0,"result":[{}]}')):
+        health = PollHistory()
+        pauses = [evaluate(answer, 0.0, health, LIMITS).pause for _ in range(20)]
         assert (pauses[0], pauses[1], pauses[-1]) == (0, LIMITS.quick_first, LIMITS.quick_most)
-        judge(Answer(200, b'{"retcode":0,"result":[[]]}'), 0.0, health, LIMITS)
-        assert judge(answer, 0.0, health, LIMITS).pause == 0
+        evaluate(Response(200, b'{"retcode":0,"result":[[]]}'), 0.0, health, LIMITS)
+        assert evaluate(answer, 0.0, health, LIMITS).pause == 0
 
 
 def test_every_answer_that_is_not_a_long_poll_s_has_a_pause() -> None:
     for number in (100003, 109, 77, 103, 108):
-        assert judge(code(number), 0.0, Health(), LIMITS).pause > 0
+        assert evaluate(code(number), 0.0, PollHistory(), LIMITS).pause > 0
 
 
 def test_half_an_answer_may_have_lost_something() -> None:
-    assert judge(Answer(200, b'{"retcode":0,"result":[{'), LONG, Health(), LIMITS).lost
-    assert judge(TransportError("x", sent=True), LONG, Health(), LIMITS).lost
-    assert not judge(TransportError("x", sent=False), LONG, Health(), LIMITS).lost
-    assert not judge(Answer(502, b"<html>"), LONG, Health(), LIMITS).lost
+    assert evaluate(Response(200, b'{"retcode":0,"result":[{'), LONG, PollHistory(), LIMITS).lost
+    assert evaluate(TransportError("x", sent=True), LONG, PollHistory(), LIMITS).lost
+    assert not evaluate(TransportError("x", sent=False), LONG, PollHistory(), LIMITS).lost
+    assert not evaluate(Response(502, b"<html>"), LONG, PollHistory(), LIMITS).lost
 
 
 # --- through the client ---
@@ -322,7 +328,7 @@ async def test_a_dead_session_is_opened_again_with_its_cookies(tmp_path: Path) -
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         sim.drop_session()
         change = await listener.state(SessionState.ONLINE, 2)
-        assert change.renewed
+        assert change.ids_changed
         assert listener.states[-2:] == ["relinking", "online"]
 
 
@@ -346,14 +352,14 @@ async def test_dead_cookies_lead_to_a_scan(tmp_path: Path) -> None:
 async def test_a_silence_of_ours_longer_than_upstream_keeps_things_is_a_gap(tmp_path: Path) -> None:
     ahead = 0.0
     async with Simulator("e3", poll_seconds=0.05) as sim:
-        upstream = SmartQQ(config(sim, tmp_path), limits=FAST, clock=lambda: time.time() + ahead)
+        upstream = SmartQQUpstream(config(sim, tmp_path), limits=FAST, clock=lambda: time.time() + ahead)
         async with upstream, aclosing(upstream.events()) as events:
-            for later in (0.0, FAST.queued - 1.0, 2 * FAST.queued):
+            for later in (0.0, FAST.server_buffer - 1.0, 2 * FAST.server_buffer):
                 told = await until_idle(events)
                 assert not [event for event in told if isinstance(event, Gap)]
                 ahead += later
             (gap,) = [event for event in await until_idle(events) if isinstance(event, Gap)]
-            assert (gap.reason, round(gap.until - gap.since, -1)) == ("silence", 2 * FAST.queued)
+            assert (gap.reason, round(gap.until - gap.since, -1)) == ("silence", 2 * FAST.server_buffer)
 
 
 async def until_idle(events: AsyncGenerator[Batch, None]) -> Batch:
@@ -385,7 +391,7 @@ async def test_no_poll_is_sent_before_the_batch_before_is_taken(tmp_path: Path) 
     async with Simulator("e3") as sim:
         async with listening(sim, tmp_path) as listener:
             await listener.state(SessionState.ONLINE)
-        async with SmartQQ(config(sim, tmp_path), limits=FAST) as upstream:
+        async with SmartQQUpstream(config(sim, tmp_path), limits=FAST) as upstream:
             events = upstream.events()
             while not any(isinstance(event, Message) for event in await anext(events)):
                 if sim.network.mailbox.polls == 0 and not sim.queued:

@@ -19,8 +19,8 @@ from adapter.events import (
     Text,
 )
 from adapter.networks.smartqq.messages.sender import message_ids
-from adapter.networks.smartqq.protocol.http import led
-from adapter.networks.smartqq.upstream import SmartQQ
+from adapter.networks.smartqq.protocol.http import resolve_redirect
+from adapter.networks.smartqq.upstream import SmartQQUpstream
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
 from tests.support.helpers import wait_until
@@ -92,7 +92,7 @@ async def test_an_answer_that_does_not_come_is_a_time_out(tmp_path: Path) -> Non
 
 
 async def test_where_nothing_leaves_the_message_certainly_has_not(tmp_path: Path) -> None:
-    limits = replace(FAST, heal=0.3)
+    limits = replace(FAST, session_repair=0.3)
     async with Simulator("e3") as sim, online(sim, tmp_path, limits) as listener:
         to = friend(sim)
         await sim.__aexit__(None, None, None)
@@ -100,8 +100,10 @@ async def test_where_nothing_leaves_the_message_certainly_has_not(tmp_path: Path
 
 
 async def test_before_any_login_a_send_is_given_back(tmp_path: Path) -> None:
-    async with SmartQQ(config("http://127.0.0.1:1", tmp_path), limits=replace(FAST, heal=0.05)) as upstream:
-        (part,) = upstream.prepare((Text("x"),), None)
+    async with SmartQQUpstream(
+        config("http://127.0.0.1:1", tmp_path), limits=replace(FAST, session_repair=0.05)
+    ) as upstream:
+        (part,) = upstream.split((Text("x"),), None)
         assert await upstream.send(Address(ChatKind.FRIEND, "1"), part, always) is None
 
 
@@ -127,7 +129,7 @@ async def test_a_message_is_not_sent_to_whoever_has_the_number_after_a_new_login
 
 # --- when nobody mends the session any more ---
 
-STUBBORN = replace(FAST, heal=60.0, resend_first=60.0)
+STUBBORN = replace(FAST, session_repair=60.0, resend_first=60.0)
 
 
 @pytest.mark.parametrize("resends", [1, 3], ids=["mending", "connecting again"])
@@ -150,7 +152,7 @@ async def test_a_hang_up_ends_the_wait_for_a_network_that_is_gone(resends: int, 
                     await listener.state(SessionState.OFFLINE)  # found out by what could not leave
                 else:
                     await anyio.wait_all_tasks_blocked()
-                listener.upstream.hang_up()
+                listener.upstream.stop_receiving()
                 with anyio.fail_after(2):
                     await wait_until(lambda: len(outcomes) == 2, "both are given back")
             assert outcomes == [None, None]
@@ -168,7 +170,7 @@ async def test_what_is_refused_behind_a_hang_up_is_given_back(tmp_path: Path) ->
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(sending)
             await sim.wait_delayed(SEND)
-            listener.upstream.hang_up()
+            listener.upstream.stop_receiving()
             # What has left is waited for; that the session is gone is nothing to wait for.
             with anyio.fail_after(2):
                 await wait_until(lambda: outcomes, "it is given back")
@@ -178,7 +180,7 @@ async def test_what_is_refused_behind_a_hang_up_is_given_back(tmp_path: Path) ->
 
 async def test_a_refusal_is_that_of_its_own_message(tmp_path: Path) -> None:
     # The polls go on well, so the session looks well until time runs out for the one that was refused.
-    limits = replace(FAST, heal=4.0, moment=0.1, quick=0.0, call=1.0)
+    limits = replace(FAST, session_repair=4.0, short_pause=0.1, quick=0.0, call=1.0)
     async with Simulator("e3", poll_seconds=0.02) as sim, online(sim, tmp_path, limits) as listener:
         to = friend(sim)
         outcomes: dict[str, Outcome] = {}
@@ -235,7 +237,7 @@ async def test_what_may_not_leave_any_more_is_given_back(tmp_path: Path, *, held
             return asked == 1 and not held
 
         sim.next_answer(SEND, reply(retcode=100001))
-        (part,) = listener.upstream.prepare((Text("x"),), None)
+        (part,) = listener.upstream.split((Text("x"),), None)
         assert await listener.upstream.send(to, part, may) is None
         assert names(sim).count("send_buddy_msg2") == int(not held)
         assert sim.received == []
@@ -246,5 +248,5 @@ async def test_what_may_not_leave_any_more_is_given_back(tmp_path: Path, *, held
 )
 def test_a_redirect_to_no_address_is_a_protocol_error(location: str) -> None:
     with pytest.raises(ProtocolError, match="no address"):
-        led("https://w.qq.com/a", location)
-    assert led("https://w.qq.com/a", "/b?c#d") == "https://w.qq.com/b?c#d"
+        resolve_redirect("https://w.qq.com/a", location)
+    assert resolve_redirect("https://w.qq.com/a", "/b?c#d") == "https://w.qq.com/b?c#d"

@@ -12,14 +12,14 @@ import pytest
 from adapter.errors import LoginRefused, ProtocolError
 from adapter.networks.smartqq.contacts import lists
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.login.flow import arguments
-from adapter.networks.smartqq.messages.poll_policy import Health, Verdict, judge
+from adapter.networks.smartqq.login.flow import parse_ptui_callback
+from adapter.networks.smartqq.messages.poll_policy import PollDecision, PollHistory, evaluate
 from adapter.networks.smartqq.messages.sender import outcome
-from adapter.networks.smartqq.protocol.http import Answer
-from adapter.networks.smartqq.protocol.parsing import load
+from adapter.networks.smartqq.protocol.http import Response
+from adapter.networks.smartqq.protocol.parsing import parse_json
 from adapter.networks.smartqq.protocol.poll_items import parse_items
 from adapter.networks.smartqq.session.cookies import Jar
-from adapter.networks.smartqq.session.credentials import Tokens
+from adapter.networks.smartqq.session.credentials import Credentials
 from tests.support import DATA
 
 SAMPLES: list[dict[str, Any]] = json.loads((DATA / "polls.json").read_text(encoding="utf-8"))
@@ -144,7 +144,7 @@ def test_any_item_becomes_events_that_can_travel(seed: int, count: int) -> None:
 
 def through_json(items: list[Any]) -> list[Any]:
     body = json.dumps({"result": items}).encode("utf-8", "surrogatepass")
-    result: list[Any] = load(Answer(200, body))["result"]  # type: ignore[assignment]
+    result: list[Any] = parse_json(Response(200, body))["result"]  # type: ignore[assignment]
     return result
 
 
@@ -161,8 +161,8 @@ def test_any_body_of_a_poll_has_a_verdict(seed: int, count: int) -> None:
         b'{"errmsg":"error!!!","retcode":0}',
     ]
     for _ in range(count):
-        verdict = judge(Answer(200, torn(rng.choice(bodies), rng)), 1.0, Health(), LIMITS)
-        assert isinstance(verdict, Verdict)
+        verdict = evaluate(Response(200, torn(rng.choice(bodies), rng)), 1.0, PollHistory(), LIMITS)
+        assert isinstance(verdict, PollDecision)
         for event in parse_items(verdict.items, account="1", now=1.0, keep_raw=True):
             if rng.random() < 0.1:
                 harmless(event)
@@ -200,7 +200,7 @@ READERS: list[Callable[[Any], object]] = [
     lambda reply: lists.discussion_members(reply, {}),
     lambda reply: list(lists.qun_friends(reply)),
     lambda reply: list(lists.qun_groups(reply)),
-    lambda reply: outcome(Answer(200, json.dumps(reply).encode())),
+    lambda reply: outcome(Response(200, json.dumps(reply).encode())),
 ]
 
 
@@ -218,11 +218,11 @@ def harmless_text(value: object) -> None:
 
 def test_any_session_file_is_read_or_refused() -> None:
     rng = random.Random(4)
-    kept = Tokens(account="1", last_poll=1.0)
-    kept.jar.take("http://a.qq.com/", ["skey=@a; DOMAIN=qq.com"], 1.0)
+    kept = Credentials(account="1", last_poll=1.0)
+    kept.jar.store_response("http://a.qq.com/", ["skey=@a; DOMAIN=qq.com"], 1.0)
     for _ in range(1000):
         try:
-            Tokens.restore(mutated(mutated(kept.dump(), rng), rng), 1.0)
+            Credentials.restore(mutated(mutated(kept.dump(), rng), rng), 1.0)
         except ValueError:
             continue
 
@@ -235,7 +235,7 @@ def test_any_answer_of_the_login_page_is_read_or_refused() -> None:
     ]
     for _ in range(1000):
         try:
-            assert len(arguments(Answer(200, torn(rng.choice(bodies), rng)))) == 6
+            assert len(parse_ptui_callback(Response(200, torn(rng.choice(bodies), rng)))) == 6
         except (ProtocolError, LoginRefused):
             continue
 
@@ -248,5 +248,5 @@ def test_any_cookie_is_kept_or_passed_over() -> None:
     ]
     jar = Jar()
     for _ in range(1000):
-        jar.take("http://a.qq.com/b/c", [torn(rng.choice(headers), rng).decode("latin-1")], 1.0)
+        jar.store_response("http://a.qq.com/b/c", [torn(rng.choice(headers), rng).decode("latin-1")], 1.0)
         jar.header("https://a.qq.com/b/c", 2.0).encode("ascii")

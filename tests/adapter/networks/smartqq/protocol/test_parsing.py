@@ -7,15 +7,15 @@ import pytest
 
 from adapter.errors import ProtocolError
 from adapter.networks.smartqq.protocol.hashes import bkn, contact_hash, hash33, time33
-from adapter.networks.smartqq.protocol.http import Answer, Request
+from adapter.networks.smartqq.protocol.http import Request, Response
 from adapter.networks.smartqq.protocol.parsing import (
-    code_of,
-    ident,
-    integer,
-    load,
+    join_surrogates,
+    parse_id,
+    parse_int,
+    parse_json,
+    parse_text,
+    return_code,
     unescape,
-    whole_text,
-    words,
 )
 from tests.support import DATA
 
@@ -45,7 +45,7 @@ def test_tokens_are_the_scripts() -> None:
     ],
 )
 def test_json_is_read_with_bom_blanks_and_nuls_around_it(body: bytes) -> None:
-    assert code_of(load(Answer(200, body))) == 0
+    assert return_code(parse_json(Response(200, body))) == 0
 
 
 @pytest.mark.parametrize(
@@ -53,28 +53,28 @@ def test_json_is_read_with_bom_blanks_and_nuls_around_it(body: bytes) -> None:
 )
 def test_what_is_no_object_is_a_protocol_error(body: bytes) -> None:
     with pytest.raises(ProtocolError):
-        load(Answer(200, body))
+        parse_json(Response(200, body))
 
 
 def test_deep_nesting_is_refused_because_nobody_could_pack_it_again() -> None:
     with pytest.raises(ProtocolError):
-        load(Answer(200, b'{"a":' + b"[" * 200 + b"]" * 200 + b"}"))
+        parse_json(Response(200, b'{"a":' + b"[" * 200 + b"]" * 200 + b"}"))
 
 
 def test_text_comes_out_as_valid_unicode_and_numbers_fit_into_64_bits() -> None:
-    reply = load(
-        Answer(200, rb'{"\ud800k":["\ud83d","\ud83d\ude00"],"n":123456789012345678901234,"f":1e999}')
+    reply = parse_json(
+        Response(200, rb'{"\ud800k":["\ud83d","\ud83d\ude00"],"n":123456789012345678901234,"f":1e999}')
     )
     assert reply == {"\ufffdk": ["\ufffd", "😀"], "n": "123456789012345678901234", "f": None}
     json.dumps(reply, ensure_ascii=False).encode()
 
 
 def test_raw_control_characters_and_foreign_bytes_are_let_through() -> None:
-    assert load(Answer(200, b'{"a":"x\ny\x01","b":"\xff"}')) == {"a": "x\ny\x01", "b": "\ufffd"}
+    assert parse_json(Response(200, b'{"a":"x\ny\x01","b":"\xff"}')) == {"a": "x\ny\x01", "b": "\ufffd"}
 
 
 def test_halves_of_an_emoji_that_stand_together_become_one() -> None:
-    assert whole_text("\ud83d\ude00 \ude00") == "😀 \ufffd"
+    assert join_surrogates("\ud83d\ude00 \ude00") == "😀 \ufffd"
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_halves_of_an_emoji_that_stand_together_become_one() -> None:
     ],
 )
 def test_the_return_code_is_looked_for_under_three_names(reply: dict[str, object], code: int) -> None:
-    assert code_of(reply) == code
+    assert return_code(reply) == code
 
 
 def test_sends_look_at_err_code_first() -> None:
-    assert code_of({"retcode": 0, "errCode": -3}, "errCode", "retcode") == -3
+    assert return_code({"retcode": 0, "errCode": -3}, "errCode", "retcode") == -3
 
 
 @pytest.mark.parametrize(
@@ -113,19 +113,19 @@ def test_entities_are_undone_exactly_once_and_only_closed_ones(given: str, text:
 
 def test_ids_and_names_are_read_whatever_they_are_written_as() -> None:
     given: list[Any] = [3785012345, "3785012345", 0, -1, None, True, "x", 1.0]
-    assert [ident(value) for value in given] == ["3785012345", "3785012345", "0", "", "", "", "", "1"]
-    assert integer("12" * 20) is None
+    assert [parse_id(value) for value in given] == ["3785012345", "3785012345", "0", "", "", "", "", "1"]
+    assert parse_int("12" * 20) is None
     given = ["a&nbsp;b\u00a0c", 10086, None, True, []]
-    assert [words(value) for value in given] == ["a b c", "10086", "", "", ""]
+    assert [parse_text(value) for value in given] == ["a b c", "10086", "", "", ""]
 
 
 def test_requests_and_answers_show_no_secret() -> None:
     request = Request(
         "POST", "https://d1.web2.qq.com/channel/poll2?ptsigx=secret", (("p", "secret"),), (("r", "secret"),)
     )
-    shown = f"{request!r} {request} {Answer(200, b'secret', location='secret')!r}"
+    shown = f"{request!r} {request} {Response(200, b'secret', location='secret')!r}"
     assert "secret" not in shown
-    assert request.name == "d1.web2.qq.com/channel/poll2"
+    assert request.safe_name == "d1.web2.qq.com/channel/poll2"
 
 
 def test_parameters_are_percent_encoded_as_utf_8() -> None:

@@ -11,7 +11,7 @@ API = "https://d1.web2.qq.com/channel/poll2"
 
 def jar(url: str, *headers: str) -> Jar:
     filled = Jar()
-    filled.take(url, headers, NOW)
+    filled.store_response(url, headers, NOW)
     return filled
 
 
