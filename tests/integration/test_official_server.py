@@ -82,7 +82,7 @@ async def test_a_session_that_is_gone_cannot_be_resumed(how: str, code: int) -> 
         await server.kill(1001)
         await bot.closed()
         server.advance(61)
-        lost = server.say("friend:ann", "nobody hears this")
+        lost = server.say("friend:ann", "lost")
         await bot.resume()
         if code:
             assert (await bot.closed())[0] == code

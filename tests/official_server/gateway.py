@@ -8,32 +8,36 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from .frames import (
+    ABNORMAL,
+    ACK,
+    BANNED,
+    DISPATCH,
+    EXPIRED,
+    HEARTBEAT,
+    HELLO,
+    IDENTIFY,
+    INVALID,
+    RECONNECT,
+    RESUME,
+    TOO_FAST,
+    WRONG_OP,
+    WRONG_PAYLOAD,
+    WRONG_SEQ,
+    WRONG_TOKEN,
+    CloseConnection,
+    parse_frame,
+    read_intents,
+    read_shard,
+)
 from .record import ConnectionLog, Frame
 from .service import Service
 from .sessions import Session
 from .world import BOT
 
-DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
-
-WRONG_OP, WRONG_PAYLOAD, WRONG_TOKEN = 4001, 4002, 4004
-WRONG_SESSION, WRONG_SEQ, TOO_FAST, EXPIRED = 4006, 4007, 4008, 4009
-WRONG_SHARD, WRONG_INTENTS, DENIED_INTENTS = 4010, 4013, 4014
-BAD_RESUME, BANNED = 4902, 4915
-ABNORMAL = 1006
-
-_KNOWN_INTENTS = sum(1 << bit for bit in (0, 1, 9, 10, 12, 18, 19, 23, 24, 25, 26, 27, 28, 29, 30))
 _ANSWERED_SECONDS = 2.0  # the client's part of a close handshake
 _TICK = 0.05  # seconds between two looks at the clock
 _MINUTE = 60.0
-
-
-class CloseConnection(Exception):  # noqa: N818 – not an error of the server
-    """The connection is to be closed with a code."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
 
 
 @dataclass(eq=False)
@@ -136,7 +140,7 @@ class Gateway:
         async for message in connection.socket:
             if message.type is not WSMsgType.TEXT:
                 raise CloseConnection(WRONG_PAYLOAD, "text frames only")
-            frame = _parsed(message.data)
+            frame = parse_frame(message.data)
             self._note(connection, "in", frame)
             self._limit(connection)
             await self._handle(connection, frame)
@@ -171,7 +175,7 @@ class Gateway:
 
     async def _identify(self, connection: Connection, d: dict[str, Any]) -> None:
         service = self._service
-        intents, shard = _intents(d, service.options.granted_intents), _shard(d)
+        intents, shard = read_intents(d, service.options.granted_intents), read_shard(d)
         if service.record.count("identifies") >= service.options.session_starts:
             await self._send(connection, {"op": INVALID, "d": False})
             return
@@ -325,31 +329,3 @@ class Gateway:
             None if "id" in frame else frame,
         )
         record.add(record.frames, entry)
-
-
-def _parsed(data: str) -> dict[str, Any]:
-    try:
-        frame = json.loads(data)
-    except ValueError as exc:
-        raise CloseConnection(WRONG_PAYLOAD, "not JSON") from exc
-    if not isinstance(frame, dict) or not isinstance(frame.get("op"), int):
-        raise CloseConnection(WRONG_PAYLOAD, "no op")
-    return frame
-
-
-def _intents(d: dict[str, Any], granted: int) -> int:
-    intents = d.get("intents")
-    if not isinstance(intents, int) or intents & ~_KNOWN_INTENTS:
-        raise CloseConnection(WRONG_INTENTS, "intents invalid")
-    if intents & ~granted:
-        raise CloseConnection(DENIED_INTENTS, "intents not allowed")
-    return intents
-
-
-def _shard(d: dict[str, Any]) -> tuple[int, int]:
-    shard = d.get("shard", [0, 1])
-    if isinstance(shard, list) and len(shard) == 2 and all(isinstance(one, int) for one in shard):
-        index, count = shard
-        if 0 <= index < count:
-            return index, count
-    raise CloseConnection(WRONG_SHARD, "shard invalid")

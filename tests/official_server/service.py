@@ -138,7 +138,8 @@ class Service:
         """Give an event to the sessions; a repeated one once more."""
         wanting = [one for one in self.sessions.alive() if one.intents & intent]
         if self.options.second_session == "one" and len(wanting) > 1:
-            wanting = [self.rng.choice(wanting)]
+            connected = [one for one in wanting if one.detached is None]
+            wanting = [self.rng.choice(connected or wanting)]
         for session in wanting:
             session.append(event)
 
