@@ -85,7 +85,8 @@ class Gateway:
         wanted = self._state.options.token
         if not wanted:
             return "right"
-        header = request.headers.get("Authorization", "").rpartition(" ")[2]
+        text = request.headers.get("Authorization", "")
+        header = text.partition(" ")[2] if traits.name == "go-cqhttp" else text.rpartition("Bearer ")[2]
         query = request.query.get("access_token", "")
         given = (query or header) if traits.does_query_token_win else (header or query)
         if not given:

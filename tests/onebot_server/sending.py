@@ -16,8 +16,10 @@ from .segments import Segment, parse, plain, text
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # What each implementation can send; it drops other segments in silence.
 SENDABLE = frozenset(
-    ("text", "face", "image", "record", "video", "file", "at", "reply", "forward", "json", "mface")
-    + ("dice", "rps", "poke", "contact", "location", "music", "share", "markdown", "node")
+    (
+        *("text", "face", "image", "record", "video", "file", "at", "reply", "forward", "json", "mface"),
+        *("dice", "rps", "poke", "contact", "location", "music", "share", "markdown", "node"),
+    )
 )
 # The highest face id; NapCat drops unknown ones in silence.
 MAX_FACE = 400
