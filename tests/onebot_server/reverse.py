@@ -44,8 +44,7 @@ class ReverseClients:
     async def _keep(self, url: str, pause: float) -> None:
         while True:
             if not self._state.switches.is_down:
-                with contextlib.suppress(OSError, InvalidHandshake, TimeoutError):
-                    await self._serve(url)
+                await self._serve(url)
             await asyncio.sleep(pause)
 
     def _headers(self) -> dict[str, str]:
@@ -57,31 +56,26 @@ class ReverseClients:
 
     async def _serve(self, url: str) -> None:
         state, number, headers = self._state, self._hub.number(), self._headers()
-        state.record.handshakes.add(
+        shown = public_headers(headers)
+        handshake = state.record.handshakes.add(
             lambda n: Handshake(
-                n,
-                state.clock(),
-                number,
-                url,
-                public_headers(headers),
-                "right",
-                "",
-                "universal",
-                is_reverse=True,
+                n, state.clock(), number, url, shown, "right", "", "universal", is_reverse=True
             ),
             1_000,
         )
-        agent = f"{state.traits.app_name}/{state.traits.app_version}"
-        async with connect(
-            url,
-            additional_headers=headers,
-            user_agent_header=agent,
-            max_size=state.options.max_frame,
-            compression=None,
-            ping_interval=None,
-            proxy=None,
-        ) as socket:
-            await self._exchange(socket, number, url)
+        try:
+            async with connect(
+                url,
+                additional_headers=headers,
+                user_agent_header=f"{state.traits.app_name}/{state.traits.app_version}",
+                max_size=state.options.max_frame,
+                compression=None,
+                ping_interval=None,
+                proxy=None,
+            ) as socket:
+                await self._exchange(socket, number, url)
+        except (OSError, InvalidHandshake, TimeoutError) as exc:
+            handshake.refusal = str(exc) or type(exc).__name__
 
     async def _exchange(self, socket: ClientConnection, number: int, url: str) -> None:
         connection = Connection(number, ClientLine(socket), "universal", url, is_reverse=True)

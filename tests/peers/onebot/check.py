@@ -11,7 +11,8 @@ from tests.peers.environment import Script, prepare, script
 
 HERE = Path(__file__).parent
 PACKAGES = ("nonebot2[websockets]", "nonebot-adapter-onebot", "aiocqhttp")
-TOKEN = "a token of peers"
+# aiocqhttp accepts tokens without blanks alone.
+TOKEN = "token-of-peers"
 GROUP, FRIEND, STRANGER = 30001, 10001, 10009
 
 NOTICES: tuple[tuple[str, dict[str, Any]], ...] = (
