@@ -37,8 +37,11 @@ class Gateway:
         server = web.Server(self._handle, access_log=None)
         runner = web.ServerRunner(server, shutdown_timeout=_CLOSING_SECONDS)
         await runner.setup()
-        site = web.TCPSite(runner, HOST, self.port, reuse_address=True)
-        await site.start()
+        try:
+            await web.TCPSite(runner, HOST, self.port, reuse_address=True).start()
+        except OSError:
+            await runner.cleanup()
+            raise
         self.port = runner.addresses[0][1]
         self._runner = runner
 

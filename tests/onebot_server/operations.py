@@ -31,6 +31,7 @@ class Operations:
         self._gateway = gateway
         self._reverse = reverse
         self._restarts: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
 
     # Sockets; `connection` is a number, absent for all
 
@@ -136,24 +137,28 @@ class Operations:
         self._state.switches.is_down = False
 
     async def restart(self, seconds: float = 0.0) -> None:
-        """Close the port now and open it after `seconds`; return at once."""
+        """Close the port now and open it after `seconds`, without waiting for that."""
         await self.down()
+        if not seconds:
+            await self.up()
+            return
         task = asyncio.ensure_future(self._up_after(seconds))
         self._restarts.add(task)
         task.add_done_callback(self._restarts.discard)
 
     async def _up_after(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        if self._state.switches.is_down:
-            await self.up()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            if self._state.switches.is_down:
+                await self.up()
 
     async def stop(self) -> None:
         """End restarts that are under way."""
-        restarts = list(self._restarts)
-        for task in restarts:
-            task.cancel()
-        if restarts:
-            await asyncio.wait(restarts)
+        self._stopping.set()
+        if self._restarts:
+            await asyncio.wait(list(self._restarts))
 
     def reverse(self, url: str, seconds: float | None = None) -> None:
         """Connect to a client's own WebSocket server, again and again."""

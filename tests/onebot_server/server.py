@@ -71,11 +71,15 @@ class OneBotServer:
     async def __aenter__(self) -> Self:
         runner = web.AppRunner(self.control.application(), access_log=None, shutdown_timeout=0.2)
         await runner.setup()
-        await web.TCPSite(runner, HOST, self._control_port).start()
+        try:
+            await web.TCPSite(runner, HOST, self._control_port).start()
+            await self._gateway.open()
+        except OSError:
+            await runner.cleanup()
+            raise
         self._control_runner = runner
         self.control_url = f"http://{HOST}:{runner.addresses[0][1]}"
         self.state.pictures.origin = self.control_url
-        await self._gateway.open()
         self._timer = asyncio.ensure_future(self.hub.beat())
         return self
 
