@@ -161,13 +161,13 @@ async def test_each_client_gets_each_event_and_nothing_is_kept() -> None:
         lost = server.say("friend:10001", "before")
         async with onebot_client(server.url) as first, onebot_client(server.url) as second:
             await server.wait_connections(2)
-            told = server.say("friend:10001", "now")
+            heard = server.say("friend:10001", "now")
             for client in (first, second):
                 assert (await client.event())["raw_message"] == "now"
                 await client.nothing()
         entries = server.record.events.entries
         assert entries[lost["n"] - 1].withheld == "no client"
-        assert sorted(entries[told["n"] - 1].written) == sorted(entries[told["n"] - 1].offered) != []
+        assert sorted(entries[heard["n"] - 1].written) == sorted(entries[heard["n"] - 1].offered) != []
 
 
 @pytest.mark.parametrize(

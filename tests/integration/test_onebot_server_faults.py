@@ -280,10 +280,14 @@ async def test_newer_snowluma_drops_events_of_a_slow_client() -> None:
         server.do.thaw()
 
 
-async def test_the_server_pings_if_it_is_asked_to() -> None:
-    async with OneBotServer(ping_seconds=0.01) as server, onebot_client(server.url) as client:
-        await client.call("get_status")  # websockets answers pings by itself
-        await server.wait_connections(1)
+async def test_a_handshake_may_take_too_long() -> None:
+    async with OneBotServer(handshake_seconds=60.0) as server:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), onebot_client(server.url):
+                pass
+        server.do.options(handshake_seconds=0.0)
+        async with onebot_client(server.url) as client:
+            await client.call("get_status")
 
 
 async def test_a_port_in_use_is_an_error_of_the_system() -> None:

@@ -26,7 +26,7 @@ class Line(Protocol):
 
     @property
     def transport(self) -> asyncio.Transport: ...
-    async def send(self, texts: list[str]) -> None: ...
+    async def send(self, texts: list[str]) -> bool: ...
     async def send_half(self, text: str) -> None: ...
     async def close(self, code: int, reason: str) -> None: ...
 
@@ -98,9 +98,9 @@ class Connection:
             if not batch:
                 self._wake.clear()
                 continue
-            await self._line.send([frame.text for frame in batch])
+            is_sent = await self._line.send([frame.text for frame in batch])
             for frame in batch:
-                if frame.emission is not None:
+                if frame.emission is not None and is_sent:
                     frame.emission.written.append(self.number)
             while self._line.transport.get_write_buffer_size() > MAX_WRITE:  # noqa: ASYNC110 – a transport has no public event for it
                 await asyncio.sleep(_DRAIN_SECONDS)

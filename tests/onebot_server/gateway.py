@@ -64,6 +64,7 @@ class Gateway:
         role = self._role(request.path, traits)
         if not refusal and role is None:
             refusal = "http-404"
+        await asyncio.sleep(self._state.options.handshake_seconds)
         number = self._hub.number()
         self._record(request, number, token, refusal, role or "dead")
         if refusal.startswith("http"):

@@ -5,6 +5,7 @@ import struct
 
 from aiohttp import WSMsgType, web
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 _TEXT = 0x81
 _SHORT = 126
@@ -29,10 +30,12 @@ class ServerLine:
         self.transport = transport
         self._socket = socket
 
-    async def send(self, texts: list[str]) -> None:
-        """Write frames."""
-        if not self.transport.is_closing():
-            self.transport.write(b"".join(server_frame(encoded(text)) for text in texts))
+    async def send(self, texts: list[str]) -> bool:
+        """Write frames; return whether the socket was open."""
+        if self.transport.is_closing():
+            return False
+        self.transport.write(b"".join(server_frame(encoded(text)) for text in texts))
+        return True
 
     async def send_half(self, text: str) -> None:
         """Write the first half of a frame."""
@@ -59,10 +62,14 @@ class ClientLine:
         """Return the socket's transport."""
         return self._connection.transport
 
-    async def send(self, texts: list[str]) -> None:
-        """Write frames."""
-        for text in texts:
-            await self._connection.send(text)
+    async def send(self, texts: list[str]) -> bool:
+        """Write frames; return whether the connection was open."""
+        try:
+            for text in texts:
+                await self._connection.send(text)
+        except ConnectionClosed:
+            return False
+        return True
 
     async def send_half(self, text: str) -> None:
         """Write the beginning of a frame: its header announces more than follows."""

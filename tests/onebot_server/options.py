@@ -26,6 +26,7 @@ class Options:
     token: str = ""
     refusal: str = ""  # how a wrong token is refused
     refuse_all: bool = False  # every token is refused, as after a change of the token
+    handshake_seconds: float = 0.0  # a handshake is answered after this long
     path: str = "/"  # SnowLuma's path; others have fixed ones
     heartbeat_ms: int = -1  # 0 sends none
     ping_seconds: float = 0.0  # WebSocket pings of the server; 0 sends none

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 # Entries of each kind that are kept, and bytes of all their larger texts: a run of hours fits.
 MAX_ENTRIES = 200_000
-MAX_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 128 * 1024 * 1024
 # Characters of a text inside params that are kept; a longer one is kept as its length and digest.
 MAX_TEXT = 4_096
 
