@@ -4,7 +4,6 @@ import asyncio
 import socket
 
 import pytest
-from websockets.exceptions import InvalidHandshake
 
 from tests.onebot_server import DIALECTS, OneBotServer
 from tests.support.onebot_client import onebot_client
@@ -230,32 +229,10 @@ async def test_a_restart_refuses_connections_and_comes_back_on_its_port() -> Non
         async with onebot_client(server.url) as client:
             await client.call("get_login_info")
         await server.do.restart(0.05)
-        async with connected(server) as client:
+        assert server.state.switches.is_down
+        await server.record.until(lambda: not server.state.switches.is_down, 10.0, lambda: "the port is not open")
+        async with onebot_client(server.url) as client:
             await client.call("get_login_info")
-
-
-def connected(server: OneBotServer) -> "Retry":
-    """Connect as soon as the port is open again."""
-    return Retry(server)
-
-
-class Retry:
-    """A client that tries until it is let in."""
-
-    def __init__(self, server: OneBotServer) -> None:
-        self._server = server
-
-    async def __aenter__(self) -> object:
-        async with asyncio.timeout(10):
-            while True:
-                self._client = onebot_client(self._server.url)
-                try:
-                    return await self._client.__aenter__()
-                except (OSError, InvalidHandshake):
-                    await asyncio.sleep(0)
-
-    async def __aexit__(self, *details: object) -> None:
-        await self._client.__aexit__(None, None, None)
 
 
 async def test_a_client_that_does_not_read_is_cut_off_in_the_end() -> None:

@@ -135,6 +135,7 @@ class Operations:
         self._state.started = self._state.now()
         await self._gateway.open()
         self._state.switches.is_down = False
+        self._state.record.changed()
 
     async def restart(self, seconds: float = 0.0) -> None:
         """Close the port now and open it after `seconds`, without waiting for that."""
