@@ -230,7 +230,9 @@ async def test_a_restart_refuses_connections_and_comes_back_on_its_port() -> Non
             await client.call("get_login_info")
         await server.do.restart(0.05)
         assert server.state.switches.is_down
-        await server.record.until(lambda: not server.state.switches.is_down, 10.0, lambda: "the port is not open")
+        await server.record.until(
+            lambda: not server.state.switches.is_down, 10.0, lambda: "the port is not open"
+        )
         async with onebot_client(server.url) as client:
             await client.call("get_login_info")
 

@@ -14,9 +14,7 @@ pytestmark = pytest.mark.anyio
 SEALED = f"import sys; sys.path.insert(0, {str(Path(seal.__file__).parent)!r}); import seal, socket, os\n"
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "", None, "::", b"127.0.0.1"]
-)
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "", None, "::", b"127.0.0.1"])
 def test_this_machine_is_local(host: object) -> None:
     assert seal.is_local(host)
 
