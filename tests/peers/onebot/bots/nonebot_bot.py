@@ -1,0 +1,79 @@
+"""A bot on nonebot2: it echoes, answers pictures, approves requests, recalls, and prints what it saw."""
+
+import base64
+import json
+import os
+
+import nonebot
+from nonebot import on_message, on_notice, on_request
+from nonebot.adapters.onebot.v11 import (
+    Adapter,
+    Bot,
+    FriendRequestEvent,
+    GroupRequestEvent,
+    Message,
+    MessageEvent,
+    MessageSegment,
+    NoticeEvent,
+)
+
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+nonebot.init(
+    driver="~websockets",
+    onebot_ws_urls=[os.environ["BOT_URL"]],
+    onebot_access_token=os.environ["BOT_TOKEN"],
+    log_level="WARNING",
+)
+nonebot.get_driver().register_adapter(Adapter)
+
+
+def show(kind: str, **fields: object) -> None:
+    """Print a line for the test."""
+    print(json.dumps({"kind": kind, **fields}, ensure_ascii=False), flush=True)
+
+
+@on_message().handle()
+async def answer(bot: Bot, event: MessageEvent) -> None:
+    """Answer a message in the way that its text asks for."""
+    text = event.get_plaintext().strip()
+    show(
+        "message",
+        text=text,
+        sender=event.sender.nickname,
+        segments=[one.type for one in event.original_message],
+    )
+    if text == "recall":
+        sent = await bot.send(event, "gone soon")
+        await bot.delete_msg(message_id=sent["message_id"])
+    elif any(one.type == "image" for one in event.original_message):
+        await bot.send(event, MessageSegment.image(PICTURE))
+    elif event.message_type == "group":
+        parts = [MessageSegment.reply(event.message_id), MessageSegment.at(event.user_id)]
+        await bot.send(event, Message([*parts, MessageSegment.text(f" {text} [x]"), MessageSegment.face(14)]))
+    else:
+        await bot.send(event, Message([MessageSegment.text(text), MessageSegment.face(14)]))
+
+
+@on_notice().handle()
+async def notice(event: NoticeEvent) -> None:
+    """Print a notice."""
+    show("notice", type=event.notice_type, event=type(event).__name__)
+
+
+@on_request().handle()
+async def approve(bot: Bot, event: FriendRequestEvent | GroupRequestEvent) -> None:
+    """Approve a request."""
+    await event.approve(bot)
+    show("request", type=event.request_type)
+
+
+@nonebot.get_driver().on_bot_connect
+async def connected(bot: Bot) -> None:
+    """Print who the account is, as its lists say."""
+    show("connected", friends=len(await bot.get_friend_list()), groups=len(await bot.get_group_list()))
+
+
+nonebot.run()
