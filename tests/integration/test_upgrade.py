@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import redis.asyncio as redis
 
-from tests.support.helpers import clean_environment, wait_until
 from tests.simulator import Simulator
+from tests.support.helpers import clean_environment, wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -74,7 +74,8 @@ class Site:
             for _, fields in found
         ]
 
-    async def is_online(self, process: "subprocess.Popen[bytes]") -> bool:
+    async def is_online(self, process: "subprocess.Popen[bytes]", state: str) -> bool:
+        assert process.poll() is None, self.log(state)
         status: Any = await self.client.hgetall(self.key("status"))
         return status[b"state"] == b"online" and f":{process.pid}:".encode() in status[b"holder"]
 
@@ -142,12 +143,13 @@ async def test_what_the_former_version_left_is_neither_lost_nor_doubled(
         assert await site.events() == Counter(known)
         with ExitStack() as running:
             holder = running.enter_context(site.adapter(first))
-            await wait_until(lambda: site.is_online(holder), f"{first} is online", PATIENCE)
+            await wait_until(lambda: site.is_online(holder, first), f"{first} is online", PATIENCE)
             asks = any(entry.path.endswith("/ptqrshow") for entry in site.sim.requests)
             assert asks == (first == "former"), "the login that was alive is as good as before"
             running.enter_context(site.adapter(second))
 
             async def is_done() -> bool:
+                assert holder.poll() is None, site.log(first)
                 events, results = await site.events(), await site.results()
                 return {*left} <= {*events} and {*told["results"]} <= {*results}
 
@@ -156,7 +158,7 @@ async def test_what_the_former_version_left_is_neither_lost_nor_doubled(
             assert row["chat"] == told["chats"][LIN], "ids of chats outlive the upgrade"
         # Once more, now that everything is on the bus: what still stands on a disk is recognised there.
         with site.adapter(second) as process:
-            await wait_until(lambda: site.is_online(process), f"{second} is online", PATIENCE)
+            await wait_until(lambda: site.is_online(process, second), f"{second} is online", PATIENCE)
             await site.arrives("said after a restart")
         await complete(site, known + left)
 

@@ -13,6 +13,7 @@ manifest.json  what the present code has to make of it
 
 The imports below are names of that commit and exist in its checkout alone.
 """
+# ruff: noqa: I001 – the order of imports depends on which of them exist
 
 import json
 import shutil

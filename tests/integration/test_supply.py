@@ -2,11 +2,11 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support import ROOT
+
 LOCKS = {file.stem: file.read_text(encoding="utf-8") for file in sorted((ROOT / "locks").glob("*.txt"))}
 PIN = re.compile(
     r"(?m)^([a-z0-9-]+)==(\S+)(?: ; [^\\\n]+)? \\\n((?: {4}--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
