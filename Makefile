@@ -7,7 +7,7 @@ JOBS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
 FAULTS ?= 60
 
-.PHONY: demo test check format contract bench chaos compat peers clean
+.PHONY: demo test check format contract lock bench chaos compat peers clean
 
 demo:
 	@$(PYTHON) .ci/venv.py sim
@@ -27,6 +27,10 @@ check:
 contract:
 	@$(PYTHON) .ci/venv.py dev
 	@$(RUN) -m adapter.contract
+
+# After a change of the dependencies or of a pin in constraints.txt.
+lock:
+	@$(PYTHON) .ci/lock.py
 
 chaos:
 	@$(PYTHON) .ci/venv.py dev

@@ -38,8 +38,8 @@ def _ready(extra: str, stamp: str) -> bool:
 
 def _stamp() -> str:
     digest = hashlib.sha256(sys.version.encode())
-    for name in ("pyproject.toml", "constraints.txt"):
-        digest.update((ROOT / name).read_bytes())
+    for file in (ROOT / "pyproject.toml", *sorted((ROOT / "locks").glob("*.txt"))):
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
@@ -49,14 +49,20 @@ def _install(extra: str, stamp: str) -> None:
     if not (VENV / "bin" / "python").exists():
         _call(sys.executable, "-m", "venv", str(VENV))
     pip = (str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    _call(*pip, "--constraint", str(ROOT / "constraints.txt"), "--editable", f"{ROOT}[{extra}]")
+    # An editable package has no hash: all else first and by its hash, then the package without an index.
+    locks = [word for name in ("build", extra) for word in ("-r", str(ROOT / "locks" / f"{name}.txt"))]
+    _call(*pip, "--require-hashes", *locks)
+    _call(*pip, "--no-index", "--no-build-isolation", "--editable", f"{ROOT}[{extra}]")
     (VENV / f".{extra}").write_text(stamp)
     print(f"… done in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def _call(*line: str) -> None:
     if subprocess.run(line, check=False).returncode != 0:  # noqa: S603 – our own command lines
-        sys.exit("setting up .venv failed, see above; `make clean` starts anew")
+        sys.exit(
+            "setting up .venv failed, see above. No matching distribution: locks/ is behind pyproject.toml, "
+            "`make lock` writes it anew. Else `make clean` starts anew"
+        )
 
 
 main(sys.argv[1])

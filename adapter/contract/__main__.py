@@ -1,21 +1,26 @@
-"""`python -m adapter.contract` writes the contract's files anew; with --check it tells what has drifted."""
+"""Write the contract's files anew: `python -m adapter.contract`; with --check, tell what has drifted.
+
+For development: the package ships the files, and PyYAML is in the extra `dev` alone.
+"""
 
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from adapter.contract.asyncapi import document
 from adapter.contract.samples import goldens
 from adapter.contract.schemas import all_schemas
-from adapter.contract.yaml import dump
 
 _HEAD = "# Made by `python -m adapter.contract` from the vocabulary; not to be edited.\n"
+_WIDTH = 110
 
 
 def generated() -> Iterator[tuple[str, str]]:
     """The path of each file below this folder, and its content."""
-    yield "asyncapi.yaml", _HEAD + dump(document())
+    yield "asyncapi.yaml", _HEAD + _yaml(document())
     for name, schema in all_schemas().items():
         yield f"schemas/{name}.json", _json(schema)
     for golden in goldens():
@@ -24,6 +29,25 @@ def generated() -> Iterator[tuple[str, str]]:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # it comes without types
+    """Plain YAML: no anchors, and text of several lines as it is."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 – of the class above
+        return True
+
+
+def _literal(dumper: _Dumper, text: str) -> object:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _literal)
+
+
+def _yaml(value: object) -> str:
+    return str(yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_WIDTH))
 
 
 def main(folder: Path, *, check: bool) -> int:

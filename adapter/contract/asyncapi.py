@@ -11,10 +11,7 @@ _ABOUT = """\
 QQ on Redis streams. Every entry is a flat list of names and values; values are UTF-8 text, but for
 `body` and `fields`, which hold one msgpack map, and `png`. Ids are decimal strings. Readers ignore
 fields, types and map keys that they do not know. Where the prefix setting is not `qq`, all keys begin
-with that instead.
-
-CloudEvents 1.0: id = id, source = urn:qq:<account>, type = qqbus.<type>, subject = chat, time = time,
-partitionkey = chat, sequence = seq, data = the other fields and the body."""
+with that instead."""
 _SENT = ("inbound", "results", "dead", "session")
 _TITLES = {"body.message": "message", "body.notice": "notice", "body.session": "session"}
 

@@ -11,7 +11,7 @@ from adapter.codec.faststream import unwrap
 from adapter.codec.outbound import decode_request
 from adapter.contract.schemas import all_schemas
 from adapter.contract.tables import CODES, TABLES, TYPES, Table
-from adapter.contract.validate import problems
+from adapter.contract.validate import Validator
 from adapter.errors import SchemaError
 from adapter.events import Status
 
@@ -25,7 +25,7 @@ class Linter:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._schemas = all_schemas()
+        self._validators = {name: Validator(schema) for name, schema in all_schemas().items()}
         self._ids: dict[str, str] = {}
         self._seqs: dict[str, int] = {}
         self._epoch = 0
@@ -42,8 +42,8 @@ class Linter:
             self._note("inbound", entry, f"type {known['type']!r} is not of this version")
         family = known.get("type", "").partition(".")[0]
         body = self._unpacked("inbound", entry, fields.get(b"body", b""))
-        if body is not None and f"body.{family}" in self._schemas:
-            self._say("inbound", entry, problems(self._schemas[f"body.{family}"], body, "body"))
+        if body is not None and f"body.{family}" in self._validators:
+            self._say("inbound", entry, self._validators[f"body.{family}"].problems(body, "body"))
             self._say("inbound", entry, self._agrees(known, body))
         self._follows(entry, known)
 
@@ -148,7 +148,7 @@ class Linter:
         return texts
 
     def _wrong(self, table: Table, texts: Mapping[str, Any]) -> Iterator[str]:
-        for sentence in problems(self._schemas[table.name], texts):
+        for sentence in self._validators[table.name].problems(texts):
             # Where the order counts, what is missing has been told.
             if not (table.ordered and sentence.endswith(" is missing")):
                 yield sentence

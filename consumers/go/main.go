@@ -1,8 +1,12 @@
-// Echo in Go: says every message back where it was said. Nothing but the standard library.
+// Echo in Go: repeats every message in its chat. The Redis client is redigo.
 //
-// Shows all that a worker promises: a group of its own that heals, what dead peers left is claimed in the
-// same loop, the ack leaves with the reply, and the reply's id is made from the event's, so that an event
-// handled twice is answered once. Settings: REDIS_URL, QQBUS_PREFIX, and the application's name as argument.
+// Shows all that a worker promises: a group of its own that heals, entries of dead peers are claimed in the
+// same loop, the ack follows the answer to the reply's XADD, and the reply's id is made from the event's, so
+// that an event handled twice is answered once. Settings: REDIS_URL, QQBUS_PREFIX, and the application's name
+// as argument.
+//
+// Build: go mod tidy && go build. With Debian's golang-github-gomodule-redigo-dev and without a module proxy:
+// GO111MODULE=off GOPATH=/usr/share/gocode go build -o echo .
 package main
 
 import (
@@ -10,18 +14,22 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gomodule/redigo/redis"
 )
 
 const (
 	usage    = "usage: echo [APPLICATION]\nSettings: REDIS_URL, QQBUS_PREFIX, QQBUS_CLAIM_MS (30000)"
 	longest  = 2 * time.Second // between two tries to reach Redis
 	shortest = 50 * time.Millisecond
+	timeout  = 5 * time.Second // of every command; longer than any read blocks
 )
 
 func main() {
@@ -73,16 +81,16 @@ func main() {
 type Worker struct {
 	app, me, inbound, outbound string
 	claimMs                    int
-	bus                        *Redis
+	bus                        redis.Conn
 }
 
 // connected works until it is to stop, or Redis does not serve any more.
 func (w *Worker) connected(ctx context.Context) (err error) {
-	if w.bus, err = Dial(setting("REDIS_URL", "redis://127.0.0.1:6379")); err != nil {
+	if w.bus, err = dial(setting("REDIS_URL", "redis://127.0.0.1:6379")); err != nil {
 		return err
 	}
 	defer w.bus.Close()
-	// A command whose answer is lost is not repeated: what it held is in the own pending list.
+	// A command whose answer is lost is not repeated: its entries are in the own pending list.
 	err = w.recover()
 	var looked time.Time
 	for err == nil && ctx.Err() == nil {
@@ -93,12 +101,39 @@ func (w *Worker) connected(ctx context.Context) (err error) {
 		if err == nil {
 			err = w.read()
 		}
-		var refused Error
-		if errors.As(err, &refused) && refused.GroupIsGone() {
+		if isGroupGone(err) {
 			err = w.recover()
 		}
 	}
 	return err
+}
+
+// dial opens redis://user:password@host:port/db, rediss:// the same with TLS, or unix:///path.
+// Its errors never repeat the address, which may hold a password.
+func dial(address string) (redis.Conn, error) {
+	limits := []redis.DialOption{
+		redis.DialConnectTimeout(timeout), redis.DialReadTimeout(timeout), redis.DialWriteTimeout(timeout)}
+	at, err := url.Parse(address)
+	if err != nil || at.Opaque != "" {
+		return nil, errors.New("REDIS_URL cannot be parsed: give redis://user:password@host:port/db")
+	}
+	switch at.Scheme {
+	case "redis", "rediss":
+		return redis.DialURL(address, limits...)
+	case "unix":
+		if password, given := at.User.Password(); given {
+			limits = append(limits, redis.DialUsername(at.User.Username()), redis.DialPassword(password))
+		}
+		return redis.Dial("unix", at.Path, limits...)
+	}
+	return nil, fmt.Errorf("REDIS_URL begins with redis://, rediss:// or unix://, not with %s://", at.Scheme)
+}
+
+// isGroupGone says whether the group, or the stream with it, has to be made again.
+func isGroupGone(err error) bool {
+	var refused redis.Error
+	return errors.As(err, &refused) &&
+		(strings.HasPrefix(string(refused), "NOGROUP") || strings.HasPrefix(string(refused), "UNBLOCKED"))
 }
 
 // recover makes the group, fine if it is there, and handles what is pending for this consumer.
@@ -107,54 +142,71 @@ func (w *Worker) recover() error {
 	if err != nil && !strings.HasPrefix(err.Error(), "BUSYGROUP") {
 		return err
 	}
-	answer, err := w.bus.Do("XREADGROUP", "GROUP", w.app, w.me, "STREAMS", w.inbound, "0")
-	if err != nil {
-		return err
-	}
-	return w.each(onlyStream(answer))
+	return w.each(onlyStream(w.bus.Do("XREADGROUP", "GROUP", w.app, w.me, "STREAMS", w.inbound, "0")))
 }
 
-// claim takes over what nobody has touched for a while: a dead peer left it.
+// claim takes over entries that have been idle for a while: a dead peer left them.
 func (w *Worker) claim() error {
-	idle := strconv.Itoa(w.claimMs)
-	answer, err := w.bus.Do("XAUTOCLAIM", w.inbound, w.app, w.me, idle, "0", "COUNT", "100")
+	answer, err := redis.Values(w.bus.Do("XAUTOCLAIM", w.inbound, w.app, w.me, w.claimMs, "0", "COUNT", 100))
 	if err != nil {
 		return err
 	}
-	return w.each(list(list(answer)[1]))
+	return w.each(redis.Values(answer[1], nil))
 }
 
 func (w *Worker) read() error {
 	answer, err := w.bus.Do(
-		"XREADGROUP", "GROUP", w.app, w.me, "COUNT", "100", "BLOCK", "500", "STREAMS", w.inbound, ">")
-	if err != nil {
-		return err
-	}
-	return w.each(onlyStream(answer))
+		"XREADGROUP", "GROUP", w.app, w.me, "COUNT", 100, "BLOCK", 500, "STREAMS", w.inbound, ">")
+	return w.each(onlyStream(answer, err))
 }
 
-func (w *Worker) each(entries []any) error {
+// each handles the entries of an answer.
+func (w *Worker) each(entries []interface{}, err error) error {
 	for _, entry := range entries {
 		// An entry that was deleted is nil, or comes without fields.
-		if row := list(entry); len(row) == 2 {
-			if err := w.handle(row[0].(string), fieldsOf(row[1])); err != nil {
-				return err
-			}
+		row, _ := redis.Values(entry, nil)
+		if len(row) != 2 || row[1] == nil {
+			continue
+		}
+		id, _ := redis.String(row[0], nil)
+		event, failed := redis.StringMap(row[1], nil)
+		if failed == nil {
+			failed = w.handle(id, event)
+		}
+		if failed != nil {
+			return failed
 		}
 	}
-	return nil
+	return err
 }
 
 func (w *Worker) handle(entry string, event map[string]string) error {
-	if event["self"] != "0" || !strings.HasPrefix(event["type"], "message.") || event["text"] == "" {
-		_, err := w.bus.Do("XACK", w.inbound, w.app, entry)
-		return err
+	if event["self"] == "0" && strings.HasPrefix(event["type"], "message.") && event["text"] != "" {
+		_, err := w.bus.Do("XADD", w.outbound, "*", "to", event["chat"], "text", event["text"],
+			"id", w.app+"/"+event["id"], "cause", event["id"])
+		if err != nil {
+			return err // no ack: the entry stays pending, and is handled again
+		}
 	}
-	// The ack never leaves without the reply.
-	return w.bus.Together(
-		[]string{"XADD", w.outbound, "*", "to", event["chat"], "text", event["text"],
-			"id", w.app + "/" + event["id"], "cause", event["id"]},
-		[]string{"XACK", w.inbound, w.app, entry})
+	// After the XADD's own answer: in a MULTI an XADD that fails would leave its XACK done.
+	_, err := w.bus.Do("XACK", w.inbound, w.app, entry)
+	return err
+}
+
+// onlyStream is the entries of the one stream that was asked for; none where nothing came in time.
+func onlyStream(answer interface{}, err error) ([]interface{}, error) {
+	streams, err := redis.Values(answer, err)
+	if len(streams) == 0 || err != nil {
+		if errors.Is(err, redis.ErrNil) {
+			err = nil
+		}
+		return nil, err
+	}
+	stream, err := redis.Values(streams[0], err)
+	if err != nil || len(stream) != 2 {
+		return nil, err
+	}
+	return redis.Values(stream[1], nil)
 }
 
 func setting(name, standard string) string {

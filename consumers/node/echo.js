@@ -1,14 +1,15 @@
 #!/usr/bin/env node
-// Echo in Node: says every message back where it was said.
+// Echo in Node: repeats every message in its chat.
 //
-// Shows all that a worker promises: a group of its own that heals, what dead peers left is claimed in the
-// same loop, the ack leaves with the reply, and the reply's id is made from the event's, so that an event
-// handled twice is answered once. Settings: REDIS_URL, QQBUS_PREFIX, and the application's name as argument.
+// Shows all that a worker promises: a group of its own that heals, entries of dead peers are claimed in the
+// same loop, the ack follows the answer to the reply's XADD, and the reply's id is made from the event's, so
+// that an event handled twice is answered once. Settings: REDIS_URL, QQBUS_PREFIX, and the application's name
+// as argument.
 
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { decode, encode } from "@msgpack/msgpack";
-import { RESP_TYPES, createClient } from "redis";
+import { ErrorReply, RESP_TYPES, createClient } from "redis";
 
 const application = process.argv[2] ?? "echo-node";
 if (application === "--help") {
@@ -35,11 +36,11 @@ const bytes = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 const words = (line) => line.map((part) => (Buffer.isBuffer(part) ? part : String(part)));
 const run = (...line) => client.sendCommand(words(line), bytes);
 
-// All of these or none.
-async function together(...lines) {
-  const transaction = client.multi();
-  for (const line of lines) transaction.addCommand(words(line));
-  await transaction.exec();
+// Add an entry, then acknowledge the event that it comes from. Two steps: in a MULTI an XADD that fails would
+// leave its XACK done. An event whose ack is lost is handled again, and the reply's id makes that harmless.
+async function addAndAck(stream, fields, id) {
+  await run("XADD", stream, "*", ...fields);
+  await run("XACK", inbound, application, id);
 }
 
 let stopping = false;
@@ -76,14 +77,6 @@ function replyTo(event) {
   ];
 }
 
-async function handle([id, flat]) {
-  const reply = flat && flat.length ? replyTo(eventOf(flat)) : null;
-  const ack = ["XACK", inbound, application, id];
-  // The ack never leaves without the reply.
-  if (reply) await together(["XADD", `${prefix}:outbound`, "*", ...reply], ack);
-  else await run(...ack);
-}
-
 async function bury(id, flat, deliveries, reason, detail) {
   const pairs = Object.entries(eventOf(flat));
   const fields = Object.fromEntries(pairs.map(([name, value]) => [name, Uint8Array.from(value)]));
@@ -92,27 +85,35 @@ async function bury(id, flat, deliveries, reason, detail) {
     ...["consumer", consumer, "reason", reason, "detail", detail, "attempts", String(deliveries)],
     ...["fields", Buffer.from(encode(fields))],
   ];
-  await together(["XADD", `${prefix}:dead`, "*", ...letter], ["XACK", inbound, application, id]);
+  await addAndAck(`${prefix}:dead`, letter, id);
+}
+
+// The handler failed. The event stays pending and is claimed again; after a few times it goes to the dead letters.
+async function fail(id, flat, error) {
+  const [row] = await run("XPENDING", inbound, application, id, id, "1");
+  const deliveries = row ? Number(row[3]) : MOST_DELIVERIES;
+  console.error(`event ${id} failed, try ${deliveries}: ${error.message}`);
+  if (deliveries >= MOST_DELIVERIES) await bury(id, flat, deliveries, "handler.failed", error.message);
 }
 
 async function each(entries) {
   for (const [rawId, flat] of entries) {
     const id = String(rawId);
+    let reply;
     try {
-      await handle([id, flat]);
+      reply = flat?.length ? replyTo(eventOf(flat)) : null;
     } catch (error) {
-      if (isRedis(error)) throw error;
-      // It stays pending and is claimed again; after a few times it goes to the dead letters.
-      const [row] = await run("XPENDING", inbound, application, id, id, "1");
-      const deliveries = row ? Number(row[3]) : MOST_DELIVERIES;
-      console.error(`event ${id} failed, try ${deliveries}: ${error.message}`);
-      if (deliveries >= MOST_DELIVERIES) await bury(id, flat, deliveries, "handler.failed", error.message);
+      await fail(id, flat, error);
+      continue;
     }
+    if (reply) await addAndAck(`${prefix}:outbound`, reply, id);
+    else await run("XACK", inbound, application, id);
   }
 }
 
+// Redis refuses or is away: the loop tries again. Everything else is a mistake of this program and ends it.
 const isRedis = (error) =>
-  /^(NOGROUP|UNBLOCKED|LOADING|READONLY|OOM|MISCONF|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|EXECABORT|BUSY)/.test(error.message) ||
+  error instanceof ErrorReply ||
   /client is (closed|offline)|Socket|ECONN|disconnect|timeout|abort/i.test(`${error.name} ${error.message}`) ||
   "code" in error;
 
@@ -133,7 +134,7 @@ async function main() {
   while (!stopping) {
     try {
       if (!recovered) {
-        // An answer may have been lost on the way: what it held is in the own pending list.
+        // An answer may have been lost on the way: its entries are in the own pending list.
         await makeGroup();
         await each(entriesOf(await run("XREADGROUP", "GROUP", application, consumer, "STREAMS", inbound, "0")));
         recovered = true;
@@ -147,6 +148,7 @@ async function main() {
       tries = 0;
     } catch (error) {
       if (!isRedis(error)) throw error;
+      if (error instanceof ErrorReply) console.error(`Redis refuses: ${error.message}`);
       recovered = false;
       await new Promise((done) => setTimeout(done, Math.min(50 * 2 ** tries++, 2_000)));
     }

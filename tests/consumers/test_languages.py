@@ -1,12 +1,14 @@
 """Echo in Node, in Go and in the shell: real programs, which also take over from a killed Python worker."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -20,6 +22,9 @@ from tests.support.helpers import wait_until
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 CONSUMERS = ROOT / "consumers"
+# Where Debian puts the sources of Go packages, and the one that the Go consumer is built on.
+GOCODE = Path("/usr/share/gocode")
+REDIGO = GOCODE / "src/github.com/gomodule/redigo/redis"
 # Takes three events, answers none.
 STUCK = """
 import asyncio
@@ -42,9 +47,9 @@ def node_echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if npm is None or shutil.which("node") is None:
         pytest.skip("Node and npm are not installed here")
     folder = tmp_path_factory.mktemp("node")
-    for name in ("package.json", "echo.js"):
+    for name in ("package.json", "package-lock.json", "echo.js"):
         shutil.copy(CONSUMERS / "node" / name, folder)
-    line = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    line = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         pytest.skip(f"npm cannot install the packages here: {done.stderr.strip().splitlines()[-1:]}")
@@ -54,12 +59,20 @@ def node_echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def go_echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go consumer, built by the Go of this machine and by nothing it would have to fetch."""
+    """The Go consumer, built with the packages of Debian: nothing is fetched."""
     go = shutil.which("go")
-    if go is None:
-        pytest.skip("Go is not installed here (Debian: golang-go)")
+    if go is None or not REDIGO.is_dir():
+        pytest.skip(
+            "Go or redigo is not installed here (Debian: golang-go golang-github-gomodule-redigo-dev)"
+        )
     program = tmp_path_factory.mktemp("go") / "echo"
-    environment = os.environ | {"GOPROXY": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "", "CGO_ENABLED": "0"}
+    environment = os.environ | {
+        "GO111MODULE": "off",
+        "GOPATH": str(GOCODE),
+        "GOFLAGS": "",
+        "GOTOOLCHAIN": "local",
+        "CGO_ENABLED": "0",
+    }
     for line in (["vet", "."], ["build", "-o", str(program), "."]):
         done = subprocess.run(
             [go, *line],
@@ -232,18 +245,61 @@ async def test_go_takes_over_from_a_killed_worker_and_survives_a_lost_stream(
             assert await desk.texts() == ["one", "two"]
 
 
-async def test_go_finds_redis_behind_a_user_a_password_and_a_database(
-    redis_url: str, prefix: str, go_echo: Path
+def started(language: str, desk: Desk, request: pytest.FixtureRequest, application: str) -> Any:
+    """The consumer of a language, as a context."""
+    if language == "shell":
+        return shell_echo(desk, application)
+    start = {"node": node, "go": go_worker}[language]
+    return start(desk, request.getfixturevalue(f"{language}_echo"), application)
+
+
+def descendants(pid: int) -> Iterator[list[str]]:
+    """The command lines of a process and of all below it, as every user of the machine sees them."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            line = (stat.parent / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if parent == pid:
+                yield from descendants(int(stat.parent.name))
+            if parent == pid or stat.parent.name == str(pid):
+                yield line
+
+
+@pytest.mark.parametrize("language", ["node", "shell", "go"])
+async def test_redis_is_found_behind_a_user_a_password_and_a_database(
+    redis_url: str, prefix: str, language: str, request: pytest.FixtureRequest
 ) -> None:
     async with desk_at(redis_url, prefix) as owner:
-        rights = ("on", ">s p/ce", "~*", "+@all")
+        rights = ("on", ">%/ 中 hidden", "~*", "&*", "+@all")
         await owner.client.execute_command("ACL", "SETUSER", prefix, *rights)  # type: ignore[no-untyped-call]
-        address = redis_url.replace("redis://", f"redis://{prefix}:s%20p%2Fce@") + "/3"
-        async with desk_at(address, prefix) as desk, go_worker(desk, go_echo):
-            await desk.publish(message("one"))
-            await wait_until(lambda: desk.all_done("echo-go"), "acknowledged", 20)
-            assert await desk.texts() == ["one"]
+        address = redis_url.replace("redis://", f"redis://{prefix}:%25%2F%20%e4%b8%ad%20hidden@") + "/3"
+        async with desk_at(address, prefix) as desk, started(language, desk, request, "behind") as echo:
+            await desk.publish(said := message("one"))
+            await wait_until(lambda: desk.all_done("behind"), "acknowledged", 20)
+            assert [row["cause"].decode() for row in await desk.rows("outbound")] == [said.id]
+            assert "hidden" not in echo.output
+            if language == "shell":
+                lines = await wait_until(
+                    lambda: [line for line in descendants(echo.process.pid) if "XREADGROUP" in line],
+                    "redis-cli waits",
+                )
+                assert not [word for line in lines for word in line if "hidden" in word]
         await owner.client.execute_command("ACL", "DELUSER", prefix)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("language", ["node", "shell", "go"])
+async def test_no_event_is_acknowledged_whose_reply_redis_refuses(
+    redis_url: str, prefix: str, language: str, request: pytest.FixtureRequest
+) -> None:
+    async with desk_at(redis_url, prefix) as desk, started(language, desk, request, "refused") as echo:
+        # The last id there is: an XADD behind it fails when it is run, also inside of a MULTI.
+        await desk.client.xadd(desk.key("outbound"), {"x": "y"}, id=f"{2**64 - 1}-{2**64 - 1}")
+        await desk.publish(said := message("one"))
+        await echo.says("exhausted")
+        assert await desk.pending("refused") == 1
+        await desk.client.delete(desk.key("outbound"))
+        await wait_until(lambda: desk.all_done("refused"), "acknowledged", 20)
+        assert {row["cause"].decode() for row in await desk.rows("outbound")} == {said.id}
 
 
 def test_the_go_in_the_readme_is_that_of_the_program() -> None:
@@ -262,12 +318,7 @@ async def test_a_server_that_restarts_is_found_again(
     port = free_port()
     async with AsyncExitStack() as stack:
         async with run_server(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
-            if language == "shell":
-                worker = shell_echo(desk, "again")
-            else:
-                start = {"node": node, "go": go_worker}[language]
-                worker = start(desk, request.getfixturevalue(f"{language}_echo"), "again")
-            running = await stack.enter_async_context(worker)
+            running = await stack.enter_async_context(started(language, desk, request, "again"))
             await desk.publish(message("one"))
             await wait_until(lambda: desk.all_done("again"), "the first", 20)
         async with run_server(tmp_path / "redis", port) as url, desk_at(url, prefix) as desk:
@@ -286,8 +337,12 @@ def test_the_go_is_formatted_as_go_is() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_no_lock_file_and_no_registry_stand_in_the_tree() -> None:
-    names = {path.name for path in (CONSUMERS / "node").iterdir()}
-    assert names == {"package.json", "echo.js"}
-    assert {path.name for path in (CONSUMERS / "go").iterdir()} == {"go.mod", "main.go", "redis.go"}
-    assert "http" not in (CONSUMERS / "node" / "package.json").read_text(encoding="utf-8")
+def test_the_lock_file_pins_by_digest_and_names_no_registry() -> None:
+    lock = json.loads((CONSUMERS / "node" / "package-lock.json").read_text(encoding="utf-8"))
+    wanted = json.loads((CONSUMERS / "node" / "package.json").read_text(encoding="utf-8"))
+    itself = lock["packages"].pop("")
+    assert itself["dependencies"] == wanted["dependencies"]
+    assert all(package["integrity"].startswith("sha512-") for package in lock["packages"].values())
+    for file in (CONSUMERS / "node").iterdir():
+        assert "http" not in file.read_text(encoding="utf-8"), file.name
+    assert {path.name for path in (CONSUMERS / "go").iterdir()} == {"go.mod", "main.go"}

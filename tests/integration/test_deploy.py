@@ -182,7 +182,14 @@ def test_the_image_is_built_in_stages_and_runs_without_root() -> None:
     assert int(of("USER")[-1]) > 0
     assert all(rest.startswith('["') for rest in of("CMD"))
     assert 'CMD ["python", "/opt/qqbus/health.py"]' in of("HEALTHCHECK")[0]
-    assert any("--constraint constraints.txt" in rest for rest in of("RUN"))
+    installs = [
+        part
+        for rest in of("RUN")
+        for part in rest.split("&&")
+        if "/pip install" in part or "/pip wheel" in part
+    ]
+    assert len(installs) == 4
+    assert all("--require-hashes" in part or "--no-index" in part for part in installs)
     assert of("VOLUME") == ["/var/lib/qqbus"]
     assert "QQBUS_STATE_DIR=/var/lib/qqbus" in of("ENV")[-1]
 

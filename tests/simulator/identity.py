@@ -36,6 +36,12 @@ class Identity:
         self._permanent = {(Kind.PERSON, self._account): self._account}
         self._used = {self._account}
 
+    def adopt(self, kind: Kind, number: int, momentary: int) -> None:
+        """Let a permanent number have this momentary id."""
+        self._momentary[kind, number] = momentary
+        self._permanent[kind, momentary] = number
+        self._used.add(momentary)
+
     def of(self, kind: Kind, number: int) -> int:
         """Return the momentary id of a permanent number."""
         known = self._momentary.get((kind, number))

@@ -20,7 +20,7 @@ from .pulse import within
 from .qr import QrCode, QrState
 from .sample import ACCOUNT, sample_world
 from .scripts import Script
-from .sessions import KICKED, WRONG_SESSION
+from .sessions import KICKED, WRONG_SESSION, Grant, Session
 from .world import World
 
 HOST = "127.0.0.1"
@@ -227,6 +227,20 @@ class Simulator:
         if self.network.sessions.current is None:
             raise SimulatorError("nobody is online")
         self.network.deaf = until
+
+    def resume(self, login: Mapping[str, Any]) -> None:
+        """Go on with a login of another simulator, so that its cookies and momentary ids are good here.
+
+        login is {psessionid, grant: the tokens by name, ids: rows of [kind, number, momentary id]}.
+        """
+        sessions = self.network.sessions
+        grant = Grant(**login["grant"])
+        sessions.grants[grant.ptsigx] = grant
+        sessions.current = Session(login["psessionid"], grant, ready=True)
+        sessions.born += 1
+        for kind, number, momentary in login["ids"]:
+            self.network.ids.adopt(Kind(kind), number, momentary)
+        self._changed()
 
     def next_poll(self, *answers: Answer) -> None:
         """Answer the next polls with these; one that waits already is answered at once."""
