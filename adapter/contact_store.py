@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 FORGET_AFTER = 90 * 86_400
 _SESSION, _ACCOUNT = "session", "account"
 
+# Attributes that Redis holds under another name: what is stored outlives a rename in the code.
+_STORED = {"remark": "mark", "session_scoped_id": "momentary", "generation": "session"}
+_ATTRIBUTES = {stored: name for name, stored in _STORED.items()}
+
 
 class ContactStore:
     """What the directory learns, written down. While Redis is away only the directory knows."""
@@ -51,7 +55,9 @@ class ContactStore:
 
     def _note(self) -> None:
         for record in self._directory.drain_changes():
-            self._records[f"{record.space}:{record.stable}"] = pack(asdict(record))
+            self._records[f"{record.space}:{record.stable}"] = pack(
+                {_STORED.get(name, name): kept for name, kept in asdict(record).items()}
+            )
 
     async def flush(self) -> None:
         """Write what is owed; what Redis cannot take now is owed until the next time."""
@@ -84,6 +90,7 @@ async def load(bus: Bus, now: float) -> Directory:
 def _record(value: bytes) -> Record | None:
     try:
         known = msgpack.unpackb(value)
+        known = {_ATTRIBUTES.get(name, name): kept for name, kept in known.items()}
         known["space"], known["identity"] = IdSpace(known["space"]), Identity(known["identity"])
         return Record(**known)
     except (ValueError, TypeError, KeyError, msgpack.UnpackException):
@@ -93,6 +100,6 @@ def _record(value: bytes) -> Record | None:
 def _contact(stable: str, contact: Contact, identity: Identity, asof: str) -> bytes:
     row: dict[str, object] = {"id": stable, "name": contact.name, "identity": identity.value, "asof": asof}
     for name in ("nick", "mark", "qq"):
-        if value := getattr(contact, name):
+        if value := getattr(contact, _ATTRIBUTES.get(name, name)):
             row[name] = value
     return pack(row | dict(contact.data))
