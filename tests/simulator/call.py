@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from . import wire
+from .codes import CLOSED, KICKED
 from .faults import Answer
 from .mailbox import Letter
 from .options import Options
@@ -102,7 +103,7 @@ def ok(result: Any, options: Options) -> Reply:
 
 def failure(code: int, options: Options) -> Reply:
     """Return a refusal."""
-    if code in {120, 121}:
+    if code in {CLOSED, KICKED}:
         return json_reply({"retcode": code, "t": "0"}, options)
     if options.profile == "e1":
         return json_reply({"retcode": code, "errmsg": ""}, options)

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import gates
 from .call import Call, FormError, Reply, error_page, failure, json_reply, ok, text_reply
+from .codes import BAD_COOKIES, BAD_FORM, BAD_HEADERS, NO_SESSION
 from .faults import POLL
 from .identity import Kind
 from .network import Network
@@ -20,7 +21,7 @@ def form(net: Network, call: Call) -> dict[str, Any]:
     try:
         return call.r()
     except FormError as exc:
-        raise gates.refuse(gates.BAD_FORM, net) from exc
+        raise gates.refuse(BAD_FORM, net) from exc
 
 
 def login2(net: Network, call: Call) -> Reply:
@@ -31,9 +32,9 @@ def login2(net: Network, call: Call) -> Reply:
     gates.headers(net, call)
     r = form(net, call)
     gates.client_id(net, r)
-    grant = gates.cookies(net, call, 103)
+    grant = gates.cookies(net, call, NO_SESSION)
     if (r.get("ptwebqq") or "") != grant.ptwebqq:
-        raise gates.refuse(gates.BAD_COOKIES, net)
+        raise gates.refuse(BAD_COOKIES, net)
     former, status = r.get("psessionid"), r.get("status", "online")
     session = net.open_session(grant, former if isinstance(former, str) else "", str(status))
     net.journal.changed.beat()
@@ -77,7 +78,7 @@ def _poll_refusal(net: Network, call: Call, r: dict[str, Any]) -> Reply | None:
     gates.channel(net, call, r.get("psessionid"))
     session = net.sessions.current
     if session is not None and not session.ready and net.options.need_online:
-        return failure(103, net.options)
+        return failure(NO_SESSION, net.options)
     return None
 
 
@@ -133,7 +134,7 @@ def change_status(net: Network, call: Call) -> Reply:
     gates.channel(net, call, call.query.get("psessionid"))
     status = call.query.get("newstatus", "")
     if status not in _STATUSES or net.sessions.current is None:
-        raise gates.refuse(gates.BAD_HEADERS, net)
+        raise gates.refuse(BAD_HEADERS, net)
     net.sessions.current.status = status
     net.world.change_person(net.account, status=status)
     return ok("ok", net.options)
@@ -144,7 +145,7 @@ def logout(net: Network, call: Call) -> Reply:
     gates.channel(net, call, call.query.get("psessionid"))
     if net.sessions.current is not None:
         net.sessions.current.grant.alive = False
-    net.sessions.end(103)
+    net.sessions.end(NO_SESSION)
     net.mailbox.wake()
     net.journal.changed.beat()
     return json_reply({"retcode": 0, "result": "ok"}, net.options)
@@ -154,5 +155,5 @@ def acknowledged(net: Network, call: Call) -> Reply:
     """Answer calls that only have an effect on somebody else's screen: typing, shaking."""
     gates.channel(net, call, call.query.get("psessionid"))
     if integer(call.query.get("to_uin")) is None:
-        raise gates.refuse(gates.BAD_HEADERS, net)
+        raise gates.refuse(BAD_HEADERS, net)
     return ok("ok", net.options)

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .call import Call, Reply, error_page, failure
+from .codes import BAD_COOKIES, BAD_HEADERS
 from .network import Network
 from .sessions import Grant
 
-BAD_COOKIES, BAD_HEADERS, BAD_FORM = 100000, 100001, 100006
-CLIENT_ID = 53999199
+CLIENT_ID = 53999199  # the page script's `clientid`; Mojo, pandolia, slince, Yinzo send the same
 
 _PROXIES = {
     "s.web2.qq.com": (re.compile(r"https?://s\.web2\.qq\.com/proxy\.html\?v=20130916001&callback=1&id=1"),),

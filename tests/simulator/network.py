@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from . import polls, wire
 from .challenges import Challenges
+from .codes import KICKED
 from .faults import Faults
 from .identity import Identity
 from .journal import Journal
@@ -14,7 +15,7 @@ from .mailbox import Mailbox
 from .options import Options
 from .polls import Head
 from .qr import QrCodes, QrState
-from .sessions import KICKED, Grant, Session, Sessions
+from .sessions import Grant, Session, Sessions
 from .tokens import Mint
 from .world import World
 

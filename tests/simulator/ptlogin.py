@@ -4,27 +4,26 @@ from urllib.parse import quote
 
 from . import gates, qr, wire
 from .call import Call, Reply, error_page
+from .codes import SCAN_DONE, SCAN_EXPIRED, SCAN_REFUSED, SCAN_SCANNED, SCAN_WAITING
 from .network import Network
 from .qr import QrCode, QrState
 from .sessions import Grant
 from .tokens import hash33
 
-WAITING, SCANNED, EXPIRED, REFUSED, SUCCESS = 66, 67, 65, 68, 0
-
 _TEXTS = {
-    WAITING: "二维码未失效。({number})",
-    SCANNED: "二维码认证中。({number})",
-    EXPIRED: "二维码已失效。({number})",
-    REFUSED: "本次登录已被拒绝。({number})",
-    SUCCESS: "登录成功！",
+    SCAN_WAITING: "二维码未失效。({number})",
+    SCAN_SCANNED: "二维码认证中。({number})",
+    SCAN_EXPIRED: "二维码已失效。({number})",
+    SCAN_REFUSED: "本次登录已被拒绝。({number})",
+    SCAN_DONE: "登录成功！",
 }
 _CODES = {
-    QrState.WAITING: WAITING,
-    QrState.SCANNED: SCANNED,
-    QrState.EXPIRED: EXPIRED,
-    QrState.USED: EXPIRED,
-    QrState.REFUSED: REFUSED,
-    QrState.CONFIRMED: SUCCESS,
+    QrState.WAITING: SCAN_WAITING,
+    QrState.SCANNED: SCAN_SCANNED,
+    QrState.EXPIRED: SCAN_EXPIRED,
+    QrState.USED: SCAN_EXPIRED,
+    QrState.REFUSED: SCAN_REFUSED,
+    QrState.CONFIRMED: SCAN_DONE,
 }
 _LOGIN_PAGE = """<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>QQ登录</title></head><body>
@@ -69,7 +68,7 @@ def poll(net: Network, call: Call) -> Reply:
         return error_page(403, "Tencent Login Server")
     code = net.codes.get(qrsig, net.clock(), net.options.qr_seconds)
     if code is None:
-        return callback(net, EXPIRED)
+        return callback(net, SCAN_EXPIRED)
     code.polls += 1
     if net.options.auto_scan:
         _scan_by_itself(code, net.options.scan_after)
@@ -95,7 +94,7 @@ def _success(net: Network, code: QrCode) -> Reply:
 def success(net: Network, grant: Grant) -> Reply:
     """Return code 0 with the check_sig URL, the nick and the first set of cookies."""
     return callback(
-        net, SUCCESS, check_sig_url(net, grant), nick=net.world.me.nick, cookies=_cookies(net, grant)
+        net, SCAN_DONE, check_sig_url(net, grant), nick=net.world.me.nick, cookies=_cookies(net, grant)
     )
 
 

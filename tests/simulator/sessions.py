@@ -7,12 +7,11 @@ login2 has it. How tokens are checked in a request is the business of `gates`.
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from .codes import BAD_HEADERS, NO_SESSION
 from .tokens import Mint
 
 GRANTS_KEPT = 64
 DEAD_KEPT = 256
-
-NO_SESSION, WRONG_SESSION, KICKED = 103, 100001, 121
 
 
 @dataclass
@@ -105,4 +104,4 @@ class Sessions:
             return 0
         if psessionid in self.dead:
             return self.dead[psessionid]
-        return WRONG_SESSION if self.current is not None else NO_SESSION
+        return BAD_HEADERS if self.current is not None else NO_SESSION

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import chats, faults, polls, scripts
+from .codes import BAD_HEADERS, KICKED, RENEWED
 from .control import ControlApi
 from .faults import Answer, FaultError, Rule
 from .gateway import Gateway
@@ -20,7 +21,6 @@ from .pulse import within
 from .qr import QrCode, QrState
 from .sample import ACCOUNT, sample_world
 from .scripts import Script
-from .sessions import KICKED, WRONG_SESSION
 from .world import World
 
 HOST = "127.0.0.1"
@@ -207,7 +207,7 @@ class Simulator:
         self.network.sessions.end(KICKED, self.network.farewell(reason))
         self._changed()
 
-    def drop_session(self, code: int = WRONG_SESSION, *, cookies: bool = False) -> None:
+    def drop_session(self, code: int = BAD_HEADERS, *, cookies: bool = False) -> None:
         """Let the psessionid die: calls with it are refused with `code`. `cookies` die too if wanted."""
         network = self.network
         if cookies:
@@ -252,7 +252,7 @@ class Simulator:
         if session is None:
             raise SimulatorError("nobody is online")
         session.grant.ptwebqq = self.network.mint.hexadecimal(48)
-        self.next_poll(Answer(json={"retcode": 116, "p": session.grant.ptwebqq}))
+        self.next_poll(Answer(json={"retcode": RENEWED, "p": session.grant.ptwebqq}))
         return session.grant.ptwebqq
 
     async def play(self, script: Mapping[str, Any] | Script) -> None:
