@@ -1,4 +1,4 @@
-"""The codes that the service answers with, each with its source.
+"""Name the codes that the service answers with, each with its source.
 
 Names of clients stand for their public repositories: webqq-core (iqq-team), lwqq (xiehuc), Mojo (Mojo-Webqq),
 pandolia (qqbot), ScienJus (smartqq, qqbot), slince (smartqq), Yinzo (SmartQQBot), RASP and PiWebQQ (xqin),
@@ -14,16 +14,17 @@ OK: Final = 0  # all clients
 # --- retcode: polls, login2, lists -------------------------------------------------------------
 
 WRONG_GROUP: Final = 6  # Yinzo: get_group_info_ext2 with a gid; it asks again with the code
-WRONG_HASH: Final = 50  # reports of users of pandolia and Mojo; not recorded
+WRONG_HASH: Final = 50  # a third party's list of codes; not recorded, and no client tests for it
 NOTHING: Final = 102  # recorded 2012 to 2015 (webqq-core, lwqq, notes of 2015): the empty poll
 NO_SESSION: Final = 103  # recorded 2015 to 2018 (notes of 2015, pandolia, ScienJus#3); page script: login2
 RENEWED: Final = 116  # recorded 2012 to 2017 (webqq-core, Yinzo): `p` is the new ptwebqq
 CLOSED: Final = 120  # recorded 2015 (notes of 2015, "ReLinkFailure"); page script relinks
 KICKED: Final = 121  # recorded 2014, 2015 (webqq-core, notes of 2015); page script relinks
-BAD_COOKIES: Final = 100000  # Mojo, Yinzo: cookies, vfwebqq or ptwebqq not accepted
-BAD_HEADERS: Final = (
-    100001  # Yinzo, pandolia, QQRobot: no Referer, wrong psessionid, unescaped quotation marks
-)
+# Mojo: log in anew (poll), no signature (get_single_long_nick2). For which token it comes is an assumption.
+BAD_COOKIES: Final = 100000
+# pandolia: probe, then log in anew; reports of 2016: no Referer. For a wrong psessionid it is an assumption.
+BAD_HEADERS: Final = 100001
+
 BAD_FORM: Final = 100006  # RASP, QQRobot, Yinzo: no `r` in the body
 
 # --- retcode and errCode: sends ----------------------------------------------------------------
@@ -36,7 +37,7 @@ SPAM: Final = 1202  # Yinzo, Mojo, pandolia: too fast or suspicious; often deliv
 SCAN_DONE: Final = 0  # recorded (slince, Mojo); all clients
 SCAN_EXPIRED: Final = 65  # by number Mojo, Yinzo, RASP; by text pandolia, slince, ScienJus
 SCAN_WAITING: Final = 66  # recorded (slince); by number Mojo, Yinzo, RASP
-SCAN_SCANNED: Final = 67  # recorded (notes of 2018 on the same host); by number Mojo, Yinzo, RASP
+SCAN_SCANNED: Final = 67  # recorded (a Java client's notes of December 2017); by number Mojo, Yinzo, RASP
 SCAN_REFUSED: Final = 68  # a Java and a Go client of the same host, with this text; no client of SmartQQ
 
 # --- pt4_auth: ptui_auth_CB('code', 'url') -----------------------------------------------------
@@ -47,17 +48,17 @@ QUICK_DONE: Final = 2  # page script: go on to the URL at once; recorded (FCM-fo
 
 # --- check: ptui_checkVC('code', …) ------------------------------------------------------------
 
-CHECK_READY: Final = 0  # PiWebQQ, QQRobot: no picture, the second field is the verify code
-CHECK_PICTURE: Final = 1  # PiWebQQ, QQRobot: the second field is `cap_cd`
+CHECK_READY: Final = 0  # PiWebQQ: no picture, the second field is the verify code
+CHECK_PICTURE: Final = 1  # PiWebQQ: the second field is `cap_cd`
 CHECK_FAILED: Final = -1  # an assumption: `uin` is no number
 
 # --- login: ptuiCB('code', …) ------------------------------------------------------------------
 
-LOGIN_DONE: Final = 0  # PiWebQQ, QQRobot, Yinzo
+LOGIN_DONE: Final = 0  # PiWebQQ
 WRONG_PASSWORD: Final = 3  # PiWebQQ, webqq-core: the last field is the number in place of a nick
 WRONG_CAPTCHA: Final = 4  # PiWebQQ, webqq-core
 EXPIRED_CHECK: Final = 5  # webqq-core, lwqq
-BAD_PARAMETERS: Final = 7  # PiWebQQ, lwqq; a Go client of the same host: 提交参数错误
+BAD_PARAMETERS: Final = 7  # PiWebQQ; a Go client of the same host: 提交参数错误
 MUST_SCAN: Final = 10005  # Mojo, as a branch that is commented out
 
 LOGIN_TEXTS: Final = {
