@@ -164,9 +164,11 @@ def number(net: Network, call: Call) -> Reply:
     gates.data(net, call, call.query.get("vfwebqq"))
     if not net.options.friend_uin:
         return ok({}, net.options)
+    # Clients pass a group's gid with type 4 (floatinghotpot, pandolia, Miranda), its code with 4 (webqq-core)
+    # or with 1 (lwqq): `type` decides nothing.
     tuin = call.query.get("tuin", "")
-    kind = Kind.CODE if call.query.get("type") == "4" else Kind.PERSON
-    account = net.ids.number(kind, tuin)
+    found = [net.ids.number(kind, tuin) for kind in (Kind.PERSON, Kind.GROUP, Kind.CODE)]
+    account = next((number for number in found if number is not None), None)
     if account is None:
         return failure(BAD_COOKIES, net.options)
     return ok({"uiuin": "", "account": account, "uin": int(tuin)}, net.options)

@@ -25,11 +25,17 @@ _CODES = {
     QrState.REFUSED: SCAN_REFUSED,
     QrState.CONFIRMED: SCAN_DONE,
 }
+# Clients read it by pattern: Yinzo, QQRobot and MKFMIKU want the blank and the slash at the end of the input,
+# PiWebQQ each `var` on a line of its own. A page recorded in 2010 has both, and remarks behind the values.
 _LOGIN_PAGE = """<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>QQ登录</title></head><body>
-<form><input type="hidden" name="aid" value="{aid}"/></form>
-<script>var g_login_sig=encodeURIComponent("{sig}");var g_pt_version=encodeURIComponent("10184");
-var g_mibao_css=encodeURIComponent("m_webqq");var g_appid=encodeURIComponent("{aid}");</script>
+<form><input type="hidden" name="aid" value="{aid}" /></form>
+<script>
+var g_appid=encodeURIComponent("{aid}");
+var g_login_sig=encodeURIComponent("{sig}"); // 登录签名
+var g_mibao_css=encodeURIComponent("m_webqq");
+var g_pt_version=encodeURIComponent("10184"); // 版本
+</script>
 </body></html>
 """
 
@@ -111,7 +117,7 @@ def callback(
     words = _TEXTS[code] if text is None else text
     words = words.format(number=net.rng.randrange(10**8, 2**32))
     fields = (str(code), "0", url, "0", words, nick)
-    body = wire.script_call("ptuiCB", fields, last_apart=net.options.profile == "e3")
+    body = wire.script_call("ptuiCB", fields, last_apart=True)
     content_type = "application/javascript; charset=utf-8"
     return Reply(body, content_type=content_type, headers=set_cookies(*cookies), code=code)
 
@@ -123,7 +129,9 @@ def padded(number: int) -> str:
 
 def check_sig_url(net: Network, grant: Grant) -> str:
     """Return the URL that turns a signature into cookies."""
-    page = quote("http://w.qq.com/proxy.html?login2qq=1&webqq_type=10", safe="")
+    # Notes of 2013 and 2015 have no webqq_type; a recording of 2017 has it (slince).
+    more = "" if net.options.profile == "e1" else "&webqq_type=10"
+    page = quote(f"http://w.qq.com/proxy.html?login2qq=1{more}", safe="")
     return (
         f"http://ptlogin4.web2.qq.com/check_sig?pttype=1&uin={net.account}&service=ptqrlogin&nodirect=0"
         f"&ptsigx={grant.ptsigx}&s_url={page}&f_url=&ptlang=2052&ptredirect=100&aid=501004106&daid=164"

@@ -21,15 +21,19 @@ def _name(text: str) -> str:
 
 
 def _page(build: Callable[[Network, Call], dict[str, Any]]) -> Callable[[Network, Call], Reply]:
-    """Put the checks common to these pages in front of one of them."""
+    """Put the checks common to these pages in front of one of them.
+
+    Their JSON has a raw `&`: Yinzo replaces `&#92;` and `&quot;` before it parses.
+    """
 
     def checked(net: Network, call: Call) -> Reply:
         skey = call.cookies.get("skey", "")
         if not net.options.qun_open:
             return json_reply({"ec": QUN_CLOSED, "em": "closed"}, net.options)
-        if net.sessions.find(skey=skey) is None or call.params().get("bkn") != str(bkn(skey)):
+        grant = net.sessions.find(skey=skey)
+        if grant is None or net.is_worn_out(grant) or call.params().get("bkn") != str(bkn(skey)):
             return json_reply({"ec": QUN_NOT_LOGGED_IN, "em": "need login"}, net.options)
-        return json_reply(build(net, call), net.options)
+        return json_reply(build(net, call), net.options, ampersand="&")
 
     return checked
 

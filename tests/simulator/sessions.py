@@ -16,7 +16,10 @@ DEAD_KEPT = 256
 
 @dataclass
 class Grant:
-    """The tokens of one login. `vfwebqq` is the true one; login2 and get_self_info2 show `decoy`."""
+    """The tokens of one login, made at the second `issued`.
+
+    `vfwebqq` is the true one; login2 and get_self_info2 show `decoy`.
+    """
 
     skey: str
     p_skey: str
@@ -27,17 +30,17 @@ class Grant:
     ptsigx: str
     vfwebqq: str
     decoy: str
+    issued: float
     alive: bool = True
 
 
 @dataclass
 class Session:
-    """The channel. `ready` once the client has asked who is online."""
+    """The channel."""
 
     psessionid: str
     grant: Grant
     status: str = "online"
-    ready: bool = False
 
 
 @dataclass
@@ -51,7 +54,7 @@ class Sessions:
     farewells: dict[str, str] = field(default_factory=dict)
     born: int = 0
 
-    def issue(self, ptwebqq: str) -> Grant:
+    def issue(self, ptwebqq: str, now: float) -> Grant:
         """Make the tokens of a new login."""
         mint = self.mint
         grant = Grant(
@@ -64,6 +67,7 @@ class Sessions:
             ptsigx=mint.hexadecimal(128),
             vfwebqq=mint.hexadecimal(80),
             decoy=mint.hexadecimal(80),
+            issued=now,
         )
         self.grants[grant.ptsigx] = grant
         if len(self.grants) > GRANTS_KEPT:

@@ -182,7 +182,7 @@ class Simulator:
 
         chat is `friend:<QQ>`, `group:<number>`, `discuss:<number>` or `temp:<QQ>@group:<number>`; sender
         is a QQ number, by default the first other member. `text` is typed on a phone: `[微笑]` is a face.
-        `content` holds wire elements instead: strings, `["face", 14]`, `["picture", "name.jpg"]`.
+        `content` holds wire elements instead: strings, `["face", 14]`, `["picture", "name.jpg"]`, `["at", "nick"]`.
         """
         return chats.say(self.network, chat, text, elements=content, sender=sender)
 
@@ -200,12 +200,20 @@ class Simulator:
 
     # The service
 
-    def kick(self, reason: str | None = KICK_REASON) -> None:
-        """End the session as a login elsewhere does: a kick_message, then 121. Cookies stay good."""
+    def kick(self, reason: str | None = KICK_REASON, *, bare: bool = False) -> None:
+        """End the session as a login elsewhere does: a kick_message, then 121. Cookies stay good.
+
+        `bare`: the kick_message has no numbers.
+        """
         if self.network.sessions.current is None:
             raise SimulatorError("nobody is online")
-        self.network.sessions.end(KICKED, self.network.farewell(reason))
+        self.network.sessions.end(KICKED, self.network.farewell(reason, bare=bare))
         self._changed()
+
+    def redeliver(self) -> None:
+        """Deliver what the last poll brought once more, as recorded in 2012 (pidgin-lwqq#13)."""
+        if not self.network.mailbox.repeat():
+            raise SimulatorError("nothing has been delivered")
 
     def drop_session(self, code: int = BAD_HEADERS, *, cookies: bool = False) -> None:
         """Let the psessionid die: calls with it are refused with `code`. `cookies` die too if wanted."""
