@@ -173,8 +173,9 @@ def _group_system(item: Item) -> Notice:
 _TAG: Final = re.compile(r"<n\s[^<>]*>")
 _ATTRIBUTE: Final = re.compile(r'\s([a-z]+)="([^"]*)"')
 _SHARED: Final = "共享文件"
+_TITLES: Final = frozenset({_SHARED, "分享文件"})
 # Texts of a card beside the file's name: titles, links, a count and the time of day.
-_LABEL: Final = re.compile(r"共享文件|\d+|个|\d\d:\d\d:\d\d|立即下载|查看全部")
+_LABEL: Final = re.compile(r"共享文件|分享文件|\d+|个|\d\d:\d\d:\d\d|立即下载|查看全部")
 
 
 def _group_web(item: Item) -> Notice:
@@ -188,8 +189,8 @@ def _group_web(item: Item) -> Notice:
     if not texts:
         raise ProtocolError("group_web_message without text")
     number = next((ident(tag.get("u")) for tag in tags if tag.get("t") == "h"), "")
-    names = _names(tags) or [text for text in texts if text != _SHARED]
-    shared = _SHARED in texts and bool(names)
+    names = _names(tags) or [text for text in texts if text not in _TITLES]
+    shared = bool(names) and not _TITLES.isdisjoint(texts)
     sender = ident(item.value.get("send_uin"))
     return _notice(
         item,
