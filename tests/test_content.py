@@ -60,9 +60,10 @@ def test_content_is_read_by_the_rules(elements: list[Any], segments: tuple[Segme
     assert read(*elements) == segments
 
 
-def test_only_a_font_is_what_is_left_of_a_picture() -> None:
-    assert read() == (Image("missing"),)
+def test_a_font_and_an_empty_text_are_what_is_left_of_a_picture() -> None:
+    assert read() == read("") == decode([""], early=True)[0] == (Image("missing"),)
     assert render(read()) == "[图片]"
+    assert read("a", "") == (Text("a"),)
     assert decode([], early=False) == ((), None)
 
 

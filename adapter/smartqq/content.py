@@ -43,12 +43,13 @@ def decode(content: object, *, early: bool) -> tuple[tuple[Segment, ...], Font |
     for element in content:
         found = _font(element)
         if found is None:
-            others += 1
+            others += element != ""
             _append(segments, element, early=early)
         else:
             font = font or found
     if content and not others:
-        # Pictures are not delivered since the end of 2015: this is all that is left of one.
+        # All that is left of a picture since the end of 2015: a font, since 2017 with an empty text.
+        # A big face of 2015 has the empty text and no font.
         return (Image("missing"),), font
     return _without_last_blank(segments), font
 
