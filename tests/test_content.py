@@ -76,6 +76,8 @@ def test_the_font_is_read_and_mended() -> None:
     assert decode([["font", {"size": "x", "style": ["1", 2], "name": 3}]], early=False)[1] == Font(
         "宋体", 10, (1, 1, 0), "000000"
     )
+    quoted = decode([["font", FONT[1] | {"name": '"幼圆"'}], "a"], early=False)[1]
+    assert quoted == Font("幼圆", 10, (0, 0, 0), "000000")
     assert decode([["font"], "a"], early=False)[0] == (Text("a"),)
 
 

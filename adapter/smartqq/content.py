@@ -125,7 +125,8 @@ def _mended_font(data: Mapping[str, object]) -> Font:
     marks = [int(bool(bit)) for bit in bits] + [0, 0, 0]
     name, color = data.get("name"), data.get("color")
     return Font(
-        name=name if isinstance(name, str) else DEFAULT_FONT.name,
+        # One client of 2012 sent the name in quotation marks.
+        name=name.strip('"') if isinstance(name, str) else DEFAULT_FONT.name,
         size=min(max(integer(data.get("size")) or DEFAULT_FONT.size, 1), 255),
         style=(marks[0], marks[1], marks[2]),
         color=color if isinstance(color, str) else DEFAULT_FONT.color,
