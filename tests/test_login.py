@@ -244,8 +244,9 @@ async def test_a_restart_relinks_with_the_former_session(tmp_path: Path) -> None
             assert "ptqrshow" not in names(sim, since)
 
 
-async def test_a_restart_uses_the_quick_login_when_the_cookies_are_gone(tmp_path: Path) -> None:
-    async with Simulator("e3") as sim:
+@pytest.mark.parametrize("code", [0, 2])
+async def test_a_restart_uses_the_quick_login_when_the_cookies_are_gone(code: int, tmp_path: Path) -> None:
+    async with Simulator("e3", quick_code=code) as sim:
         async with online(sim, tmp_path):
             pass
         sim.drop_session(100001)
