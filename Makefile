@@ -7,7 +7,7 @@ JOBS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
 FAULTS ?= 60
 
-.PHONY: demo test check format contract bench chaos compat clean
+.PHONY: demo test check format contract bench chaos compat peers clean
 
 demo:
 	@$(PYTHON) .ci/venv.py sim
@@ -37,6 +37,12 @@ compat:
 	@$(PYTHON) .ci/venv.py dev
 	@$(RUN) -m tests.compat
 
+# Clients of other projects against the servers of tests; PEERS=onebot for one network. They speak to
+# loopback alone, from environments of their own.
+peers:
+	@$(PYTHON) .ci/venv.py sim
+	@$(RUN) -m tests.peers $(PEERS)
+
 # BENCH=name for one of them (`killed` runs only so), QUICK=1 to see in a minute whether it runs at all.
 bench:
 	@$(PYTHON) .ci/venv.py sim
@@ -48,4 +54,4 @@ format:
 	@$(RUN) -m ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv.lock .demo .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf $(VENV) .venv.lock .venv-peers .demo .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info

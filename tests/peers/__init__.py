@@ -1,0 +1,1 @@
+"""Clients that are not of this project, run unchanged against the servers of tests."""
