@@ -49,9 +49,7 @@ async def test_login2_of_2016_wants_none_but_on_the_old_host() -> None:
 
 
 @pytest.mark.parametrize(("options", "code"), [({}, 0), ({"check_ptwebqq": True}, 100000)])
-async def test_login2_takes_a_ptwebqq_of_before_unless_told_otherwise(
-    options: dict[str, Any], code: int
-) -> None:
+async def test_login2_compares_ptwebqq_only_on_command(options: dict[str, Any], code: int) -> None:
     async with logged_in(**options) as (_, visitor):
         assert await login2(visitor, CHANNEL) == code
 

@@ -125,11 +125,11 @@ class Notices:
         return self._deliver("group_web_message", self._head(gid, 45) | more)
 
     def song(self, number: int, qq: int) -> Item:
-        """A member sends a song to a group: a card that is no XML."""
+        """Send a member's song to a group: a card that is no XML."""
         return self.group_file(number, qq, "", xml=_SONG.format(qq=qq))
 
     def big_face(self, number: int, qq: int) -> Item:
-        """A member sends a big face to a group: a message without font and text."""
+        """Send a member's big face to a group: a message without font and text."""
         net = self._net
         head = Head(net.count("system"), net.account, int(net.clock()), net.rng.randrange(1, 1_000_000))
         gid, code = net.ids.of(Kind.GROUP, number), net.ids.of(Kind.CODE, number)
@@ -140,12 +140,12 @@ class Notices:
         return item
 
     def picture_by_id(self, qq: int, number: int) -> Item:
-        """A member sends a picture through a group, named as recorded in 2012 (Miranda)."""
+        """Send a member's picture through a group, named as recorded in 2012 (Miranda)."""
         elements = [["pic_id", "5E10B9BC-A2BD-F848-9CB3-239DFFA745B5"], ["image", "jpg", 0], " "]
         return chats.say(self._net, f"temp:{qq}@group:{number}", None, elements=elements)
 
     def befriended(self, qq: int) -> Item:
-        """Somebody grants the wish to be friends: a verify_pass of four fields, as recorded in 2012 (Miranda)."""
+        """Grant a request to be friends: a verify_pass of four fields, as recorded in 2012 (Miranda)."""
         value = {"seq": self._net.count("seq:system"), "type": "verify_pass", "from_uin": self._uin(qq)}
         return self._deliver("system_message", value | {"stat": STAT_CODES["offline"]})
 
