@@ -11,7 +11,7 @@ import zxingcpp
 from PIL import Image
 
 from tests.simulator import PICTURE, Answer, Simulator, SimulatorError, WaitTimeoutError
-from tests.simulator.visitor import CHANNEL, DATA, OLD_CHANNEL, Visitor, logged_in
+from tests.simulator.visitor import CHANNEL, CLIENT_ID, DATA, OLD_CHANNEL, Visitor, logged_in
 
 pytestmark = pytest.mark.anyio
 
@@ -77,9 +77,16 @@ async def test_a_message_answers_the_waiting_poll_at_once(profile: str) -> None:
 
 
 async def test_an_idle_poll_has_the_empty_answer_of_its_era(profile: str) -> None:
-    async with logged_in(profile, poll_seconds=0.05) as (_, visitor):
+    async with logged_in(profile, poll_seconds=0.05, idle_status=200) as (_, visitor):
         expected = {"e1": {"retcode": 102, "errmsg": ""}, "e3": {"errmsg": "error!!!", "retcode": 0}}
         assert await visitor.poll() == expected[profile]
+
+
+async def test_an_idle_poll_ends_in_the_gateway_s_504_in_e3() -> None:
+    async with logged_in(poll_seconds=0.05) as (_, visitor):
+        r = {"r": json.dumps({"clientid": CLIENT_ID, "psessionid": visitor.psessionid})}
+        response = await visitor.fetch(CHANNEL, "/channel/poll2", form=r)
+        assert (response.status, "504 Gateway Time-out" in await response.text()) == (504, True)
 
 
 async def test_batches_are_bounded_and_newest_first_in_e1(profile: str) -> None:
@@ -132,13 +139,14 @@ async def test_a_group_code_or_an_unknown_id_is_not_sent_to() -> None:
         assert sim.received == []
 
 
-async def test_a_repeated_msg_id_is_accepted_and_dropped() -> None:
-    async with logged_in() as (sim, visitor):
+@pytest.mark.parametrize(("drop", "received"), [(False, [1, 1, 2]), (True, [1, 2])])
+async def test_a_repeated_msg_id_is_dropped_only_on_command(received: list[int], *, drop: bool) -> None:
+    async with logged_in(drop_repeats=drop) as (sim, visitor):
         for number in (1, 1, 2):
             answer = await visitor.send("send_buddy_msg2", "to", sim.uin_of(10001), ["x"], number)
             assert answer["errCode"] == 0
-        assert [one.msg_id for one in sim.received] == [1, 2]
-        assert [one.msg_id for one in sim.dropped] == [1]
+        assert [one.msg_id for one in sim.received] == received
+        assert [one.msg_id for one in sim.dropped] == [1] * drop
 
 
 async def test_requests_written_as_in_2015_are_accepted_byte_for_byte() -> None:
@@ -179,11 +187,16 @@ async def test_wrong_tokens_are_refused_with_the_codes_of_the_time() -> None:
             assert (await stranger.link())["retcode"] == 103
 
 
-async def test_polls_answer_103_until_the_online_probe() -> None:
-    async with logged_in(poll_seconds=0.05) as (_, visitor):
+async def test_an_account_whose_polls_answer_103_is_mended_by_one_call() -> None:
+    async with logged_in() as (sim, visitor):
         await visitor.link()
+        sim.say("friend:10001", "a")
+        assert (await visitor.poll())["retcode"] == 0
+        sim.set(need_online=True)
         assert (await visitor.poll())["retcode"] == 103
         await visitor.online()
+        await visitor.link()
+        sim.say("friend:10001", "b")
         assert (await visitor.poll())["retcode"] == 0
 
 
@@ -267,7 +280,7 @@ async def test_a_poll_whose_client_goes_away_loses_nothing() -> None:
 
 
 async def test_of_two_polls_the_last_one_gets_the_message() -> None:
-    async with logged_in(poll_seconds=0.2) as (sim, visitor):
+    async with logged_in(poll_seconds=0.2, idle_status=200) as (sim, visitor):
         first = asyncio.create_task(visitor.poll())
         await sim.wait_poll()
         second = asyncio.create_task(visitor.poll())

@@ -38,7 +38,10 @@ async def test_friends_have_entities_numbers_for_nicks_and_twins(online: tuple[S
     sim, visitor = online
     result = (await visitor.contacts("get_user_friends2"))["result"]
     nicks = [one["nick"] for one in result["info"]]
-    assert nicks[2:6] == ["Tom&nbsp;&amp;&nbsp;&lt;Jerry&gt;", 10086, "小王", "小王"]
+    assert nicks[2:6] == ["Tom &amp; &lt;Jerry&gt;", 10086, "小王", "小王"]
+    sim.set(escape="full")
+    strict = (await visitor.contacts("get_user_friends2"))["result"]["info"]
+    assert strict[2]["nick"] == "Tom&nbsp;&amp;&nbsp;&lt;Jerry&gt;"
     assert [one["index"] for one in result["categories"]] == [1, 2]
     assert {"uin": sim.uin_of(10001), "markname": "小林", "type": 0} in result["marknames"]
     assert sim.account not in [one["uin"] for one in result["friends"]]
@@ -123,8 +126,11 @@ async def test_real_numbers_were_given_away_until_2017(online: tuple[Simulator, 
     assert (await data(visitor, "get_friend_uin2", tuin=lin, type=1))["result"] == {}
     sim.set(friend_uin=True)
     assert (await data(visitor, "get_friend_uin2", tuin=lin, type=1))["result"]["account"] == 10001
-    code = sim.code_of(READERS)
-    assert (await data(visitor, "get_friend_uin2", tuin=code, type=4))["result"]["account"] == READERS
+    for tuin in (sim.gid_of(READERS), sim.code_of(READERS)):
+        for kind in (1, 4):
+            answer = await data(visitor, "get_friend_uin2", tuin=tuin, type=kind)
+            assert answer["result"] == {"uiuin": "", "account": READERS, "uin": tuin}
+    assert (await data(visitor, "get_friend_uin2", tuin=17, type=4))["retcode"] == 100000
 
 
 async def test_who_is_online_and_who_was_talked_to(online: tuple[Simulator, Visitor]) -> None:
@@ -178,6 +184,8 @@ async def test_the_group_pages_want_skey_and_its_hash(online: tuple[Simulator, V
     assert {"name": "小林", "uin": 10001} in friends["result"]["0"]["mems"]
     groups = await ask("qun.qq.com", "/cgi-bin/qun_mgr/get_group_list")
     assert [one["gc"] for one in groups["join"]] == [READERS, NEIGHBOURS]
+    raw = await visitor.fetch("qun.qq.com", "/cgi-bin/qun_mgr/get_group_list", form=form)
+    assert "读书会&nbsp;&lt;一&gt;" in await raw.text(), "the ampersand is no escape of JSON"
     members = await ask("qinfo.clt.qq.com", "/cgi-bin/qun_info/get_group_members_new")
     assert (members["owner"], members["cards"]["305419896"]) == (987654321, "书童")
     found = await ask("qun.qq.com", "/cgi-bin/qun_mgr/search_group_members", st="0", end="1")

@@ -85,7 +85,10 @@ async def test_mistakes_are_answered_400_in_words(name: str, body: Any, words: s
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--set", "nonsense=1"), "no such option: nonsense"),
+        (("--set", "nonsense=1"), "no such option for --set: nonsense"),
+        (("--set", "port=1"), "no such option for --set: port"),
+        (("--set", "profile=e1"), "no such option for --set: profile"),
+        (("--set", "poll_seconds=soon"), "poll_seconds must be of type float"),
         (("--faults", "no-such-file.json"), "no-such-file.json"),
         (("--faults", "{script}"), "not a chat"),
     ],
@@ -129,6 +132,7 @@ async def test_notices_renewals_and_rules_by_http() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_command_prints_its_address_and_ends_with_0(number: signal.Signals) -> None:
     command = (sys.executable, "-m", "tests.simulator", "--profile", "e1", "--auto-scan")
+    command = (*command, "--poll-seconds", "2", "--set", "poll_seconds=3")
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     async with asyncio.timeout(30):
@@ -136,7 +140,8 @@ async def test_the_command_prints_its_address_and_ends_with_0(number: signal.Sig
         async with aiohttp.ClientSession() as http, Visitor(url, channel="d.web2.qq.com") as visitor:
             await visitor.log_in()
             polling = asyncio.create_task(visitor.poll())
-            assert (await Remote(http, url).get("state"))["state"] == "online"
+            state = await Remote(http, url).get("state")
+            assert (state["state"], state["options"]["poll_seconds"]) == ("online", 3.0)
             process.send_signal(number)
             assert await process.wait() == 0
             await asyncio.wait([polling])

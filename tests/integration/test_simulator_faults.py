@@ -1,6 +1,7 @@
 """What a test can make go wrong: scripts, rules, strict headers; and every type of poll item."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -112,6 +113,10 @@ async def test_strict_mode_wants_a_browsers_headers(
             host, path, query={**query, "t": "0.1"}, headers={"User-Agent": "Mozilla/5.0 X"}
         )
         assert (await response.json(content_type=None))["retcode"] == 100001
+        plain = {"User-Agent": "Mozilla/5.0 X", "Content-Type": "text/plain"}
+        r = b"r=" + json.dumps({"clientid": 53999199, "psessionid": visitor.psessionid}).encode()
+        response = await visitor.fetch(CHANNEL, "/channel/poll2", form=r, headers=plain)
+        assert (await response.json(content_type=None))["retcode"] == 100006
         assert (await visitor.fetch("ssl.ptlogin2.qq.com", "/ptqrlogin")).status == 403
 
 
@@ -131,6 +136,11 @@ async def test_every_other_type_of_poll_item() -> None:
         tell.group_system(group, "group_join", new_member=10001, op_type=3)
         tell.friends_changed(added=[10001])
         tell.group_file(group, 10001, "report.docx")
+        tell.group_file(group, 10001, "report.docx", linked=True)
+        tell.song(group, 10001)
+        tell.big_face(group, 10001)
+        tell.befriended(10001)
+        tell.picture_by_id(10001, group)
         tell.file(10001, "refuse", cancel_type=2)
         tell.transfer(10001, ("a.txt", 0))
         tell.offline_file(10001, "b.txt")
@@ -145,7 +155,10 @@ async def test_every_other_type_of_poll_item() -> None:
             "system_message",
             "sys_g_msg",
             "buddylist_change",
-            "group_web_message",
+            *["group_web_message"] * 3,
+            "group_message",
+            "system_message",
+            "sess_message",
             "file_message",
             "filesrv_transfer",
             "push_offfile",
@@ -155,13 +168,22 @@ async def test_every_other_type_of_poll_item() -> None:
         ]
         values = [item["value"] for item in items]
         assert (values[4]["new_member"], values[4]["t_new_member"]) == (sim.uin_of(10001), 10001)
-        assert values[11]["content"][1] == "林晓(10001) 被管理员禁言10分钟"
+        assert '<n t="t" l="share" s="1"/>' in values[7]["xml"]
+        assert values[8]["xml"].startswith("\x01\x00\x01")
+        face = values[9]
+        assert (face["msg_type"], face["t_gcode"], face["content"]) == (32, group, [""])
+        assert set(values[10]) == {"seq", "type", "from_uin", "stat"}
+        assert values[11]["content"][1:3] == [
+            ["pic_id", "5E10B9BC-A2BD-F848-9CB3-239DFFA745B5"],
+            ["image", "jpg", 0],
+        ]
+        assert values[16]["content"][1] == "林晓(10001) 被管理员禁言10分钟"
         assert (await visitor.online())["result"][0]["status"] == "away"
 
 
 @pytest.mark.parametrize("until", ["relink", "login"])
 async def test_a_deaf_session_looks_well_until_it_is_opened_anew(until: str) -> None:
-    async with logged_in(poll_seconds=0.05) as (sim, visitor):
+    async with logged_in(poll_seconds=0.05, idle_status=200) as (sim, visitor):
         sim.deafen(until)
         sim.say("friend:10001", "one")
         began = time.monotonic()

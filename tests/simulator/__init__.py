@@ -1,6 +1,6 @@
 """A SmartQQ to talk to, the network having closed in 2019; it shares no code with the adapter."""
 
-from .content import PICTURE
+from .content import AT, PICTURE
 from .faults import Answer, FaultError, Rule
 from .journal import Received, RequestLog
 from .options import OptionError, Options
@@ -11,6 +11,7 @@ from .world import Discussion, Friend, Group, Member, Person, World
 
 __all__ = [
     "ACCOUNT",
+    "AT",
     "PICTURE",
     "Answer",
     "Discussion",

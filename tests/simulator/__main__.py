@@ -10,18 +10,24 @@ from typing import Any
 
 from . import scripts
 from .faults import FaultError
-from .options import OptionError
+from .options import NAMES, PROFILES, OptionError
 from .sample import ACCOUNT
 from .simulator import Simulator
 
 _USAGE = 2
+_SETTABLE = NAMES - {"profile"}  # an era is chosen as a whole, by --profile
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     add = parser.add_argument
     add("--port", type=int, default=0, help="0 lets the system choose (default)")
-    add("--profile", choices=("e1", "e3"), default="e3", help="the service of 2015 or of 2017 (default)")
+    add(
+        "--profile",
+        choices=tuple(PROFILES),
+        default="e3",
+        help="the service of 2015, of 2017 (default) or of 2018",
+    )
     add("--account", type=int, default=ACCOUNT, help="the QQ number of the account")
     add("--auto-scan", action="store_true", help="codes are scanned and confirmed by themselves")
     add("--poll-seconds", type=float, default=60.0, help="when an idle poll is answered")
@@ -35,6 +41,8 @@ def _options(settings: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for setting in settings:
         name, _, text = setting.partition("=")
+        if name not in _SETTABLE:
+            raise OptionError(f"no such option for --set: {name}")
         try:
             found[name] = json.loads(text)
         except ValueError:
@@ -78,14 +86,13 @@ def _explain(error: BaseException | None) -> int:
 def main() -> int:
     """Run until told to stop; 2 for a mistake in the arguments or in a script."""
     arguments = _arguments()
+    switches = {name: getattr(arguments, name) for name in ("auto_scan", "poll_seconds", "strict")}
     try:
         sim = Simulator(
             arguments.profile,
-            auto_scan=arguments.auto_scan,
             port=arguments.port,
-            poll_seconds=arguments.poll_seconds,
             account=arguments.account,
-            **{"strict": arguments.strict} | _options(arguments.set),
+            **switches | _options(arguments.set),
         )
         return asyncio.run(_serve(sim, _script(arguments.faults)))
     except (OptionError, FaultError, OSError) as exc:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from . import wire
+from .codes import CLOSED, KICKED
 from .faults import Answer
 from .mailbox import Letter
 from .options import Options
@@ -30,9 +31,7 @@ class Call:
 
     @cached_property
     def form(self) -> dict[str, str]:
-        """The fields of a form body, {} if it is none."""
-        if not self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
-            return {}
+        """Return the fields of a form body, whatever Content-Type it comes with."""
         text = self.body.decode("utf-8", "replace")
         return dict(parse_qsl(text, keep_blank_values=True))
 
@@ -80,9 +79,9 @@ class Reply:
     planned: Answer | None = None
 
 
-def json_reply(value: Mapping[str, Any], options: Options) -> Reply:
+def json_reply(value: Mapping[str, Any], options: Options, *, ampersand: str = "\\u0026") -> Reply:
     """Return an answer of the API hosts, spelled as in the era."""
-    text = wire.dumps(value, ascii_only=options.ascii_json)
+    text = wire.dumps(value, ascii_only=options.ascii_json, ampersand=ampersand)
     return text_reply(text, options, code_of(value))
 
 
@@ -102,7 +101,7 @@ def ok(result: Any, options: Options) -> Reply:
 
 def failure(code: int, options: Options) -> Reply:
     """Return a refusal."""
-    if code in {120, 121}:
+    if code in {CLOSED, KICKED}:
         return json_reply({"retcode": code, "t": "0"}, options)
     if options.profile == "e1":
         return json_reply({"retcode": code, "errmsg": ""}, options)

@@ -2,16 +2,19 @@
 
 import asyncio
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from . import gates
 from .call import Call, FormError, Reply, error_page, failure, json_reply, ok, text_reply
+from .codes import BAD_COOKIES, BAD_FORM, BAD_HEADERS, NO_SESSION
 from .faults import POLL
 from .identity import Kind
 from .network import Network
 from .wire import integer
 from .world import Person
 
+_FEWEST_OUT_OF_TURN = 3
 _STATUSES = frozenset({"online", "hidden", "busy", "away", "callme", "silent", "off", "offline"})
 
 
@@ -20,7 +23,7 @@ def form(net: Network, call: Call) -> dict[str, Any]:
     try:
         return call.r()
     except FormError as exc:
-        raise gates.refuse(gates.BAD_FORM, net) from exc
+        raise gates.refuse(BAD_FORM, net) from exc
 
 
 def login2(net: Network, call: Call) -> Reply:
@@ -28,12 +31,13 @@ def login2(net: Network, call: Call) -> Reply:
     gates.channel_host(net, call)
     if call.host == "d.web2.qq.com" and not call.headers.get("Referer"):
         return error_page(403)
-    gates.headers(net, call)
+    if net.options.need_referer or net.options.strict or call.headers.get("Referer"):
+        gates.headers(net, call)
     r = form(net, call)
     gates.client_id(net, r)
-    grant = gates.cookies(net, call, 103)
-    if (r.get("ptwebqq") or "") != grant.ptwebqq:
-        raise gates.refuse(gates.BAD_COOKIES, net)
+    grant = gates.cookies(net, call, NO_SESSION)
+    if net.options.check_ptwebqq and (r.get("ptwebqq") or "") != grant.ptwebqq:
+        raise gates.refuse(BAD_COOKIES, net)
     former, status = r.get("psessionid"), r.get("status", "online")
     session = net.open_session(grant, former if isinstance(former, str) else "", str(status))
     net.journal.changed.beat()
@@ -64,10 +68,16 @@ async def poll2(net: Network, call: Call) -> Reply:
         if len(net.mailbox) and not net.deaf:
             return _batch(net)
         if not remaining:
-            return text_reply(net.options.empty_poll, net.options, None)
+            return _idle(net)
         remaining = await net.mailbox.park(max(0.0, until - clock()))
         if remaining and (planned := net.faults.planned(POLL)):
             return Reply(planned=planned)
+
+
+def _idle(net: Network) -> Reply:
+    if net.options.idle_status != HTTPStatus.OK:
+        return error_page(net.options.idle_status)
+    return text_reply(net.options.empty_poll, net.options, None)
 
 
 def _poll_refusal(net: Network, call: Call, r: dict[str, Any]) -> Reply | None:
@@ -75,9 +85,8 @@ def _poll_refusal(net: Network, call: Call, r: dict[str, Any]) -> Reply | None:
     if farewell is not None:
         return _messages(net, [farewell])
     gates.channel(net, call, r.get("psessionid"))
-    session = net.sessions.current
-    if session is not None and not session.ready and net.options.need_online:
-        return failure(103, net.options)
+    if net.options.need_online:
+        return failure(NO_SESSION, net.options)
     return None
 
 
@@ -86,6 +95,8 @@ def _batch(net: Network) -> Reply:
     texts = [letter.text for letter in letters]
     if net.options.newest_first:
         texts.reverse()
+    if net.options.out_of_turn and len(texts) >= _FEWEST_OUT_OF_TURN:
+        texts.insert(-1, texts.pop(1))
     return replace(_messages(net, texts), letters=letters)
 
 
@@ -93,14 +104,14 @@ def _messages(net: Network, texts: list[str]) -> Reply:
     joined = ",".join(texts)
     if net.options.profile == "e1":
         return text_reply(f'{{"retcode":0,"result":[{joined}]}}', net.options, 0)
-    return text_reply(f'{{"result":[{joined}],"retcode":0}}', net.options, 0)
+    more = ',"retmsg":"ok"' if net.options.retmsg else ""
+    return text_reply(f'{{"result":[{joined}],"retcode":0{more}}}', net.options, 0)
 
 
 def online_buddies(net: Network, call: Call) -> Reply:
-    """Tell which friends are online. It is also the probe that makes a new session usable."""
+    """Tell which friends are online. It also mends an account whose polls answer 103."""
     gates.channel(net, call, call.query.get("psessionid"))
-    if net.sessions.current is not None:
-        net.sessions.current.ready = True
+    net.options = net.options.changed({"need_online": False})
     friends = [friend.person for friend in net.world.friends.values()]
     return ok([presence(net, person) for person in friends if person.status != "offline"], net.options)
 
@@ -133,7 +144,7 @@ def change_status(net: Network, call: Call) -> Reply:
     gates.channel(net, call, call.query.get("psessionid"))
     status = call.query.get("newstatus", "")
     if status not in _STATUSES or net.sessions.current is None:
-        raise gates.refuse(gates.BAD_HEADERS, net)
+        raise gates.refuse(BAD_HEADERS, net)
     net.sessions.current.status = status
     net.world.change_person(net.account, status=status)
     return ok("ok", net.options)
@@ -144,7 +155,7 @@ def logout(net: Network, call: Call) -> Reply:
     gates.channel(net, call, call.query.get("psessionid"))
     if net.sessions.current is not None:
         net.sessions.current.grant.alive = False
-    net.sessions.end(103)
+    net.sessions.end(NO_SESSION)
     net.mailbox.wake()
     net.journal.changed.beat()
     return json_reply({"retcode": 0, "result": "ok"}, net.options)
@@ -154,5 +165,5 @@ def acknowledged(net: Network, call: Call) -> Reply:
     """Answer calls that only have an effect on somebody else's screen: typing, shaking."""
     gates.channel(net, call, call.query.get("psessionid"))
     if integer(call.query.get("to_uin")) is None:
-        raise gates.refuse(gates.BAD_HEADERS, net)
+        raise gates.refuse(BAD_HEADERS, net)
     return ok("ok", net.options)

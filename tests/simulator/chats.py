@@ -111,7 +111,8 @@ def _room(net: Network, chat: Chat) -> Group | Discussion:
 
 def _head(net: Network, channel: str) -> Head:
     """Return the head of a message; message numbers count apart for each sender's channel."""
-    return Head(net.count(channel), net.account, int(net.clock()), net.rng.randrange(1, 1_000_000))
+    msg_id2 = net.rng.randrange(1, 1_000_000)
+    return Head(net.count(channel), net.account, int(net.clock()), msg_id2, late=net.options.late_types)
 
 
 def _seq(net: Network, chat: Chat) -> int:

@@ -5,12 +5,12 @@ from typing import Any
 from . import content, gates
 from .call import Call, Reply, failure, ok
 from .channel import form
+from .codes import BAD_COOKIES, STAT_CODES
 from .identity import Kind
 from .network import Network
 from .tokens import contact_hash
 from .world import Person
 
-STAT_CODES = {"online": 10, "offline": 20, "away": 30, "hidden": 40, "busy": 50, "callme": 60, "silent": 70}
 _MOST_DIGITS = 15  # an all-digit nick beyond this would not survive as a JSON number
 
 
@@ -155,7 +155,7 @@ def discussions(net: Network, call: Call) -> Reply:
 def _person_asked(net: Network, call: Call) -> Person:
     qq = net.ids.number(Kind.PERSON, call.query.get("tuin"))
     if qq is None or not net.world.knows(qq):
-        raise gates.refuse(gates.BAD_COOKIES, net)
+        raise gates.refuse(BAD_COOKIES, net)
     return net.world.person(qq)
 
 
@@ -164,11 +164,13 @@ def number(net: Network, call: Call) -> Reply:
     gates.data(net, call, call.query.get("vfwebqq"))
     if not net.options.friend_uin:
         return ok({}, net.options)
+    # Clients pass a group's gid with type 4 (floatinghotpot, pandolia, Miranda), its code with 4 (webqq-core)
+    # or with 1 (lwqq): `type` decides nothing.
     tuin = call.query.get("tuin", "")
-    kind = Kind.CODE if call.query.get("type") == "4" else Kind.PERSON
-    account = net.ids.number(kind, tuin)
+    found = [net.ids.number(kind, tuin) for kind in (Kind.PERSON, Kind.GROUP, Kind.CODE)]
+    account = next((number for number in found if number is not None), None)
     if account is None:
-        return failure(gates.BAD_COOKIES, net.options)
+        return failure(BAD_COOKIES, net.options)
     return ok({"uiuin": "", "account": account, "uin": int(tuin)}, net.options)
 
 
@@ -192,7 +194,7 @@ def long_nick(net: Network, call: Call) -> Reply:
     gates.data(net, call, call.query.get("vfwebqq"))
     person = _person_asked(net, call)
     if not person.lnick:
-        return failure(gates.BAD_COOKIES, net.options)
+        return failure(BAD_COOKIES, net.options)
     uin = net.ids.of(Kind.PERSON, person.qq)
     return ok([{"uin": uin, "lnick": content.name(person.lnick, net.options)}], net.options)
 

@@ -13,16 +13,18 @@ from .options import Options
 
 PICTURE_NAME = "A47CB3D7E2F10948A47CB3D7E2F10948.jpg"  # of a picture that is given none
 PICTURE = "picture"  # the kind of a content element that becomes what the era made of a picture
+AT = "at"  # the kind of one that becomes what the era made of a member who is spoken to
 
 _FACE = re.compile(r"\[([A-Za-z\u4e00-\u9fa5]{1,20})\]")
 _BASIC = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _FULL = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\\": "&#92;", "\u00a0": "&nbsp;"}
 )
-_NAME = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", " ": "&nbsp;"})
+_NAME = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
+_FULL_NAME = _NAME | str.maketrans({" ": "&nbsp;"})
 
-E1_FONT = ["font", {"size": 10, "color": "000000", "style": [0, 0, 0], "name": "宋体"}]
-E3_FONT = ["font", {"color": "000000", "name": "微软雅黑", "size": 10, "style": [0, 0, 0]}]
+E1_FONT: list[Any] = ["font", {"size": 10, "color": "000000", "style": [0, 0, 0], "name": "宋体"}]
+E3_FONT: list[Any] = ["font", {"color": "000000", "name": "微软雅黑", "size": 10, "style": [0, 0, 0]}]
 
 
 class ContentError(ValueError):
@@ -31,12 +33,15 @@ class ContentError(ValueError):
 
 def font(options: Options) -> list[Any]:
     """Return the font element a phone's message had in this era."""
-    return E1_FONT if options.profile == "e1" else E3_FONT
+    era = E1_FONT if options.profile == "e1" else E3_FONT
+    return ["font", era[1] | {"name": options.font}] if options.font else era
 
 
 def name(text: str, options: Options) -> str:
     """Return a nick, mark or card with the entities it has in the lists."""
-    return text if options.escape == "none" else text.translate(_NAME)
+    if options.escape == "none":
+        return text
+    return text.translate(_FULL_NAME if options.escape == "full" else _NAME)
 
 
 def typed(text: str, options: Options) -> list[Any]:
@@ -99,6 +104,8 @@ def given(elements: list[Any], options: Options, *, private: bool) -> list[Any]:
     for element in elements:
         if isinstance(element, list) and element and element[0] == PICTURE:
             content += _picture(element, options, private=private)
+        elif isinstance(element, list) and element and element[0] == AT:
+            content += _at(str(element[1]), options)
         else:
             content.append(element)
     if not (content and isinstance(content[0], list) and content[0][:1] == ["font"]):
@@ -108,12 +115,18 @@ def given(elements: list[Any], options: Options, *, private: bool) -> list[Any]:
 
 def _picture(element: list[Any], options: Options, *, private: bool) -> list[Any]:
     label = picture_name(element)
-    if not options.pictures:
-        return []
+    if options.pictures != "whole":
+        return [""] if options.pictures == "empty" else []
     if private:
         return [["offpic", {"success": 1, "file_path": f"/{label}"}], " "]
     detail = {"name": label, "file_id": 2912345678, "key": "9USwBrADTpiscH66", "server": "10.20.30.40:80"}
     return [["cface", detail], " "]
+
+
+def _at(name: str, options: Options) -> list[str]:
+    """Return who is spoken to: text and two blanks in 2013, the name and an empty text in 2017 (recorded)."""
+    spoken = escaped(f"@{name}", options)
+    return [f"{spoken}  "] if options.profile == "e1" else [spoken, ""]
 
 
 def picture_name(element: list[Any]) -> str:

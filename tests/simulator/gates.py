@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .call import Call, Reply, error_page, failure
+from .codes import BAD_COOKIES, BAD_FORM, BAD_HEADERS
 from .network import Network
 from .sessions import Grant
 
-BAD_COOKIES, BAD_HEADERS, BAD_FORM = 100000, 100001, 100006
-CLIENT_ID = 53999199
+CLIENT_ID = 53999199  # the page script's `clientid`; Mojo, pandolia, slince, Yinzo send the same
 
 _PROXIES = {
     "s.web2.qq.com": (re.compile(r"https?://s\.web2\.qq\.com/proxy\.html\?v=20130916001&callback=1&id=1"),),
@@ -58,6 +58,9 @@ def _strict(net: Network, call: Call, referer: str) -> None:
     origin = call.headers.get("Origin")
     if origin is not None and urlsplit(origin).hostname != urlsplit(referer).hostname:
         raise refuse(BAD_HEADERS, net)
+    form = call.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
+    if call.method == "POST" and not form:
+        raise refuse(BAD_FORM, net)
     agent = call.headers.get("User-Agent", "")
     if not agent.startswith("Mozilla/5.0") or "MSIE" in agent:
         raise refuse(BAD_HEADERS, net)
@@ -67,12 +70,16 @@ def _strict(net: Network, call: Call, referer: str) -> None:
 
 def cookies(net: Network, call: Call, code: int = BAD_COOKIES) -> Grant:
     """Return the login whose cookies the request carries."""
-    p_skey = call.cookies.get("p_skey", "")
-    skey = "" if net.options.need_p_skey else call.cookies.get("skey", "")
-    grant = net.sessions.find(p_skey=p_skey, skey=skey)
-    if grant is None:
+    grant = _grant(net, call)
+    if grant is None or net.is_worn_out(grant):
         raise refuse(code, net)
     return grant
+
+
+def _grant(net: Network, call: Call) -> Grant | None:
+    p_skey = call.cookies.get("p_skey", "")
+    skey = "" if net.options.need_p_skey else call.cookies.get("skey", "")
+    return net.sessions.find(p_skey=p_skey, skey=skey)
 
 
 def login_headers(net: Network, call: Call) -> None:
@@ -89,6 +96,9 @@ def login_headers(net: Network, call: Call) -> None:
 def data(net: Network, call: Call, token: Any) -> Grant:
     """Check a request for contacts: headers, cookies, vfwebqq."""
     headers(net, call)
+    grant = _grant(net, call)
+    if grant is not None and net.is_worn_out(grant):
+        raise Refused(error_page(504))  # Mojo#175: after two days lists time out
     grant = cookies(net, call)
     if token != grant.vfwebqq:
         raise refuse(BAD_COOKIES, net)

@@ -26,6 +26,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._letters: deque[Letter] = deque()
+        self._taken: list[Letter] = []
         self._parked: asyncio.Future[None] | None = None
         self.changed = Pulse()
         self._waiting: set[asyncio.Future[None]] = set()
@@ -48,7 +49,13 @@ class Mailbox:
 
     def take(self, limit: int) -> list[Letter]:
         """Return up to `limit` letters, the oldest first, and forget them."""
-        return [self._letters.popleft() for _ in range(min(limit, len(self._letters)))]
+        self._taken = [self._letters.popleft() for _ in range(min(limit, len(self._letters)))]
+        return list(self._taken)
+
+    def repeat(self) -> int:
+        """Queue again what was taken last, ahead of everything else; return how many letters."""
+        self.put_back(self._taken)
+        return len(self._taken)
 
     def put_back(self, letters: list[Letter]) -> None:
         """Return letters that did not reach the client to the head of the queue."""

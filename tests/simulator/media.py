@@ -2,6 +2,7 @@
 
 from . import gates, pictures, wire
 from .call import Call, Reply, failure, ok
+from .codes import BAD_COOKIES, BAD_HEADERS, NO_SESSION
 from .identity import Kind
 from .network import Network
 
@@ -38,11 +39,11 @@ def private_picture(net: Network, call: Call) -> Reply:
     """Answer `get_offpic2`: a redirect to a storage host."""
     q = call.query
     if net.sessions.verdict(q.get("psessionid", "")):
-        return failure(103, net.options)
+        return failure(NO_SESSION, net.options)
     known = net.ids.number(Kind.PERSON, q.get("f_uin")) is not None
     name = q.get("file_path", "").removeprefix("/")
     if not known or name not in net.pictures:
-        return failure(gates.BAD_COOKIES, net.options)
+        return failure(BAD_COOKIES, net.options)
     location = f"http://{STORAGE}/offpic/{net.pictures[name]}"
     return Reply(status=302, headers=(("Location", location),))
 
@@ -61,7 +62,7 @@ def group_picture(net: Network, call: Call) -> Reply:
     room, kind = (q["did"], Kind.DISCUSSION) if "did" in q else (q.get("gid", ""), Kind.CODE)
     known = net.ids.number(kind, room) is not None
     if not known or q.get("pic") not in net.pictures or not (q.get("rip") and q.get("rport")):
-        return failure(gates.BAD_HEADERS, net.options)
+        return failure(BAD_HEADERS, net.options)
     return _image(q["pic"])
 
 
@@ -70,7 +71,7 @@ def custom_face(net: Network, call: Call) -> Reply:
     q = call.query
     gates.channel(net, call, q.get("psessionid"))
     if net.ids.number(Kind.PERSON, q.get("to")) is None or q.get("guid") not in net.pictures:
-        return failure(gates.BAD_HEADERS, net.options)
+        return failure(BAD_HEADERS, net.options)
     return _image(q["guid"])
 
 
@@ -79,7 +80,7 @@ def file(net: Network, call: Call) -> Reply:
     gates.channel(net, call, call.query.get("psessionid"))
     name = call.query.get("guid", "")
     if not name or wire.integer(call.query.get("lcid")) is None:
-        return failure(gates.BAD_HEADERS, net.options)
+        return failure(BAD_HEADERS, net.options)
     body = f"the content of {name}\n".encode()
     return Reply(body, content_type="application/octet-stream")
 

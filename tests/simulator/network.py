@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from . import polls, wire
 from .challenges import Challenges
+from .codes import KICKED
 from .faults import Faults
 from .identity import Identity
 from .journal import Journal
@@ -14,7 +15,7 @@ from .mailbox import Mailbox
 from .options import Options
 from .polls import Head
 from .qr import QrCodes, QrState
-from .sessions import KICKED, Grant, Session, Sessions
+from .sessions import Grant, Session, Sessions
 from .tokens import Mint
 from .world import World
 
@@ -75,7 +76,11 @@ class Network:
     def new_grant(self) -> Grant:
         """Make the tokens of a new login, with or without ptwebqq as the options have it."""
         empty = self.options.empty_ptwebqq or self.options.missing_ptwebqq
-        return self.sessions.issue("" if empty else self.mint.hexadecimal(64))
+        return self.sessions.issue("" if empty else self.mint.hexadecimal(64), self.clock())
+
+    def is_worn_out(self, grant: Grant) -> bool:
+        """Return whether the cookies of a login are too old; `superkey` outlives them."""
+        return self.clock() - grant.issued > self.options.session_seconds
 
     def open_session(self, grant: Grant, former: str, status: str) -> Session:
         """Let login2 succeed. `former` is the psessionid it came with: "" makes it a new login."""
@@ -97,10 +102,10 @@ class Network:
         """The name of the live session, "" if there is none."""
         return self.sessions.current.psessionid if self.sessions.current else ""
 
-    def farewell(self, reason: str | None) -> str:
+    def farewell(self, reason: str | None, *, bare: bool = False) -> str:
         """Return the kick_message that ends a session, as JSON text."""
         head = Head(self.count("system"), self.account, int(self.clock()), self.rng.randrange(1, 1_000_000))
-        return wire.dumps(polls.kick(head, reason), ascii_only=self.options.ascii_json)
+        return wire.dumps(polls.kick(head, reason, bare=bare), ascii_only=self.options.ascii_json)
 
     def count(self, what: str) -> int:
         """Return the next number of a 16-bit counter that begins somewhere and wraps to 1."""

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import chats, polls
+from .codes import STAT_CODES
 from .identity import Kind
 from .network import Network
-from .polls import Item
+from .polls import Head, Item
 
 _SYSTEM = 10000
 _LONG_GONE = 4294967295
@@ -27,6 +28,16 @@ _FILE_XML = (
     '<?xml version="1.0" encoding="utf-8"?><d><n t="h" u="{qq}"/><n t="t" s="共享文件"/><n t="b"/>'
     '<n t="t" s="{name}"/></d>'
 )
+# As recorded in August 2013: attributes between `t` and `s`, labels beside the name, a torn end.
+_LINKED_FILE_XML = (
+    '<?xml version="1.0" encoding="utf-8"?><d><n t="h" u="{qq}" i="103" s="qun.qq.com/share-s.gif" c="75797A"/>'
+    '<n t="t" s="共享文件"/><n t="b"/><n t="t" l="share" s="1"/><n t="b"/><n t="t" s="个"/><n t="b"/>'
+    '<n t="t" s="13:53:20"/><n t="r"/><n t="i" s="qun.qq.com/share-other.gif"/><n t="b"/>'
+    '<n t="t" s="{name}"/><n t="b"/><n t="c"/><n t="r"/><n t="t" l="share/download/1${name}" s="立即下载"/>'
+    '<n t="s"/><n t="t" l="share" s="查看全部"/><n t="r"/>"/></d>'
+)
+# A song (recorded 2015, webqq-core): bytes in place of XML.
+_SONG = "\x01\x00\x01 \x00\tÔ \x00\x0fÉËÐÄ\x00ítencent://miniplayer/?cmd=1&fuin={qq}&action='accept'"
 
 
 class Notices:
@@ -98,17 +109,45 @@ class Notices:
         }
         return self._deliver("buddylist_change", value)
 
-    def group_file(self, number: int, qq: int, name: str, *, xml: str | None = None) -> Item:
-        """A member shares a file in a group (`xml`: something else in its place)."""
+    def group_file(
+        self, number: int, qq: int, name: str, *, xml: str | None = None, linked: bool = False
+    ) -> Item:
+        """A member shares a file in a group (`xml`: something else in its place; `linked`: a card with links)."""
+        form = _LINKED_FILE_XML if linked else _FILE_XML
         gid = self._net.ids.of(Kind.GROUP, number)
         more = {
             "group_code": self._net.ids.of(Kind.CODE, number) if self._net.options.rich_values else gid,
             "group_type": 1,
             "ver": 1,
             "send_uin": self._uin(qq),
-            "xml": _FILE_XML.format(qq=qq, name=name) if xml is None else xml,
+            "xml": form.format(qq=qq, name=name) if xml is None else xml,
         }
         return self._deliver("group_web_message", self._head(gid, 45) | more)
+
+    def song(self, number: int, qq: int) -> Item:
+        """Send a member's song to a group: a card that is no XML."""
+        return self.group_file(number, qq, "", xml=_SONG.format(qq=qq))
+
+    def big_face(self, number: int, qq: int) -> Item:
+        """Send a member's big face to a group: a message without font and text."""
+        net = self._net
+        head = Head(net.count("system"), net.account, int(net.clock()), net.rng.randrange(1, 1_000_000))
+        gid, code = net.ids.of(Kind.GROUP, number), net.ids.of(Kind.CODE, number)
+        item = polls.big_face(
+            head, gid=gid, code=code, uin=self._uin(qq), seq=net.count(f"seq:group:{number}"), number=number
+        )
+        chats.post(net, item)
+        return item
+
+    def picture_by_id(self, qq: int, number: int) -> Item:
+        """Send a member's picture through a group, named as recorded in 2012 (Miranda)."""
+        elements = [["pic_id", "5E10B9BC-A2BD-F848-9CB3-239DFFA745B5"], ["image", "jpg", 0], " "]
+        return chats.say(self._net, f"temp:{qq}@group:{number}", None, elements=elements)
+
+    def befriended(self, qq: int) -> Item:
+        """Grant a request to be friends: a verify_pass of four fields, as recorded in 2012 (Miranda)."""
+        value = {"seq": self._net.count("seq:system"), "type": "verify_pass", "from_uin": self._uin(qq)}
+        return self._deliver("system_message", value | {"stat": STAT_CODES["offline"]})
 
     def file(self, qq: int, mode: str, **more: Any) -> Item:
         """A friend offers a file (`mode` recv), a transfer is refused (refuse) or accepted (send_ack)."""

@@ -7,49 +7,40 @@ from dataclasses import replace
 from . import pictures, wire
 from .call import Call, Reply
 from .challenges import Challenge
+from .codes import (
+    BAD_PARAMETERS,
+    CHECK_FAILED,
+    CHECK_PICTURE,
+    CHECK_READY,
+    EXPIRED_CHECK,
+    LOGIN_DONE,
+    LOGIN_TEXTS,
+    MUST_SCAN,
+    WRONG_CAPTCHA,
+    WRONG_PASSWORD,
+)
 from .network import Network
 from .ptlogin import callback, set_cookies, success
 from .tea import DigestError, open_digest
 
 OLD_WEBQQ = "1003903"  # its login2 gave a vfwebqq that could be used
 
-WRONG_PASSWORD, WRONG_CAPTCHA, EXPIRED_CHECK, BAD_PARAMETERS, MUST_SCAN = 3, 4, 5, 7, 10005
-
-TEXTS = {
-    0: "登录成功！",
-    1: "系统繁忙，请稍后重试。",
-    2: "您的帐号已经过期。",
-    3: "您输入的帐号或密码不正确，请重新输入。",
-    4: "您输入的验证码不正确，请重新输入。",
-    5: "校验失败，请重试。",
-    6: "登录异常，请重试。",
-    7: "很遗憾，网络连接出现异常，请您稍后再试。",
-    8: "您的IP登录过于频繁，请稍后再试。",
-    12: "您的帐号被暂停使用。",
-    19: "您的帐号暂时无法登录，请到安全中心恢复。",
-    22: "您的浏览器禁止了cookies。",
-    24: "您的设备存在问题。",
-    71: "登录异常，请重试。",
-    10005: "您的帐号存在安全风险，请使用手机QQ扫码登录。",
-    10006: "您的帐号存在安全风险，请稍后再试。",
-}
-
 
 def check(net: Network, call: Call) -> Reply:
     """Answer `check`: whether a picture is needed, and the salt."""
     uin = wire.integer(call.query.get("uin"))
     if uin is None:
-        return Reply(wire.script_call("ptui_checkVC", ("-1", "", "", "", "0"), last_apart=False))
+        return Reply(wire.script_call("ptui_checkVC", (str(CHECK_FAILED), "", "", "", "0"), last_apart=False))
     salt = secrets.token_bytes(8) if net.options.random_salt else struct.pack(">Q", uin % 2**64)
     if net.options.captcha:
         challenge = Challenge(salt, net.mint.captcha(), picture=True)
         name = net.mint.p_skey()
         net.challenges.expect_picture(name, challenge)
-        first = ("1", name)
+        first = (str(CHECK_PICTURE), name)
     else:
         challenge = Challenge(salt, "!" + net.mint.captcha()[:3], net.mint.p_skey() + net.mint.p_skey())
         net.challenges.expect_login(challenge)
-        first = ("0", challenge.code)
+        first = (str(CHECK_READY), challenge.code)
     return _checked(net, first, challenge)
 
 
@@ -111,7 +102,12 @@ def _judged(net: Network, call: Call, challenge: Challenge) -> Reply:
     if digest.salt != challenge.salt or digest.code != challenge.code:
         return refusal(net, WRONG_CAPTCHA)
     if net.options.frozen:
-        return callback(net, 0, "http://aq.qq.com/cn2/login_limit/login_limit_index", text=TEXTS[0])
+        return callback(
+            net,
+            LOGIN_DONE,
+            "http://aq.qq.com/cn2/login_limit/login_limit_index",
+            text=LOGIN_TEXTS[LOGIN_DONE],
+        )
     grant = net.new_grant()
     if q["aid"] == OLD_WEBQQ:
         grant.decoy = grant.vfwebqq
@@ -120,4 +116,6 @@ def _judged(net: Network, call: Call, challenge: Challenge) -> Reply:
 
 def refusal(net: Network, code: int, nick: str = "") -> Reply:
     """Return a ptuiCB answer with a code other than 0; a wrong password shows the number as nick."""
-    return callback(net, code, text=TEXTS.get(code, "未知错误"), nick=nick if code == WRONG_PASSWORD else "")
+    return callback(
+        net, code, text=LOGIN_TEXTS.get(code, "未知错误"), nick=nick if code == WRONG_PASSWORD else ""
+    )

@@ -4,33 +4,38 @@ from urllib.parse import quote
 
 from . import gates, qr, wire
 from .call import Call, Reply, error_page
+from .codes import SCAN_DONE, SCAN_EXPIRED, SCAN_REFUSED, SCAN_SCANNED, SCAN_WAITING
 from .network import Network
 from .qr import QrCode, QrState
 from .sessions import Grant
 from .tokens import hash33
 
-WAITING, SCANNED, EXPIRED, REFUSED, SUCCESS = 66, 67, 65, 68, 0
-
 _TEXTS = {
-    WAITING: "二维码未失效。({number})",
-    SCANNED: "二维码认证中。({number})",
-    EXPIRED: "二维码已失效。({number})",
-    REFUSED: "本次登录已被拒绝。({number})",
-    SUCCESS: "登录成功！",
+    SCAN_WAITING: "二维码未失效。({number})",
+    SCAN_SCANNED: "二维码认证中。({number})",
+    SCAN_EXPIRED: "二维码已失效。({number})",
+    SCAN_REFUSED: "本次登录已被拒绝。({number})",
+    SCAN_DONE: "登录成功！",
 }
 _CODES = {
-    QrState.WAITING: WAITING,
-    QrState.SCANNED: SCANNED,
-    QrState.EXPIRED: EXPIRED,
-    QrState.USED: EXPIRED,
-    QrState.REFUSED: REFUSED,
-    QrState.CONFIRMED: SUCCESS,
+    QrState.WAITING: SCAN_WAITING,
+    QrState.SCANNED: SCAN_SCANNED,
+    QrState.EXPIRED: SCAN_EXPIRED,
+    QrState.USED: SCAN_EXPIRED,
+    QrState.REFUSED: SCAN_REFUSED,
+    QrState.CONFIRMED: SCAN_DONE,
 }
+# Clients read it by pattern: Yinzo, QQRobot and MKFMIKU want the blank and the slash at the end of the input,
+# PiWebQQ each `var` on a line of its own. A page recorded in 2010 has both, and remarks behind the values.
 _LOGIN_PAGE = """<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>QQ登录</title></head><body>
-<form><input type="hidden" name="aid" value="{aid}"/></form>
-<script>var g_login_sig=encodeURIComponent("{sig}");var g_pt_version=encodeURIComponent("10184");
-var g_mibao_css=encodeURIComponent("m_webqq");var g_appid=encodeURIComponent("{aid}");</script>
+<form><input type="hidden" name="aid" value="{aid}" /></form>
+<script>
+var g_appid=encodeURIComponent("{aid}");
+var g_login_sig=encodeURIComponent("{sig}"); // 登录签名
+var g_mibao_css=encodeURIComponent("m_webqq");
+var g_pt_version=encodeURIComponent("10184"); // 版本
+</script>
 </body></html>
 """
 
@@ -69,7 +74,7 @@ def poll(net: Network, call: Call) -> Reply:
         return error_page(403, "Tencent Login Server")
     code = net.codes.get(qrsig, net.clock(), net.options.qr_seconds)
     if code is None:
-        return callback(net, EXPIRED)
+        return callback(net, SCAN_EXPIRED)
     code.polls += 1
     if net.options.auto_scan:
         _scan_by_itself(code, net.options.scan_after)
@@ -95,7 +100,7 @@ def _success(net: Network, code: QrCode) -> Reply:
 def success(net: Network, grant: Grant) -> Reply:
     """Return code 0 with the check_sig URL, the nick and the first set of cookies."""
     return callback(
-        net, SUCCESS, check_sig_url(net, grant), nick=net.world.me.nick, cookies=_cookies(net, grant)
+        net, SCAN_DONE, check_sig_url(net, grant), nick=net.world.me.nick, cookies=_cookies(net, grant)
     )
 
 
@@ -112,7 +117,7 @@ def callback(
     words = _TEXTS[code] if text is None else text
     words = words.format(number=net.rng.randrange(10**8, 2**32))
     fields = (str(code), "0", url, "0", words, nick)
-    body = wire.script_call("ptuiCB", fields, last_apart=net.options.profile == "e3")
+    body = wire.script_call("ptuiCB", fields, last_apart=True)
     content_type = "application/javascript; charset=utf-8"
     return Reply(body, content_type=content_type, headers=set_cookies(*cookies), code=code)
 
@@ -124,7 +129,9 @@ def padded(number: int) -> str:
 
 def check_sig_url(net: Network, grant: Grant) -> str:
     """Return the URL that turns a signature into cookies."""
-    page = quote("http://w.qq.com/proxy.html?login2qq=1&webqq_type=10", safe="")
+    # Notes of 2013 and 2015 have no webqq_type; a recording of 2017 has it (slince).
+    more = "" if net.options.profile == "e1" else "&webqq_type=10"
+    page = quote(f"http://w.qq.com/proxy.html?login2qq=1{more}", safe="")
     return (
         f"http://ptlogin4.web2.qq.com/check_sig?pttype=1&uin={net.account}&service=ptqrlogin&nodirect=0"
         f"&ptsigx={grant.ptsigx}&s_url={page}&f_url=&ptlang=2052&ptredirect=100&aid=501004106&daid=164"

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .call import Call, Reply, json_reply
+from .codes import QUN_CLOSED, QUN_NO_SUCH_GROUP, QUN_NOT_LOGGED_IN
 from .network import Network
 from .tokens import bkn
 from .wire import integer
 from .world import Group
 
-NOT_LOGGED_IN, NO_SUCH_GROUP, CLOSED = 4, 7, 99999
 _OWNER, _MEMBER = 0, 2
 _ESCAPES = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\\": "&#92;", "'": "&#39;", " ": "&nbsp;"}
@@ -21,15 +21,19 @@ def _name(text: str) -> str:
 
 
 def _page(build: Callable[[Network, Call], dict[str, Any]]) -> Callable[[Network, Call], Reply]:
-    """Put the checks common to these pages in front of one of them."""
+    """Put the checks common to these pages in front of one of them.
+
+    Their JSON has a raw `&`: Yinzo replaces `&#92;` and `&quot;` before it parses.
+    """
 
     def checked(net: Network, call: Call) -> Reply:
         skey = call.cookies.get("skey", "")
         if not net.options.qun_open:
-            return json_reply({"ec": CLOSED, "em": "closed"}, net.options)
-        if net.sessions.find(skey=skey) is None or call.params().get("bkn") != str(bkn(skey)):
-            return json_reply({"ec": NOT_LOGGED_IN, "em": "need login"}, net.options)
-        return json_reply(build(net, call), net.options)
+            return json_reply({"ec": QUN_CLOSED, "em": "closed"}, net.options)
+        grant = net.sessions.find(skey=skey)
+        if grant is None or net.is_worn_out(grant) or call.params().get("bkn") != str(bkn(skey)):
+            return json_reply({"ec": QUN_NOT_LOGGED_IN, "em": "need login"}, net.options)
+        return json_reply(build(net, call), net.options, ampersand="&")
 
     return checked
 
@@ -61,7 +65,7 @@ def _asked_group(net: Network, call: Call) -> Group | None:
 def _members(net: Network, call: Call) -> dict[str, Any]:
     group = _asked_group(net, call)
     if group is None:
-        return {"ec": NO_SUCH_GROUP, "em": "no such group"}
+        return {"ec": QUN_NO_SUCH_GROUP, "em": "no such group"}
     return {
         "ec": 0,
         "owner": group.owner,
@@ -80,7 +84,7 @@ def _members(net: Network, call: Call) -> dict[str, Any]:
 def _searched_members(net: Network, call: Call) -> dict[str, Any]:
     group = _asked_group(net, call)
     if group is None:
-        return {"ec": NO_SUCH_GROUP, "em": "no such group"}
+        return {"ec": QUN_NO_SUCH_GROUP, "em": "no such group"}
     start, last = (integer(call.params().get(name)) for name in ("st", "end"))
     end = len(group.members) if last is None else last + 1
     entries = [

@@ -5,12 +5,11 @@ from typing import Any
 from . import content, gates
 from .call import Call, Reply, failure, ok
 from .channel import presence
-from .contacts import STAT_CODES, name, shuffled, without_omitted
+from .codes import BAD_COOKIES, STAT_CODES, WRONG_GROUP
+from .contacts import name, shuffled, without_omitted
 from .identity import Kind
 from .network import Network
 from .world import Group
-
-WRONG_GROUP = 6
 
 
 def group(net: Network, call: Call) -> Reply:
@@ -78,7 +77,7 @@ def discussion(net: Network, call: Call) -> Reply:
     """Answer `get_discu_info`, the one list that gives real numbers away (`ruin`)."""
     gates.channel(net, call, call.query.get("psessionid"))
     if call.query.get("vfwebqq") != gates.cookies(net, call).vfwebqq:
-        raise gates.refuse(gates.BAD_COOKIES, net)
+        raise gates.refuse(BAD_COOKIES, net)
     did = call.query.get("did", "")
     number = net.ids.number(Kind.DISCUSSION, did)
     if number not in net.world.discussions:

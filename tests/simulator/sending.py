@@ -4,14 +4,12 @@ from typing import Any
 
 from . import chats, content, gates
 from .call import Call, FormError, Reply, failure, json_reply, ok
+from .codes import BAD_FORM, BAD_HEADERS, NOT_SENT, SPAM
 from .content import ContentError
 from .identity import Kind
 from .journal import Received
 from .network import Network, Signature
 from .wire import integer
-
-SPAM = 1202
-NOT_SENT = -3
 
 
 def to_friend(net: Network, call: Call) -> Reply:
@@ -66,7 +64,7 @@ def _r(net: Network, call: Call) -> dict[str, Any]:
         r = call.r()
     except FormError as exc:
         # A body without r is one mistake; an r torn apart by an unescaped quotation mark another.
-        code = gates.BAD_HEADERS if "r" in call.form else gates.BAD_FORM
+        code = BAD_HEADERS if "r" in call.form else BAD_FORM
         raise gates.refuse(code, net) from exc
     gates.client_id(net, r)
     gates.channel(net, call, r.get("psessionid"))
@@ -77,7 +75,7 @@ def _send(net: Network, r: dict[str, Any], chat: str | None, *, reaches: bool = 
     try:
         parts, text = content.parse_sent(r.get("content"))
     except ContentError:
-        return failure(gates.BAD_HEADERS, net.options)
+        return failure(BAD_HEADERS, net.options)
     msg_id = integer(r.get("msg_id"))
     if chat is None or msg_id is None or not parts:
         return json_reply({"errCode": NOT_SENT, "errMsg": "ERROR"}, net.options)

@@ -7,17 +7,19 @@ login2 has it. How tokens are checked in a request is the business of `gates`.
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from .codes import BAD_HEADERS, NO_SESSION
 from .tokens import Mint
 
 GRANTS_KEPT = 64
 DEAD_KEPT = 256
 
-NO_SESSION, WRONG_SESSION, KICKED = 103, 100001, 121
-
 
 @dataclass
 class Grant:
-    """The tokens of one login. `vfwebqq` is the true one; login2 and get_self_info2 show `decoy`."""
+    """The tokens of one login, made at the second `issued`.
+
+    `vfwebqq` is the true one; login2 and get_self_info2 show `decoy`.
+    """
 
     skey: str
     p_skey: str
@@ -28,17 +30,17 @@ class Grant:
     ptsigx: str
     vfwebqq: str
     decoy: str
+    issued: float
     alive: bool = True
 
 
 @dataclass
 class Session:
-    """The channel. `ready` once the client has asked who is online."""
+    """The channel."""
 
     psessionid: str
     grant: Grant
     status: str = "online"
-    ready: bool = False
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Sessions:
     farewells: dict[str, str] = field(default_factory=dict)
     born: int = 0
 
-    def issue(self, ptwebqq: str) -> Grant:
+    def issue(self, ptwebqq: str, now: float) -> Grant:
         """Make the tokens of a new login."""
         mint = self.mint
         grant = Grant(
@@ -65,6 +67,7 @@ class Sessions:
             ptsigx=mint.hexadecimal(128),
             vfwebqq=mint.hexadecimal(80),
             decoy=mint.hexadecimal(80),
+            issued=now,
         )
         self.grants[grant.ptsigx] = grant
         if len(self.grants) > GRANTS_KEPT:
@@ -105,4 +108,4 @@ class Sessions:
             return 0
         if psessionid in self.dead:
             return self.dead[psessionid]
-        return WRONG_SESSION if self.current is not None else NO_SESSION
+        return BAD_HEADERS if self.current is not None else NO_SESSION

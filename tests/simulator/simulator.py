@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import chats, faults, polls, scripts
+from .codes import BAD_HEADERS, KICKED, RENEWED
 from .control import ControlApi
 from .faults import Answer, FaultError, Rule
 from .gateway import Gateway
@@ -20,7 +21,7 @@ from .pulse import within
 from .qr import QrCode, QrState
 from .sample import ACCOUNT, sample_world
 from .scripts import Script
-from .sessions import KICKED, WRONG_SESSION, Grant, Session
+from .sessions import Grant, Session
 from .world import World
 
 HOST = "127.0.0.1"
@@ -182,7 +183,7 @@ class Simulator:
 
         chat is `friend:<QQ>`, `group:<number>`, `discuss:<number>` or `temp:<QQ>@group:<number>`; sender
         is a QQ number, by default the first other member. `text` is typed on a phone: `[微笑]` is a face.
-        `content` holds wire elements instead: strings, `["face", 14]`, `["picture", "name.jpg"]`.
+        `content` holds wire elements instead: strings, `["face", 14]`, `["picture", "name.jpg"]`, `["at", "nick"]`.
         """
         return chats.say(self.network, chat, text, elements=content, sender=sender)
 
@@ -200,14 +201,22 @@ class Simulator:
 
     # The service
 
-    def kick(self, reason: str | None = KICK_REASON) -> None:
-        """End the session as a login elsewhere does: a kick_message, then 121. Cookies stay good."""
+    def kick(self, reason: str | None = KICK_REASON, *, bare: bool = False) -> None:
+        """End the session as a login elsewhere does: a kick_message, then 121. Cookies stay good.
+
+        `bare`: the kick_message has no numbers.
+        """
         if self.network.sessions.current is None:
             raise SimulatorError("nobody is online")
-        self.network.sessions.end(KICKED, self.network.farewell(reason))
+        self.network.sessions.end(KICKED, self.network.farewell(reason, bare=bare))
         self._changed()
 
-    def drop_session(self, code: int = WRONG_SESSION, *, cookies: bool = False) -> None:
+    def redeliver(self) -> None:
+        """Deliver what the last poll brought once more, as recorded in 2012 (pidgin-lwqq#13)."""
+        if not self.network.mailbox.repeat():
+            raise SimulatorError("nothing has been delivered")
+
+    def drop_session(self, code: int = BAD_HEADERS, *, cookies: bool = False) -> None:
         """Let the psessionid die: calls with it are refused with `code`. `cookies` die too if wanted."""
         network = self.network
         if cookies:
@@ -266,7 +275,7 @@ class Simulator:
         if session is None:
             raise SimulatorError("nobody is online")
         session.grant.ptwebqq = self.network.mint.hexadecimal(48)
-        self.next_poll(Answer(json={"retcode": 116, "p": session.grant.ptwebqq}))
+        self.next_poll(Answer(json={"retcode": RENEWED, "p": session.grant.ptwebqq}))
         return session.grant.ptwebqq
 
     async def play(self, script: Mapping[str, Any] | Script) -> None:

@@ -30,14 +30,14 @@ _REASONS = {
 }
 
 
-def dumps(value: Any, *, ascii_only: bool) -> str:
-    r"""Return JSON as upstream spells it: `\uXXXX` in capitals or raw, the ampersand always escaped."""
+def dumps(value: Any, *, ascii_only: bool, ampersand: str = "\\u0026") -> str:
+    r"""Return JSON as upstream spells it: `\uXXXX` in capitals or raw; how it writes `&` is `ampersand`."""
     if not ascii_only:
-        return _RAW.encode(value).replace("&", "\\u0026")
+        return _RAW.encode(value).replace("&", ampersand)
     text = _ASCII.encode(value)
     if "\\u" in text:
         text = _ESCAPE.sub(_capitals, text)
-    return text.replace("&", "\\u0026")
+    return text.replace("&", ampersand)
 
 
 def _capitals(match: re.Match[str]) -> str:

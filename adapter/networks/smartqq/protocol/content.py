@@ -43,12 +43,13 @@ def decode(content: object, *, early: bool) -> tuple[tuple[Segment, ...], Font |
     for element in content:
         found = _font(element)
         if found is None:
-            others += 1
+            others += element != ""
             _append(segments, element, early=early)
         else:
             font = font or found
     if content and not others:
-        # Pictures are not delivered since the end of 2015: this is all that is left of one.
+        # All that is left of a picture since the end of 2015: a font, since 2017 with an empty text.
+        # A big face of 2015 has the empty text and no font.
         return (Image("missing"),), font
     return _without_last_blank(segments), font
 
@@ -124,7 +125,8 @@ def _mended_font(data: Mapping[str, object]) -> Font:
     marks = [int(bool(bit)) for bit in bits] + [0, 0, 0]
     name, color = data.get("name"), data.get("color")
     return Font(
-        name=name if isinstance(name, str) else DEFAULT_FONT.name,
+        # One client of 2012 sent the name in quotation marks.
+        name=name.strip('"') if isinstance(name, str) else DEFAULT_FONT.name,
         size=min(max(parse_int(data.get("size")) or DEFAULT_FONT.size, 1), 255),
         style=(marks[0], marks[1], marks[2]),
         color=color if isinstance(color, str) else DEFAULT_FONT.color,

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from adapter.errors import ProtocolError
@@ -172,8 +172,12 @@ def _group_system(item: PollItem) -> Notice:
     )
 
 
-_TAG: Final = re.compile(r'<n\s+t="([a-z]+)"(?:\s+([su])="([^"]*)")?[^>]*>')
+_TAG: Final = re.compile(r"<n\s[^<>]*>")
+_ATTRIBUTE: Final = re.compile(r'\s([a-z]+)="([^"]*)"')
 _SHARED: Final = "共享文件"
+_TITLES: Final = frozenset({_SHARED, "分享文件"})
+# Texts of a card beside the file's name: titles, links, a count and the time of day.
+_LABEL: Final = re.compile(r"共享文件|分享文件|\d+|个|\d\d:\d\d:\d\d|立即下载|查看全部")
 
 
 def _group_web(item: PollItem) -> Notice:
@@ -182,13 +186,13 @@ def _group_web(item: PollItem) -> Notice:
     Raises ProtocolError where it says nothing that can be read.
     """
     xml = item.value.get("xml")
-    tags = _TAG.findall(xml if isinstance(xml, str) else "")
-    texts = [parse_text(text) for kind, _, text in tags if kind == "t"]
+    tags = [dict(_ATTRIBUTE.findall(tag)) for tag in _TAG.findall(xml if isinstance(xml, str) else "")]
+    texts = _texts(tags)
     if not texts:
         raise ProtocolError("group_web_message without text")
-    number = next((parse_id(text) for kind, _, text in tags if kind == "h"), "")
-    names = [text for text in texts if text != _SHARED]
-    shared = _SHARED in texts and bool(names)
+    number = next((parse_id(tag.get("u")) for tag in tags if tag.get("t") == "h"), "")
+    names = _names(tags) or [text for text in texts if text not in _TITLES]
+    shared = bool(names) and not _TITLES.isdisjoint(texts)
     sender = parse_id(item.value.get("send_uin"))
     return _notice(
         item,
@@ -201,6 +205,17 @@ def _group_web(item: PollItem) -> Notice:
         qq=number,
         texts=texts,
     )
+
+
+def _texts(tags: Sequence[Mapping[str, str]]) -> list[str]:
+    return [parse_text(tag["s"]) for tag in tags if tag.get("t") == "t" and "s" in tag]
+
+
+def _names(tags: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the texts that may be a file's name, those behind the card's picture first."""
+    kinds = [tag.get("t") for tag in tags]
+    behind = tags[kinds.index("i") :] if "i" in kinds else ()
+    return [text for text in (*_texts(behind), *_texts(tags)) if not _LABEL.fullmatch(text)]
 
 
 # What the service says in a group under a number that is no member's.

@@ -81,8 +81,9 @@ async def test_a_scan_leads_online_and_each_step_is_told_once(profile: str, tmp_
 
 
 async def test_strict_upstream_accepts_our_headers(tmp_path: Path) -> None:
-    async with Simulator("e3", strict=True) as sim, online(sim, tmp_path) as listener:
-        assert not [entry for entry in sim.requests if entry.code in (100000, 100001, 403)]
+    strict = {"strict": True, "need_online": True, "check_ptwebqq": True, "drop_repeats": True}
+    async with Simulator("e3", **strict) as sim, online(sim, tmp_path) as listener:
+        assert not [entry for entry in sim.requests if entry.code in (103, 100000, 100001, 100006, 403)]
         assert "offline" not in listener.states
 
 
@@ -243,8 +244,9 @@ async def test_a_restart_relinks_with_the_former_session(tmp_path: Path) -> None
             assert "ptqrshow" not in names(sim, since)
 
 
-async def test_a_restart_uses_the_quick_login_when_the_cookies_are_gone(tmp_path: Path) -> None:
-    async with Simulator("e3") as sim:
+@pytest.mark.parametrize("code", [0, 2])
+async def test_a_restart_uses_the_quick_login_when_the_cookies_are_gone(code: int, tmp_path: Path) -> None:
+    async with Simulator("e3", quick_code=code) as sim:
         async with online(sim, tmp_path):
             pass
         sim.drop_session(100001)

@@ -278,7 +278,7 @@ async def test_the_client_does_what_the_row_says(case: Row, tmp_path: Path) -> N
 
 async def test_116_renews_field_cookie_and_hash(tmp_path: Path) -> None:
     fresh = "0123456789abcdef" * 3
-    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+    async with Simulator("e3", check_ptwebqq=True) as sim, online(sim, tmp_path) as listener:
         polls = answered(sim)
         sim.next_poll(said(116, p=fresh))
         await polled(sim, polls + 1)

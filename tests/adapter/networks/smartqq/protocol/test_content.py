@@ -60,9 +60,10 @@ def test_content_is_read_by_the_rules(elements: list[Any], segments: tuple[Segme
     assert read(*elements) == segments
 
 
-def test_only_a_font_is_what_is_left_of_a_picture() -> None:
-    assert read() == (Image("missing"),)
+def test_a_font_and_an_empty_text_are_what_is_left_of_a_picture() -> None:
+    assert read() == read("") == decode([""], early=True)[0] == (Image("missing"),)
     assert render(read()) == "[图片]"
+    assert read("a", "") == (Text("a"),)
     assert decode([], early=False) == ((), None)
 
 
@@ -75,6 +76,8 @@ def test_the_font_is_read_and_mended() -> None:
     assert decode([["font", {"size": "x", "style": ["1", 2], "name": 3}]], early=False)[1] == Font(
         "宋体", 10, (1, 1, 0), "000000"
     )
+    quoted = decode([["font", FONT[1] | {"name": '"幼圆"'}], "a"], early=False)[1]
+    assert quoted == Font("幼圆", 10, (0, 0, 0), "000000")
     assert decode([["font"], "a"], early=False)[0] == (Text("a"),)
 
 

@@ -1,0 +1,1 @@
+"""Clients of SmartQQ from the package index, run unchanged against the simulator."""
