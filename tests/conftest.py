@@ -74,7 +74,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of our own on a free port."""
+    """Run a server of our own on a free port."""
     folder: Path = tmp_path_factory.mktemp("redis")
     with anyio.from_thread.start_blocking_portal() as portal:
         # `make compat` runs the bus's tests on other servers.
@@ -95,7 +95,7 @@ def prefix() -> str:
 
 @pytest.fixture
 async def bus(redis_url: str, prefix: str, anyio_backend: str) -> AsyncIterator[Bus]:  # noqa: ARG001
-    """A bus; afterwards no key may be left without a bound or a time to live."""
+    """Open a bus; afterwards each key must have a bound or a time to live."""
     async with Bus.open(redis_url, prefix) as opened:
         yield opened
         await _no_unbounded_keys(opened)

@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def own_folder() -> None:
-    """A folder that git does not see."""
+    """Return a folder that git does not see."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / ".gitignore").write_text("*\n", encoding="utf-8")
 

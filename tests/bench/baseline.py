@@ -29,7 +29,7 @@ CONSUME = 500  # as many as our own worker reads at a time
 
 
 def headers(tokens: Credentials, request: Request) -> dict[str, str]:
-    """What upstream wants to see."""
+    """Return the parameters that the poll of upstream needs."""
     return {
         "Host": request.url.split("/")[2],
         "Referer": request.referer,
@@ -58,7 +58,7 @@ async def poll(client: "redis.Redis", prefix: str, http: httpx.AsyncClient, toke
 
 
 async def read(client: "redis.Redis", prefix: str) -> None:
-    """A reader that tells how old each message is when it comes, and answers where it shall."""
+    """Read events, note how old each message is, and answer where asked to."""
     stream, seconds = f"{prefix}:inbound", list[float]()
     echo = "echo" in sys.argv
     await client.xgroup_create(stream, "bare", "0", mkstream=True)
@@ -81,7 +81,7 @@ async def read(client: "redis.Redis", prefix: str) -> None:
 
 
 async def outbound(client: "redis.Redis", prefix: str, http: httpx.AsyncClient, tokens: Credentials) -> None:
-    """Requests from a stream to upstream, for ever."""
+    """Send requests from a stream to upstream, for ever."""
     numbers = itertools.count(1)
     last: Any = "0"
     while True:
@@ -103,7 +103,7 @@ async def post(http: httpx.AsyncClient, tokens: Credentials, to: str, text: str,
 
 
 async def consume(client: "redis.Redis", prefix: str) -> None:
-    """A worker that does nothing with what it unpacks, and acknowledges what it read with the next trip."""
+    """Unpack entries, do nothing with them, and acknowledge with the next trip."""
     stream, done = f"{prefix}:inbound", list[bytes]()
     name = f"bare-{os.getpid()}"
     while True:
@@ -121,16 +121,16 @@ async def consume(client: "redis.Redis", prefix: str) -> None:
 
 
 async def nothing(_: object) -> None:
-    """A handler."""
+    """Handle nothing."""
 
 
 def session(folder: Path) -> Credentials:
-    """The login that an adapter left in its folder."""
+    """Return the login that an adapter left in its folder."""
     return SessionStore(folder).load(time.time())
 
 
 def web(origin: str) -> httpx.AsyncClient:
-    """A bare client of one origin."""
+    """Open a bare client of one origin."""
     return httpx.AsyncClient(base_url=origin, timeout=120.0)
 
 

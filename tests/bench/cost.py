@@ -28,7 +28,7 @@ async def run(findings: Findings, folder: Path) -> None:
 
 
 async def busy(findings: Findings, stage: Stage, crowd: Crowd, adapter: Program, worker: Program) -> None:
-    """A flood in polls of 100, and single messages."""
+    """Measure a flood in polls of 100, and single messages."""
     for what, count, rate in (("polls of 100", COUNT, 0.0), ("50 a second", 60, 50.0)):
         number = findings.some(count)
         rows: list[list[float]] = []

@@ -64,13 +64,13 @@ async def flood(stage: Stage, program: Program, crowd: Crowd, stream: str, numbe
 
 
 async def flat(stage: Stage, number: int) -> list[list[bytes]]:
-    """What the adapter has written, ready to be written again."""
+    """Return what the adapter has written, ready to be written again."""
     rows: Any = await stage.client.xrange("qq:inbound", count=number)
     return [[each for pair in fields.items() for each in pair] for _, fields in rows]
 
 
 async def pipeline(stage: Stage, entries: list[list[bytes]], size: int) -> float:
-    """The floor: entries that nobody had to make."""
+    """Measure the floor: entries that are ready-made."""
     await stage.client.delete("floor")
     for start in range(0, len(entries), size):
         async with stage.client.pipeline(transaction=False) as pipe:

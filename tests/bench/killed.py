@@ -44,7 +44,7 @@ Held = Callable[["redis.Redis"], Awaitable[int]]
 
 
 def of_group(stream: str, group: str) -> Held:
-    """What a consumer group has not acknowledged, or not read yet."""
+    """Return what a consumer group has not acknowledged, or not read yet."""
 
     async def held(client: "redis.Redis") -> int:
         rows: list[Any] = await client.xinfo_groups(stream)
@@ -182,7 +182,7 @@ class Trial:
         return self.stage.programs[-1]
 
     def work(self) -> list[tuple[float, str]]:
-        """What was worked on so far, with the time."""
+        """Return the work done so far, with the time."""
         rows = (line.split() for line in self._log.read_text(encoding="ascii").splitlines())
         return [(float(moment), event) for moment, event in rows]
 

@@ -40,7 +40,7 @@ async def run(findings: Findings, folder: Path) -> None:
 
 
 def add(findings: Findings, rate: int, fast: list[list[float]], floor: list[list[float]]) -> None:
-    """The rows of one rate: the medians of each repetition; the slowest hundredth of all of them."""
+    """Measure one rate: medians of each repetition, and the slowest hundredth of all."""
     middle, slow = WANTED.get(rate, (None, None))
     beside = "bare poll, XADD, XREADGROUP"
     medians = [[statistics.median(part) * 1000 for part in side] for side in (fast, floor)]
@@ -79,7 +79,7 @@ async def our_side(stage: Stage, mode: str) -> Side:
 
 
 async def bare_side(stage: Stage, mode: str) -> Side:
-    """The same, written by hand; `bridge` answers too."""
+    """Measure the same, written by hand; `bridge` answers too."""
     crowd = await stage.crowd()
     kept = await stage.session(crowd, "bare")
     await stage.client.delete("bare:inbound")

@@ -65,7 +65,7 @@ async def requests(stage: Stage, adapter: Program, number: int, friends: list[st
 
 
 async def posts(origin: str, tokens: Credentials, friend: str, number: int, turn: int) -> float:
-    """The floor: one POST after the other."""
+    """Measure the floor: one POST after the other."""
     async with baseline.web(origin) as http:
         await baseline.post(http, tokens, friend, "hello", turn * 100_000)  # connects
         began = time.perf_counter()

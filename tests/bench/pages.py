@@ -120,14 +120,14 @@ def ratio(arms: Sequence[Arm], chosen: Sequence[int], share: float) -> float:
 
 
 def spread(arms: Sequence[Arm], chosen: Sequence[int], share: float) -> tuple[float, float]:
-    """The range in which nine of ten ratios lie when whole pairs of turns are drawn again."""
+    """Return the range of nine in ten ratios when whole pairs of turns are drawn again."""
     chance = random.Random(1)
     drawn = [ratio(arms, chance.choices(chosen, k=len(chosen)), share) for _ in range(DRAWS)]
     return percentile(drawn, 0.05), percentile(drawn, 0.95)
 
 
 def report(arms: Sequence[Arm]) -> None:
-    """The figures of all turns together."""
+    """Return the figures of all turns together."""
     every = range(len(arms[0].turns))
     alone = [number for number in every if max(arm.others[number] for arm in arms) <= OTHERS]
     chosen: Sequence[int] = alone if len(alone) >= ENOUGH else every

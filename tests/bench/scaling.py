@@ -68,7 +68,7 @@ async def pile(stage: Stage, sizes: list[int]) -> None:
 
 
 async def reader(stage: Stage, prefix: str) -> Program:
-    """A worker that reads a backlog from its beginning when it is let."""
+    """Start a worker that reads a backlog from its beginning on command."""
     stream = f"{prefix}:inbound"
     await stage.client.xgroup_create(stream, "bench", "0")
     worker = stage.start("tests.bench.listener", "idle", REDIS_URL=stage.url, QQBUS_PREFIX=prefix)
@@ -78,7 +78,7 @@ async def reader(stage: Stage, prefix: str) -> Program:
 
 
 async def append(stage: Stage, prefix: str, packed: list[bytes]) -> float:
-    """The append of the adapter in batches of 100; events a second."""
+    """Measure the adapter's append in batches of 100, in events a second."""
     # What was seen before would not be appended again.
     await stage.client.delete(f"{prefix}:seen:new", f"{prefix}:seen:old")
     async with Bus.open(stage.url, prefix) as bus:
@@ -154,7 +154,7 @@ async def chats_and_groups(findings: Findings, folder: Path) -> None:
 def compare(
     findings: Findings, what: str, of: dict[str, list[float]], unit: str = "events/s", want: Want = FLAT
 ) -> None:
-    """The larger ones beside the smallest one."""
+    """Compare the larger ones with the smallest one."""
     names = list(of)
     for name in names[1:]:
         findings.add(
@@ -163,7 +163,7 @@ def compare(
 
 
 async def entry_size(findings: Findings, stage: Stage, stream: str) -> None:
-    """What Redis needs for an entry, beside its content as one msgpack map."""
+    """Measure what Redis needs for an entry, beside its content as one msgpack map."""
     rows: Any = await stage.client.xrange(stream, count=5_000)
     events = [{**fields, b"body": msgpack.unpackb(fields[b"body"])} for _, fields in rows]
     bare = sum(len(msgpack.packb(event)) for event in events) / len(events)

@@ -59,7 +59,7 @@ class Program:
         return await self.told()
 
     async def told(self) -> Any:
-        """The next line of JSON."""
+        """Read the next line of JSON."""
         assert self.process.stdout is not None
         with anyio.fail_after(ANSWER):
             line = await anyio.to_thread.run_sync(self.process.stdout.readline, abandon_on_cancel=True)
@@ -97,12 +97,12 @@ class Stage:
         return self.programs[-1]
 
     async def crowd(self, *options: str) -> "Crowd":
-        """A simulated QQ whose people talk on command."""
+        """Start a simulated QQ whose people talk on command."""
         program = self.start("tests.bench.traffic", *options)
         return Crowd(program, (await program.told())["origin"])
 
     def adapter_settings(self, crowd: "Crowd", prefix: str) -> dict[str, str]:
-        """What an adapter of this prefix is run with; nothing is paced, all promises are on."""
+        """Return the settings of an adapter of this prefix: nothing paced, all promises on."""
         return {
             "REDIS_URL": self.url,
             "QQBUS_PREFIX": prefix,
@@ -114,7 +114,7 @@ class Stage:
         }
 
     async def adapter(self, crowd: "Crowd", prefix: str) -> Program:
-        """The adapter, once it is online and polls."""
+        """Start the adapter, and wait until it is online and polls."""
         program = self.start("adapter", "run", **self.adapter_settings(crowd, prefix))
         await self.online(program, crowd, prefix)
         return program
@@ -131,7 +131,7 @@ class Stage:
         await crowd.polled()
 
     async def session(self, crowd: "Crowd", prefix: str) -> Path:
-        """A login of this crowd, left in a folder by an adapter that has ended."""
+        """Return a login of this crowd, left in a folder by an adapter that has ended."""
         await (await self.adapter(crowd, prefix)).end()
         return self.folder / prefix
 
@@ -185,7 +185,7 @@ class Crowd:
 
 @asynccontextmanager
 async def staged(folder: Path, *options: str) -> AsyncIterator[Stage]:
-    """A server on a free port, and everybody gone in the end. `options`: of the server's command line."""
+    """Run a server on a free port, and end all programs afterwards. `options`: of the server's command line."""
     folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as opened:
         url = await opened.enter_async_context(

@@ -50,7 +50,7 @@ FACES = ("[微笑]", "[呲牙]", "[强]", "[玫瑰]")
 
 
 def texts(seed: int) -> Iterator[str]:
-    """What people say for ever: four in ten in Chinese, three in ten with a face."""
+    """Yield what people say, for ever: four in ten in Chinese, three in ten with a face."""
     chance = random.Random(seed)
     while True:
         if chance.random() < 0.4:
@@ -62,7 +62,7 @@ def texts(seed: int) -> Iterator[str]:
 
 
 def populous(friends: int) -> World:
-    """An account with so many friends."""
+    """Return an account with this number of friends."""
     chance = random.Random(friends)
     people = (Person(2_000_000_000 + n, f"友{n}", city=chance.choice(CJK)) for n in range(friends))
     return World.of(

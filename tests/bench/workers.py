@@ -110,7 +110,7 @@ async def consume(stage: Stage, one: Team, number: int, *, counts: bool) -> None
 
 
 def tell(findings: Findings, teams: dict[str, Team]) -> None:
-    """The rows of our own teams."""
+    """Measure the rows of our own teams."""
     one, four = teams["1 process"], teams["4 processes"]
     lane, lanes = teams["1 process, lanes"], teams["4 processes, lanes"]
     bare, bares = teams["bare 1"], teams["bare 4"]

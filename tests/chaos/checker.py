@@ -30,14 +30,14 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
 
     def count(self, name: str, value: int, *, excused: bool = False) -> None:
-        """A figure that must be 0, unless it is excused."""
+        """Count what must be 0, unless it is excused."""
         self.figures[name] = value
         if value and not excused:
             self.wrong.append(f"{name}: {value}, none expected")
 
 
 async def rows(client: "redis.Redis", stream: str) -> list[dict[str, str]]:
-    """A whole stream, without bodies."""
+    """Read a whole stream, without bodies."""
     found: Any = await client.xrange(f"qq:{stream}")
     return [
         {n.decode(): v.decode() for n, v in fields.items() if n not in {b"body", b"png", b"fields"}}
@@ -65,7 +65,7 @@ class Record:
     torn: bool = False
 
     def told(self, text: str) -> str:
-        """What happened around that time, in seconds after upstream gave it away."""
+        """Describe what happened around that time, in seconds after upstream gave it away."""
         handed = self.handed.get(text)
         if handed is None:
             return "upstream never gave it to anybody"
@@ -93,7 +93,7 @@ class Record:
         return any(death.kept(handed) and death.overtaken for death in self.deaths)
 
     def lost_with(self, text: str) -> tuple[State, bool] | None:
-        """The death that took this message along, and whether its process had begun to read it.
+        """Find the death that took this message along, and whether its process had begun to read it.
 
         Only one between upstream's answer and the disk does: what was read is no more than `WINDOW` old.
         """

@@ -96,7 +96,7 @@ class Stage:
             await anyio.sleep(GUARD)
 
     async def server_pid(self) -> int:
-        """The process id of Redis, once it serves."""
+        """Return the process id of Redis, once it serves."""
         while True:
             client = connect(self.url)
             try:
@@ -108,7 +108,7 @@ class Stage:
                 await client.aclose()
 
     def noted(self) -> dict[str, Marks]:
-        """What each adapter's processes noted, by its name."""
+        """Return what each adapter's processes noted, by its name."""
         return {role.name: marks(role.watch) for role in self.adapters if role.watch}
 
     def windows(self) -> tuple[list[float], list[float]]:
@@ -141,7 +141,7 @@ class Stage:
 
 
 def node_worker(folder: Path) -> tuple[str, ...] | None:
-    """The echo in Node with its packages, in a folder of its own; None where there is no Node or no npm."""
+    """Set up the echo in Node with its packages in a folder of its own; None without Node or npm."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         return None

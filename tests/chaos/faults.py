@@ -27,12 +27,12 @@ async def kill_adapter(stage: "Stage", chance: random.Random) -> None:
 
 
 async def end_adapter(stage: "Stage", chance: random.Random) -> None:
-    """An orderly end, as in an upgrade."""
+    """End an adapter in order, as in an upgrade."""
     await stage.replace(chance.choice(stage.adapters), signal.SIGTERM)
 
 
 async def stop_adapter(stage: "Stage", chance: random.Random) -> None:
-    """A pause longer than the lease: the other one takes over, this one wakes late."""
+    """Pause an adapter for longer than the lease: the other one takes over, this one wakes late."""
     began, role = time.time(), chance.choice(stage.adapters)
     await _sleep(role.pid, stage.lease * 2)
     stage.pauses.append((role, began, time.time()))
@@ -44,7 +44,7 @@ async def kill_worker(stage: "Stage", chance: random.Random) -> None:
 
 
 async def stop_worker(stage: "Stage", chance: random.Random) -> None:
-    """A pause: what it had read is claimed by others, and it wakes up still believing it has it."""
+    """Pause a worker: others claim its entries, and it wakes up still holding them."""
     await _sleep(chance.choice(stage.workers).pid, PAUSE)
 
 
@@ -61,22 +61,22 @@ async def maybe_send(stage: "Stage", chance: random.Random) -> None:
 
 
 async def cut_send(stage: "Stage", chance: random.Random) -> None:
-    """The connection ends before or after the message was taken."""
+    """End the connection before or after the message was taken."""
     stage.sim.next_answer(chance.choice(SENDS), Answer(cut=chance.choice(["before", "after", "body"])))
 
 
 async def slow_send(stage: "Stage", chance: random.Random) -> None:
-    """An answer that takes its time."""
+    """Delay an answer."""
     stage.sim.next_answer(chance.choice(SENDS), Answer(delay=chance.uniform(0.2, 1.5)))
 
 
 async def cut_poll(stage: "Stage", _: random.Random) -> None:
-    """A poll breaks off in mid-answer: upstream gives the same batch again."""
+    """Break a poll off in mid-answer: upstream gives the same batch again."""
     stage.sim.next_poll(Answer(cut="body"))
 
 
 async def gateway(stage: "Stage", chance: random.Random) -> None:
-    """The gateway in front of upstream has a moment."""
+    """Let the gateway in front of upstream fail for a moment."""
     stage.sim.next_poll(Answer(status=chance.choice([502, 504, 404]), body=b"<html>"))
 
 

@@ -58,7 +58,7 @@ class Course:
     warm: int = 0
 
     def grown(self, who: str) -> float:
-        """The highest mark after the warm-up as a multiple of the one that ended it."""
+        """Return the highest mark after the warm-up as a multiple of the one that ended it."""
         values = [float(getattr(mark, who)) for mark in self.marks]
         return max(values[self.warm :]) / values[self.warm]
 
@@ -68,7 +68,7 @@ class Course:
         return (last.server - first.server) * MB / max(1, last.sends - first.sends)
 
     def wrong(self) -> Iterator[str]:
-        """What does not hold."""
+        """Name what does not hold."""
         for who in ("adapter", "worker"):
             if (times := self.grown(who)) > MOST:
                 yield f"the {who} holds {times:.2f} × of what it held after the warm-up"
@@ -127,7 +127,7 @@ class Passage:
         )
 
     async def weigh(self) -> None:
-        """What the server keeps: each key that is one of its kind, and the mean of a request in the ledger."""
+        """Count what the server keeps: each key that is one of its kind, and the mean of a ledger entry."""
         client, sizes = self.stage.client, list[int]()
         async for key in client.scan_iter(match="qq:ledger:*", count=1_000):
             sizes.append(int(await client.memory_usage(key) or 0))

@@ -62,7 +62,7 @@ class Life:
     _after: dict[str, str] = field(default_factory=dict)
 
     async def news(self, stream: str) -> list[dict[str, str]]:
-        """What is new on a stream."""
+        """Return what is new on a stream."""
         after = self._after.get(stream, "0")
         rows: Any = await self.it.bus.client.xrange(self.it.bus.keys(stream), f"({after}", "+")
         if rows:
@@ -91,7 +91,7 @@ class Life:
             raise AssertionError(what()) from None
 
     async def step(self, *steps: str) -> None:
-        """These steps must be told now, these alone, each once."""
+        """Expect these steps now, these alone, each once."""
         self.expected += steps
         want = len(self.expected)
         await self.until(
@@ -140,11 +140,11 @@ class Life:
 
 
 async def nothing(life: Life) -> None:
-    """A quiet day."""
+    """Let a quiet day pass."""
 
 
 async def hiccups(life: Life) -> None:
-    """The gateway and the line have a moment; polls break off and come again."""
+    """Let gateway and line fail for a moment; polls break off and come again."""
     sim, html = life.it.sim, b"<html><body>502 Bad Gateway</body></html>"
     hiccup = [Answer(status=status, body=html) for status in (502, 504, 404)]
     hiccup += [Answer(cut=cut) for cut in ("before", "after", "body")]
@@ -176,13 +176,13 @@ async def relink(life: Life) -> None:
 
 
 async def dead(life: Life) -> None:
-    """The psessionid dies, whoever notices first."""
+    """End the psessionid; poll or send notices it."""
     life.it.sim.drop_session()
     await life.step(*RELINKED)
 
 
 async def unseen(life: Life) -> None:
-    """It dies in silence: a send is the first to know."""
+    """End the session in silence: a send notices it first."""
     life.it.sim.network.sessions.end(100001)
     await life.answer(life.messages[-1:])
     await life.step(*RELINKED)
@@ -213,7 +213,7 @@ async def night(life: Life) -> None:
 
 
 async def kick(life: Life) -> None:
-    """A login elsewhere. We come back once by ourselves, from then on when we are asked to."""
+    """Log in elsewhere. The adapter comes back once by itself, later on request."""
     life.it.sim.kick()
     if not life.kicked:
         await life.step("kicked kicked", "relinking reopen", "online reopen")
@@ -236,7 +236,7 @@ async def outage(life: Life) -> None:
 
 
 async def farewell(life: Life) -> None:
-    """The operator leaves and comes back."""
+    """Log out and in by the operator."""
     await life.order("logout")
     await life.step("offline logout")
     await life.order("login")
@@ -245,7 +245,7 @@ async def farewell(life: Life) -> None:
 
 
 async def upgrade(life: Life) -> None:
-    """An orderly end and a new process."""
+    """End the process in order and start a new one."""
     assert await life.program.stop() == 0
     life.program = life.it.start("tests.chaos.fast_timeouts", "run")
     life.kicked = False
@@ -253,7 +253,7 @@ async def upgrade(life: Life) -> None:
 
 
 async def crash(life: Life) -> None:
-    """The process dies at night, and the session with it: the next one says so."""
+    """Kill the process at night with its session: the next one says so."""
     await life.heard()  # what the answer of a poll holds at that moment would die as well
     life.program.process.kill()
     await life.program.ended()
@@ -274,7 +274,7 @@ async def renaming(life: Life) -> None:
 
 
 async def closing(life: Life) -> None:
-    """The lists with numbers close, or open again."""
+    """Close or open the lists with numbers."""
     life.closed = not life.closed
     life.it.sim.set(qun_open=not life.closed)
     await stranger(life)
@@ -302,7 +302,7 @@ EVERY: dict[Callable[[Life], Awaitable[None]], int] = {
 
 
 def plan(days: int, chance: random.Random) -> list[Callable[[Life], Awaitable[None]]]:
-    """What happens on each day: everything at least once, as far as the days reach."""
+    """Plan each day: every incident at least once, as far as the days reach."""
     certain = list(EVERY)[:days]
     rest = chance.choices(list(EVERY), list(EVERY.values()), k=days - len(certain))
     return chance.sample([*certain, *rest], days)
@@ -346,7 +346,7 @@ async def _live(life: Life, days: int) -> None:
 
 
 def check(life: Life) -> None:
-    """What must hold at the end of every day."""
+    """Check what must hold at the end of every day."""
     assert life.steps == life.expected, life.steps[len(life.expected) - 6 :]
     told = Counter(row["text"] for row in life.messages)
     assert told == Counter(dict.fromkeys(life.said, 1)), "each message once, and nothing else"
@@ -370,7 +370,7 @@ def check(life: Life) -> None:
 
 
 async def run(days: int, seed: int, folder: Path) -> Life:
-    """The whole of it, with a server of its own."""
+    """Run the whole of it, with a server of its own."""
     async with (
         run_server(folder / "redis", free_port()) as url,
         Bus.open(url, "soak") as bus,

@@ -15,7 +15,7 @@ ONLINE = 30.0
 
 
 async def active(stage: Stage) -> Role:
-    """The adapter that holds the lease and is online."""
+    """Return the adapter that holds the lease and is online."""
     client = connect(stage.url)
     try:
         with anyio.fail_after(ONLINE):
@@ -31,7 +31,7 @@ async def active(stage: Stage) -> Role:
 
 
 async def run(times: int, folder: Path) -> list[float]:
-    """The seconds from each kill -9 to the other one's poll."""
+    """Measure the seconds from each kill -9 to the other one's poll."""
     found = []
     async with staged(folder, workers=0) as stage:
         role = await active(stage)

@@ -104,7 +104,7 @@ def windows(noted: Marks) -> list[tuple[float, float]]:
 
 
 def state(noted: Marks, moment: float) -> State:
-    """What a process that was stopped or killed then had noted."""
+    """Return what a process that was stopped or killed then had noted."""
     noted = [(mark, time) for mark, time in noted if time <= moment]
     began = max((time for mark, time in noted if mark == BEGAN), default=0.0)
     noted = [(mark, time) for mark, time in noted if time >= began]

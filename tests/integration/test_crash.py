@@ -21,7 +21,7 @@ LONG = " ".join(f"{number}中文" for number in range(250))  # three parts or mo
 
 
 async def doomed(it: System, step: Failpoint, count: int = 1) -> Program:
-    """An adapter that is online and will be killed at a step."""
+    """Start an adapter that is online and dies at a failpoint."""
     it.settings["QQBUS_LEASE"] = "1"
     program = it.start("tests.chaos.crash", step.value, str(count), "run")
     await it.online(program)

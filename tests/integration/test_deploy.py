@@ -158,7 +158,7 @@ async def test_the_health_check_tells_a_healthy_process_from_one_that_is_away(
 
 
 def steps() -> list[tuple[str, str]]:
-    """The Dockerfile's instructions with what follows them, continued lines joined."""
+    """Parse the Dockerfile's instructions with what follows them, continued lines joined."""
     text = re.sub(r"(?m)^#.*\n", "", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
     joined = re.sub(r"\\\n\s*", " ", text)
     return [(name, rest) for name, _, rest in (line.partition(" ") for line in joined.splitlines()) if name]
@@ -195,7 +195,7 @@ def test_the_image_is_built_in_stages_and_runs_without_root() -> None:
 
 
 def plain_image(name: str) -> None:
-    """An image's name, with no registry's before it."""
+    """Return an image's name without a registry's before it."""
     first, slash, _ = name.partition("/")
     assert not slash or not re.search(r"[.:]", first), name
 
@@ -301,7 +301,7 @@ async def test_the_server_of_the_compose_file_is_one_that_the_adapter_takes(
 
 @pytest.fixture
 def units(tmp_path: Path) -> list[Path]:
-    """The units as they would be installed, on the programs of this environment."""
+    """Write the units as they would be installed, on the programs of this environment."""
     made = []
     for name, instance in (("qqbus-adapter", ""), ("qqbus-worker@", "echo"), ("qqbus-worker@", "archive")):
         text = (DEPLOY / f"{name}.service").read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ TWO_LOOKS = 2.5
 
 
 def text(number: int) -> str:
-    """A long message of its own."""
+    """Make a long message of its own."""
     return f"m{number} " + "长话" * 40
 
 
@@ -110,7 +110,7 @@ class Flood:
         assert self.program.text().count(ALARM) == 1, "one line a change of state"
 
     async def told(self) -> list[str]:
-        """What is on the bus, where numbers must have no hole."""
+        """Read what is on the bus, and check that the numbers have no hole."""
         rows = await self.it.rows("inbound")
         assert [int(row["seq"]) for row in rows] == list(range(1, len(rows) + 1))
         return [row["text"] for row in rows if row["type"] == "message.friend"]
@@ -127,7 +127,7 @@ class Flood:
 
 
 async def ready(address: str) -> tuple[int, dict[str, str]]:
-    """What `/readyz` says."""
+    """Return what `/readyz` answers."""
     async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
         answer = await http.get("/readyz")
         return answer.status_code, answer.json()

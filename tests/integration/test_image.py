@@ -40,7 +40,7 @@ def buildah(*line: str) -> str:
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[str]:
-    """The image as deploy/Dockerfile has it."""
+    """Build the image as deploy/Dockerfile describes it."""
     if shutil.which("buildah") is None:
         pytest.skip("buildah is not installed")
     known = subprocess.run(["buildah", "images", "--json"], capture_output=True, text=True, check=False)
@@ -60,7 +60,7 @@ def image() -> Iterator[str]:
 
 @pytest.fixture
 def container(image: str) -> Iterator[str]:
-    """A container of it, not running."""
+    """Create a container of it, not running."""
     name = buildah("from", "--pull-never", image)
     yield name
     buildah("rm", name)
@@ -93,7 +93,7 @@ def test_what_is_in_the_image(image: str, container: str) -> None:
 
 @asynccontextmanager
 async def running(it: System, container: str, *line: str, **settings: str) -> AsyncIterator[Program]:
-    """A program in a container; it shares this machine's network and its process ids."""
+    """Run a program in a container that shares this machine's network and process ids."""
     log = it.folder / f"{len(it.programs)}-container.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: ASYNC220 – starting takes no time

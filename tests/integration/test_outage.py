@@ -38,7 +38,7 @@ async def away(program: Program) -> None:
 
 
 async def texts(it: System) -> list[str]:
-    """What the friend said, as it is on the bus; the numbers of all events must have no hole."""
+    """Return what the friend said, as it is on the bus; the numbers must have no hole."""
     rows = await it.rows("inbound")
     assert [int(row["seq"]) for row in rows] == list(range(1, len(rows) + 1))
     return [row["text"] for row in rows if row["type"] == "message.friend"]
@@ -95,7 +95,7 @@ async def test_ten_thousand_batches_drain_in_order_once_while_adapters_are_kille
 
 
 async def killed_with(it: System, data: Path, port: int, count: int) -> None:
-    """An adapter that was killed while so many messages waited on its disk for Redis."""
+    """Start an adapter, kill it while this number of messages waits on its disk."""
     it.settings["QQBUS_LEASE"] = LEASE
     async with run_server(data, port):
         program = await it.adapter()
@@ -154,7 +154,7 @@ async def test_a_byte_flipped_while_batches_wait_costs_that_batch_and_is_told(tm
 
 
 async def told_of_damage(it: System, program: Program) -> None:
-    """The log says it, and the workers hear of a gap from the last sound event on."""
+    """Check that the log names it and that workers hear of a gap from the last sound event on."""
 
     async def gaps() -> list[dict[bytes, bytes]]:
         rows = await it.bus.client.xrange(it.bus.keys("inbound"))

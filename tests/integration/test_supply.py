@@ -16,12 +16,12 @@ TOOLS = {"uv"}
 
 
 def normal(name: str) -> str:
-    """A package's name as indexes compare it."""
+    """Normalise a package's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def pins(text: str) -> dict[str, str]:
-    """The versions of a lock by their packages."""
+    """Return the versions of a lock by their packages."""
     return {name: version for name, version, _ in PIN.findall(text)}
 
 

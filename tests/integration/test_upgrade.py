@@ -103,7 +103,7 @@ class Site:
 
 @asynccontextmanager
 async def upgraded(redis_url: str, prefix: str, folder: Path) -> AsyncIterator[Site]:
-    """The fixture, unpacked: state folders, Redis data under the prefix, and a simulator that knows the login."""
+    """Unpack the fixture: state folders, Redis data under the prefix, a simulator that knows the login."""
     manifest = json.loads((DATA / "manifest.json").read_text(encoding="utf-8"))
     with tarfile.open(DATA / "state.tar.gz") as archive:
         archive.extractall(folder, filter="data")
@@ -125,7 +125,7 @@ async def upgraded(redis_url: str, prefix: str, folder: Path) -> AsyncIterator[S
 
 
 def word(text: str, prefix: str) -> bytes:
-    """A word of a command as it was, but for the prefix of keys."""
+    """Return a word of a command as it was, but for the prefix of keys."""
     moved = f"{prefix}:{text[3:]}" if text.startswith("qq:") else text
     return moved.encode(errors="surrogateescape")
 

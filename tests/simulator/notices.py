@@ -66,15 +66,15 @@ class Notices:
         return item
 
     def typing(self, qq: int) -> Item:
-        """A friend is typing."""
+        """Let a friend type."""
         return self._deliver("input_notify", self._head(self._uin(qq), 121, _LONG_GONE))
 
     def shake(self, qq: int) -> Item:
-        """A friend shakes the window."""
+        """Let a friend shake the window."""
         return self._deliver("shake_message", self._head(self._uin(qq), 9))
 
     def status(self, qq: int, status: str, client_type: int = 1) -> Item:
-        """A friend comes, goes or is busy; the lists know it as well."""
+        """Let a friend come, go or be busy; the lists know it as well."""
         self._net.world.change_person(qq, status=status, client_type=client_type)
         value = {"uin": self._uin(qq), "status": status, "client_type": client_type}
         return self._deliver("buddies_status_change", value)
@@ -102,7 +102,7 @@ class Notices:
         return self._deliver("sys_g_msg", value)
 
     def friends_changed(self, added: Iterable[int] = (), removed: Iterable[int] = ()) -> Item:
-        """The friend list has changed."""
+        """Change the friend list."""
         value = {
             "added_friends": [{"groupid": 0, "uin": self._uin(qq)} for qq in added],
             "removed_friends": [{"uin": self._uin(qq)} for qq in removed],
@@ -112,7 +112,7 @@ class Notices:
     def group_file(
         self, number: int, qq: int, name: str, *, xml: str | None = None, linked: bool = False
     ) -> Item:
-        """A member shares a file in a group (`xml`: something else in its place; `linked`: a card with links)."""
+        """Let a member share a file in a group (`xml`: something else in its place; `linked`: a card with links)."""
         form = _LINKED_FILE_XML if linked else _FILE_XML
         gid = self._net.ids.of(Kind.GROUP, number)
         more = {
@@ -150,7 +150,7 @@ class Notices:
         return self._deliver("system_message", value | {"stat": STAT_CODES["offline"]})
 
     def file(self, qq: int, mode: str, **more: Any) -> Item:
-        """A friend offers a file (`mode` recv), a transfer is refused (refuse) or accepted (send_ack)."""
+        """Let a friend offer a file (`mode` recv), refuse a transfer (refuse) or accept it (send_ack)."""
         extra: dict[str, dict[str, Any]] = {
             "recv": {"type": 101, "name": "report.docx", "inet_ip": 176752345},
             "refuse": {"type": 101, "cancel_type": 1},
@@ -173,7 +173,7 @@ class Notices:
         return self._deliver("filesrv_transfer", value)
 
     def offline_file(self, qq: int, name: str, size: int = 1024) -> Item:
-        """A friend has left a file on the server."""
+        """Let a friend leave a file on the server."""
         now = int(self._net.clock())
         value = {
             "msg_id": self._net.count("system"),
@@ -190,16 +190,16 @@ class Notices:
         return self._deliver("push_offfile", value)
 
     def offline_file_done(self, qq: int, name: str, *, refused: bool = False) -> Item:
-        """A friend has received or refused a file left on the server."""
+        """Let a friend receive or refuse a file left on the server."""
         value = {"action": 2 if refused else 1, "filename": name, "filesize": 1024, "from_uin": self._uin(qq)}
         return self._deliver("notify_offfile", value)
 
     def service_text(self, number: int, text: str) -> Item:
-        """A service text in a group, under an id that is no member's."""
+        """Send a service text in a group, under an id that is no member's."""
         return chats.say(self._net, f"group:{number}", text, sender=_SYSTEM)
 
     def muted(self, number: int, qq: int, minutes: int = 10) -> Item:
-        """A member is forbidden to speak."""
+        """Forbid a member to speak."""
         nick = self._net.world.person(qq).nick
         return self.service_text(number, f"{nick}({qq}) 被管理员禁言{minutes}分钟")
 

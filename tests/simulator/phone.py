@@ -58,7 +58,7 @@ class Phone:
         return await self._control(call)
 
     async def _news(self, call: Call) -> Reply:
-        """What changed since `key`, as soon as something does if `wait` is given."""
+        """Return what changed since `key`, as soon as something does if `wait` is given."""
         given = call.query.get("key", "")
         given = given if _KEY.fullmatch(given) else _NOTHING
         seconds = _MOST_SECONDS if call.query.get("wait") else 0.0
@@ -99,7 +99,7 @@ class Phone:
         )
 
     async def _code(self, _: Call) -> Reply:
-        """The newest QR code, as the phone's camera would see it."""
+        """Return the newest QR code, as the phone's camera would see it."""
         newest = self._net.codes.newest
         if newest is None:
             return Reply(status=404)

@@ -31,7 +31,7 @@ class Tabs:
         self.complaints: list[str] = []
 
     async def open(self, url: str, *, width: int = 1440, height: int = 900, scheme: str = "light") -> Any:
-        """A page of its own, with cookies of its own."""
+        """Open a page of its own, with cookies of its own."""
         size = {"width": width, "height": height}
         context = await self._browser.new_context(viewport=size, color_scheme=scheme)
         page = await context.new_page()

@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 def message(
     text: str | tuple[Segment, ...] = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False
 ) -> EventRecord:
-    """A message nobody has sent before."""
+    """Make a message that was never sent before."""
     address = parse_address(chat)
     number = str(next(_numbers))
     pieces = (Text(text),) if isinstance(text, str) else text
@@ -53,7 +53,7 @@ def fields(draft: EventRecord, seq: int = 1) -> list[str | bytes]:
 
 
 def mapping(flat: Sequence[str | bytes]) -> dict[bytes, bytes]:
-    """The same as Redis gives it back."""
+    """Return the same as Redis gives it back."""
     values = [item.encode() if isinstance(item, str) else item for item in flat]
     return dict(zip(values[::2], values[1::2], strict=True))
 
@@ -67,7 +67,7 @@ class Desk:
         self.url = url
 
     def key(self, name: str) -> str:
-        """The key of that name."""
+        """Return the key of that name."""
         return f"{self.prefix}:{name}"
 
     async def publish(self, *drafts: EventRecord) -> list[str]:
@@ -85,7 +85,7 @@ class Desk:
         return [{key.decode(): value for key, value in row.items()} for _, row in found]
 
     async def texts(self) -> list[str]:
-        """What the workers asked to say, oldest first."""
+        """Return the requests of the workers, oldest first."""
         return [row.get("text", b"").decode() for row in await self.rows("outbound")]
 
     async def pending(self, group: str) -> int:
@@ -140,7 +140,7 @@ class Desk:
 
 @asynccontextmanager
 async def desk_at(url: str, prefix: str) -> AsyncIterator[Desk]:
-    """A desk."""
+    """Open a bus of events for workers."""
     client = redis.Redis.from_url(url)
     try:
         yield Desk(client, prefix, url)
@@ -224,7 +224,7 @@ async def program(desk: Desk, *line: str, **settings: str) -> AsyncIterator[Prog
 
 @asynccontextmanager
 async def running(worker: Worker) -> AsyncIterator[Worker]:
-    """The worker at work in this process."""
+    """Run the worker in this process."""
     task = asyncio.get_running_loop().create_task(worker.run())
     try:
         while not task.done():

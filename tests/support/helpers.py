@@ -30,7 +30,7 @@ async def wait_until(
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """The environment for a process under test: nothing of ours but what is given."""
+    """Return the environment for a process under test: nothing of ours but what is given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QQBUS_")}
     for name in ("REDIS_URL", "PORT"):
         kept.pop(name, None)
@@ -38,4 +38,4 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 
 async def quiet(*_: object) -> None:
-    """A listener that does nothing."""
+    """Ignore what is said."""

@@ -93,7 +93,7 @@ async def play(it: System, line: Line) -> dict[str, Any]:
 
 
 async def begin(it: System) -> dict[str, str]:
-    """A first term that ends well: events, results, a dead letter, habits; returns the chats by their names."""
+    """Run a first term that ends well: events, results, a dead letter, habits; return the chats by name."""
     program = await it.adapter(state="holder", QQBUS_LEASE="1")
     for chat in (LIN, CHEN, TOM, READERS, NEIGHBOURS):
         it.sim.say(chat, f"hello from {chat}")
@@ -113,7 +113,7 @@ async def begin(it: System) -> dict[str, str]:
 
 
 async def leave(it: System, line: Line, state: str, texts: list[str]) -> None:
-    """An adapter that holds the lease, has no Redis any more, and dies with events on its disk."""
+    """Run an adapter that holds the lease, has no Redis any more, and dies with events on its disk."""
     program = it.start("adapter", "run", state=state, QQBUS_LEASE="1")
     await it.online(program)
     await line.cut()
@@ -126,7 +126,7 @@ async def leave(it: System, line: Line, state: str, texts: list[str]) -> None:
 
 
 async def hold(it: System, chats: dict[str, str]) -> Program:
-    """The last lease holder, whose lease outlives it; once armed it dies when a record has been staged."""
+    """Run the last lease holder, whose lease outlives it; armed, it dies when a record has been staged."""
     program = it.start("tests.chaos.crash", "held", "1", "run", state="holder", QQBUS_LEASE="3600")
     await it.online(program)
     it.sim.say(READERS, "published by the last holder")
@@ -135,7 +135,7 @@ async def hold(it: System, chats: dict[str, str]) -> Program:
 
 
 async def ask(it: System, chats: dict[str, str]) -> dict[str, str]:
-    """Requests that hang in the middle, and some behind them; returns their entries by id."""
+    """Leave requests that hang in the middle, and some behind them; return their entries by id."""
     it.sim.next_answer(BUDDY, Answer(delay=HANGS), Answer(delay=HANGS))
     it.sim.next_answer(GROUP, Answer(), Answer(delay=HANGS))
     again = {"delivery": "at-least-once"}
@@ -180,7 +180,7 @@ async def kill(it: System, line: Line, holder: Program) -> tuple[list[str], list
 
 
 async def give(it: System) -> None:
-    """A former holder stands by and hands over what it has: the key is full, and nobody empties it."""
+    """Let a former holder stand by and hand over what it has: the key is full and stays so."""
     program = it.start("adapter", "run", state="given", QQBUS_LEASE="1")
 
     async def given() -> bool:
@@ -228,7 +228,7 @@ async def write(
 
 
 def unpublished(spool: Path) -> list[str]:
-    """The ids of all records that the adapter of this folder has yet to publish."""
+    """Return the ids of all records that the adapter of this folder has yet to publish."""
     with tempfile.TemporaryDirectory() as name:
         copy = shutil.copytree(spool, Path(name) / "spool")
         with Spool(copy) as opened:
@@ -236,7 +236,7 @@ def unpublished(spool: Path) -> list[str]:
 
 
 def session(it: System) -> dict[str, Any]:
-    """What the simulator knows of the present login."""
+    """Return what the simulator knows of the present login."""
     network = it.sim.network
     assert network.sessions.current
     ids = [
@@ -266,7 +266,7 @@ async def data(bus: Bus, folder: Path) -> tuple[list[list[str]], list[str]]:
 
 
 def parse(aof: bytes) -> Iterator[list[bytes]]:
-    """The commands of an append-only file; lines of comment are passed over."""
+    """Return the commands of an append-only file without its comments."""
     at = 0
 
     def line() -> bytes:

@@ -26,7 +26,7 @@ def config(prefix: str, folder: Path, **settings: str) -> Config:
 async def page(
     bus: Bus, redis_url: str, folder: Path, metrics: Metrics | None = None, **settings: str
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A page and somebody who looks at it."""
+    """Open a page as a viewer would."""
     made = config(bus.keys.prefix, folder, **settings)
     async with run_page(made, redis_url, metrics or Metrics()) as url:
         port = url.rpartition(":")[2]
@@ -63,7 +63,7 @@ class Listener:
         self._lines = response.aiter_lines()
 
     async def next(self, kind: str) -> Any:
-        """The next message of a kind."""
+        """Return the next message of a kind."""
         with anyio.fail_after(10):
             found = ""
             async for line in self._lines:
@@ -74,7 +74,7 @@ class Listener:
         raise AssertionError(f"the stream ended without {kind}")
 
     async def news(self, name: str) -> Any:
-        """The next news that have something of this name."""
+        """Return the next delta that has something of this name."""
         while True:
             news = await self.next("news")
             if name in news:

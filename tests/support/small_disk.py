@@ -27,7 +27,7 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
 
 
 def filled(folder: Path, leaving: int) -> Path:
-    """A file that leaves so many kilobytes of this disk."""
+    """Fill this disk with a file until this number of kilobytes is left."""
     row = os.statvfs(folder)
     filler = folder / "filler"
     filler.write_bytes(bytes(row.f_bavail * row.f_frsize - leaving * 1024))

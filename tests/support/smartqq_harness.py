@@ -46,7 +46,7 @@ FAST = Limits(
 
 
 def config(sim: Simulator | str, folder: Path, **settings: str) -> Config:
-    """Settings that lead to this simulator (or any other origin) and keep the session in this folder."""
+    """Return settings that lead to this simulator (or another origin) and keep the session in this folder."""
     url = sim if isinstance(sim, str) else sim.url
     named = {f"QQBUS_{name.upper()}": value for name, value in settings.items()}
     return Config.from_env({"QQBUS_SMARTQQ_URL": url, "QQBUS_STATE_DIR": str(folder), **named})
@@ -100,7 +100,7 @@ class Listener:
 async def listening(
     sim: Simulator | str, folder: Path, limits: Limits = FAST, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Listener]:
-    """An upstream whose events are being listened to."""
+    """Listen to the events of an upstream."""
     async with SmartQQUpstream(config(sim, folder, **(settings or {})), limits=limits) as upstream:
         listener = Listener(upstream)
         async with anyio.create_task_group() as group:
@@ -113,7 +113,7 @@ async def listening(
 async def online(
     sim: Simulator, folder: Path, limits: Limits = FAST, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Listener]:
-    """The same, once it is online, has told its contacts, and polls."""
+    """Listen likewise, once it is online, has sent its contacts, and polls."""
     async with listening(sim, folder, limits, settings) as listener:
         with anyio.fail_after(10):
             await listener.upstream.connected()
@@ -122,7 +122,7 @@ async def online(
 
 
 def friend(sim: Simulator, qq: int = 10001) -> Address:
-    """The address of a friend in the ids of this session."""
+    """Return the address of a friend in the ids of this session."""
     return Address(ChatKind.FRIEND, str(sim.uin_of(qq)))
 
 
@@ -138,5 +138,5 @@ async def send(listener: Listener, to: Address, text: str = "hello") -> Outcome:
 
 
 def names(sim: Simulator, since: int = 0) -> list[str]:
-    """The calls answered so far, by the last part of their path."""
+    """Return the calls answered so far, by the last part of their path."""
     return [entry.path.rpartition("/")[2] for entry in sim.requests[since:]]

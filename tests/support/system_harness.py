@@ -126,7 +126,7 @@ class System:
 async def system(
     bus: Bus, redis_url: str, folder: Path, profile: str = "e3", **options: Any
 ) -> AsyncIterator[System]:
-    """A system whose programs are ended in the end, whatever happens."""
+    """Run a system whose programs are ended afterwards, whatever happens."""
     options = {"poll_seconds": 5.0, "scan_after": 0} | options
     async with Simulator(profile, auto_scan=True, **options) as sim:
         settings = {

@@ -9,7 +9,7 @@ _log = os.open(os.environ["PONG_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
 async def work(event: str, text: str) -> None:
-    """A line for each time; what is written outlives a killed process. Some text can never be worked on."""
+    """Write a line for each attempt; it outlives a killed process. One text always fails."""
     await asyncio.sleep(MOMENT)
     os.write(_log, f"{time.time():.3f} {event}\n".encode())
     if "poison" in text:

@@ -32,7 +32,7 @@ PEERS = {
 
 
 def script(name: str) -> Path:
-    """The program that measures it."""
+    """Return the program that measures this peer."""
     return Path(__file__).with_name(f"{name.lower().replace('-', '_')}_peer.py")
 
 
@@ -42,7 +42,7 @@ def environment() -> dict[str, str]:
 
 
 def prepared() -> dict[str, Path | str]:
-    """The interpreter of each, or the words for why there is none."""
+    """Return the interpreter of each peer, or why there is none."""
     with ThreadPoolExecutor(len(PEERS)) as pool:
         return dict(zip(PEERS, pool.map(_prepare, PEERS), strict=True))
 

@@ -18,7 +18,11 @@ TYPES = {
     *("buddies_status_change", "shake_message", "system_message", "sys_g_msg", "buddylist_change"),
     *("group_web_message", "file_message", "filesrv_transfer", "push_offfile", "notify_offfile"),
 }
-REQUIRED = {"Message": {"chat", "sender", "from_self"}, "Notice": {"kind", "text"}, "SessionChange": {"state"}}
+REQUIRED = {
+    "Message": {"chat", "sender", "from_self"},
+    "Notice": {"kind", "text"},
+    "SessionChange": {"state"},
+}
 
 
 def plain(value: Any) -> Any:
