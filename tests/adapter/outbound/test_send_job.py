@@ -1,4 +1,4 @@
-"""Proof of adapter/outbound/send_job.py and what outbound.py makes of it: only what cannot have left expires; attempts end."""
+"""Proof of adapter/outbound/send_job.py and its use in pipeline.py: what expires, and how many attempts are made."""
 
 from pathlib import Path
 
@@ -30,7 +30,9 @@ async def test_of_what_an_earlier_process_began_only_that_expires_of_which_nothi
             [(0, 1, True), (1, 1, True), (0, 2, True), (1, 1, False)]
         ):
             entry = await it.ask(chat, LONG, id=f"x/{number}", expires=NOW)
-            await ledger.start(before, f"x/{number}", entry, "t", [f"{number}1", f"{number}2"], again=False)
+            await ledger.start(
+                before, f"x/{number}", entry, "t", [f"{number}1", f"{number}2"], take_over=False
+            )
             await ledger.record_progress(before, f"x/{number}", sent, attempts, suspend=suspend)
         # A repeat of what has ended gets the result that there is.
         done = await it.ask(chat, LONG, id="x/4", expires=NOW)
