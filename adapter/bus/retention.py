@@ -38,8 +38,8 @@ CAP: Final = 1_000_000
 CAP_BYTES: Final = 1 << 30
 # Share of the cap from which the operator is warned.
 WARN_AT: Final = 0.8
-# An entry with as many deliveries that is pending idle for so long again is poison. The worker runtimes
-# give up earlier; this is for workers without a runtime.
+# An entry with this number of deliveries that then stays idle for this time is poison. The worker
+# runtimes give up earlier; this is for workers without a runtime.
 MAX_DELIVERIES: Final = 10
 POISON_IDLE_MS: Final = 60_000
 # Pending entries of a group looked at for poison, a run.
