@@ -1,6 +1,7 @@
 """qqbus: QQ on a Redis stream. The names here are what consumers and tests may rely on."""
 
 from adapter.codec.address import chat_from_event_id, parse_address
+from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.codec.inbound import pack, replace_surrogates, segment_to_dict, timestamp
 from adapter.codec.reader import (
     Received,
@@ -37,6 +38,7 @@ __all__ = [
     "Address",
     "ChatKind",
     "ConfigError",
+    "DeadLetter",
     "Delivery",
     "Face",
     "Font",
@@ -55,15 +57,16 @@ __all__ = [
     "Text",
     "Unknown",
     "chat_from_event_id",
-    "replace_surrogates",
+    "encode_dead_letter",
     "pack",
     "parse_address",
     "read_event",
+    "read_event_header",
     "read_map",
     "read_result",
     "read_segment",
     "render",
+    "replace_surrogates",
     "segment_to_dict",
-    "read_event_header",
     "timestamp",
 ]

@@ -100,7 +100,7 @@ class Control:
             case "pause" | "resume":
                 self.set_paused(paused=command == "pause")
             case "lapse" | "restore":
-                await self._retention.lapse(fields.get("group", ""), lapsed=command == "lapse")
+                await self._retention.lapse(given.get(b"group", b""), lapsed=command == "lapse")
             case "presence" | "image":
                 errands.start_soon(self._errands.run, command, fields)
             case _:

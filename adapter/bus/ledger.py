@@ -1,4 +1,4 @@
-"""What was asked, begun and done: the reason why nothing is sent twice and nothing goes unanswered."""
+"""Record what became of each request id: the table that prevents double sends and missing results."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,72 +8,85 @@ import msgpack
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import GROUP
 
-# A repeat of an id is recognised for this long (contract).
+# Seconds for which a repeated id gets the first result (contract).
 RESULT_TTL = 86_400
-# A request that was begun and never settled is forgotten after this: longer than any outage.
+# Seconds for which a request that was started and never settled is known: longer than any outage.
 IN_PROGRESS_TTL = 7 * 86_400
-# A result stream of a worker's own lives this long after its last result.
+# Seconds after its last result at which a worker's own result stream expires.
 OWN_RESULTS_TTL = 7 * 86_400
-# It keeps about so many: each belongs to one worker, who reads them as they come.
+# Approximate entries of such a stream: one worker reads it, as the results come.
 OWN_RESULTS = 10_000
 
 
 class Started(NamedTuple):
-    """The request may be sent now: attempt number, parts that have left, and their message ids."""
+    """The request may be sent now: attempts, parts that are sent, and the message ids of all parts."""
 
     attempts: int
     sent: int
-    messages: tuple[str, ...]
+    message_ids: tuple[str, ...]
 
 
 class InDoubt(NamedTuple):
-    """An earlier process began it and did not tell how it ended."""
+    """An earlier process started the request and recorded no outcome: its next part may be sent."""
 
     attempts: int
     sent: int
-    messages: tuple[str, ...]
+    message_ids: tuple[str, ...]
 
 
 class Completed(NamedTuple):
-    """It has ended before; these are the fields of that result, name after value."""
+    """The request is settled: the fields of its result, names and values in turn."""
 
     result: tuple[str, ...]
 
 
 class Ledger:
-    """Requests by their ids. Every method may be repeated when its answer was lost."""
+    """The ledger entries in Redis, by request id. Each method may be repeated after a lost reply."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     async def start(
-        self, fence: Fence, request: str, entry: str, token: str, messages: Sequence[str], *, again: bool
+        self,
+        fence: Fence,
+        request: str,
+        entry: str,
+        token: str,
+        message_ids: Sequence[str],
+        *,
+        take_over: bool,
     ) -> Started | InDoubt | Completed:
-        """Write down that the first byte is about to leave. `again`: take up what was left unfinished."""
-        names = [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
-        args = [*fence, entry, token, ",".join(messages), len(messages), int(again), IN_PROGRESS_TTL]
-        answer = await self._bus.run_script("begin", names, args)
-        if answer[0] == b"done":
-            return Completed(tuple(_texts(msgpack.unpackb(answer[1], raw=True))))
-        kind = Started if answer[0] == b"new" else InDoubt
-        return kind(int(answer[1]), int(answer[2]), _split(answer[3]))
+        """Record a request before its first byte is sent.
+
+        `token` names this call. `take_over`: start one in doubt again, as its next attempt.
+        """
+        args = [
+            *(*fence, entry, token, ",".join(message_ids), len(message_ids)),
+            *(int(take_over), IN_PROGRESS_TTL),
+        ]
+        state, *values = await self._bus.run_script("start", self._keys(request), args)
+        if state == b"completed":
+            return _completed(values[0])
+        attempts, sent, known_ids = values
+        kind = Started if state == b"started" else InDoubt
+        return kind(int(attempts), int(sent), _split(known_ids))
 
     async def get(self, request: str) -> Started | InDoubt | Completed | None:
-        """What is known of a request, changing nothing; Begun where it waits to be taken up."""
-        had = await self._bus.hash(self._bus.keys.ledger(request))
-        if not had:
+        """Return what is known of a request; Started if it is suspended between two parts."""
+        known = await self._bus.hash(self._bus.keys.ledger(request))
+        if not known:
             return None
-        if had["state"] == b"done":
-            return Completed(tuple(_texts(msgpack.unpackb(had["result"], raw=True))))
-        kind = InDoubt if "token" in had else Started
-        return kind(int(had["attempts"]), int(had["sent"]), _split(had["messages"]))
+        if known["state"] == b"done":
+            return _completed(known["result"])
+        kind = InDoubt if "token" in known else Started
+        return kind(int(known["attempts"]), int(known["sent"]), _split(known["messages"]))
 
     async def record_progress(
         self, fence: Fence, request: str, sent: int, attempts: int, *, suspend: bool = False
     ) -> None:
-        """So many parts have left, in so many attempts. `suspend`: whoever comes next may go on."""
-        names = [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
-        await self._bus.run_script("step", names, [*fence, sent, attempts, int(suspend)])
+        """Record the parts sent and the attempts made. `suspend`: no part is in flight now."""
+        args = [*fence, sent, attempts, int(suspend)]
+        await self._bus.run_script("progress", self._keys(request), args)
 
     async def settle(
         self,
@@ -86,31 +99,26 @@ class Ledger:
         remember: bool,
         dead: Sequence[str | bytes] = (),
     ) -> bool:
-        """Publish the one result of an entry and acknowledge it. False where that had happened before.
+        """Publish the one result of an entry and acknowledge the entry; False if that is done already.
 
-        `remember`: a repeat of the id within KEPT seconds gets this result. `dead`: the fields of an
-        entry for `qq:dead`.
+        `remember`: a repeat of the id gets this result for RESULT_TTL. `dead`: fields for `qq:dead`.
         """
-        bus = self._bus
-        lives = 0 if results == bus.keys("results") else OWN_RESULTS_TTL
+        keys = self._bus.keys
+        results_ttl = 0 if results == keys("results") else OWN_RESULTS_TTL
+        ledger_ttl = RESULT_TTL if remember else 0
         payload = msgpack.packb(
-            [*fence, GROUP, entry, RESULT_TTL if remember else 0, lives, OWN_RESULTS, result, dead],
-            use_bin_type=False,
+            [*fence, GROUP, entry, ledger_ttl, results_ttl, OWN_RESULTS, result, dead], use_bin_type=False
         )
-        names = [
-            bus.keys("ids:epoch"),
-            bus.keys.ledger(request),
-            bus.keys("outbound"),
-            results,
-            bus.keys("dead"),
-            bus.keys("results"),
-        ]
-        return bool(await bus.run_script("settle", names, [payload]))
+        names = [*self._keys(request), keys("outbound"), results, keys("dead"), keys("results")]
+        return bool(await self._bus.run_script("settle", names, [payload]))
+
+    def _keys(self, request: str) -> list[str]:
+        return [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
 
 
-def _split(messages: bytes) -> tuple[str, ...]:
-    return tuple(messages.decode().split(",")) if messages else ()
+def _completed(packed: bytes) -> Completed:
+    return Completed(tuple(value.decode() for value in msgpack.unpackb(packed, raw=True)))
 
 
-def _texts(values: Sequence[bytes]) -> list[str]:
-    return [value.decode() for value in values]
+def _split(message_ids: bytes) -> tuple[str, ...]:
+    return tuple(message_ids.decode().split(",")) if message_ids else ()

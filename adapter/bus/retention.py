@@ -1,4 +1,10 @@
-"""Retention: trims what every group has acknowledged, buries what nobody can handle, names who holds back."""
+"""Bound the streams: trim what every group has acknowledged, and dead-letter what no worker can handle.
+
+A stream keeps its newest entries for a replay, and all entries that a consumer group still needs. A group
+whose workers are gone would therefore fill Redis. Near the cap the operator is warned, at the cap the
+oldest unread entries are dropped, counted and reported as a gap. A group that the operator declares
+lapsed holds no entry back.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,35 +19,41 @@ from adapter.bus.bus import Bus
 from adapter.bus.connection import map_redis_errors
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
-from adapter.codec.inbound import timestamp
+from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import Gap
 
 log = logging.getLogger(__name__)
 
-EVERY: Final = 5.0
-# One call looks at so many entries: about a millisecond of the server's time.
-STEP: Final = 1_000
-STEPS: Final = 50
-# Acknowledged entries stay for a replay: about three weeks of a busy account.
+# Seconds between two runs: a busy account fills less than one batch in them.
+INTERVAL_SECONDS: Final = 5.0
+# Entries that one call of the trim script may look at: about a millisecond of the server's time.
+TRIM_BATCH: Final = 1_000
+# Calls a run and stream: 50,000 entries of backlog a run leave Redis time for others.
+MAX_TRIM_CALLS: Final = 50
+# Acknowledged entries that stay for a replay: about three weeks of a busy account.
 KEPT_ENTRIES: Final = {"inbound": 100_000, "results": 10_000, "outbound": 10_000, "dead": 10_000}
-# Nothing unread is dropped below these: entries, and bytes as the server counts them.
+# Unread entries are dropped only above these: entries, and bytes by MEMORY USAGE.
 CAP: Final = 1_000_000
 CAP_BYTES: Final = 1 << 30
+# Share of the cap from which the operator is warned.
 WARN_AT: Final = 0.8
-# An entry that was handed out so often and is pending for so long again is poison. The worker
-# runtimes give up earlier; this is for those that have no runtime.
+# An entry with this number of deliveries that then stays idle for this time is poison. The worker
+# runtimes give up earlier; this is for workers without a runtime.
 MAX_DELIVERIES: Final = 10
 POISON_IDLE_MS: Final = 60_000
-SCANNED: Final = 100
+# Pending entries of a group looked at for poison, a run.
+POISON_SCAN: Final = 100
+# The set of lapsed groups.
 LAPSED: Final = "ids:lapsed"
 
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What one look at a stream did.
+    """Result of one trim call on a stream.
 
-    `dropped` entries, between `since` and `until`, were unread by the group `holder`.
+    `dropped` entries, from `since` to `until` in seconds since 1970, were unread by `slowest_group`, a
+    name to show.
     """
 
     stream: str
@@ -52,11 +64,24 @@ class Trimmed:
     since: float = 0.0
     until: float = 0.0
 
+    def __str__(self) -> str:
+        return (
+            f"{self.dropped} entries of {self.stream} were dropped unread: "
+            f"group {self.slowest_group!r} has not acknowledged them"
+        )
+
+    def after(self, earlier: "Trimmed | None") -> "Trimmed":
+        """Return the loss of this call and of an earlier one together."""
+        if earlier is None:
+            return self
+        return replace(self, dropped=earlier.dropped + self.dropped, since=earlier.since)
+
 
 class Retention:
-    """Keeps the streams bounded. `alarm` is told what a person should know, `gap` what the workers should.
+    """The service that keeps the streams bounded.
 
-    `gap` may raise SpoolError: then the workers are told at a later look.
+    `alarm` gets texts for the operator. `gap` publishes a gap to the workers; it may raise SpoolError, and
+    a later run repeats it. Group names are bytes of other programs: they are decoded only to be shown.
     """
 
     def __init__(
@@ -74,150 +99,145 @@ class Retention:
         self._bus = bus
         self._lease = lease
         self._alarm = alarm
-        self._gap = gap
+        self._publish_gap = gap
         self._wall = wall
         self._cap = cap
         self._cap_bytes = cap_bytes
+        # Entries at most by stream: what fits into both caps.
         self._caps: dict[str, int] = {}
         self._kept = kept or KEPT_ENTRIES
         self._wakeup = AutoResetEvent()
         self._warned: set[str] = set()
-        # What was dropped and has not been said yet, by stream; and to the workers, of what is theirs.
-        self._lost: dict[str, Trimmed] = {}
-        self._untold: Trimmed | None = None
+        # Losses not reported yet, by stream: Redis may go away between the drop and the report.
+        self._unreported: dict[str, Trimmed] = {}
+        # The loss in `qq:inbound` of which the workers have no gap yet.
+        self._unpublished: Trimmed | None = None
         self.dropped = 0
 
     async def run(self, stop: anyio.Event) -> None:
-        """Look after all streams until stopped."""
+        """Run every INTERVAL_SECONDS until stopped."""
         while not stop.is_set():
             try:
                 await self.run_once()
             except BusUnavailable as exc:
                 log.debug("retention: %s", exc)
-            await self._wakeup.wait(EVERY)
+            await self._wakeup.wait(INTERVAL_SECONDS)
 
     def wake(self) -> None:
-        """Let `keep` notice that it was stopped."""
+        """Let `run` notice that it was stopped."""
         self._wakeup.set()
 
     async def run_once(self) -> None:
-        """Trim and bury once."""
+        """Trim all streams, report losses, dead-letter poison."""
         for stream in self._kept:
-            self._caps[stream] = await self._most(stream)
-            for _ in range(STEPS):
-                done = await self.trim(stream)
-                if done.dropped:
-                    self._lost[stream] = _joined(self._lost.get(stream), done)
-                if done.trimmed == 0:
+            self._caps[stream] = await self._cap_entries(stream)
+            for _ in range(MAX_TRIM_CALLS):
+                result = await self.trim(stream)
+                if result.dropped:
+                    self._unreported[stream] = result.after(self._unreported.get(stream))
+                if result.trimmed == 0:
                     break
-            self._report(stream)
-            self._check_capacity(done)
-        await self._tell()
-        for group in await self._groups("inbound"):
+            self._report_loss(stream)
+            self._check_capacity(result)
+        await self._publish_loss()
+        for group in await self._groups_with_pending("inbound"):
             await self._dead_letter_poison(group)
 
     async def trim(self, stream: str) -> Trimmed:
-        """One step: at most STEP entries of one stream."""
-        lapsed = await self.lapsed()
+        """Run the trim script once: at most TRIM_BATCH entries of one stream."""
         names = [self._bus.keys("ids:epoch"), self._bus.keys(stream)]
         cap = self._caps.get(stream, self._cap)
-        args = [*self._lease.fence, self._kept[stream], cap, STEP, *lapsed]
-        left, trimmed, dropped, holder, since, until = await self._bus.run_script("retain", names, args)
+        args = [*self._lease.fence, self._kept[stream], cap, TRIM_BATCH, *await self.lapsed()]
+        left, trimmed, dropped, slowest, since, until = await self._bus.run_script("trim", names, args)
         self.dropped += int(dropped)
-        return Trimmed(
-            stream, int(left), int(trimmed), int(dropped), holder.decode(), _moment(since), _moment(until)
-        )
+        group = slowest.decode("utf-8", "replace")
+        return Trimmed(stream, int(left), int(trimmed), int(dropped), group, _seconds(since), _seconds(until))
 
-    async def _most(self, stream: str) -> int:
-        """So many entries of this stream's size are within both caps."""
+    async def _cap_entries(self, stream: str) -> int:
+        """Return how many entries of this stream's average size are within both caps."""
         key = self._bus.keys(stream)
         with map_redis_errors():
             length = int(await self._bus.client.xlen(key))
             used = int(await self._bus.client.memory_usage(key, samples=5) or 0) if length else 0
-        return (
-            min(self._cap, self._cap_bytes * length // used)
-            if used > self._cap_bytes * WARN_AT
-            else self._cap
-        )
+        if used <= self._cap_bytes * WARN_AT:
+            return self._cap
+        return min(self._cap, self._cap_bytes * length // used)
 
-    async def lapsed(self) -> list[str]:
-        """Groups that the operator declared lapsed: nothing is kept for them."""
+    async def lapsed(self) -> list[bytes]:
+        """Return the groups that the operator declared lapsed."""
         with map_redis_errors():
             names: Any = await self._bus.client.smembers(self._bus.keys(LAPSED))
-        return sorted(name.decode() for name in names)
+        return sorted(names)
 
-    async def lapse(self, group: str, *, lapsed: bool = True) -> None:
-        """Declare a group lapsed, or count on it again."""
+    async def lapse(self, group: str | bytes, *, lapsed: bool = True) -> None:
+        """Declare a group lapsed, or take that back."""
         with map_redis_errors():
             change = self._bus.client.sadd if lapsed else self._bus.client.srem
             await change(self._bus.keys(LAPSED), group)
 
-    def _report(self, stream: str) -> None:
-        if lost := self._lost.pop(stream, None):
-            self._alarm(_words(lost))
+    def _report_loss(self, stream: str) -> None:
+        if loss := self._unreported.pop(stream, None):
+            self._alarm(str(loss))
             if stream == "inbound":
-                self._untold = _joined(self._untold, lost)
+                self._unpublished = loss.after(self._unpublished)
 
-    async def _tell(self) -> None:
-        if (lost := self._untold) is None:
+    async def _publish_loss(self) -> None:
+        if (loss := self._unpublished) is None:
             return
         try:
-            await self._gap(Gap(lost.since, lost.until, _words(lost)))
+            await self._publish_gap(Gap(loss.since, loss.until, str(loss)))
         except SpoolError as exc:
-            log.debug("retention: the gap waits: %s", exc)
+            log.debug("retention: the gap is published later: %s", exc)
         else:
-            self._untold = None
+            self._unpublished = None
 
-    def _check_capacity(self, done: Trimmed) -> None:
-        cap = self._caps.get(done.stream, self._cap)
-        if done.left < cap * WARN_AT:
-            self._warned.discard(done.stream)
-        elif done.stream not in self._warned:
-            self._warned.add(done.stream)
+    def _check_capacity(self, result: Trimmed) -> None:
+        cap = self._caps.get(result.stream, self._cap)
+        if result.left < cap * WARN_AT:
+            self._warned.discard(result.stream)
+        elif result.stream not in self._warned:
+            self._warned.add(result.stream)
             self._alarm(
-                f"{done.stream} holds {done.left} of {cap} entries: group {done.slowest_group!r} does not "
-                "acknowledge; start its workers, or declare it lapsed"
+                f"{result.stream} holds {result.left} of {cap} entries: group {result.slowest_group!r} does "
+                "not acknowledge; start its workers, or declare it lapsed"
             )
 
-    async def _groups(self, stream: str) -> list[str]:
+    async def _groups_with_pending(self, stream: str) -> list[bytes]:
         with map_redis_errors():
             try:
                 groups: Any = await self._bus.client.xinfo_groups(self._bus.keys(stream))
             except ResponseError:
                 return []
-        return [group["name"].decode() for group in groups if group["pending"]]
+        return [group["name"] for group in groups if group["pending"]]
 
-    async def _dead_letter_poison(self, group: str) -> None:
+    async def _dead_letter_poison(self, group: bytes) -> None:
+        if group == GROUP.encode():
+            return
         with map_redis_errors():
             rows: Any = await self._bus.client.xpending_range(
-                self._bus.keys("inbound"), group, "-", "+", SCANNED, idle=POISON_IDLE_MS
+                self._bus.keys("inbound"), group, "-", "+", POISON_SCAN, idle=POISON_IDLE_MS
             )
         for row in rows:
-            if row["times_delivered"] >= MAX_DELIVERIES and group != GROUP:
-                entry, count = row["message_id"].decode(), row["times_delivered"]
-                await self.dead_letter(
-                    group, entry, count, "poison", f"delivered {count} times, never acknowledged"
-                )
+            if (deliveries := row["times_delivered"]) >= MAX_DELIVERIES:
+                entry = row["message_id"].decode()
+                detail = f"delivered {deliveries} times, never acknowledged"
+                await self.dead_letter(group, row["consumer"], entry, deliveries, "poison", detail)
 
-    async def dead_letter(self, group: str, entry: str, deliveries: int, reason: str, detail: str) -> bool:
-        """Move one pending entry of `qq:inbound` to `qq:dead`; False where it was acknowledged meanwhile."""
-        names = [self._bus.keys(name) for name in ("ids:epoch", "inbound", "dead")]
-        args = [*self._lease.fence, group, entry, deliveries, timestamp(self._wall()), reason, detail]
-        return bool(await self._bus.run_script("bury", names, args))
+    async def dead_letter(
+        self, group: bytes, consumer: bytes, entry: str, deliveries: int, reason: str, detail: str
+    ) -> bool:
+        """Move one pending entry of `qq:inbound` to `qq:dead`; False if it is not pending any more."""
+        stream = self._bus.keys("inbound")
+        fields = await self._bus.get_entry("inbound", entry)
+        letter: list[str | bytes] = []
+        if fields is not None:
+            record = DeadLetter(stream, entry, fields, group, consumer, reason, detail, deliveries)
+            letter = encode_dead_letter(record, self._wall())
+        names = [self._bus.keys("ids:epoch"), stream, self._bus.keys("dead")]
+        return bool(
+            await self._bus.run_script("dead_letter", names, [*self._lease.fence, group, entry, *letter])
+        )
 
 
-def _moment(entry: bytes) -> float:
+def _seconds(entry: bytes) -> float:
     return int(entry.partition(b"-")[0] or b"0") / 1000
-
-
-def _words(lost: Trimmed) -> str:
-    return (
-        f"{lost.dropped} entries of {lost.stream} were dropped unread: "
-        f"group {lost.slowest_group!r} has not acknowledged them"
-    )
-
-
-def _joined(before: Trimmed | None, now: Trimmed) -> Trimmed:
-    if before is None:
-        return now
-    return replace(now, dropped=before.dropped + now.dropped, since=before.since)

@@ -1,19 +1,21 @@
-"""Addresses and event ids as text: how a conversation is named on the bus, and found again."""
+"""Read addresses and the chats of event ids. Pure."""
 
 import re
 
 from adapter.errors import SchemaError
 from adapter.events import Address, ChatKind
 
-# Twenty digits hold any 64-bit number, and a uin may exceed 2^53.
+# Decimal digits of an id: twenty hold any 64-bit number, and a uin may exceed 2^53.
 _ID = r"(0|[1-9]\d{0,19})"
 _PLAIN = re.compile(rf"(friend|group|discuss):{_ID}", re.ASCII)
 _TEMP = re.compile(rf"temp:{_ID}@(group|discuss):{_ID}", re.ASCII)
 _TOKEN = re.compile(rf"(?P<kind>[fgdt]){_ID}(?:(?P<via>[gd]){_ID})?", re.ASCII)
 _LETTERS = {"f": ChatKind.FRIEND, "g": ChatKind.GROUP, "d": ChatKind.DISCUSS, "t": ChatKind.TEMP}
 
+# The forms that an error text names.
 _FORMS = "friend:<id>, group:<id>, discuss:<id>, temp:<id>@group:<id>, temp:<id>@discuss:<id>"
-_SHOWN = 64  # an unreadable address is quoted up to here
+# Characters of an unreadable address or event id that an error text quotes.
+_SHOWN = 64
 
 
 def parse_address(text: str) -> Address:
@@ -26,7 +28,7 @@ def parse_address(text: str) -> Address:
 
 
 def chat_token(chat: Address | None) -> str:
-    """A chat as one word inside an event id: `f1`, `g2`, `d3`, `t4g2`; `-` for none."""
+    """Write a chat as one word of an event id: `f1`, `g2`, `d3`, `t4g2`; `-` for none."""
     if chat is None:
         return "-"
     via = "" if chat.via is None else chat.via.kind[0] + chat.via.id
@@ -34,7 +36,7 @@ def chat_token(chat: Address | None) -> str:
 
 
 def chat_from_event_id(event_id: str) -> Address:
-    """The chat in which an event happened: its id says so. Raises SchemaError.
+    """Return the chat that an event id names. Raises SchemaError.
 
     Event ids carry stable ids, so an old event can be answered after any number of logins.
     """

@@ -1,9 +1,9 @@
-"""Requests that a FastStream application publishes: its frame taken off, what is inside made fields. Pure.
+"""Unwrap requests that a FastStream application publishes. Pure.
 
 FastStream puts a whole message into one field `__data__`. Its binary format, version 1 (FastStream 0.6
-and 0.7): eight bytes of identity, a 16-bit version, 32-bit offsets of headers and data, at the first
-a 16-bit count of headers and as many pairs of texts with 16-bit lengths, at the second the data up to
-the end; all big-endian. Older ones write JSON, `{"data": text, "headers": {…}}`.
+and 0.7), is big-endian: eight bytes of identity, a 16-bit version, 32-bit offsets of headers and data. At
+the first offset stands a 16-bit count of headers, then as many pairs of texts with 16-bit lengths. The
+data goes from the second offset to the end. Older versions write JSON, `{"data": text, "headers": {…}}`.
 """
 
 import json
@@ -15,7 +15,7 @@ from adapter.errors import SchemaError
 FRAME = b"__data__"
 IDENTITY = b"\x89BIN\r\n\x1a\n"
 VERSION = 1
-# What a request may consist of: anything else in a message or its headers is FastStream's own business.
+# The fields of a request. Anything else in a message or its headers is FastStream's own.
 FIELDS = ("to", "text", "body", "id", "expires", "cause", "delivery", "priority", "results")
 
 _HEAD = struct.Struct(">8sHII")
@@ -26,24 +26,24 @@ Fields = Mapping[bytes, bytes]
 
 
 def unwrap(fields: Fields) -> Fields:
-    """The fields of a request, whether framed or not. Raises SchemaError for a frame that is broken.
+    """Return the fields of a request, framed or not. Raises SchemaError if the frame is broken.
 
-    The message is a map with the request's fields, or plain text with `to` among the headers. What stands
-    in the message wins over headers, and what stands beside the frame over both.
+    The message is a map with the request's fields, or plain text with `to` among the headers. Fields of
+    the message win over headers, and fields beside the frame win over both.
     """
     if FRAME not in fields:
         return fields
-    data, headers = _open(fields[FRAME])
-    # Text stays text, whatever it looks like: a stranger's words must not choose whom they go to.
-    inside = _text_message(data) if headers.get(_TYPE) == _PLAIN else _message(data)
-    given = {name: value for name, value in headers.items() if name in FIELDS} | inside
-    found = {name.encode(): _bytes(name, value) for name, value in given.items() if value is not None}
-    return found | {name: value for name, value in fields.items() if name != FRAME}
+    data, headers = _open_frame(fields[FRAME])
+    # Plain text stays text even if it looks like JSON: quoted words must not choose their addressee.
+    inside = _message_of_text(data) if headers.get(_TYPE) == _PLAIN else _message_of_json(data)
+    values = {name: value for name, value in headers.items() if name in FIELDS} | inside
+    unwrapped = {name.encode(): _encode(name, value) for name, value in values.items() if value is not None}
+    return unwrapped | {name: value for name, value in fields.items() if name != FRAME}
 
 
-def _open(frame: bytes) -> tuple[bytes, dict[str, object]]:
+def _open_frame(frame: bytes) -> tuple[bytes, dict[str, object]]:
     if frame.startswith(IDENTITY):
-        return _binary(frame)
+        return _open_binary(frame)
     try:
         envelope = json.loads(frame)
     except (ValueError, RecursionError):
@@ -55,57 +55,57 @@ def _open(frame: bytes) -> tuple[bytes, dict[str, object]]:
             return frame, {}
 
 
-def _binary(frame: bytes) -> tuple[bytes, dict[str, object]]:
+def _open_binary(frame: bytes) -> tuple[bytes, dict[str, object]]:
     try:
         _, version, headers_at, data_at = _HEAD.unpack_from(frame)
         if version != VERSION:
-            raise SchemaError(f"__data__ is a FastStream frame of version {version}: 1 is understood")
+            raise SchemaError(f"__data__ is a FastStream frame of version {version}: version 1 is supported")
         if not _HEAD.size <= headers_at <= data_at <= len(frame):
             raise SchemaError("__data__ is a FastStream frame with wrong offsets")
         (count,) = _SHORT.unpack_from(frame, headers_at)
     except struct.error as exc:
         raise SchemaError("__data__ is a FastStream frame that ends too early") from exc
-    return frame[data_at:], _headers(frame[:data_at], headers_at + _SHORT.size, count)
+    return frame[data_at:], _read_headers(frame[:data_at], headers_at + _SHORT.size, count)
 
 
-def _headers(frame: bytes, at: int, count: int) -> dict[str, object]:
+def _read_headers(frame: bytes, at: int, count: int) -> dict[str, object]:
     headers: dict[str, object] = {}
     try:
         for _ in range(count):
-            key, at = _text(frame, at)
-            value, at = _text(frame, at)
+            key, at = _read_text(frame, at)
+            value, at = _read_text(frame, at)
             headers[key] = value
     except (struct.error, UnicodeDecodeError):
-        # FastStream counts characters, not bytes: behind a header that is not ASCII no other can be found.
+        # FastStream counts characters, not bytes: no header can be found behind one that is not ASCII.
         if _TYPE not in headers:
             raise SchemaError("__data__ is a FastStream frame whose headers cannot be read") from None
     return headers
 
 
-def _text(frame: bytes, at: int) -> tuple[str, int]:
+def _read_text(frame: bytes, at: int) -> tuple[str, int]:
     (size,) = _SHORT.unpack_from(frame, at)
     start = at + _SHORT.size
     return frame[start : start + size].decode(), start + size
 
 
-def _message(data: bytes) -> dict[str, object]:
+def _message_of_json(data: bytes) -> dict[str, object]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
         return {name: value[name] for name in FIELDS if name in value}
-    return {"text": value} if isinstance(value, str) else _text_message(data)
+    return {"text": value} if isinstance(value, str) else _message_of_text(data)
 
 
-def _text_message(data: bytes) -> dict[str, object]:
+def _message_of_text(data: bytes) -> dict[str, object]:
     try:
         return {"text": data.decode()}
     except UnicodeDecodeError as exc:
         raise SchemaError("__data__ holds neither a JSON object nor text") from exc
 
 
-def _bytes(name: str, value: object) -> bytes:
+def _encode(name: str, value: object) -> bytes:
     try:
         match value:
             case bool():

@@ -1,4 +1,4 @@
-"""The contract's `qq:inbound` side: events become entries. Pure; requests are in request.py."""
+"""Encode events as records of `qq:inbound` (contract). Pure."""
 
 import re
 import zlib
@@ -28,18 +28,19 @@ from adapter.events import (
     render,
 )
 
-# Deeper nesting than this in a raw value is cut: msgpack itself stops at 511.
+# Levels of nesting in a raw value; deeper ones are cut. msgpack itself stops at 511.
 MAX_DEPTH = 100
+# Seconds since 1970 that a calendar can show: the end of the year 9999.
 YEAR_9999 = 253_402_300_799.0
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT64, _UINT64 = -(2**63), 2**64
 
-# The states that every worker hears of; the others are the operator's (`qq:session`).
+# The states that are published to all workers; the others are for the operator (`qq:session`).
 PUBLISHED_STATES = frozenset({SessionState.ONLINE, SessionState.OFFLINE, SessionState.KICKED})
 
 
 class EventRecord(NamedTuple):
-    """One entry of `qq:inbound` without what the append gives: `v`, `account`, `epoch`, `seq`."""
+    """One entry of `qq:inbound` without the fields of the append script: `v account epoch seq`."""
 
     id: str
     type: str
@@ -52,7 +53,7 @@ class EventRecord(NamedTuple):
 
 
 class RecordContext(NamedTuple):
-    """What an event does not know about itself. `now` in seconds; `ordinal`: its place in the batch."""
+    """The context of an event. `now` in seconds since 1970; `ordinal`: the event's place in its batch."""
 
     account: str
     epoch: int
@@ -60,30 +61,32 @@ class RecordContext(NamedTuple):
     ordinal: int = 0
 
 
-def encode_message(message: Message, place: Participants, origin: RecordContext, *, raw: bool) -> EventRecord:
-    """The entry of a message. Shapes: contract, "qq:inbound"."""
-    common = _common(place)
+def encode_message(
+    message: Message, participants: Participants, context: RecordContext, *, raw: bool
+) -> EventRecord:
+    """Encode a message. Shapes: contract, "qq:inbound"."""
+    shared = _shared(participants)
     packed = pack([segment_to_dict(segment) for segment in message.segments])
-    # Put together from packed pieces: what speakers and chats have in common is packed once.
+    # Joined from packed parts: the part that a speaker's messages in a chat share is packed once.
     body = b"".join(
         (
             _RAW_HEAD if raw else _HEAD,
             packed,
             _packed_font(message.font),
-            common.packed,
+            shared.packed,
             pack(message.message_id),
             _UPSTREAM,
             pack(message.upstream),
             _RAW + pack(message.raw) if raw else b"",
         )
     )
-    kind = "temp" if place.chat is None else place.chat.kind
+    kind = "temp" if participants.chat is None else participants.chat.kind
     return EventRecord(
-        _event_id(origin, common, message.message_id, str(int(message.time)), packed),
+        _event_id(context, shared, message.message_id, str(int(message.time)), packed),
         f"message.{kind}",
         timestamp(message.time),
-        common.chat,
-        common.sender,
+        shared.chat,
+        shared.sender,
         "1" if message.from_self else "0",
         replace_surrogates(render(message.segments)),
         body,
@@ -100,8 +103,8 @@ def _packed_font(font: Font | None) -> bytes:
     return pack("font") + pack(font_to_dict(font))
 
 
-class _Common(NamedTuple):
-    """What all entries of one speaker in one chat have in common."""
+class _Shared(NamedTuple):
+    """The values that all events of one sender in one chat share."""
 
     chat: str
     sender: str
@@ -109,11 +112,13 @@ class _Common(NamedTuple):
     packed: bytes
 
 
-@lru_cache(maxsize=65_536)  # as many as the directory has at hand
-def _common(place: Participants) -> _Common:
-    named = b"".join(pack(name) + pack(value) for name, value in _participants_to_dict(place).items())
-    chat, sender = place.chat, place.sender
-    return _Common(
+# As many as the directory holds in memory.
+@lru_cache(maxsize=65_536)
+def _shared(participants: Participants) -> _Shared:
+    items = _participants_to_dict(participants).items()
+    named = b"".join(pack(name) + pack(value) for name, value in items)
+    chat, sender = participants.chat, participants.sender
+    return _Shared(
         "" if chat is None else str(chat),
         "" if sender is None else sender.id,
         f"{chat_token(chat)}.{'0' if sender is None else sender.id}",
@@ -121,34 +126,37 @@ def _common(place: Participants) -> _Common:
     )
 
 
-def encode_notice(notice: Notice, place: Participants, origin: RecordContext, *, raw: bool) -> EventRecord:
-    """The entry of a notice. `body.data` is the notice's own content; unknown ones carry `raw`."""
-    body: dict[str, object] = _participants_to_dict(place)
+def encode_notice(
+    notice: Notice, participants: Participants, context: RecordContext, *, raw: bool
+) -> EventRecord:
+    """Encode a notice. `body.data` is its own content; a notice of unknown kind carries `raw`."""
+    body: dict[str, object] = _participants_to_dict(participants)
     body["message_id"] = notice.message_id
     body["data"] = notice.data
     body["upstream"] = notice.upstream
     packed = pack([notice.kind, notice.text, notice.data])
     if raw or notice.kind == "other":
         body["raw"] = notice.raw
-    # Without a time of upstream's two equal notices are two events: the adapter's clock tells them apart.
-    told = notice.time is not None
-    time = notice.time if notice.time is not None else origin.now
-    common = _common(place)
-    stamp = str(int(time)) if told else f"{int(time * 1000)}-{origin.ordinal}"
+    if notice.time is not None:
+        time, stamp = notice.time, str(int(notice.time))
+    else:
+        # Two equal notices without a time are two events: the adapter's clock distinguishes them.
+        time, stamp = context.now, f"{int(context.now * 1000)}-{context.ordinal}"
+    shared = _shared(participants)
     return EventRecord(
-        _event_id(origin, common, notice.message_id or "0", stamp, packed),
+        _event_id(context, shared, notice.message_id or "0", stamp, packed),
         f"notice.{notice.kind}",
         timestamp(time),
-        common.chat,
-        common.sender,
+        shared.chat,
+        shared.sender,
         "1" if notice.from_self else "0",
         replace_surrogates(notice.text),
         pack(body),
     )
 
 
-def encode_session_event(event: SessionChange | Gap, origin: RecordContext) -> EventRecord:
-    """The entry of a session event that concerns every worker."""
+def encode_session_event(event: SessionChange | Gap, context: RecordContext) -> EventRecord:
+    """Encode a session event for all workers."""
     match event:
         case Gap(since, until, reason):
             kind, text = (
@@ -159,14 +167,14 @@ def encode_session_event(event: SessionChange | Gap, origin: RecordContext) -> E
         case SessionChange(state, reason, detail, nick=nick):
             kind, text = state.value, " – ".join(filter(None, (f"session {state.value}", reason)))
             body = {"reason": reason, "detail": detail, "nick": nick}
-    ident = f"{origin.account}.-.{kind}.{origin.epoch}.{int(origin.now * 1000)}-{origin.ordinal}"
+    ident = f"{context.account}.-.{kind}.{context.epoch}.{int(context.now * 1000)}-{context.ordinal}"
     return EventRecord(
-        ident, f"session.{kind}", timestamp(origin.now), "", "", "0", replace_surrogates(text), pack(body)
+        ident, f"session.{kind}", timestamp(context.now), "", "", "0", replace_surrogates(text), pack(body)
     )
 
 
 def segment_to_dict(segment: Segment) -> dict[str, object]:
-    """A segment under its OneBot name. Absent values are left out."""
+    """Encode a segment under its OneBot name, without absent values."""
     match segment:
         case Text(text) | Markup(text):
             return {"type": "text", "data": {"text": text}}
@@ -180,14 +188,14 @@ def segment_to_dict(segment: Segment) -> dict[str, object]:
 
 
 def font_to_dict(font: Font | None) -> dict[str, object] | None:
-    """A font as the contract writes it."""
+    """Encode a font (contract)."""
     if font is None:
         return None
     return {"name": font.name, "size": font.size, "style": list(font.style), "color": font.color}
 
 
 def timestamp(seconds: float) -> str:
-    """RFC 3339, UTC, milliseconds. A time no calendar holds becomes 1970: upstream may send anything."""
+    """Format a time by RFC 3339 in UTC with milliseconds; 1970 if no calendar holds it."""
     whole, milli = divmod(round(seconds * 1000), 1000) if 0 <= seconds <= YEAR_9999 else (0, 0)
     return f"{_second(whole)}.{milli:03d}Z"
 
@@ -198,19 +206,19 @@ def _second(whole: int) -> str:
 
 
 def replace_surrogates(text: str) -> str:
-    """Valid UTF-8: a lone surrogate becomes U+FFFD."""
+    """Replace lone surrogates by U+FFFD, so that the text is valid UTF-8."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def pack(value: object) -> bytes:
-    """The value in msgpack, whatever upstream put into it. Texts become valid UTF-8."""
+    """Pack a value in msgpack; what msgpack cannot hold is replaced. Texts become valid UTF-8."""
     try:
         return _packer.pack(value)  # type: ignore[no-any-return]
     except (UnicodeEncodeError, OverflowError, ValueError, TypeError):
         return _packer.pack(_sanitize(value, MAX_DEPTH))  # type: ignore[no-any-return]
 
 
-# Making one costs more than packing a message with it. After an error it is as good as new.
+# Shared: making a packer costs more than packing a message. After an error it can be used again.
 _packer = msgpack.Packer()
 
 
@@ -232,32 +240,33 @@ def _sanitize(value: object, depth: int) -> object:  # noqa: PLR0911 – one lin
             return replace_surrogates(str(value))
 
 
-def _event_id(origin: RecordContext, common: _Common, message_id: str, stamp: str, content: bytes) -> str:
+def _event_id(context: RecordContext, shared: _Shared, message_id: str, stamp: str, content: bytes) -> str:
     check = zlib.crc32(content)
     digest = (check ^ check >> 16) & 0xFFFF
-    return f"{origin.account}.{common.token}.{message_id}.{stamp}.{digest:04x}"
+    return f"{context.account}.{shared.token}.{message_id}.{stamp}.{digest:04x}"
 
 
-def _participants_to_dict(place: Participants) -> dict[str, object]:
+def _participants_to_dict(participants: Participants) -> dict[str, object]:
+    address, sender = participants.chat, participants.sender
     chat: dict[str, object] | None = None
-    if place.chat is not None:
-        party = place.chat_contact or ContactRef(place.chat.id)
+    if address is not None:
+        contact = participants.chat_contact or ContactRef(address.id)
         chat = {
-            "type": place.chat.kind.value,
-            "id": place.chat.id,
-            "name": party.name,
-            "identity": party.identity.value,
+            "type": address.kind.value,
+            "id": address.id,
+            "name": contact.name,
+            "identity": contact.identity.value,
         }
-        if place.chat.via is not None:
-            chat["via"] = {"type": place.chat.via.kind.value, "id": place.chat.via.id}
-    return {"chat": chat, "sender": None if place.sender is None else _contact_to_dict(place.sender)}
+        if address.via is not None:
+            chat["via"] = {"type": address.via.kind.value, "id": address.via.id}
+    return {"chat": chat, "sender": None if sender is None else _contact_to_dict(sender)}
 
 
-def _contact_to_dict(party: ContactRef) -> dict[str, object]:
-    known: dict[str, object] = {"id": party.id, "name": party.name}
-    if party.card:
-        known["card"] = party.card
-    if party.qq:
-        known["qq"] = party.qq
-    known["identity"] = party.identity.value
-    return known
+def _contact_to_dict(contact: ContactRef) -> dict[str, object]:
+    row: dict[str, object] = {"id": contact.id, "name": contact.name}
+    if contact.card:
+        row["card"] = contact.card
+    if contact.qq:
+        row["qq"] = contact.qq
+    row["identity"] = contact.identity.value
+    return row

@@ -1,4 +1,4 @@
-"""The contract's `qq:outbound` and `qq:results`: entries become requests, results become entries. Pure."""
+"""Decode requests of `qq:outbound`, encode results for `qq:results` (contract). Pure."""
 
 import json
 import math
@@ -29,43 +29,50 @@ from adapter.events import (
     Unknown,
 )
 
-# About fifty messages of SmartQQ, or two and a half minutes of talking at its pace.
+# Bytes of a request's content: about fifty messages of SmartQQ, two and a half minutes at its rate.
 MAX_CONTENT = 36_000
+# Bytes that a face or picture counts in it.
+_SEGMENT_SIZE = 16
+# Segments of a body, and bytes of a body: decoding takes milliseconds.
 MAX_SEGMENTS = 1_000
-MAX_DETAIL = 500
 MAX_BODY = 256 * 1024
+# Characters of `detail` and `cause`: a reason to read, not a log.
+MAX_DETAIL = 500
 
 _ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _COLOR = re.compile(r"[0-9A-Fa-f]{6}", re.ASCII)
+# Points, and characters of a font's name.
 _MAX_FONT_SIZE = 200
-_CENTURY = 3_200_000_000.0  # seconds; a longer time to live is a mistake
+_MAX_FONT_NAME = 64
+# Seconds, a century: a longer time to live is a mistake.
+_MAX_TTL = 3_200_000_000.0
 
 Fields = Mapping[bytes, bytes]
 _Choice = TypeVar("_Choice", Delivery, Priority)
 
 
 def request_id(entry: str, fields: Fields) -> str:
-    """The idempotency key of an entry, also of one that cannot be read otherwise."""
-    given = unwrapped(fields).get(b"id", b"").decode("ascii", "replace")
-    return given if _ID.fullmatch(given) else f"entry:{entry}"
+    """Return the idempotency key of an entry, also of an entry that is no request."""
+    value = unwrapped(fields).get(b"id", b"").decode("ascii", "replace")
+    return value if _ID.fullmatch(value) else f"entry:{entry}"
 
 
 def result_stream(fields: Fields, prefix: str) -> str:
-    """Where the result of an entry belongs; the default stream where the entry names none properly."""
+    """Return the stream for the result of an entry: its valid `results`, else the default."""
     name = unwrapped(fields).get(b"results", b"").decode("ascii", "replace")
     head = f"{prefix}:results:"
     return name if name.startswith(head) and _NAME.fullmatch(name[len(head) :]) else f"{prefix}:results"
 
 
 def decode_request(entry: str, fields: Fields, prefix: str) -> SendRequest:
-    """Read one entry of `qq:outbound` (contract). Raises SchemaError saying what to change."""
+    """Decode an entry of `qq:outbound`. Raises SchemaError that names what to change."""
     fields = unwrap(fields)
     if not fields:
         raise SchemaError("the entry was deleted before it could be read")
-    ident = _text(fields, "id")
-    if ident and not _ID.fullmatch(ident):
+    given_id = _text(fields, "id")
+    if given_id and not _ID.fullmatch(given_id):
         raise SchemaError("id is not 1 to 128 characters of A-Z a-z 0-9 . _ : / @ -")
     results = _text(fields, "results")
     if results and results != result_stream(fields, prefix):
@@ -87,7 +94,7 @@ def decode_request(entry: str, fields: Fields, prefix: str) -> SendRequest:
 
 
 def encode_result(result: SendResult, account: str, epoch: int, now: float) -> list[str]:
-    """The fields of a result, name after value, in the contract's order."""
+    """Encode a result as names and values in turn, in the contract's order."""
     return [
         *("v", CONTRACT_VERSION),
         *("id", result.id),
@@ -108,7 +115,7 @@ def encode_result(result: SendResult, account: str, epoch: int, now: float) -> l
 
 
 def unwrapped(fields: Fields) -> Fields:
-    """The fields without a frame, where it can be taken off."""
+    """Return the fields without a frame, as they are if the frame is broken."""
     try:
         return unwrap(fields)
     except SchemaError:
@@ -142,36 +149,35 @@ def _expires(entry: str, text: str) -> float | None:
     try:
         seconds = float(text)
     except ValueError:
-        return _moment(text)
-    if not (math.isfinite(seconds) and 0 <= seconds <= _CENTURY):
+        return _timestamp_seconds(text)
+    if not (math.isfinite(seconds) and 0 <= seconds <= _MAX_TTL):
         raise SchemaError("expires is not a number of seconds from 0 up")
     return int(entry.partition("-")[0]) / 1000 + seconds
 
 
-def _moment(text: str) -> float:
+def _timestamp_seconds(text: str) -> float:
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
             raise SchemaError("expires has no time zone: end it in Z")
-        return moment.timestamp()
+        return time.timestamp()
     except (ValueError, OverflowError) as exc:
         raise SchemaError("expires is neither an RFC 3339 time nor a number of seconds") from exc
 
 
 def _trace(fields: Fields) -> str:
-    # Not ours to judge: what is no trace context is nobody's.
-    given = fields.get(b"traceparent", b"").decode("ascii", "replace")
-    return given if _TRACE.fullmatch(given) else ""
+    # A bad trace context is dropped, not rejected: tracing must not stop a message.
+    value = fields.get(b"traceparent", b"").decode("ascii", "replace")
+    return value if _TRACE.fullmatch(value) else ""
 
 
 def _content(fields: Fields) -> tuple[tuple[Segment, ...], Font | None]:
     text, body = _text(fields, "text"), fields.get(b"body", b"")
     if text and body:
         raise SchemaError("text and body are both given: give one of them")
-    if not body:
-        segments: tuple[Segment, ...] = (Markup(text),)
-        font = None
-    else:
+    segments: tuple[Segment, ...] = (Markup(text),)
+    font: Font | None = None
+    if body:
         segments, font = _read_body(body)
     size = 0
     blank = True
@@ -180,10 +186,10 @@ def _content(fields: Fields) -> tuple[tuple[Segment, ...], Font | None]:
             size += len(segment.text.encode())
             blank = blank and not segment.text.strip()
         else:
-            size += 16
+            size += _SEGMENT_SIZE
             blank = False
     if blank:
-        raise SchemaError("there is nothing to say: text or body is missing or blank", "content.empty")
+        raise SchemaError("there is nothing to send: text or body is missing or blank", "content.empty")
     if size > MAX_CONTENT:
         raise SchemaError(f"content of {size} bytes is over the limit of {MAX_CONTENT}", "content.toolong")
     return segments, font
@@ -231,7 +237,7 @@ def _font(value: object) -> Font | None:
             all(bit in (0, 1) for bit in (a, b, c))
             and 0 < size <= _MAX_FONT_SIZE
             and _COLOR.fullmatch(color)
-            and len(name) <= 64  # noqa: PLR2004
+            and len(name) <= _MAX_FONT_NAME
         ):
             return Font(name, size, (int(a), int(b), int(c)), color)
         case _:

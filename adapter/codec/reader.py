@@ -1,6 +1,6 @@
-"""The reading side of the contract: entries of `qq:inbound` and `qq:results` become typed values. Pure.
+"""Decode entries of `qq:inbound` and `qq:results` for workers. Pure.
 
-Fields, types and map keys that are not known are passed over; what cannot be read is a SchemaError.
+Unknown fields, types and map keys are ignored. An entry that cannot be decoded is a SchemaError.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ Fields = Mapping[bytes, bytes]
 
 @dataclass(frozen=True)
 class Received:
-    """One entry of `qq:inbound`; of this very class where its type is not known.
+    """One entry of `qq:inbound`; of this class itself if its type is unknown.
 
-    `entry` is the stream's id, `time` in seconds since 1970, `chat` the address to answer or empty,
-    `own` whether the own account said it. `packed` is what `body` is unpacked from.
+    `entry` is the id in the stream, `time` in seconds since 1970, `chat` the address to answer or empty.
+    `own`: the account itself sent it. `raw_body` is the packed `body`.
     """
 
     entry: str
@@ -42,43 +42,43 @@ class Received:
 
     @cached_property
     def body(self) -> Mapping[str, Any]:
-        """The unpacked map. Raises SchemaError, but never on what `read_event` has returned."""
+        """The unpacked map. Raises SchemaError, but never on a value of `read_event`."""
         return read_map(self.raw_body)
 
     @property
     def chat_name(self) -> str:
-        """What the chat is called, as far as it is known."""
-        return _word(self.body, "chat", "name")
+        """The name of the chat, empty if unknown."""
+        return _text_at(self.body, "chat", "name")
 
     @property
     def sender_name(self) -> str:
-        """What to call the speaker: the card in this group before the name."""
-        return _word(self.body, "sender", "card") or _word(self.body, "sender", "name")
+        """The name to show for the sender: the card in this group, else the name."""
+        return _text_at(self.body, "sender", "card") or _text_at(self.body, "sender", "name")
 
     @property
     def sender_qq(self) -> str:
-        """The speaker's QQ number where upstream tells it."""
-        return _word(self.body, "sender", "qq")
+        """The QQ number of the sender, empty if unknown."""
+        return _text_at(self.body, "sender", "qq")
 
     @property
     def message_id(self) -> str:
-        """Upstream's number of the message."""
-        return _str(self.body.get("message_id"))
+        """The id that the network gave the message."""
+        return _text(self.body.get("message_id"))
 
 
 @dataclass(frozen=True)
 class ReceivedMessage(Received):
-    """Somebody said something: `message.*`."""
+    """A message: `message.*`."""
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """The content piece by piece; a piece that cannot be understood is an Unknown."""
+        """The segments of the content; one that cannot be decoded is an Unknown."""
         items = self.body.get("segments")
         return tuple(read_segment(item) for item in items) if isinstance(items, list) else ()
 
     @property
     def font(self) -> Font | None:
-        """How the sender's client showed it."""
+        """The font in which the sender's client showed the message."""
         match self.body.get("font"):
             case {
                 "name": str(name),
@@ -93,7 +93,7 @@ class ReceivedMessage(Received):
 
 @dataclass(frozen=True)
 class ReceivedNotice(Received):
-    """Something happened: `notice.*`."""
+    """A notice, such as a recall or a new member: `notice.*`."""
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -103,17 +103,17 @@ class ReceivedNotice(Received):
 
 @dataclass(frozen=True)
 class ReceivedSession(Received):
-    """The session changed, or messages may be lost: `session.*`."""
+    """A change of the session, or a gap in the messages: `session.*`."""
 
     @property
     def reason(self) -> str:
-        """Why, in few words."""
-        return _str(self.body.get("reason"))
+        """The reason, a code or a few words."""
+        return _text(self.body.get("reason"))
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One entry of `qq:results`. Compare `status` with Status; a newer one than is known stays text."""
+    """One entry of `qq:results`. `status` is a value of Status, or one of a newer adapter."""
 
     id: str
     entry: str
@@ -139,16 +139,16 @@ _FAMILIES: Final[Mapping[str, type[Received]]] = {
 
 
 def read_event(entry: str, fields: Fields) -> Received:
-    """Read an entry of `qq:inbound`. Raises SchemaError."""
+    """Decode an entry of `qq:inbound`. Raises SchemaError."""
     event = read_event_header(entry, fields)
     _ = event.body
     return event
 
 
 def read_event_header(entry: str, fields: Fields) -> Received:
-    """Read all but the body of an entry of `qq:inbound`. Raises SchemaError, and the event's `body` may, too.
+    """Decode an entry of `qq:inbound` except its body. Raises SchemaError, as `body` may later.
 
-    For readers who often need no more: unpacking is more than half of reading.
+    Unpacking the body is more than half of the cost, and many readers do without it.
     """
     try:
         if fields[b"v"] != _VERSION:
@@ -156,9 +156,9 @@ def read_event_header(entry: str, fields: Fields) -> Received:
         kind = fields[b"type"].decode()
         return _FAMILIES.get(kind.partition(".")[0], Received)(
             entry,
-            _named(fields[b"id"], "id"),
+            _required(fields[b"id"], "id"),
             kind,
-            _moment(fields[b"time"]),
+            _timestamp_seconds(fields[b"time"]),
             fields[b"account"].decode(),
             int(fields[b"epoch"] or 0),
             int(fields[b"seq"] or 0),
@@ -169,23 +169,23 @@ def read_event_header(entry: str, fields: Fields) -> Received:
             fields[b"body"],
         )
     except KeyError as exc:
-        raise SchemaError(f"the field {_field(exc)} is missing") from exc
+        raise SchemaError(f"the field {_field_name(exc)} is missing") from exc
     except ValueError as exc:
         raise SchemaError(f"a field cannot be read: {exc}") from exc
 
 
 def read_result(fields: Fields) -> Result:
-    """Read an entry of `qq:results`. Raises SchemaError."""
+    """Decode an entry of `qq:results`. Raises SchemaError."""
     try:
         sent, _, total = fields[b"parts"].partition(b"/")
         return Result(
-            id=_named(fields[b"id"], "id"),
+            id=_required(fields[b"id"], "id"),
             entry=fields[b"entry"].decode(),
-            time=_moment(fields[b"time"]),
+            time=_timestamp_seconds(fields[b"time"]),
             account=fields[b"account"].decode(),
             epoch=int(fields[b"epoch"] or 0),
             to=fields[b"to"].decode(),
-            status=_named(fields[b"status"], "status"),
+            status=_required(fields[b"status"], "status"),
             code=fields[b"code"].decode(),
             detail=fields[b"detail"].decode(),
             attempts=int(fields[b"attempts"] or 0),
@@ -195,7 +195,7 @@ def read_result(fields: Fields) -> Result:
             replayed=fields[b"replayed"] == b"1",
         )
     except KeyError as exc:
-        raise SchemaError(f"the field {_field(exc)} is missing") from exc
+        raise SchemaError(f"the field {_field_name(exc)} is missing") from exc
     except ValueError as exc:
         raise SchemaError(f"a field cannot be read: {exc}") from exc
 
@@ -214,15 +214,15 @@ def read_map(packed: bytes) -> dict[str, Any]:
 
 
 def read_segment(item: object) -> Segment:
-    """One segment under its OneBot name; anything else is kept as Unknown."""
+    """Decode one segment under its OneBot name; anything else becomes an Unknown."""
     match item:
         case {"type": "text", "data": {"text": str(text)}}:
             return Text(text)
         case {"type": "face", "data": {"id": int(number), **rest}}:
-            return Face(number, _str(rest.get("name")))
+            return Face(number, _text(rest.get("name")))
         case {"type": "image", "data": {"kind": str(kind), **rest}}:
             known = ("name", "file_id", "key", "server", "file_path")
-            return Image(kind, *(_str(rest.get(name)) for name in known))
+            return Image(kind, *(_text(rest.get(name)) for name in known))
         case {"type": "unknown", "data": {"raw": raw}}:
             return Unknown(raw)
         case _:
@@ -230,20 +230,20 @@ def read_segment(item: object) -> Segment:
 
 
 @lru_cache(maxsize=256)
-def _moment(text: bytes) -> float:
-    moment = datetime.fromisoformat(text.decode())
-    if moment.tzinfo is None:
+def _timestamp_seconds(text: bytes) -> float:
+    time = datetime.fromisoformat(text.decode())
+    if time.tzinfo is None:
         raise ValueError("time has no zone")
-    return moment.timestamp()
+    return time.timestamp()
 
 
-def _named(value: bytes, name: str) -> str:
+def _required(value: bytes, name: str) -> str:
     if not value:
         raise ValueError(f"{name} is empty")
     return value.decode()
 
 
-def _field(exc: KeyError) -> str:
+def _field_name(exc: KeyError) -> str:
     name = exc.args[0]
     return name.decode() if isinstance(name, bytes) else str(name)
 
@@ -252,9 +252,9 @@ def _map(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _str(value: object) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _word(body: Mapping[str, Any], part: str, name: str) -> str:
-    return _str(_map(body.get(part)).get(name))
+def _text_at(body: Mapping[str, Any], part: str, name: str) -> str:
+    return _text(_map(body.get(part)).get(name))

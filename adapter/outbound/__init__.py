@@ -1,1 +1,1 @@
-"""Outbound pipeline: from `qq:outbound` to the network and the result."""
+"""Send requests: from `qq:outbound` to the network and back as a result."""

@@ -1,4 +1,4 @@
-"""Who speaks next: in order within a chat, by class across chats, in turns between producers. Pure."""
+"""Queue requests: in order within a chat, by priority across chats, round-robin across producers. Pure."""
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
@@ -9,25 +9,26 @@ PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
 
 
 def producer(request: SendRequest) -> str:
-    """Who asked: the advised form of an id is `<application>/<event id>`."""
+    """Return the application of a request id `<application>/<event id>`, the form that is advised."""
     name, slash, _ = request.id.partition("/")
     return name if slash else ""
 
 
 class Backlog:
-    """Requests that were read and have more to say. A chat that is busy waits without holding others.
+    """Requests that were read and have parts to send. A busy chat holds back itself alone.
 
-    A chat's class is the highest among its requests: nobody overtakes within a chat, so what stands
-    before an urgent request is urgent as well.
+    A chat has the highest priority among its requests: a chat keeps its order, so the requests before an
+    urgent one are urgent as well.
     """
 
     def __init__(self) -> None:
         self._chats: dict[str, deque[SendRequest]] = {}
-        self._classes: dict[str, Counter[Priority]] = {}
-        self._turns: dict[Priority, OrderedDict[str, OrderedDict[str, None]]] = {
-            kind: OrderedDict() for kind in PRIORITIES
+        self._priorities: dict[str, Counter[Priority]] = {}
+        # The chats that may be popped, in their order, by priority and producer.
+        self._ready: dict[Priority, OrderedDict[str, OrderedDict[str, None]]] = {
+            priority: OrderedDict() for priority in PRIORITIES
         }
-        self._places: dict[str, tuple[Priority, str]] = {}
+        self._positions: dict[str, tuple[Priority, str]] = {}
         self._busy: set[str] = set()
         self._expiring: dict[str, SendRequest] = {}
         self._size = 0
@@ -39,89 +40,94 @@ class Backlog:
         """Put a request behind all others of its chat."""
         chat = str(request.to)
         self._chats.setdefault(chat, deque()).append(request)
-        self._keep(request)
-        self._enqueue(chat)
+        self._count(request)
+        self._update_position(chat)
 
-    def pop(self, ready: Callable[[str], bool]) -> SendRequest | None:
-        """The next request whose chat is neither busy nor `ready(chat)` False; its chat is busy then."""
-        for kind in PRIORITIES:
-            for name, chats in self._turns[kind].items():
+    def pop(self, is_due: Callable[[str], bool]) -> SendRequest | None:
+        """Take the next request whose chat is free and due; its chat is busy from here on."""
+        for priority in PRIORITIES:
+            for name, chats in self._ready[priority].items():
                 for chat in chats:
-                    if not ready(chat):
+                    if not is_due(chat):
                         continue
-                    self._turns[kind].move_to_end(name)
+                    self._ready[priority].move_to_end(name)
                     return self._pop(chat)
         return None
 
-    def requeue(self, request: SendRequest, *, begun: bool = False) -> None:
-        """A request has more to say: it is the first of its chat again, and the chat is free."""
+    def requeue(self, request: SendRequest, *, started: bool = False) -> None:
+        """Put a popped request before all others of its chat, and free the chat."""
         chat = str(request.to)
         self._chats.setdefault(chat, deque()).appendleft(request)
-        self._keep(request)
-        if begun:
+        self._count(request)
+        if started:
             self.mark_started(request)
         self.release_chat(chat)
 
     def release_chat(self, chat: str) -> None:
-        """The chat's request in hand has ended."""
+        """Free a chat: its popped request needs it no more."""
         self._busy.discard(chat)
-        self._enqueue(chat)
+        self._update_position(chat)
 
     def expired(self, now: float) -> list[SendRequest]:
-        """What was not begun in time, still in its place. `now` in seconds since 1970."""
-        return [one for one in self._expiring.values() if one.expires is not None and one.expires <= now]
+        """Return the queued requests that expired before their start. `now` in seconds since 1970."""
+        return [
+            request
+            for request in self._expiring.values()
+            if request.expires is not None and request.expires <= now
+        ]
 
     def mark_started(self, request: SendRequest) -> None:
-        """Something of it may have left: it does not expire any more."""
+        """Exempt a request from expiry: a part of it may be sent already."""
         self._expiring.pop(request.entry, None)
 
     def remove(self, request: SendRequest) -> None:
-        """Take out what will not be sent."""
+        """Remove a request that will not be sent."""
         chat = str(request.to)
         self._chats[chat].remove(request)
-        self._forget(request)
-        self._leave(chat)
-        self._enqueue(chat)
+        self._uncount(request)
+        self._clear_position(chat)
+        self._update_position(chat)
 
     def _pop(self, chat: str) -> SendRequest:
         request = self._chats[chat].popleft()
-        self._forget(request)
-        self._leave(chat)
+        self._uncount(request)
+        self._clear_position(chat)
         self._busy.add(chat)
         return request
 
-    def _keep(self, request: SendRequest) -> None:
+    def _count(self, request: SendRequest) -> None:
         self._size += 1
-        self._classes.setdefault(str(request.to), Counter())[request.priority] += 1
+        self._priorities.setdefault(str(request.to), Counter())[request.priority] += 1
         if request.expires is not None:
             self._expiring[request.entry] = request
 
-    def _forget(self, request: SendRequest) -> None:
+    def _uncount(self, request: SendRequest) -> None:
         self._size -= 1
-        self._classes[str(request.to)][request.priority] -= 1
+        self._priorities[str(request.to)][request.priority] -= 1
         self._expiring.pop(request.entry, None)
 
-    def _enqueue(self, chat: str) -> None:
+    def _update_position(self, chat: str) -> None:
+        """Put a chat where its first request and its highest priority belong."""
         queue = self._chats.get(chat)
         if not queue:
             self._chats.pop(chat, None)
-            self._classes.pop(chat, None)
+            self._priorities.pop(chat, None)
             return
         if chat in self._busy:
             return
-        counts = self._classes[chat]
-        kind = next(kind for kind in PRIORITIES if counts[kind])
-        place = (kind, producer(queue[0]))
-        if self._places.get(chat) != place:
-            self._leave(chat)
-            self._places[chat] = place
-            self._turns[kind].setdefault(place[1], OrderedDict())[chat] = None
+        counts = self._priorities[chat]
+        priority = next(priority for priority in PRIORITIES if counts[priority])
+        position = (priority, producer(queue[0]))
+        if self._positions.get(chat) != position:
+            self._clear_position(chat)
+            self._positions[chat] = position
+            self._ready[priority].setdefault(position[1], OrderedDict())[chat] = None
 
-    def _leave(self, chat: str) -> None:
-        place = self._places.pop(chat, None)
-        if place is not None:
-            kind, name = place
-            chats = self._turns[kind][name]
+    def _clear_position(self, chat: str) -> None:
+        position = self._positions.pop(chat, None)
+        if position is not None:
+            priority, name = position
+            chats = self._ready[priority][name]
             del chats[chat]
             if not chats:
-                del self._turns[kind][name]
+                del self._ready[priority][name]

@@ -1,18 +1,28 @@
-"""A request that has been begun: how far it is, and what is told of it in the end."""
+"""One started request: its parts, its progress, and what each outcome of a part leads to."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
-from adapter.bus.ledger import Started
-from adapter.events import Outcome, Part, SendRequest, Status
+from adapter.bus.ledger import InDoubt, Started
+from adapter.events import Delivery, Outcome, Part, SendRequest, SendResult, Status
+
+# Ambiguous outcomes in a row that at-least-once may produce for one part.
+MAX_ATTEMPTS = 3
+
+
+class NextStep(Enum):
+    """What follows while a request has parts to send."""
+
+    CONTINUE = auto()  # a part is sent, the next one waits for its turn
+    SUSPEND = auto()  # no part is in flight, this process or the next one goes on later
 
 
 @dataclass(slots=True)
 class SendJob:
-    """A request that has been begun: its parts, how many have left, and how often it was tried.
+    """A started request: its parts, how many are sent, and the attempts made.
 
-    `suspended`: nothing is under way, and the ledger is asked before the next byte, as it would be by
-    another process. `doubts`: so many attempts at the next part may have arrived. `outcome`: what became
-    of all of it, once that is known.
+    `ambiguous_attempts`: attempts at the next part that may have arrived. `suspended`: no part is in
+    flight; before its next byte the job is started in the ledger again.
     """
 
     request: SendRequest
@@ -21,30 +31,79 @@ class SendJob:
     attempts: int
     ambiguous_attempts: int = 0
     suspended: bool = False
-    outcome: Outcome | None = None
 
     @property
     def may_have_sent(self) -> bool:
-        """Whether something of it can have left: then it does not expire any more."""
+        """Whether a part of it may be sent already: then it does not expire any more."""
         return self.sent > 0 or self.attempts > 1
 
+    @property
+    def next_part(self) -> Part:
+        """The part whose turn it is."""
+        return self.parts[self.sent]
 
-def resume_job(begun: Started, request: SendRequest, parts: tuple[Part, ...], job: SendJob | None) -> SendJob:
-    """The job that the ledger lets begin or go on."""
+    def apply(self, outcome: Outcome | None) -> Outcome | NextStep:
+        """Apply the outcome of the next part, None if no byte of it was sent.
+
+        Returns the outcome of the whole request once it is known.
+        """
+        if outcome is None:
+            return NextStep.SUSPEND
+        if outcome.status is Status.SENT:
+            self.sent += 1
+            self.ambiguous_attempts = 0
+            if self.sent < len(self.parts):
+                return NextStep.CONTINUE
+        elif self._may_repeat(outcome):
+            self.attempts += 1
+            self.ambiguous_attempts += 1
+            return NextStep.SUSPEND
+        return self._combine_outcomes(outcome)
+
+    def _may_repeat(self, outcome: Outcome) -> bool:
+        return (
+            outcome.status is Status.UNKNOWN
+            and self.request.delivery is Delivery.AT_LEAST_ONCE
+            and self.ambiguous_attempts + 1 < MAX_ATTEMPTS
+        )
+
+    def _combine_outcomes(self, outcome: Outcome) -> Outcome:
+        """Combine the last outcome of a part with its earlier attempts: `failed` needs certainty."""
+        if outcome.status is not Status.FAILED or not self.ambiguous_attempts:
+            return outcome
+        detail = f"an earlier attempt may have arrived; the last: {outcome.code} {outcome.detail}"
+        return Outcome(Status.UNKNOWN, "upstream.lost", detail.strip())
+
+
+def resume_job(
+    state: Started | InDoubt, request: SendRequest, parts: tuple[Part, ...], job: SendJob | None
+) -> SendJob:
+    """Make the job of a ledger state, or bring `job`, suspended by this process, up to it."""
     if job is not None:
-        # Redis may have come back without its tail; this process has forgotten nothing.
-        job.sent, job.attempts = max(job.sent, begun.sent), max(job.attempts, begun.attempts)
+        # Redis may have lost its last writes, but this process has not.
+        job.sent, job.attempts = max(job.sent, state.sent), max(job.attempts, state.attempts)
         job.suspended = False
         return job
-    if len(begun.messages) == len(parts):
-        # A retry keeps the message ids it had: upstream knows a copy by them.
-        parts = tuple(Part(part.content, ident) for part, ident in zip(parts, begun.messages, strict=True))
-    return SendJob(request, parts, begun.sent, begun.attempts, ambiguous_attempts=int(begun.attempts > 1))
+    if len(state.message_ids) == len(parts):
+        # A retry keeps its message ids: QQ recognises a copy by them.
+        parts = tuple(
+            Part(part.content, message_id) for part, message_id in zip(parts, state.message_ids, strict=True)
+        )
+    return SendJob(request, parts, state.sent, state.attempts, ambiguous_attempts=int(state.attempts > 1))
 
 
-def combine_outcomes(job: SendJob, outcome: Outcome) -> Outcome:
-    """What became of a part in all its attempts: `failed` would be too much said if one was ambiguous."""
-    if outcome.status is not Status.FAILED or not job.ambiguous_attempts:
-        return outcome
-    detail = f"an earlier attempt may have arrived; the last: {outcome.code} {outcome.detail}"
-    return Outcome(Status.UNKNOWN, "upstream.lost", detail.strip())
+def build_result(request: SendRequest, outcome: Outcome, job: SendJob | None) -> SendResult:
+    """Build the result of a request; without a job it has no attempts and no parts."""
+    return SendResult(
+        entry=request.entry,
+        id=request.id,
+        to=str(request.to),
+        status=outcome.status,
+        code=outcome.code,
+        detail=outcome.detail,
+        attempts=job.attempts if job else 0,
+        sent=job.sent if job else 0,
+        total=len(job.parts) if job else 0,
+        message_id=job.parts[0].message_id if job else "",
+        traceparent=request.traceparent,
+    )

@@ -1,34 +1,62 @@
-"""The last step of every request: its one result, kept up until Redis has taken it."""
+"""Two-phase settlement of requests: start in the ledger, send, then settle with exactly one result.
+
+Mechanism. Phase one, `start`: the ledger entry of the request id is written before the first byte is
+sent. Between parts `save_progress` records how many are sent. Phase two, `settle`: one script writes the
+ledger entry, the result and the XACK together. QQ knows no transactions, so a crash between the phases
+leaves the part in flight in doubt. The next process finds that out by the token, which stays in the ledger
+entry while a part is in flight. It settles an in-doubt request as `unknown`, code `crash`, or starts it
+again if the request asks for at-least-once.
+
+Invariants:
+- No byte is sent for an id without a ledger entry that names this process.
+- An id that is settled is never sent again. Its repeat gets the stored result.
+- Each entry of `qq:outbound` gets one result. Its XACK is in the same step, so a retry adds no second one.
+- Within a chat, results and sends keep the order of the requests: `start` waits for the settlement before.
+
+What breaks them. Redis may lose its last writes in a restart or a failover. This process remembers its
+latest results and writes them again; it repeats `start` if Redis was away since. Results older than
+RECENT_RESULTS, or of an earlier process, are lost with Redis' tail. RESULT_TTL after its result an id is
+free again.
+"""
 
 import logging
 import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import count
 from typing import TypeVar
 
 import anyio
-import msgpack
 
 from adapter.aio import backoff
 from adapter.bus.bus import Bus, Fence
-from adapter.bus.keys import GROUP
+from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import RESULT_TTL, Completed, InDoubt, Ledger, Started
+from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.codec.inbound import timestamp
 from adapter.codec.outbound import encode_result, request_id, result_stream, unwrapped
 from adapter.errors import BusUnavailable, SchemaError
-from adapter.events import CONTRACT_VERSION, SendRequest, SendResult, Status
+from adapter.events import Delivery, Outcome, Part, SendRequest, SendResult, Status
+from adapter.failpoints import Failpoint, hit
+from adapter.outbound.send_job import SendJob, build_result, resume_job
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+# Characters of an unreadable request's `to` that its result repeats.
 MAX_SHOWN_TO = 128
-# A server that loses its tail forgets that these were sent; this process does not.
+# Results remembered against a Redis that loses its tail: eight hours of constant sending.
 RECENT_RESULTS = 10_000
+# A request that is started as often and never settled may be what ends the process each time.
+MAX_STARTS = 10
 
 
 class Settlement:
-    """Writes results. `told` is called with each result that was published; `lost` counts calls in vain."""
+    """The owner of the ledger. `on_result` is called with each new result after it is published.
+
+    `shutting_down`: a write is tried once more and no longer.
+    """
 
     def __init__(
         self,
@@ -36,62 +64,89 @@ class Settlement:
         lease: Lease,
         account: Callable[[], str],
         wall: Callable[[], float],
-        told: Callable[[SendResult], None],
+        on_result: Callable[[SendResult], None],
     ) -> None:
         self._bus = bus
         self._lease = lease
         self._ledger = Ledger(bus)
         self._account = account
         self._wall = wall
-        self._told = told
-        self._ended: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
+        self._on_result = on_result
+        # Results of this process by request id: seconds since 1970, and the fields.
+        self._recent: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
+        self._attempt_seq = count(1)
+        self._redis_failures = 0
         self.shutting_down = False
-        self.redis_failures = 0
 
-    async def retry(self, step: Callable[[Fence], Awaitable[T]]) -> T:
-        """Repeat a step that may be repeated until Redis serves. Raises Fenced.
+    # --- phase one ---------------------------------------------------------------------------------
 
-        In a `hurry`, when the process is about to end, it is tried once more and no longer.
+    async def start(
+        self,
+        request: SendRequest,
+        parts: tuple[Part, ...],
+        job: SendJob | None,
+        wait_previous: Callable[[], Awaitable[None]],
+    ) -> SendJob | None:
+        """Start a request, or go on with its suspended `job`; None if the request is settled now.
+
+        `wait_previous` waits for the settlement of the request before it in its chat. Raises Fenced.
         """
-        delays = backoff(random.random, first=0.05, most=2.0)
+        state = await self._start(request, parts, wait_previous)
+        if await self._answer_repeat(request, state) or isinstance(state, Completed):
+            return None  # a completed request is always answered
+        started = resume_job(state, request, parts, job)
+        match state:
+            case InDoubt():
+                await self._settle_crash(started, "an earlier process ended while it was being sent")
+            case Started(attempts) if attempts > MAX_STARTS:
+                started.attempts = attempts - 1
+                detail = f"started {attempts - 1} times, and each time the process ended"
+                await self._settle_crash(started, detail)
+            case Started(1, 0) if job is None and self._is_overdue(request):
+                await self.settle(request, Outcome(Status.EXPIRED, "expired"))
+            case _:
+                return started
+        return None
+
+    async def _start(
+        self, request: SendRequest, parts: tuple[Part, ...], wait_previous: Callable[[], Awaitable[None]]
+    ) -> Started | InDoubt | Completed:
+        token = f"{self._lease.fence.holder}/{next(self._attempt_seq)}"
+        take_over = request.delivery is Delivery.AT_LEAST_ONCE
+        ids = [part.message_id for part in parts]
         while True:
-            try:
-                return await step(self._lease.fence)
-            except BusUnavailable as exc:
-                self.redis_failures += 1
-                if self.shutting_down:
-                    raise
-                log.debug("settling: %s", exc)
-                await anyio.sleep(next(delays))
+            failures = self._redis_failures
+            state = await self._retry(
+                lambda fence: self._ledger.start(
+                    fence, request.id, request.entry, token, ids, take_over=take_over
+                )
+            )
+            await wait_previous()
+            # A Redis that was away may have come back without this ledger entry.
+            if failures == self._redis_failures:
+                return state
 
-    def recent_result(self, request: str) -> list[str] | None:
-        """The result that this process gave a request, name after value; as long as the ledger keeps it."""
-        moment, fields = self._ended.get(request, (0.0, None))
-        return fields if self._wall() - moment < RESULT_TTL else None
-
-    async def lookup(self, request: str) -> Started | InDoubt | Completed | None:
-        """What Redis knows of a request."""
-        return await self.retry(lambda _: self._ledger.get(request))
-
-    async def save_progress(self, request: str, sent: int, attempts: int, *, suspend: bool = False) -> None:
-        """So many parts have left in so many attempts; `suspend`: the rest is for whoever comes next."""
-        await self.retry(
-            lambda fence: self._ledger.record_progress(fence, request, sent, attempts, suspend=suspend)
-        )
-
-    async def settle(self, request: SendRequest, result: SendResult) -> None:
-        """Publish the result of a request that could be read."""
-        now = self._wall()
-        fields = encode_result(result, self._account(), self._lease.fence.epoch, now)
-        self._ended.pop(request.id, None)
-        self._ended[request.id] = now, fields
-        if len(self._ended) > RECENT_RESULTS:
-            self._ended.popitem(last=False)
-        await self.retry(
-            lambda fence: self._ledger.settle(
-                fence, request.id, request.entry, request.results, fields, remember=True
+    async def save_progress(self, job: SendJob, *, suspend: bool) -> None:
+        """Record how far a job is. `suspend`: no part of it is in flight. Raises Fenced."""
+        await self._retry(
+            lambda fence: self._ledger.record_progress(
+                fence, job.request.id, job.sent, job.attempts, suspend=suspend
             )
         )
+        job.suspended = suspend
+
+    # --- phase two ---------------------------------------------------------------------------------
+
+    async def settle(self, request: SendRequest, outcome: Outcome, job: SendJob | None = None) -> None:
+        """Publish the result of a request and acknowledge its entry. Raises Fenced."""
+        result = build_result(request, outcome, job)
+        now = self._wall()
+        fields = encode_result(result, self._account(), self._lease.fence.epoch, now)
+        self._recent.pop(request.id, None)
+        self._recent[request.id] = now, fields
+        if len(self._recent) > RECENT_RESULTS:
+            self._recent.popitem(last=False)
+        await self._publish(request, fields, remember=True)
         log.debug(
             "request %s: %s %s",
             result.id,
@@ -99,57 +154,88 @@ class Settlement:
             result.code,
             extra={"request": result.id, "entry": result.entry},
         )
-        self._told(result)
+        self._on_result(result)
+        hit(Failpoint.SETTLED)
 
-    async def replay(self, request: SendRequest, former: Sequence[str]) -> None:
-        """Publish the stored result of an earlier request of this id once more."""
-        await self._again(request, former, remember=False)
+    async def expire(self, request: SendRequest) -> bool:
+        """Settle a request whose time is over; False if a part of it may be sent already."""
+        state = await self._retry(lambda _: self._ledger.get(request.id))
+        if not await self._answer_repeat(request, state):
+            match state:
+                case InDoubt():
+                    return False
+                case Started(attempts, sent) if sent or attempts > 1:
+                    return False
+            await self.settle(request, Outcome(Status.EXPIRED, "expired"))
+        return True
 
-    async def rewrite(self, request: SendRequest, former: Sequence[str]) -> None:
-        """Write down again what Redis has forgotten."""
-        await self._again(request, former, remember=True)
+    async def reject(self, entry: str, fields: Mapping[bytes, bytes], error: SchemaError) -> None:
+        """Answer an entry that is no request, and keep it in `qq:dead`. Raises Fenced."""
+        stream, detail = self._bus.keys("outbound"), str(error)
+        to = unwrapped(fields).get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
+        result = SendResult(entry, request_id(entry, fields), to, Status.REJECTED, error.code, detail)
+        letter = DeadLetter(stream, entry, fields, GROUP, CONSUMER, error.code, detail)
+        now = self._wall()
+        result_fields = encode_result(result, self._account(), self._lease.fence.epoch, now)
+        dead = encode_dead_letter(letter, now)
+        results = result_stream(fields, self._bus.keys.prefix)
+        await self._retry(
+            lambda fence: self._ledger.settle(
+                fence, result.id, entry, results, result_fields, remember=False, dead=dead
+            )
+        )
+        self._on_result(result)
 
-    async def _again(self, request: SendRequest, former: Sequence[str], *, remember: bool) -> None:
-        values = dict(zip(former[::2], former[1::2], strict=True))
+    async def _settle_crash(self, job: SendJob, detail: str) -> None:
+        await self.settle(job.request, Outcome(Status.UNKNOWN, "crash", detail), job)
+
+    # --- repeated ids ------------------------------------------------------------------------------
+
+    async def _answer_repeat(self, request: SendRequest, state: Started | InDoubt | Completed | None) -> bool:
+        """Publish the result that this id has already; False if it has none."""
+        match state:
+            case Completed(result):
+                await self._publish_again(request, result, remember=False)
+            case _ if recent := self.recent_result(request.id):
+                # Redis has lost this result; this process writes it into the ledger again.
+                await self._publish_again(request, recent, remember=True)
+            case _:
+                return False
+        return True
+
+    def recent_result(self, request: str) -> list[str] | None:
+        """Return the fields of the result that this process published, for RESULT_TTL."""
+        published, fields = self._recent.get(request, (0.0, None))
+        return fields if self._wall() - published < RESULT_TTL else None
+
+    async def _publish_again(self, request: SendRequest, result: Sequence[str], *, remember: bool) -> None:
+        values = dict(zip(result[::2], result[1::2], strict=True))
         values["replayed"] = "0" if values["entry"] == request.entry else "1"
         values |= {"entry": request.entry, "time": timestamp(self._wall())}
         fields = [item for pair in values.items() for item in pair]
-        await self.retry(
+        await self._publish(request, fields, remember=remember)
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    async def _publish(self, request: SendRequest, fields: Sequence[str], *, remember: bool) -> None:
+        await self._retry(
             lambda fence: self._ledger.settle(
                 fence, request.id, request.entry, request.results, fields, remember=remember
             )
         )
 
-    async def reject(self, entry: str, fields: Mapping[bytes, bytes], why: SchemaError) -> None:
-        """Answer an entry that makes no sense, and keep it in `qq:dead`."""
-        to = unwrapped(fields).get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
-        result = SendResult(entry, request_id(entry, fields), to, Status.REJECTED, why.code, str(why))
-        now = self._wall()
-        told = encode_result(result, self._account(), self._lease.fence.epoch, now)
-        dead = dead_fields(self._bus.keys("outbound"), entry, why.code, str(why), fields, now)
-        results = result_stream(fields, self._bus.keys.prefix)
-        await self.retry(
-            lambda fence: self._ledger.settle(
-                fence, result.id, entry, results, told, remember=False, dead=dead
-            )
-        )
-        self._told(result)
+    async def _retry(self, step: Callable[[Fence], Awaitable[T]]) -> T:
+        """Repeat an idempotent step until Redis serves; while shutting down try once."""
+        delays = backoff(random.random, first=0.05, most=2.0)
+        while True:
+            try:
+                return await step(self._lease.fence)
+            except BusUnavailable as exc:
+                self._redis_failures += 1
+                if self.shutting_down:
+                    raise
+                log.debug("settlement: %s", exc)
+                await anyio.sleep(next(delays))
 
-
-def dead_fields(
-    stream: str, entry: str, reason: str, detail: str, fields: Mapping[bytes, bytes], now: float
-) -> list[str | bytes]:
-    """An entry of `qq:dead`, name after value (contract). The original values keep their bytes."""
-    original = {name.decode("utf-8", "replace"): value for name, value in fields.items()}
-    return [
-        *("v", CONTRACT_VERSION),
-        *("time", timestamp(now)),
-        *("stream", stream),
-        *("entry", entry),
-        *("group", GROUP),
-        *("consumer", GROUP),
-        *("reason", reason),
-        *("detail", detail),
-        *("attempts", "1"),
-        *("fields", msgpack.packb(original)),
-    ]
+    def _is_overdue(self, request: SendRequest) -> bool:
+        return request.expires is not None and request.expires <= self._wall()

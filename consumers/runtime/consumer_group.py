@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-import msgpack
 from redis.exceptions import ResponseError
 
-from adapter import CONTRACT_VERSION, replace_surrogates, timestamp
+from adapter import DeadLetter, encode_dead_letter
 from consumers.runtime.client import BusClient
 
 log = logging.getLogger(__name__)
@@ -145,21 +144,11 @@ class ConsumerGroup:
         self, entry: str, fields: list[bytes], reason: str, detail: str, attempts: int
     ) -> None:
         """Put an entry into `qq:dead` and acknowledge it, in one step."""
-        original = {name.decode("utf-8", "replace"): value for name, value in mapping_of(fields).items()}
-        letter: list[str | bytes] = [
-            *("v", CONTRACT_VERSION),
-            *("time", timestamp(time.time())),
-            *("stream", self.stream),
-            *("entry", entry),
-            *("group", self.name),
-            *("consumer", self.consumer),
-            *("reason", reason),
-            *("detail", replace_surrogates(detail)[:500]),
-            *("attempts", str(attempts)),
-            *("fields", msgpack.packb(original)),
-        ]
+        letter = DeadLetter(
+            self.stream, entry, mapping_of(fields), self.name, self.consumer, reason, detail, attempts
+        )
         async with self.client.pipeline(transaction=True) as pipe:
-            pipe.execute_command("XADD", self._dead, "*", *letter)
+            pipe.execute_command("XADD", self._dead, "*", *encode_dead_letter(letter, time.time()))
             pipe.execute_command("XACK", self.stream, self.name, entry)
             await pipe.execute()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis.asyncio as redis
 
-from adapter.outbound.pipeline import MAX_ATTEMPTS
+from adapter.outbound.send_job import MAX_ATTEMPTS
 from tests.chaos.window_timer import State
 from tests.simulator import Received
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from adapter.bus.bus import Bus, Fence, pack_batch
 from adapter.codec.address import parse_address
+from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.codec.inbound import EventRecord
 from adapter.codec.outbound import decode_request
 from adapter.contract import schemas
@@ -28,7 +29,6 @@ from adapter.contract.tables import ADDRESS, CODES, COMMANDS, INBOUND, NOTICES, 
 from adapter.contract.validate import Validator
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, Status
-from adapter.outbound.settlement import dead_fields
 from tests.support import ROOT
 from tests.support.helpers import clean_environment
 
@@ -168,8 +168,8 @@ async def test_the_append_writes_the_golden_events_byte_for_byte(bus: Bus) -> No
 
 
 def test_the_adapter_buries_entries_with_the_fields_of_the_golden_letter() -> None:
-    flat = dead_fields("qq:outbound", "1-0", "schema.invalid", "why", {b"text": b"x"}, 0.0)
-    assert flat[::2] == list(GOLDENS["dead"].fields)
+    letter = DeadLetter("qq:outbound", "1-0", {b"text": b"x"}, "g", "c", "schema.invalid", "why")
+    assert encode_dead_letter(letter, 0.0)[::2] == list(GOLDENS["dead"].fields)
 
 
 # --- the vocabulary ----------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ import time
 from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import texts
 from adapter.cli.terminal import Paint, as_json, clip, harmless, say, table
+from adapter.codec.dead_letters import original_fields, restored_fields
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.ops.dead_letters import restored_fields, unpacked
 from adapter.ops.wording import entry_time, span
 
 _SHOWN = 100
@@ -56,7 +56,9 @@ async def _list(desk: AdminClient, arguments: argparse.Namespace) -> int:
     found = [entry for entry in found if not arguments.ids or entry[0] in arguments.ids]
     if arguments.json:
         for entry, fields in found:
-            original = {name: value.decode("utf-8", "replace") for name, value in unpacked(fields).items()}
+            original = {
+                name: value.decode("utf-8", "replace") for name, value in original_fields(fields).items()
+            }
             say(as_json({"id": entry} | texts((entry, fields)) | {"fields": original}))
         return 0
     if not found:
@@ -72,7 +74,7 @@ async def _list(desk: AdminClient, arguments: argparse.Namespace) -> int:
 
 def _row(entry: str, fields: Fields, now: float) -> list[str]:
     known = texts((entry, fields))
-    original = {name: value.decode("utf-8", "replace") for name, value in unpacked(fields).items()}
+    original = {name: value.decode("utf-8", "replace") for name, value in original_fields(fields).items()}
     where = original.get("to") or original.get("chat") or ""
     what = clip(harmless(f"{where} {original.get('text', '')}".strip()), _PREVIEW)
     reason = ": ".join(filter(None, (known.get("reason", ""), known.get("detail", ""))))

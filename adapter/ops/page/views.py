@@ -8,11 +8,11 @@ import msgpack
 
 from adapter.bus.admin import GroupInfo
 from adapter.codec.address import parse_address
+from adapter.codec.dead_letters import original_fields, restored_fields
 from adapter.codec.outbound import decode_request
 from adapter.codec.reader import read_event
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, ListKind, SessionState, render
-from adapter.ops.dead_letters import restored_fields, unpacked
 from adapter.ops.wording import entry_time
 
 # What a feed shows of a text; the rest comes when somebody asks for it.
@@ -119,7 +119,7 @@ def group_view(stream: str, group: GroupInfo, now: float) -> View:
 
 def letter_view(entry: str, fields: Fields) -> View:
     """A dead letter and what it once was."""
-    original = {name: words(value) for name, value in unpacked(fields).items() if name != "body"}
+    original = {name: words(value) for name, value in original_fields(fields).items() if name != "body"}
     names = ("stream", "group", "reason", "detail", "attempts", "time")
     view: View = {name: words(fields.get(name.encode())) for name in names}
     view["chat"] = original.get("to") or original.get("chat", "")

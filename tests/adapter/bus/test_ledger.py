@@ -26,48 +26,50 @@ async def results(bus: Bus, name: str = "results") -> list[dict[bytes, bytes]]:
 
 async def test_a_request_is_begun_once_and_done_once(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    begun = await ledger.start(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    begun = await ledger.start(A, "x/1", entry, "t1", ["11", "12"], take_over=False)
     assert begun == Started(1, 0, ("11", "12"))
     # The same call again, its answer having been lost: the same answer.
-    assert await ledger.start(A, "x/1", entry, "t1", ["11", "12"], again=False) == begun
+    assert await ledger.start(A, "x/1", entry, "t1", ["11", "12"], take_over=False) == begun
     assert await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
     assert not await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
     assert await results(bus) == [{b"v": b"1", b"id": b"x/1", b"status": b"sent"}]
     assert await bus.read_pending("outbound", "0", 1) == []
-    assert await ledger.start(A, "x/1", "9-9", "t2", ["13"], again=False) == Completed(tuple(RESULT))
+    assert await ledger.start(A, "x/1", "9-9", "t2", ["13"], take_over=False) == Completed(tuple(RESULT))
 
 
 async def test_what_a_crash_left_is_found_and_taken_up_only_on_demand(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.start(A, "x/1", entry, "t1", ["11", "12", "13"], again=False)
+    await ledger.start(A, "x/1", entry, "t1", ["11", "12", "13"], take_over=False)
     await ledger.record_progress(A, "x/1", 2, 1)
-    left = await ledger.start(A, "x/1", entry, "t2", ["21", "22", "23"], again=False)
+    left = await ledger.start(A, "x/1", entry, "t2", ["21", "22", "23"], take_over=False)
     assert left == InDoubt(1, 2, ("11", "12", "13"))
-    taken = await ledger.start(A, "x/1", entry, "t3", ["31", "32", "33"], again=True)
+    taken = await ledger.start(A, "x/1", entry, "t3", ["31", "32", "33"], take_over=True)
     assert taken == Started(2, 2, ("11", "12", "13"))
 
 
 async def test_what_was_left_between_two_parts_goes_on(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.start(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    await ledger.start(A, "x/1", entry, "t1", ["11", "12"], take_over=False)
     await ledger.record_progress(A, "x/1", 1, 1, suspend=True)
-    assert await ledger.start(A, "x/1", entry, "t2", ["21", "22"], again=False) == Started(1, 1, ("11", "12"))
+    assert await ledger.start(A, "x/1", entry, "t2", ["21", "22"], take_over=False) == Started(
+        1, 1, ("11", "12")
+    )
 
 
 async def test_attempts_are_counted_on_by_whoever_takes_it_up(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.start(A, "x/1", entry, "t1", ["11"], again=True)
+    await ledger.start(A, "x/1", entry, "t1", ["11"], take_over=True)
     for _ in range(2):
         await ledger.record_progress(A, "x/1", 0, 2, suspend=True)
     # It was left between two attempts; a crash in the middle of one is an attempt made.
-    assert await ledger.start(A, "x/1", entry, "t2", ["21"], again=True) == Started(2, 0, ("11",))
-    assert await ledger.start(A, "x/1", entry, "t3", ["31"], again=True) == Started(3, 0, ("11",))
+    assert await ledger.start(A, "x/1", entry, "t2", ["21"], take_over=True) == Started(2, 0, ("11",))
+    assert await ledger.start(A, "x/1", entry, "t3", ["31"], take_over=True) == Started(3, 0, ("11",))
 
 
 async def test_a_look_tells_what_became_of_a_request_and_changes_nothing(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
     assert await ledger.get("x/1") is None
-    await ledger.start(A, "x/1", entry, "t1", ["11", "12"], again=False)
+    await ledger.start(A, "x/1", entry, "t1", ["11", "12"], take_over=False)
     assert await ledger.get("x/1") == InDoubt(1, 0, ("11", "12"))
     await ledger.record_progress(A, "x/1", 1, 2, suspend=True)
     for _ in range(2):
@@ -78,10 +80,10 @@ async def test_a_look_tells_what_became_of_a_request_and_changes_nothing(bus: Bu
 
 async def test_a_stale_holder_can_neither_begin_nor_step_nor_settle(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.start(A, "x/1", entry, "t1", ["11"], again=False)
+    await ledger.start(A, "x/1", entry, "t1", ["11"], take_over=False)
     await bus.write_status(Fence(2, "b"), {"state": "online"})
     with pytest.raises(Fenced):
-        await ledger.start(A, "x/2", entry, "t2", ["12"], again=False)
+        await ledger.start(A, "x/2", entry, "t2", ["12"], take_over=False)
     with pytest.raises(Fenced):
         await ledger.record_progress(A, "x/1", 1, 1)
     with pytest.raises(Fenced):
@@ -96,12 +98,12 @@ async def test_a_refused_entry_has_a_result_and_a_dead_letter_and_no_ledger(bus:
         await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=False, dead=dead)
     assert len(await results(bus)) == 1
     assert await results(bus, "dead") == [{b"v": b"1", b"fields": b"\x81\xa2to\xc4\x01\xff"}]
-    assert isinstance(await ledger.start(A, "x/1", entry, "t", ["1"], again=False), Started)
+    assert isinstance(await ledger.start(A, "x/1", entry, "t", ["1"], take_over=False), Started)
 
 
 async def test_a_sent_request_is_answered_even_by_a_server_that_forgot_the_group(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.start(A, "x/1", entry, "t1", ["11"], again=False)
+    await ledger.start(A, "x/1", entry, "t1", ["11"], take_over=False)
     await bus.client.delete(bus.keys("outbound"), bus.keys.ledger("x/1"))
     for _ in range(2):
         await ledger.settle(A, "x/1", entry, bus.keys("results"), RESULT, remember=True)
@@ -110,7 +112,7 @@ async def test_a_sent_request_is_answered_even_by_a_server_that_forgot_the_group
 
 async def test_own_result_streams_and_ledger_entries_end_by_themselves(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    await ledger.start(A, "x/1", entry, "t1", ["11"], again=False)
+    await ledger.start(A, "x/1", entry, "t1", ["11"], take_over=False)
     assert await bus.client.ttl(bus.keys.ledger("x/1")) > 0
     await ledger.settle(A, "x/1", entry, bus.keys("results:mine"), RESULT, remember=True)
     assert 0 < await bus.client.ttl(bus.keys.ledger("x/1")) <= 86_400

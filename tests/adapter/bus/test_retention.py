@@ -1,10 +1,13 @@
-"""Proof of adapter/bus/retention.py: nothing that somebody still needs is trimmed."""
+"""Proof of adapter/bus/retention.py and its scripts: no entry that a group needs is trimmed."""
 
+import itertools
 import time
 from pathlib import Path
 
 import msgpack
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
@@ -19,6 +22,9 @@ from tests.support.small_disk import filled, small_disk
 
 pytestmark = pytest.mark.anyio
 KEPT = {"inbound": 10}
+# Where a double cannot tell neighbours apart, and where the second half of an id ends.
+HALVES = (0, 1, 2**53 - 1, 2**53, 2**53 + 1, 2**64 - 2, 2**64 - 1)
+IDS = list(itertools.product(HALVES, HALVES))
 
 
 class Desk:
@@ -218,5 +224,87 @@ async def test_what_was_acknowledged_meanwhile_is_not_buried(bus: Bus) -> None:
     (entry,) = await desk.add(1)
     await desk.read("g", 1)
     await bus.client.xack(desk.key, "g", entry)
-    assert not await desk.retention.dead_letter("g", entry, 10, "poison", "")
+    assert not await desk.retention.dead_letter(b"g", b"c", entry, 10, "poison", "")
     assert await bus.client.xlen(bus.keys("dead")) == 0
+
+
+def shown(ident: tuple[int, int]) -> str:
+    return f"{ident[0]}-{ident[1]}"
+
+
+def expected(
+    entries: list[tuple[int, int]], needs: list[tuple[int, int]], keep: int, cap: int
+) -> tuple[list[tuple[int, int]], int]:
+    """What is left of a stream, and how many unread entries are dropped; `needs`: each group's oldest."""
+    if len(entries) <= keep:
+        return entries, 0
+    target = entries[-keep]
+    needed = min([*needs, target])
+    first = needed
+    if needed < target and len(entries) > cap:
+        first = max(needed, entries[min(len(entries) - cap, len(entries) - keep)])
+    return [entry for entry in entries if entry >= first], sum(needed <= entry < first for entry in entries)
+
+
+@given(
+    entries=st.lists(st.sampled_from(IDS[1:]), min_size=1, max_size=12, unique=True).map(sorted),
+    groups=st.lists(st.tuples(st.sampled_from(IDS), st.integers(0, 4), st.integers(0, 4)), max_size=3),
+    keep=st.integers(1, 4),
+    cap=st.integers(4, 14),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_ids_of_any_size_are_compared_exactly(
+    bus: Bus,
+    entries: list[tuple[int, int]],
+    groups: list[tuple[tuple[int, int], int, int]],
+    keep: int,
+    cap: int,
+) -> None:
+    key, needs = bus.keys("inbound"), []
+    await bus.client.delete(key, bus.keys("ids:epoch"), bus.keys("lease"))
+    for entry in entries:
+        await bus.client.xadd(key, {"n": "1"}, id=shown(entry))
+    for number, (start, read, acked) in enumerate(groups):
+        name = f"g{number}"
+        await bus.client.xgroup_create(key, name, id=shown(start))
+        unread = [entry for entry in entries if entry > start]
+        if read:
+            await bus.client.xreadgroup(name, "c", {key: ">"}, count=read)
+            for entry in unread[: min(read, acked)]:
+                await bus.client.xack(key, name, shown(entry))
+            unread = unread[min(read, acked) :]
+        needs += unread[:1]
+    desk = await a_desk(bus)
+    desk.retention = Retention(
+        bus, desk.lease, desk.alarms.append, desk.gap, time.time, cap=cap, kept={"inbound": keep}
+    )
+    left, dropped = expected(entries, needs, keep, cap)
+    result = await desk.retention.trim("inbound")
+    assert [row[0].decode() for row in await bus.client.xrange(key)] == [shown(entry) for entry in left]
+    assert (result.left, result.dropped) == (len(left), dropped)
+
+
+async def test_a_group_that_begins_now_ends_nothing(bus: Bus) -> None:
+    desk = await a_desk(bus)
+    entries = await desk.add(50)
+    await bus.client.xgroup_create(desk.key, "replay", id=f"{entries[20].partition('-')[0]}-{2**64 - 1}")
+    await desk.retention.run_once()
+    first = (await bus.client.xrange(desk.key, count=1))[0][0].decode()
+    assert int(first.partition("-")[0]) > int(entries[20].partition("-")[0])
+    assert (await desk.read("replay", 1)) == [first]
+
+
+async def test_a_group_name_that_is_not_utf8_stays_its_bytes(bus: Bus) -> None:
+    desk = await a_desk(bus, cap=60)
+    name: str = b"\xff\xfebot"  # type: ignore[assignment] – redis-py's types know text alone
+    await bus.client.xgroup_create(desk.key, name, id="0", mkstream=True)
+    await desk.add(50)
+    (entry,) = await desk.read(name, 1)
+    await bus.client.xclaim(desk.key, name, "c", 0, [entry], idle=120_000, retrycount=10)
+    await desk.retention.run_once()
+    assert "group '\ufffd\ufffdbot' does not acknowledge" in desk.alarms[0]
+    (dead,) = [fields for _, fields in await bus.client.xrange(bus.keys("dead"))]
+    assert (dead[b"group"], dead[b"entry"].decode()) == (b"\xff\xfebot", entry)
+    await desk.retention.lapse(b"\xff\xfebot")
+    await desk.retention.run_once()
+    assert await desk.left() == 10

@@ -49,7 +49,7 @@ async def test_no_redis_is_exit_code_3_in_words(line: list[str]) -> None:
     ("line", "words"),
     [
         (["send", "frend:1", "x"], "is not one of friend:<id>"),
-        (["send", "friend:1", " "], "nothing to say"),
+        (["send", "friend:1", " "], "nothing to send"),
         (["send", "friend:1", "x", "--id", "a b"], "id is not"),
         (["send", "friend:1", "x", "--expires", "soon"], "expires is neither"),
         (["send", "friend:1", "x" * 40_000], "over the limit"),

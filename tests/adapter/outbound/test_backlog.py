@@ -94,10 +94,10 @@ def test_time_runs_out_for_what_has_not_begun() -> None:
 def test_time_goes_on_for_what_is_given_back_unless_something_of_it_has_left() -> None:
     backlog = Backlog()
     backlog.add(dataclasses.replace(a_request(0), expires=10.0))
-    for begun, late in ((False, ["0"]), (True, [])):
+    for started, late in ((False, ["0"]), (True, [])):
         request = backlog.pop(lambda _: True)
         assert request is not None
-        backlog.requeue(request, begun=begun)
+        backlog.requeue(request, started=started)
         assert [one.entry for one in backlog.expired(10.0)] == late
     assert taken(backlog) == ["0"]
 

@@ -1,11 +1,13 @@
-"""Proof of adapter/outbound/send_job.py and what outbound.py makes of it: only what cannot have left expires; attempts end."""
+"""Proof of adapter/outbound/send_job.py and its use in pipeline.py: what expires, and how many attempts are made."""
 
 from pathlib import Path
 
 import pytest
 
 from adapter.bus.bus import Bus, Fence
-from adapter.bus.ledger import Ledger
+from adapter.bus.ledger import InDoubt, Ledger, Started
+from adapter.events import Address, ChatKind, Delivery, Outcome, Part, SendRequest, Status, Text
+from adapter.outbound.send_job import MAX_ATTEMPTS, NextStep, SendJob, resume_job
 from tests.adapter.outbound.test_pipeline import BUDDY, chat_of_friend, has_status
 from tests.simulator import Answer
 from tests.support.helpers import wait_until
@@ -15,6 +17,53 @@ from tests.support.tcp_proxy import Line
 pytestmark = pytest.mark.anyio
 LONG = "long " * 200
 NOW = "0"
+SENT = Outcome(Status.SENT, "ok")
+LOST = Outcome(Status.UNKNOWN, "upstream.lost")
+DENIED = Outcome(Status.FAILED, "upstream.denied", "no")
+
+
+def a_job(delivery: Delivery = Delivery.AT_LEAST_ONCE, parts: int = 2) -> SendJob:
+    request = SendRequest("1-1", "x/1", Address(ChatKind.FRIEND, "1"), (Text("a"),), delivery=delivery)
+    made = tuple(Part(f"part {number}", f"1{number}") for number in range(parts))
+    return SendJob(request, made, sent=0, attempts=1)
+
+
+def test_each_outcome_of_a_part_leads_to_one_next_step() -> None:
+    job = a_job()
+    assert job.apply(None) is NextStep.SUSPEND
+    assert (job.sent, job.attempts, job.may_have_sent) == (0, 1, False)
+    assert job.apply(LOST) is NextStep.SUSPEND
+    assert (job.attempts, job.ambiguous_attempts, job.may_have_sent) == (2, 1, True)
+    assert job.apply(SENT) is NextStep.CONTINUE
+    assert (job.sent, job.ambiguous_attempts, job.next_part.content) == (1, 0, "part 1")
+    assert job.apply(SENT) == SENT
+    assert a_job(Delivery.AT_MOST_ONCE).apply(LOST) == LOST
+    assert a_job().apply(DENIED) == DENIED
+
+
+def test_the_attempts_at_one_part_are_bounded_and_a_denial_after_doubt_is_none() -> None:
+    job = a_job()
+    steps = [job.apply(LOST) for _ in range(MAX_ATTEMPTS)]
+    assert steps == [*[NextStep.SUSPEND] * (MAX_ATTEMPTS - 1), LOST]
+    job = a_job()
+    job.apply(LOST)
+    outcome = job.apply(DENIED)
+    assert isinstance(outcome, Outcome)
+    assert (outcome.status, outcome.code) == (Status.UNKNOWN, "upstream.lost")
+
+
+def test_a_job_of_the_ledger_keeps_its_message_ids_and_never_goes_back() -> None:
+    fresh = a_job()
+    taken = resume_job(InDoubt(2, 1, ("7", "8")), fresh.request, fresh.parts, None)
+    assert [part.message_id for part in taken.parts] == ["7", "8"]
+    assert (taken.sent, taken.attempts, taken.ambiguous_attempts) == (1, 2, 1)
+    # Another split than the earlier process made: its ids do not fit.
+    other = resume_job(Started(1, 0, ("7",)), fresh.request, fresh.parts, None)
+    assert other.parts == fresh.parts
+    # A ledger that came back from before the last progress.
+    taken.suspended = True
+    assert resume_job(Started(1, 0, ("7", "8")), fresh.request, fresh.parts, taken) is taken
+    assert (taken.sent, taken.attempts, taken.suspended) == (1, 2, False)
 
 
 async def test_of_what_an_earlier_process_began_only_that_expires_of_which_nothing_can_have_left(
@@ -30,7 +79,9 @@ async def test_of_what_an_earlier_process_began_only_that_expires_of_which_nothi
             [(0, 1, True), (1, 1, True), (0, 2, True), (1, 1, False)]
         ):
             entry = await it.ask(chat, LONG, id=f"x/{number}", expires=NOW)
-            await ledger.start(before, f"x/{number}", entry, "t", [f"{number}1", f"{number}2"], again=False)
+            await ledger.start(
+                before, f"x/{number}", entry, "t", [f"{number}1", f"{number}2"], take_over=False
+            )
             await ledger.record_progress(before, f"x/{number}", sent, attempts, suspend=suspend)
         # A repeat of what has ended gets the result that there is.
         done = await it.ask(chat, LONG, id="x/4", expires=NOW)

@@ -1,8 +1,7 @@
-"""Proof of adapter/outbound/pipeline.py and settling.py: what a server forgets or hands to somebody else meanwhile."""
+"""Proof of adapter/outbound/settlement.py and pipeline.py: what Redis forgets, or gave to a former lease holder."""
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import RESULT_TTL
 from adapter.codec.outbound import decode_request
-from adapter.events import SendResult, Status
+from adapter.events import Outcome, SendResult, Status
 from adapter.outbound.settlement import Settlement
 from tests.adapter.outbound.test_pipeline import chat_of_friend
 from tests.support.system_harness import system
@@ -60,17 +59,18 @@ async def test_how_it_ended_is_known_though_the_server_only_knows_that_it_began(
 
 
 async def test_an_id_is_free_again_when_the_ledger_forgets_it(bus: Bus) -> None:
-    now, told = [1_000_000.0], list[Any]()
+    now, published = [1_000_000.0], list[SendResult]()
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
-    settling = Settlement(bus, lease, lambda: "1", lambda: now[0], told.append)
+    settlement = Settlement(bus, lease, lambda: "1", lambda: now[0], published.append)
     await bus.ensure_group("outbound")
     entry: bytes = await bus.client.xadd(bus.keys("outbound"), {"to": "friend:1", "text": "a", "id": "daily"})
     request = decode_request(
         entry.decode(), {b"to": b"friend:1", b"text": b"a", b"id": b"daily"}, bus.keys.prefix
     )
-    await settling.settle(request, SendResult(request.entry, "daily", "friend:1", Status.SENT, "ok"))
+    await settlement.settle(request, Outcome(Status.SENT, "ok"))
+    assert [(result.id, result.status) for result in published] == [("daily", Status.SENT)]
     now[0] += RESULT_TTL - 1
-    assert settling.recent_result("daily")
+    assert settlement.recent_result("daily")
     now[0] += 1
-    assert settling.recent_result("daily") is None
+    assert settlement.recent_result("daily") is None

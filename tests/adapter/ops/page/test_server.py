@@ -143,7 +143,7 @@ async def test_a_message_becomes_a_request_or_is_refused_in_words(
         assert fields == {b"to": b"friend:1", b"text": b"hi", b"id": b"page/1"}
         for wrong, words in (
             ({"to": "moon", "text": "x"}, "is not one of"),
-            ({"to": "friend:1", "text": " "}, "nothing to say"),
+            ({"to": "friend:1", "text": " "}, "nothing to send"),
             ({"to": "friend:1", "text": 7}, "text is not a text"),
             (["friend:1"], "not an object"),
         ):

@@ -1,5 +1,5 @@
--- So many parts of a request have left, in so many attempts: a crash from here on loses only the next one.
--- KEYS  fence, ledger entry      ARGV  epoch, holder, sent, attempts, suspend (1: nothing is under way)
+-- Record how many parts of a request are sent: a crash from here on puts only the next part in doubt.
+-- KEYS  fence, ledger entry      ARGV  epoch, holder, sent, attempts, suspend (1: no part is in flight)
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
 if redis.call('HGET', KEYS[2], 'state') == 'begun' then
