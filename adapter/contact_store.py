@@ -19,6 +19,7 @@ FORGET_AFTER = 90 * 86_400
 _GENERATION, _ACCOUNT = "session", "account"
 # Fields of a record whose names in Redis are older than those in the code.
 _STORED_NAMES = {"remark": "mark", "session_scoped_id": "momentary", "generation": "session"}
+_CODE_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
 
 
 class ContactStore:
@@ -86,10 +87,10 @@ async def load(bus: Bus, now: float) -> Directory:
 
 def _record(value: bytes) -> Record | None:
     try:
-        row = msgpack.unpackb(value)
+        row = {_CODE_NAMES.get(name, name): field for name, field in msgpack.unpackb(value).items()}
         row["space"], row["identity"] = IdSpace(row["space"]), Identity(row["identity"])
-        return Record(**{name: row.pop(_STORED_NAMES.get(name, name)) for name in Record.__slots__}, **row)
-    except (ValueError, TypeError, KeyError, msgpack.UnpackException):
+        return Record(**row)
+    except (ValueError, TypeError, KeyError, AttributeError, msgpack.UnpackException):
         return None  # written by another version: the contact gets a new id
 
 
