@@ -19,9 +19,10 @@ from adapter.bus.connection import redact_url, unreachable_error
 from adapter.bus.lease import Lease, hold_lease
 from adapter.bus.retention import Retention
 from adapter.bus.session_replication import SessionReplicator
-from adapter.bus.spool.handoff import Handoff, publish_handoff
+from adapter.bus.spool.legacy import recover_staging_file
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
+from adapter.bus.spool.replay import StandbyPublisher
 from adapter.codec.inbound import RecordContext, encode_session_event
 from adapter.config import DEFAULT_PORT, Config
 from adapter.contact_store import ContactStore, load
@@ -74,7 +75,8 @@ async def run(config: Config, stop: anyio.Event) -> None:
             raise unreachable_error(url, exc) from exc
         log.info("%s at %s, prefix %s", server, redact_url(url), config.prefix)
         spool = rooms.enter_context(Spool(config.state_dir / "spool"))
-        if spool.damaged:
+        recover_staging_file(spool, config.state_dir / "spool" / "held")
+        if spool.corrupt_records:
             log.error("the spool was damaged: what could not be read is lost")
         metrics = Metrics(version("qqbus"))
         await rooms.enter_async_context(page.run_page(config, url, metrics))
@@ -95,14 +97,13 @@ async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: 
     """One term of office: from waiting for the lease to losing or releasing it."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(bus, holder, config.lease_seconds, time.monotonic)
-    spool.recover_staged()
-    leavings = Handoff(bus, spool)
+    standby_publisher = StandbyPublisher(bus, spool, config.min_replicas)
     told = False
 
     async def waiting(seconds: float) -> None:
         nonlocal told
         with suppress(BusUnavailable):
-            await leavings.push()
+            await standby_publisher.drain()
         if not told:
             log.info("another adapter holds the connection: standing by (its lease ends in %.1f s)", seconds)
             told = True
@@ -157,7 +158,7 @@ class ActiveAdapter:
             bus, lease, spool, self._lost, self._damaged, replicas=config.min_replicas
         )
         self.status_reporter = StatusReporter(
-            bus, lease, self.publisher, version("qqbus"), time.time, stuck=self._stuck
+            bus, lease, self.publisher, version("qqbus"), time.time, stuck=lambda: self.publisher.disk_error
         )
         self.settlement = Settlement(
             bus, lease, lambda: self.status_reporter.account, time.time, metrics.observe_result
@@ -196,7 +197,6 @@ class ActiveAdapter:
         self.watchdog = Watchdog(
             metrics, bell, habits, probe=upstream.probe, relink=upstream.reconnect, wall=time.time
         )
-        self._replicas = config.min_replicas
         self.services: list[Service] = [self.publisher, self.status_reporter, self.retention, self.watchdog]
 
     def _snapshot(self) -> Snapshot:
@@ -209,17 +209,14 @@ class ActiveAdapter:
             paused=self.outbound.paused,
             spool_bytes=self._spool.unsent_bytes(),
             bus_away=self.publisher.disconnected,
-            stuck=self._stuck(),
+            stuck=self.publisher.disk_error,
         )
 
     def _lost(self, account: str, events: int) -> None:
-        self._alarm(f"Redis lost {events} events of {account} that are not kept any more: seq has a hole")
+        self._alarm(f"Redis lost {events} events of {account} that are not kept here: seq has a hole")
 
     async def _damaged(self, since: float) -> None:
         await self._publish_gap(Gap(since, time.time(), "the spool was damaged"))
-
-    def _stuck(self) -> str:
-        return self.inbound.disk_error or self.publisher.disk_error
 
     def _alarm(self, words: str) -> None:
         log.error("%s", words)
@@ -249,8 +246,6 @@ class ActiveAdapter:
         ended = anyio.Event()
         async with anyio.create_task_group() as keepers:
             keepers.start_soon(self._lease.run, ended)
-            with suppress(BusUnavailable):
-                await publish_handoff(self._bus, self._lease, stop, self._replicas)
             for keeper in self.services:
                 keepers.start_soon(keeper.run, ended)
             async with anyio.create_task_group() as corridors:

@@ -1,4 +1,4 @@
-"""The directory kept in Redis: contacts for the workers to look up, and who was who for the next process."""
+"""Contact store: the directory in Redis, as lists for the workers and as records for the next process."""
 
 import logging
 from dataclasses import asdict
@@ -14,17 +14,16 @@ from adapter.events import Contact, ContactList, Identity
 
 log = logging.getLogger(__name__)
 
-# Somebody who was in no list for so long is forgotten.
+# Seconds after which a contact that no list had any more is forgotten.
 FORGET_AFTER = 90 * 86_400
-_SESSION, _ACCOUNT = "session", "account"
-
-# Attributes that Redis holds under another name: what is stored outlives a rename in the code.
-_STORED = {"remark": "mark", "session_scoped_id": "momentary", "generation": "session"}
-_ATTRIBUTES = {stored: name for name, stored in _STORED.items()}
+_GENERATION, _ACCOUNT = "session", "account"
+# Fields of a record whose names in Redis are older than those in the code.
+_STORED_NAMES = {"remark": "mark", "session_scoped_id": "momentary", "generation": "session"}
+_CODE_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
 
 
 class ContactStore:
-    """What the directory learns, written down. While Redis is away only the directory knows."""
+    """Write-back store: the directory changes at once, Redis at the next `flush`."""
 
     def __init__(self, bus: Bus, lease: Lease, directory: Directory) -> None:
         self._bus = bus
@@ -34,36 +33,35 @@ class ContactStore:
         self._records: dict[str, bytes] = {}
 
     def start_generation(self, account: str) -> None:
-        """A login with new momentary ids. `settle` writes it down."""
+        """Begin a login with new session-scoped ids."""
         self._directory.start_generation(account)
-        self._records[_SESSION] = str(self._directory.generation).encode()
+        self._records[_GENERATION] = str(self._directory.generation).encode()
         self._records[_ACCOUNT] = self._directory.account.encode()
-        self._note()
+        self._collect_changes()
 
     def update(self, listed: ContactList, now: float) -> None:
-        """Take in a list; `settle` publishes it with stable ids."""
+        """Apply a list; `flush` publishes it with stable ids."""
         rows = self._directory.update(listed, now)
         asof = timestamp(now)
         packed = [(stable, _contact(stable, contact, identity, asof)) for stable, contact, identity in rows]
         if listed.of is None:
-            key, kept = self._bus.keys(listed.kind.value), 0
+            key, ttl = self._bus.keys(listed.kind.value), 0
         else:
             chat = self._directory.address(listed.of)
-            key, kept = self._bus.keys.members(str(chat)), MEMBERS_TTL
-        self._dirty[key] = (packed, kept)
-        self._note()
+            key, ttl = self._bus.keys.members(str(chat)), MEMBERS_TTL
+        self._dirty[key] = (packed, ttl)
+        self._collect_changes()
 
-    def _note(self) -> None:
+    def _collect_changes(self) -> None:
         for record in self._directory.drain_changes():
-            self._records[f"{record.space}:{record.stable}"] = pack(
-                {_STORED.get(name, name): kept for name, kept in asdict(record).items()}
-            )
+            row = {_STORED_NAMES.get(name, name): value for name, value in asdict(record).items()}
+            self._records[f"{record.space}:{record.stable}"] = pack(row)
 
     async def flush(self) -> None:
-        """Write what is owed; what Redis cannot take now is owed until the next time."""
+        """Write what has changed; while Redis is away it waits for the next call."""
         try:
-            for key, (rows, kept) in list(self._dirty.items()):
-                await self._bus.replace_hash(self._lease.fence, key, rows, kept)
+            for key, (rows, ttl) in list(self._dirty.items()):
+                await self._bus.replace_hash(self._lease.fence, key, rows, ttl)
                 del self._dirty[key]
             await self._bus.hash_set(self._bus.keys("ids:contacts"), self._records)
             self._records.clear()
@@ -72,10 +70,10 @@ class ContactStore:
 
 
 async def load(bus: Bus, now: float) -> Directory:
-    """The directory as the last process left it."""
+    """Load the directory as the last process left it; `now` in seconds since 1970."""
     key = bus.keys("ids:contacts")
     rows = await bus.hash(key)
-    session, account = int(rows.pop(_SESSION, b"0")), rows.pop(_ACCOUNT, b"").decode()
+    generation, account = int(rows.pop(_GENERATION, b"0")), rows.pop(_ACCOUNT, b"").decode()
     records, stale = [], []
     for name, value in rows.items():
         record = _record(value)
@@ -84,22 +82,19 @@ async def load(bus: Bus, now: float) -> Directory:
         else:
             records.append(record)
     await bus.hash_delete(key, stale)
-    return Directory(records, session, account)
+    return Directory(records, generation, account)
 
 
 def _record(value: bytes) -> Record | None:
     try:
-        known = msgpack.unpackb(value)
-        known = {_ATTRIBUTES.get(name, name): kept for name, kept in known.items()}
-        known["space"], known["identity"] = IdSpace(known["space"]), Identity(known["identity"])
-        return Record(**known)
-    except (ValueError, TypeError, KeyError, msgpack.UnpackException):
-        return None  # written by another version: met anew
+        row = {_CODE_NAMES.get(name, name): field for name, field in msgpack.unpackb(value).items()}
+        row["space"], row["identity"] = IdSpace(row["space"]), Identity(row["identity"])
+        return Record(**row)
+    except (ValueError, TypeError, KeyError, AttributeError, msgpack.UnpackException):
+        return None  # written by another version: the contact gets a new id
 
 
 def _contact(stable: str, contact: Contact, identity: Identity, asof: str) -> bytes:
     row: dict[str, object] = {"id": stable, "name": contact.name, "identity": identity.value, "asof": asof}
-    for name in ("nick", "mark", "qq"):
-        if value := getattr(contact, _ATTRIBUTES.get(name, name)):
-            row[name] = value
-    return pack(row | dict(contact.data))
+    names = {"nick": contact.nick, "mark": contact.remark, "qq": contact.qq}
+    return pack(row | {name: value for name, value in names.items() if value} | dict(contact.data))

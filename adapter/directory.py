@@ -1,13 +1,13 @@
-"""The directory: who is who. Upstream's ids change at every login; the ids on the bus do not have to.
+"""Directory: maps upstream's session-scoped ids to the stable ids on the bus, and back.
 
-The first momentary id under which a contact is seen becomes its stable id. After a login with new ids
-a contact is matched again by its number where that is known, else by a name that is unique among the old
-and among the new ones. What cannot be matched gets a new stable id: a wrong match would send a private
-message to the wrong person, a missed one only makes a new acquaintance.
+The first session-scoped id of a contact becomes its stable id. Each login with new ids begins a generation.
+A contact is matched with its record by its number where that is known, else by a name that is unique among
+the old and among the new contacts. A contact without a match gets a new stable id: a wrong match would send a
+private message to the wrong person, a missed one only adds a contact.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -26,7 +26,7 @@ from adapter.events import (
 
 
 class IdSpace(StrEnum):
-    """Where an id is unique: people share one space, whatever chat they are met in."""
+    """Namespace of ids. People share one, whatever chat they speak in."""
 
     PERSON = "person"
     GROUP = "group"
@@ -45,17 +45,20 @@ _CHATS = {
     ChatKind.DISCUSS: IdSpace.DISCUSS,
 }
 _Key = Callable[["Record | Contact"], str]
-PLACES = 65_536  # pairs of chat and speaker whose names are at hand; half a kilobyte each
-FRIENDS = "friends"  # the scope of friends; members have their chat's stable address as theirs
-ALIAS = "-"  # the scope of a second id of somebody who was a stranger until a number told who it is
+# Pairs of chat and speaker whose names are cached; half a kilobyte each.
+CACHED_PARTICIPANTS = 65_536
+# Scope of friends; the scope of members is the stable address of their chat.
+FRIENDS = "friends"
+# Scope of a second stable id: its contact was unknown until a number identified it.
+ALIAS = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is remembered of a contact across restarts and logins.
+    """A contact as it is kept across restarts and logins.
 
-    `scope`: where its names are compared. `seen`: when a list last had it, in seconds. `momentary` was
-    its id in the login of number `session`.
+    `scope`: where its names are compared. `seen`: when a list last had it, in seconds. `session_scoped_id`:
+    its id in the login of number `generation`.
     """
 
     space: IdSpace
@@ -78,20 +81,20 @@ class _Known:
 
 
 class Directory:
-    """Both directions between stable and momentary ids. No I/O: what is `changed` is to be stored."""
+    """Maps ids in both directions. No I/O: the caller stores what `drain_changes` returns."""
 
-    def __init__(self, records: Iterable[Record] = (), session: int = 0, account: str = "") -> None:
+    def __init__(self, records: Iterable[Record] = (), generation: int = 0, account: str = "") -> None:
         self._records: dict[tuple[IdSpace, str], Record] = {}
         self._by_scoped_id: dict[tuple[IdSpace, str], _Known] = {}
         self._by_stable_id: dict[tuple[IdSpace, str], str] = {}
         self._cards: dict[tuple[str, str], str] = {}
-        self._places: dict[tuple[Address | None, str, str], Participants] = {}
+        self._participants: dict[tuple[Address | None, str, str], Participants] = {}
         self._changed: dict[tuple[IdSpace, str], Record] = {}
-        self.generation = session
+        self.generation = generation
         self.account = account
         for record in sorted(records, key=_aliases_last, reverse=True):
             self._records[record.space, record.stable] = record
-            if record.generation == session and record.session_scoped_id:
+            if record.generation == generation and record.session_scoped_id:
                 name = record.remark or record.nick
                 contact = Contact(
                     record.session_scoped_id, name, nick=record.nick, remark=record.remark, qq=record.qq
@@ -99,9 +102,9 @@ class Directory:
                 self._bind(record.space, contact, record, record.identity)
 
     def start_generation(self, account: str = "") -> None:
-        """A login with new momentary ids: nobody is reachable until met again.
+        """Begin a login with new ids: no contact is reachable until it is seen again.
 
-        Another account's contacts are known again by their numbers alone: a name is somebody else there.
+        For another account only numbers match: there a name belongs to another contact.
         """
         if account not in ("", self.account):
             if self.account:
@@ -113,19 +116,10 @@ class Directory:
         self._by_scoped_id.clear()
         self._by_stable_id.clear()
         self._cards.clear()
-        self._places.clear()
-
-    def copy(self) -> "Directory":
-        """The same, apart: whoever is met there is not met here."""
-        other = Directory(session=self.generation, account=self.account)
-        other._records = self._records
-        other._by_scoped_id = self._by_scoped_id.copy()
-        other._by_stable_id = self._by_stable_id.copy()
-        other._cards = self._cards
-        return other
+        self._participants.clear()
 
     def drain_changes(self) -> tuple[Record, ...]:
-        """The records that are new or different since this was asked last."""
+        """Return the records that are new or changed since the last call."""
         records = tuple(self._changed.values())
         self._changed.clear()
         return records
@@ -133,8 +127,8 @@ class Directory:
     # --- lists ---------------------------------------------------------------------------------
 
     def update(self, listed: ContactList, now: float) -> tuple[tuple[str, Contact, Identity], ...]:
-        """Take in a whole list; returns its contacts with their stable ids."""
-        self._places.clear()
+        """Apply a whole list; returns its contacts with stable ids and how sure these are."""
+        self._participants.clear()
         space = _SPACES.get(listed.kind, IdSpace.PERSON)
         scope = self._scope(listed)
         self._match(space, scope, listed.contacts)
@@ -153,26 +147,26 @@ class Directory:
         return str(self.address(listed.of))
 
     def _match(self, space: IdSpace, scope: str, contacts: tuple[Contact, ...]) -> None:
-        """Give momentary ids back the stable ids of those they surely are."""
-        mine = [record for record in self._records.values() if record.space is space]
-        self._match_numbers(space, mine, contacts)
-        strangers = [contact for contact in contacts if (space, contact.id) not in self._by_scoped_id]
-        if not strangers:
+        """Bind session-scoped ids to the stable ids of the same contacts."""
+        records = [record for record in self._records.values() if record.space is space]
+        self._match_numbers(space, records, contacts)
+        unmatched = [contact for contact in contacts if (space, contact.id) not in self._by_scoped_id]
+        if not unmatched:
             return
-        self._match_ids(space, mine, strangers)
-        # Names are compared with the last list alone: those who had left before may share them.
-        latest = max((record.seen for record in mine if record.scope == scope), default=0)
-        last = [record for record in mine if record.scope == scope and record.seen == latest]
-        for key in (_mark, _nick):
+        self._match_ids(space, records, unmatched)
+        # Names are compared with the last list only: contacts that had left before may share them.
+        latest = max((record.seen for record in records if record.scope == scope), default=0)
+        last = [record for record in records if record.scope == scope and record.seen == latest]
+        for key in (_remark, _nick):
             self._match_names(space, key, last, contacts)
 
-    def _match_numbers(self, space: IdSpace, mine: list[Record], contacts: tuple[Contact, ...]) -> None:
-        """Whoever has a number known before is that one, even if met as a stranger a moment ago.
+    def _match_numbers(self, space: IdSpace, records: list[Record], contacts: tuple[Contact, ...]) -> None:
+        """Match by number, also a contact that got a new stable id a moment ago.
 
-        The id of that stranger goes on leading there: it may have been told.
+        That new id becomes an alias: workers may know it.
         """
         numbers: dict[str, list[Record]] = {}
-        for record in sorted(mine, key=_aliases_last):
+        for record in sorted(records, key=_aliases_last):
             if record.qq:
                 numbers.setdefault(record.qq, []).append(record)
         for contact in contacts:
@@ -192,12 +186,12 @@ class Directory:
             retired = replace(former, scope=ALIAS, qq=qq)
             self._records[space, former.stable] = self._changed[space, former.stable] = retired
 
-    def _match_ids(self, space: IdSpace, mine: list[Record], strangers: list[Contact]) -> None:
-        """Ids may outlive a new link: the same one under the same names is no coincidence."""
+    def _match_ids(self, space: IdSpace, records: list[Record], unmatched: list[Contact]) -> None:
+        """Match by session-scoped id: it may outlive a reconnect, and the same names confirm it."""
         last = {
-            record.session_scoped_id: record for record in mine if record.generation == self.generation - 1
+            record.session_scoped_id: record for record in records if record.generation == self.generation - 1
         }
-        for contact in strangers:
+        for contact in unmatched:
             record = last.get(contact.id)
             if record is None or (space, contact.id) in self._by_scoped_id or not self._is_free(record):
                 continue
@@ -216,7 +210,7 @@ class Directory:
             if not name or (space, contact.id) in self._by_scoped_id or not before[name] == after[name] == 1:
                 continue
             record = by_name[name]
-            # Two numbers that are known and differ are proof of two people.
+            # Two known numbers that differ prove two contacts.
             if self._is_free(record) and not (record.qq and contact.qq and record.qq != contact.qq):
                 self._bind(space, contact, record, Identity.MATCHED)
 
@@ -227,93 +221,89 @@ class Directory:
         self._by_scoped_id[space, contact.id] = _Known(record.stable, identity, contact)
         self._by_stable_id[space, record.stable] = contact.id
 
-    def _get_or_create(self, space: IdSpace, momentary: str, contact: Contact | None = None) -> _Known:
-        known = self._by_scoped_id.get((space, momentary))
+    def _get_or_create(self, space: IdSpace, scoped_id: str, contact: Contact | None = None) -> _Known:
+        known = self._by_scoped_id.get((space, scoped_id))
         if known is None:
-            stable = self._allocate_id(space, momentary)
-            known = _Known(stable, Identity.SESSION, contact or Contact(momentary, ""))
-            self._by_stable_id[space, stable] = momentary
+            stable = self._allocate_id(space, scoped_id)
+            known = _Known(stable, Identity.SESSION, contact or Contact(scoped_id, ""))
+            self._by_stable_id[space, stable] = scoped_id
         if contact is not None:
             identity = Identity.EXACT if contact.qq else known.identity
             known = replace(known, contact=contact, identity=identity)
-        self._by_scoped_id[space, momentary] = known
+        self._by_scoped_id[space, scoped_id] = known
         return known
 
     def _store(self, space: IdSpace, known: _Known, scope: str, now: int) -> None:
         key, contact = (space, known.stable), known.contact
         former = self._records.get(key)
-        mark, nick = contact.remark, contact.nick or contact.name
-        # A friend met in a group stays a friend: it is among friends that its names are compared.
+        remark, nick = contact.remark, contact.nick or contact.name
+        # A friend that is also a group member keeps its scope: its names are compared among friends.
         if former is not None and former.scope == FRIENDS != scope:
-            scope, mark, nick, now = FRIENDS, former.remark, former.nick, former.seen
+            scope, remark, nick, now = FRIENDS, former.remark, former.nick, former.seen
         qq = contact.qq or (former.qq if former is not None else "")
         record = Record(
-            space, known.stable, scope, qq, mark, nick, now, contact.id, self.generation, known.identity
+            space, known.stable, scope, qq, remark, nick, now, contact.id, self.generation, known.identity
         )
         if record != former:
             self._records[key] = self._changed[key] = record
 
-    def _allocate_id(self, space: IdSpace, momentary: str) -> str:
-        stable, turn = momentary, 0
-        # Momentary ids are random: one may equal the stable id that somebody else keeps.
+    def _allocate_id(self, space: IdSpace, scoped_id: str) -> str:
+        stable, turn = scoped_id, 0
+        # Session-scoped ids are random: one may equal the stable id of another contact.
         while (space, stable) in self._records or (space, stable) in self._by_stable_id:
-            stable, turn = f"{momentary}{turn}", turn + 1
+            stable, turn = f"{scoped_id}{turn}", turn + 1
         return stable
 
     # --- events --------------------------------------------------------------------------------
 
     def locate(self, event: Message | Notice) -> Participants:
-        """Where an event happened and who caused it, in stable ids. Strangers are met here."""
+        """Return chat and sender of an event with stable ids; unknown contacts get new ones."""
         key = (event.chat, event.sender, event.qq if isinstance(event, Message) else "")
-        place = self._places.get(key)
-        if place is None:
-            if len(self._places) >= PLACES:
-                self._places.clear()
-            place = self._places[key] = self._locate(event)
-        return place
+        participants = self._participants.get(key)
+        if participants is None:
+            if len(self._participants) >= CACHED_PARTICIPANTS:
+                self._participants.clear()
+            participants = self._participants[key] = self._locate(event)
+        return participants
 
     def _locate(self, event: Message | Notice) -> Participants:
         chat = None if event.chat is None else self.address(event.chat)
-        party = sender = None
+        chat_contact = sender = None
         if event.chat is not None and chat is not None:
             known = self._get_or_create(_CHATS[event.chat.kind], event.chat.id)
-            party = ContactRef(chat.id, known.contact.name, known.identity, qq=known.contact.qq)
+            chat_contact = ContactRef(chat.id, known.contact.name, known.identity, qq=known.contact.qq)
         if event.sender:
             known = self._get_or_create(IdSpace.PERSON, event.sender)
             qq = (event.qq if isinstance(event, Message) else "") or known.contact.qq
             card = self._cards.get((str(chat), event.sender), "")
             identity = Identity.EXACT if qq else known.identity
             sender = ContactRef(known.stable, known.contact.name, identity, card, qq)
-        return Participants(chat, party, sender)
+        return Participants(chat, chat_contact, sender)
 
     def address(self, address: Address) -> Address:
-        """The same conversation in stable ids."""
+        """Return the same conversation with stable ids."""
         known = self._get_or_create(_CHATS[address.kind], address.id)
         via = None if address.via is None else self.address(address.via)
         return Address(address.kind, known.stable, via)
 
     def resolve(self, address: Address) -> Address | None:
-        """Where to send, in momentary ids; None where the contact cannot be reached in this session."""
-        momentary = self._by_stable_id.get((_CHATS[address.kind], address.id))
-        if momentary is None:
+        """Return where to send, with session-scoped ids; None if this session cannot reach the contact."""
+        scoped_id = self._by_stable_id.get((_CHATS[address.kind], address.id))
+        if scoped_id is None:
             return None
         if address.via is None:
-            return Address(address.kind, momentary)
+            return Address(address.kind, scoped_id)
         via = self.resolve(address.via)
-        return None if via is None else Address(address.kind, momentary, via)
-
-    def names(self) -> Mapping[str, int]:
-        """How many contacts are reachable now, by space."""
-        return Counter(space.value for space, _ in self._by_scoped_id)
+        return None if via is None else Address(address.kind, scoped_id, via)
 
 
 def _aliases_last(record: Record) -> bool:
     return record.scope == ALIAS
 
 
-def _mark(who: Record | Contact) -> str:
-    return who.remark
+def _remark(contact: Record | Contact) -> str:
+    return contact.remark
 
 
-def _nick(who: Record | Contact) -> str:
-    return who.nick or (who.name if isinstance(who, Contact) else "")
+def _nick(contact: Record | Contact) -> str:
+    return contact.nick or (contact.name if isinstance(contact, Contact) else "")

@@ -5,8 +5,9 @@ QQBusError
 ├── SchemaError            a request cannot be read: `rejected`, and its entry goes to qq:dead
 ├── BusError
 │   ├── BusUnavailable     Redis is away, loading, read-only or full: spool, try again
-│   ├── BusRefused         this Redis must not be used (eviction policy, too old): exit 3 in words
-│   └── Fenced             a newer holder of the lease exists: stop touching the bus
+│   ├── UnsupportedServer  this Redis must not be used (eviction policy, too old): exit 3 in words
+│   ├── Fenced             a newer holder of the lease exists: stop touching the bus
+│   └── SequenceLost       Redis came back without its last events: append them again
 └── UpstreamError
     ├── ProtocolError      upstream's bytes make no sense
     ├── TransportError     no answer, or half of one
@@ -51,6 +52,17 @@ class UnsupportedServer(BusError):  # noqa: N818 – likewise
 
 class Fenced(BusError):  # noqa: N818 – likewise
     """A newer holder of the lease exists. What was asked for has not been done."""
+
+
+class SequenceLost(BusError):  # noqa: N818 – likewise
+    """Redis has fewer live events of an account than it confirmed. Nothing was appended.
+
+    `live`: how many it has, see `Appended.live`.
+    """
+
+    def __init__(self, live: int) -> None:
+        super().__init__(f"Redis came back with {live} live events")
+        self.live = live
 
 
 class UpstreamError(QQBusError):

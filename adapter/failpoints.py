@@ -1,32 +1,31 @@
-"""The steps between which a process may die. Tests hang a hook here and kill at each; nothing else does."""
+"""Failpoints: steps between which a process may die. Only tests set a handler, and kill at each step."""
 
 from collections.abc import Callable
 from enum import StrEnum
 
 
 class Failpoint(StrEnum):
-    """What has just been done."""
+    """The step that has just been done."""
 
     ARRIVED = "arrived"  # an answer to a poll has begun to come: upstream will not give it again
-    BROUGHT = "brought"  # … and it is no empty one
-    RECEIVED = "received"  # a batch is in memory only: the one window that SmartQQ leaves
-    HELD = "held"  # … where it takes time to learn who speaks: told as it is, if the process ends here
-    SPOOLED = "spooled"  # the system has it: it outlives the process
-    SYNCED = "synced"  # the disk has it: it outlives the machine's power
-    APPENDED = "appended"
-    ADVANCED = "advanced"
+    BROUGHT = "brought"  # … and it has events
+    RECEIVED = "received"  # a batch is in memory only: a kill loses it, as SmartQQ gives it once
+    SPOOLED = "spooled"  # the operating system has it: it outlives the process
+    SYNCED = "synced"  # the disk has it: it outlives a power cut
+    APPENDED = "appended"  # Redis has it, and the checkpoint does not know
+    ADVANCED = "advanced"  # the checkpoint has passed it
     DRAINED = "drained"  # nothing waits any more
-    READ = "read"
-    BEGUN = "begun"
-    ANSWERED = "answered"
-    STEPPED = "stepped"
-    SETTLED = "settled"
+    READ = "read"  # a request is read, and nothing is written down
+    BEGUN = "begun"  # the ledger knows that it is about to be sent
+    ANSWERED = "answered"  # upstream has answered to a part
+    STEPPED = "stepped"  # the ledger knows that answer
+    SETTLED = "settled"  # the result is written
 
 
 handler: Callable[[Failpoint], None] | None = None
 
 
 def hit(step: Failpoint) -> None:
-    """Tell the hook, if there is one."""
+    """Call the handler, if there is one."""
     if handler is not None:
         handler(step)

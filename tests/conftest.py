@@ -120,7 +120,7 @@ _BOUNDED = {
         "ids:epoch",
         "ids:seq",
         "ids:contacts",
-        "ids:late",
+        "ids:seq:late",
         "ids:lapsed",
         "seen:new",
         "seen:old",

@@ -21,7 +21,7 @@ from adapter.bus.connection import (
 from adapter.bus.keys import CONSUMER, GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.codec.inbound import EventRecord
-from adapter.errors import BusUnavailable, ConfigError, UnsupportedServer
+from adapter.errors import BusUnavailable, ConfigError, SequenceLost, UnsupportedServer
 
 # A script call this large blocks the server for about a millisecond.
 MAX_BATCH = 500
@@ -45,48 +45,35 @@ class Fence(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """`added` entries, the last with number `seq`; `added` is -1 where the server lost its tail.
+    """Result of an append.
 
-    `total`: so many events it has counted for all accounts.
+    `added`: new entries. `seq`: number of the account's newest event. `total`: events of all accounts.
+    `live`: events of the account without the late appends, which the lease holder cannot count.
     """
 
     added: int
     seq: int
     total: int
+    live: int
 
 
-def pack_batch(drafts: Sequence[EventRecord]) -> bytes:
-    """At most MAX_BATCH events as the append script reads them. Lua's msgpack knows no `bin` type."""
-    return msgpack.packb(drafts, use_bin_type=False)  # type: ignore[no-any-return]
+def pack_batch(records: Sequence[EventRecord]) -> bytes:
+    """Pack at most MAX_BATCH events for the append script. Lua's msgpack knows no `bin` type."""
+    return msgpack.packb(records, use_bin_type=False)  # type: ignore[no-any-return]
 
 
 def last_of(packed: bytes) -> EventRecord:
-    """The last event of what `pack_batch` gave; its `body` is no bytes any more."""
+    """Return the last event of a packed batch; its `body` is no bytes any more."""
     return EventRecord(*msgpack.unpackb(packed, unicode_errors="surrogateescape")[-1])
 
 
 def ids_of(packed: bytes) -> list[str]:
-    """The ids of all events of what `pack_batch` gave."""
+    """Return the ids of all events of a packed batch."""
     return [str(row[0]) for row in msgpack.unpackb(packed, unicode_errors="surrogateescape")]
 
 
-def readable(packed: bytes) -> bool:
-    """Whether this is what `pack_batch` gives for one event or more."""
-    try:
-        rows = msgpack.unpackb(packed, raw=True)
-        return isinstance(rows, list) and 0 < len(rows) <= MAX_BATCH and all(map(_readable, rows))
-    except (ValueError, TypeError):
-        return False
-
-
-def _readable(row: object) -> bool:
-    if not isinstance(row, list) or len(row) != len(EventRecord._fields):
-        return False
-    return all(isinstance(value, bytes) for value in row) and bool(row[0].decode())
-
-
 def dedup_horizon(total: int) -> int:
-    """Of `total` events the server recognises those of a batch that had come when it held more than this."""
+    """Return after how many events a batch must have come for Redis to recognise it at `total`."""
     return total - SEEN_WINDOW + MAX_BATCH
 
 
@@ -150,24 +137,40 @@ class Bus:
         name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
         return f"{name} {info.get('valkey_version', version)}"
 
-    async def append(self, fence: Fence, account: str, packed: bytes, expected: int) -> Appended:
-        """Add the events of `pack_batch` in one step. Repeating it adds nothing twice."""
-        key = self.keys
-        names = [key("ids:epoch"), key("ids:seq"), key("seen:new"), key("seen:old"), key("inbound")]
-        answer = await self.run_script("append", names, [*fence, account, expected, SEEN_WINDOW, packed])
-        return Appended(*map(int, answer))
+    async def append(
+        self,
+        fence: Fence | None,
+        account: str,
+        packed: bytes,
+        expected: int = 0,
+        published_total: int | None = None,
+    ) -> Appended:
+        """Append a packed batch to `qq:inbound` in one step; events whose ids Redis knows are dropped.
 
-    async def raise_sequence(self, fence: Fence, account: str, seq: int) -> int:
-        """Go on counting from `seq` where the server knows of less; returns what it knew."""
-        names = [self.keys("ids:epoch"), self.keys("ids:seq")]
-        return int(await self.run_script("resume", names, [*fence, account, seq]))
+        Without a fence it is a late append: it takes the current epoch. `expected`: live events that Redis
+        has confirmed before. `published_total`: its events when this batch came before; the batch is dropped
+        where Redis may not recognise it any more. Raises Fenced and SequenceLost: nothing was appended.
+        """
+        epoch, holder = fence or ("", "")
+        limit = 0 if published_total is None else max(1, published_total + SEEN_WINDOW - MAX_BATCH)
+        names = ("ids:epoch", "ids:seq", "ids:seq:late", "seen:new", "seen:old", "inbound")
+        args = [epoch, holder, account, expected, SEEN_WINDOW, limit, packed]
+        done = Appended(*map(int, await self.run_script("append", [*map(self.keys, names)], args)))
+        if done.added < 0:
+            raise SequenceLost(done.live)
+        return done
+
+    async def raise_sequence(self, fence: Fence, account: str, live: int) -> int:
+        """Count on from `live` events where Redis has fewer; returns how many it had."""
+        names = [self.keys(name) for name in ("ids:epoch", "ids:seq", "ids:seq:late")]
+        return int(await self.run_script("raise_sequence", names, [*fence, account, live]))
 
     async def seqs(self) -> dict[str, int]:
-        """The number of the newest event of each account."""
+        """Return the number of the newest event of each account."""
         return {account: int(seq) for account, seq in (await self.hash(self.keys("ids:seq"))).items()}
 
     async def missing_ids(self, events: Sequence[str]) -> list[str]:
-        """Those of these ids that are not among those that the server remembers."""
+        """Return those of these ids that Redis does not remember."""
         left = [*events]
         # The newer ones first: they become the older ones at any moment.
         for key in (self.keys("seen:new"), self.keys("seen:old")):
@@ -281,25 +284,14 @@ class Bus:
         with map_redis_errors():
             await self.client.xdel(self.keys(stream), entry)
 
-    async def list_push(self, key: str, *values: bytes) -> None:
-        """Put values at the end of a list."""
-        if values:
-            with map_redis_errors():
-                await self.client.rpush(key, *values)
-
     async def list_head(self, key: str) -> bytes | None:
-        """The first value of a list, which stays there."""
+        """Return the first value of a list, which stays there; None if there is none."""
         with map_redis_errors():
             value: Any = await self.client.lindex(key, 0)
         return None if value is None else bytes(value)
 
-    async def list_exists(self, key: str) -> bool:
-        """Whether a list has anything in it."""
-        with map_redis_errors():
-            return bool(await self.client.exists(key))
-
     async def list_remove(self, key: str, value: bytes) -> None:
-        """Take this value off a list: another may have taken it already."""
+        """Remove this value from a list, if it is still there."""
         with map_redis_errors():
             await self.client.lrem(key, 1, value)  # type: ignore[arg-type]
 

@@ -204,15 +204,3 @@ def test_a_card_is_told_for_its_group_alone() -> None:
     elsewhere = directory.locate(said(friend("1"), "1")).sender
     assert elsewhere is not None
     assert elsewhere.card == ""
-
-
-def test_whoever_is_met_in_a_sketch_is_not_met() -> None:
-    directory = Directory()
-    directory.update(friends(("11", "Tom"), ("12", "Ann")), NOW)
-    directory.start_generation()
-    place = directory.copy().locate(said(friend("91"), "91"))
-    assert str(place.chat) == "friend:91"
-    assert (directory.resolve(friend("91")), directory.drain_changes()[2:]) == (None, ())
-    assert directory.update(friends(("91", "Tom")), NOW + 100)[0][0] == "11"
-    known = directory.copy().locate(said(friend("91"), "91"))
-    assert str(known.chat) == "friend:11"

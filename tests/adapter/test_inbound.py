@@ -1,4 +1,4 @@
-"""Proof of adapter/inbound.py: what upstream has told is on disk before anything can go wrong."""
+"""Prove adapter/inbound.py: events are on disk before anything can go wrong."""
 
 import errno
 import os
@@ -28,9 +28,7 @@ from adapter.events import (
     SessionChange,
     SessionState,
     Text,
-    UnresolvedBatch,
 )
-from adapter.failpoints import Failpoint
 from adapter.inbound import InboundPipeline
 from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
@@ -50,34 +48,35 @@ class Told:
 
     network = "told"
 
-    def __init__(self, *batches: Batch | UnresolvedBatch) -> None:
+    def __init__(self, *batches: Batch) -> None:
         self._batches = batches
         self._ended = anyio.Event()
         self.asked = 0
 
-    async def events(self) -> AsyncGenerator[Batch | UnresolvedBatch, None]:
+    async def events(self) -> AsyncGenerator[Batch, None]:
         for batch in self._batches:
             self.asked += 1
             yield batch
         self.asked += 1
         await self._ended.wait()
 
-    def hang_up(self) -> None:
+    def stop_receiving(self) -> None:
         self._ended.set()
 
 
-def an_inbound(bus: Bus, lease: Lease, spool: Spool, told: Told) -> InboundPipeline:
-    journal = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
-    watch = StatusReporter(bus, lease, journal, "0", time.time)
+def an_inbound(
+    bus: Bus, lease: Lease, spool: Spool, told: Told, publisher: DurablePublisher | None = None
+) -> InboundPipeline:
+    publisher = publisher or DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
+    status_reporter = StatusReporter(bus, lease, publisher, "0", time.time)
     directory = Directory()
-    registry = ContactStore(bus, lease, directory)
     return InboundPipeline(
         told,  # type: ignore[arg-type]
         directory,
-        journal,
-        registry,
+        publisher,
+        ContactStore(bus, lease, directory),
         lease,
-        watch,
+        status_reporter,
         Pacer(0.0),
         Metrics("0"),
         wall=time.time,
@@ -139,91 +138,55 @@ async def test_a_holder_whose_time_is_up_goes_on_if_nobody_took_over(bus: Bus, t
         assert await bus.client.xlen(bus.keys("inbound")) == 1
 
 
-async def test_what_is_told_provisionally_is_on_disk_until_it_is_told_for_good(
-    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps: list[tuple[Failpoint, bool]] = []
-    with Spool(tmp_path) as spool, monkeypatch.context() as patch:
-        patch.setattr(
-            "adapter.failpoints.handler",
-            lambda step: steps.append((step, (tmp_path / "held").stat().st_size > 0)),
-        )
-        lease = Lease(bus, "a", 30.0, time.monotonic)
-        await lease.acquire()
-        told = Told((ONLINE,), UnresolvedBatch((SAID,)), (FRIENDS, SAID), (SAID,))
-        inbound = an_inbound(bus, lease, spool, told)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(inbound.run)
-            await wait_until(lambda: told.asked == 5, "all was asked for")
-            inbound.stop()
-    since = [step for step, _ in steps].index(Failpoint.HELD)
-    assert [step for step, _ in steps[since:]][:5] == [
-        Failpoint.HELD,
-        Failpoint.RECEIVED,
-        Failpoint.HELD,
-        Failpoint.SPOOLED,
-        Failpoint.SYNCED,
-    ]
-    assert [held for _, held in steps[since:]][:5] == [True] * 5
-    assert not any(held for step, held in steps if step is Failpoint.APPENDED)
-    assert await bus.client.xlen(bus.keys("inbound")) == 2  # that it is online, and what was said
-
-
-async def test_a_holder_that_was_fenced_while_it_learnt_keeps_what_it_learnt(
-    bus: Bus, tmp_path: Path
-) -> None:
-    with Spool(tmp_path) as spool:
-        lease = Lease(bus, "a", 30.0, time.monotonic)
-        await lease.acquire()
-        inbound = an_inbound(bus, lease, spool, Told(UnresolvedBatch((SAID,)), (FRIENDS, SAID)))
-        await taken_over(bus)
-        with anyio.fail_after(10), pytest.raises(Fenced):
-            await inbound.run()
-        assert spool.unpublished == 1
-    with Spool(tmp_path) as spool:
-        assert spool.unpublished == 1
-
-
-@pytest.mark.parametrize("way", ["stopped", "fenced"])
-async def test_what_is_held_and_has_no_room_is_kept_for_the_next_start(
-    bus: Bus, tmp_path: Path, way: str
+async def test_what_has_no_room_is_lost_only_if_it_is_stopped_and_the_log_says_so(
+    bus: Bus, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
-    if way == "fenced":
-        await taken_over(bus)
     with Spool(tmp_path, limit=100) as spool:
-        inbound = an_inbound(bus, lease, spool, Told(UnresolvedBatch((SAID,)), (FRIENDS, SAID)))
+        publisher = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
+        inbound = an_inbound(bus, lease, spool, Told((SAID,)), publisher)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(inbound.run)
-            await wait_until(lambda: inbound.disk_error, "it waits for room")
+            await wait_until(lambda: publisher.disk_error, "it waits for room")
             inbound.stop()
         assert spool.unpublished == 0
-    with Spool(tmp_path) as spool:
-        assert spool.unpublished == 1
-        waiting = spool.peek()
-    assert waiting is not None
-    assert b"hello" in waiting
+    assert "stopped with 1 events that could not be put on disk" in caplog.text
+    assert caplog.text.count("upstream is not asked for more until there is room") == 1
 
 
-async def test_what_is_held_is_let_go_when_the_disk_has_it_and_not_before(bus: Bus, tmp_path: Path) -> None:
+async def test_a_disk_that_refuses_to_sync_keeps_nothing_from_the_bus(bus: Bus, tmp_path: Path) -> None:
     def refuse(_file: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
     with Spool(tmp_path) as spool:
-        inbound = an_inbound(bus, lease, spool, Told(UnresolvedBatch((SAID,)), (FRIENDS, SAID)))
+        publisher = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
+        inbound = an_inbound(bus, lease, spool, told := Told((SAID,)), publisher)
         async with anyio.create_task_group() as tasks:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(spools, "_sync", refuse)
                 tasks.start_soon(inbound.run)
-                await wait_until(lambda: inbound.disk_error, "the disk refuses")
-                inbound.stop()
+                await wait_until(lambda: publisher.disk_error, "the disk refuses")
                 await wait_until(
                     lambda: bus.client.xlen(bus.keys("inbound")), "it is on the bus all the same"
                 )
-        assert (tmp_path / "held").stat().st_size
+                assert told.asked == 1
+            await wait_until(lambda: told.asked == 2, "upstream is asked again")
+            assert publisher.disk_error == ""
+            inbound.stop()
+
+
+async def test_a_batch_is_applied_in_its_order(bus: Bus, tmp_path: Path) -> None:
+    lease = Lease(bus, "a", 30.0, time.monotonic)
+    await lease.acquire()
     with Spool(tmp_path) as spool:
-        await DurablePublisher(bus, lease, spool, lambda *_: None, quiet).drain()
-    assert await bus.client.xlen(bus.keys("inbound")) == 1
+        inbound = an_inbound(bus, lease, spool, Told())
+        applied = inbound.apply((SAID, ONLINE, FRIENDS, SAID), 1.0)
+        # Its session-scoped id is that of another contact after the login.
+        assert [one.event for one in applied] == [SAID, ONLINE, SAID]
+        assert [one.context.account for one in applied] == ["", "305419896", "305419896"]
+        assert [one.context.ordinal for one in applied] == [0, 1, 3]
+        names = [one.participants.sender.name for one in applied if one.participants.sender]
+        assert names == ["", "Tom"]

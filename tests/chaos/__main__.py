@@ -29,7 +29,7 @@ SAID = re.compile(r'"(m\d+)"')
 RATE = 40.0  # messages a second
 GAP = 0.8  # seconds between two faults
 SETTLE = 90.0
-ONLINE = 20.0
+ONLINE = 60.0
 
 
 async def online(stage: Stage) -> None:

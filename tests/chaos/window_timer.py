@@ -2,8 +2,7 @@
 
 FILE gets a mark when the process begins, and each time an answer begins to come, is written – from then on
 it outlives the process –, is on disk, where it outlives the power, and is on the bus: which of these, and
-when, in seconds since 1970. It asks who speaks
-as often as it likes, so that there is something to hold.
+when, in seconds since 1970. It looks unknown senders up as often as it likes.
 """
 
 import math
@@ -27,7 +26,6 @@ MARK = struct.Struct("cd")
 BEGAN, ARRIVED, WRITTEN, SAFE, TOLD = b"b", b"a", b"w", b"s", b"t"
 Marks = list[tuple[bytes, float]]
 MARKS: Final = {
-    Failpoint.HELD: WRITTEN + SAFE,
     Failpoint.SPOOLED: WRITTEN,
     Failpoint.SYNCED: SAFE,
     Failpoint.DRAINED: TOLD,

@@ -1,24 +1,18 @@
 """A disk that is really full: nothing that was taken is lost, and nothing more is taken."""
 
-import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import httpx
 import pytest
 
-from adapter.bus.bus import Bus, pack_batch
+from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, run_server
-from adapter.bus.lease import Lease
-from adapter.bus.spool.handoff import LATE
 from adapter.bus.spool.log import Spool
-from adapter.bus.spool.publisher import DurablePublisher
 from adapter.errors import SpoolError
-from tests.support.bus_events import message
-from tests.support.helpers import quiet, wait_until
+from tests.support.helpers import wait_until
 from tests.support.small_disk import filled, small_disk
 from tests.support.system_harness import Program, System, system
 from tests.support.webhook_server import webhook
@@ -60,7 +54,7 @@ def test_what_was_taken_before_the_disk_was_full_is_there_after_a_kill(tmp_path:
             taken = fill_up(spool)
         with Spool(disk / "s") as spool:
             assert list(drain(spool)) == taken
-            assert spool.damaged == 0
+            assert spool.corrupt_records == 0
 
 
 def test_once_there_is_room_batches_follow_each_other_as_before(tmp_path: Path) -> None:
@@ -245,34 +239,6 @@ async def test_a_kill_while_the_disk_is_full_costs_what_was_in_memory_and_no_mor
                 await it.all_told()
                 assert "damaged" not in it.program.text()
                 assert await it.program.stop() == 0
-
-
-@pytest.mark.anyio
-async def test_what_a_former_holder_left_waits_in_redis_for_room(
-    bus: Bus, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG, "adapter.bus.spool.log.publisher")
-    late = message("late")
-    with small_disk(tmp_path / "disk", 64) as disk, Spool(disk / "s") as spool:
-        lease = Lease(bus, "a", 30.0, time.monotonic)
-        await lease.acquire()
-        await bus.list_push(bus.keys(LATE), b"1\n" + pack_batch([late]))
-        filler = filled(disk, 0)
-        journal, stop = DurablePublisher(bus, lease, spool, lambda *_: None, quiet), anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(journal.run, stop)
-            await wait_until(lambda: "No space left" in caplog.text, "the full disk is noticed")
-            assert await bus.client.xlen(bus.keys("inbound")) == 0
-            filler.unlink()
-            journal.wake()
-
-            async def told() -> bool:
-                return bool(await bus.client.xlen(bus.keys("inbound")) == 1)
-
-            await wait_until(told, "the late one is told")
-            assert await bus.client.llen(bus.keys(LATE)) == 0
-            stop.set()
-            journal.wake()
 
 
 @pytest.mark.anyio

@@ -1,113 +1,109 @@
-"""The bookmark of a spool: where to go on, what was published last, and what may be offered again."""
+"""Checkpoint of a spool: where to go on, what was published last, what may be offered again."""
 
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, Self
 
-SIZE = 512  # bytes of the file: one sector, which is written whole or not at all
-# Frames are noted so far apart. Together that reaches as far back as the server remembers ids
-# (SEEN_WINDOW in streams.py); what is older is never offered again.
+# Bytes of the file: one disk sector, which is written whole or not at all.
+SIZE = 512
+# Records are marked every MARK_INTERVAL events. All marks together reach as far back as Redis remembers
+# ids (SEEN_WINDOW in bus.py): what is older is never offered again.
 MAX_MARKS = 11
 MARK_INTERVAL = 2_900
-NOBODY = "-"
+_NO_ACCOUNT = "-"
 
 
 class Position(NamedTuple):
-    """Where a frame begins."""
+    """Where a record begins."""
 
     segment: int
     offset: int
 
 
-class Published(NamedTuple):
-    """A frame on the bus. `total`: events of all accounts there when it had come, or fewer."""
+class Mark(NamedTuple):
+    """A published record, and how many events of all accounts Redis had by then, or fewer."""
 
     start: Position
     total: int
 
 
 class Checkpoint:
-    """`cursor`: the first frame that was never published. `newest`: the last one that was, by its place here.
+    """Publication state of a spool.
 
-    `latest`: the one that came to the bus last, another one where some were told again. `account` and `seq`:
-    whose events were told last, and the number of the newest of them.
+    `cursor`: the first record that was never published. `newest`: the last published record by its place in
+    the spool. `latest`: the record that was published last in time; another one after a replay. `live`: what
+    Redis had confirmed of `account`, see `Appended.live`.
     """
 
     def __init__(self, cursor: Position) -> None:
         self.cursor = cursor
         self.account = ""
-        self.seq = 0
-        self.newest: Published | None = None
-        self.latest: Published | None = None
-        self._noted: deque[Published] = deque(maxlen=MAX_MARKS)
-        self._line = ""
+        self.live = 0
+        self.newest: Mark | None = None
+        self.latest: Mark | None = None
+        self._marks: deque[Mark] = deque(maxlen=MAX_MARKS)
+        self._packed_marks = ""
 
     @classmethod
     def read(cls, data: bytes) -> Self:
-        """From the bytes of a file. Raises ValueError where they are no bookmark's."""
+        """Parse the file. Raises ValueError if the bytes are no checkpoint."""
         head, *rows = data.decode("ascii").rstrip().split(",")
-        segment, offset, *told = head.split(" ")
-        bookmark = cls(Position(int(segment), int(offset)))
-        if len(told) == len(("account", "seq")):
-            bookmark.account, bookmark.seq = told[0].replace(NOBODY, ""), int(told[1])
-        found = [[int(number) for number in row.split(" ")] for row in rows]
-        if found:
-            frames = [Published(Position(a, b), total) for a, b, total in found]
-            bookmark.newest, bookmark.latest, *noted = frames
-            bookmark._note(noted)
-        return bookmark
+        segment, offset, *confirmed = head.split(" ")
+        checkpoint = cls(Position(int(segment), int(offset)))
+        if len(confirmed) == len(("account", "live")):
+            checkpoint.account, checkpoint.live = confirmed[0].replace(_NO_ACCOUNT, ""), int(confirmed[1])
+        marks = [Mark(Position(a, b), total) for a, b, total in (map(int, row.split(" ")) for row in rows)]
+        if marks:
+            checkpoint.newest, checkpoint.latest, *older = marks
+            checkpoint._set_marks(older)
+        return checkpoint
 
     def __bytes__(self) -> bytes:
-        line = f"{self.cursor.segment} {self.cursor.offset} {self.account or NOBODY} {self.seq}"
+        line = f"{self.cursor.segment} {self.cursor.offset} {self.account or _NO_ACCOUNT} {self.live}"
         if self.newest is not None:
-            line += _row(self.newest) + _row(self.latest or self.newest) + self._line
+            line += _row(self.newest) + _row(self.latest or self.newest) + self._packed_marks
         return line.ljust(SIZE).encode("ascii")
 
-    def record(self, start: Position, account: str, seq: int, total: int, *, fresh: bool) -> None:
-        """This frame is on the bus; `fresh`: it was not there before."""
-        # While something is told again the number is lower than it was, and will be that again.
-        self.account, self.seq = account, max(seq, self.seq if account == self.account else 0)
+    def record(self, start: Position, account: str, live: int, total: int, *, fresh: bool) -> None:
+        """Record that Redis has this record; `fresh`: it did not have it before."""
+        # During a replay the number is lower than it was, and will reach that again.
+        self.account, self.live = account, max(live, self.live if account == self.account else 0)
         if not fresh and start < self.cursor:
             return
         if not fresh:
-            # Our own, of which the answer was lost: it came some time after the one before it.
+            # The answer to the first append was lost: it came some time after the record before it.
             total = 0 if self.newest is None else self.newest.total
-        here = Published(start, total)
+        mark = Mark(start, total)
         if fresh or self.latest is None:  # a copy says nothing of what came before it
-            self.latest = here
-        if self.newest is None or start >= self.newest.start:  # else it is told again, on the way there
-            self.newest = here
-        last = self._noted[-1] if self._noted else None
+            self.latest = mark
+        if self.newest is None or start >= self.newest.start:  # else a replay is on its way there
+            self.newest = mark
+        last = self._marks[-1] if self._marks else None
         if last is None or (total >= last.total + MARK_INTERVAL and start > last.start):
-            self._note([*self._noted, here])
-
-    def record_handoff(self, last: Position, latest: Position, total: int) -> None:
-        """All up to `last` is on the bus by another hand, `latest` came last, after so many events."""
-        self.latest = Published(latest, total)
-        if self.cursor <= last:
-            self._note([*self._noted, Published(self.cursor, total)])
-            self.newest = Published(last, total)
+            self._set_marks([*self._marks, mark])
 
     def position_at(self, total: int) -> Position | None:
-        """From where nothing had come to the bus when it held so many events."""
-        return next((one.start for one in self._noted if one.total > total), None)
+        """Return from where on no record had come when Redis had `total` events."""
+        return next((mark.start for mark in self._marks if mark.total > total), None)
+
+    def total_at(self, start: Position) -> int:
+        """Return how many events Redis had when this published record came, or fewer."""
+        return max((mark.total for mark in self._marks if mark.start <= start), default=0)
 
     def truncate(self, end: Position, last: Position) -> None:
-        """Nothing is kept from here on, and `last` is the last frame. What was told by then stays told."""
+        """Forget what the spool lost behind `end`; `last` is its last record. `live` stays."""
         self.cursor = min(self.cursor, end)
-        self._note([one for one in self._noted if one.start < end])
+        self._set_marks([mark for mark in self._marks if mark.start < end])
         if self.newest is not None and self.newest.start >= end:
-            before = self._noted[-1] if self._noted else None
-            self.newest = before and Published(max(last, before.start), before.total)
+            before = self._marks[-1] if self._marks else None
+            self.newest = before and Mark(max(last, before.start), before.total)
         if self.latest is not None and self.latest.start >= end:
             self.latest = self.newest
 
-    def _note(self, frames: Iterable[Published]) -> None:
-        kept = [*frames]
-        self._noted.clear()
-        self._noted.extend(kept)
-        self._line = "".join(map(_row, self._noted))
+    def _set_marks(self, marks: Iterable[Mark]) -> None:
+        self._marks = deque(marks, maxlen=MAX_MARKS)
+        self._packed_marks = "".join(map(_row, self._marks))
 
 
-def _row(frame: Published) -> str:
-    return f",{frame.start.segment} {frame.start.offset} {frame.total}"
+def _row(mark: Mark) -> str:
+    return f",{mark.start.segment} {mark.start.offset} {mark.total}"

@@ -1,4 +1,4 @@
-"""Proof of adapter/bus/spool/handoff.py: nothing is lost, and nothing comes twice, between two adapters and their server."""
+"""Prove adapter/bus/spool/replay.py: two adapters and their server lose no event, and double none."""
 
 import shutil
 import time
@@ -7,21 +7,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
-import msgpack
 import pytest
 
 from adapter.bus import bus as bus_module
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import free_port, run_server
 from adapter.bus.lease import Lease
-from adapter.bus.spool import checkpoint
-from adapter.bus.spool.handoff import LATE, Handoff, publish_handoff
+from adapter.bus.spool import replay
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
-from adapter.errors import BusError, Fenced
+from adapter.bus.spool.replay import StandbyPublisher
+from adapter.errors import Fenced
 from tests.adapter.bus.spool.test_publisher import Desk, draft, roll_back
-from tests.support.helpers import quiet, wait_until
+from tests.support.helpers import quiet
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +38,7 @@ async def told(bus: Bus) -> list[str]:
     return [fields[b"text"].decode() for _, fields in rows]
 
 
-async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_successor(
+async def test_a_fenced_adapter_appends_what_it_still_has_with_the_current_epoch(
     bus: Bus, tmp_path: Path
 ) -> None:
     with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
@@ -51,74 +49,84 @@ async def test_what_a_fenced_adapter_still_had_reaches_the_bus_through_its_succe
         with pytest.raises(Fenced):
             await old.add("1", [draft(1)])
         await new.add("1", [draft(2)])
-        leavings = Handoff(bus, first)
+        standby = StandbyPublisher(bus, first)
         for _ in range(2):
-            await leavings.push()
-        assert await bus.client.llen(bus.keys(LATE)) == 1, "given once"
-        assert first.unpublished == 1, "and kept until it is there"
-        await new.journal.drain_handoff()
-        await leavings.push()
+            await standby.drain()
         assert await new.texts() == ["2", "1"]
+        rows: Any = await bus.client.xrange(bus.keys("inbound"))
+        assert [fields[b"epoch"] for _, fields in rows] == [str(new.lease.fence.epoch).encode()] * 2
         assert first.unpublished == 0
 
 
-async def test_what_was_given_and_is_lost_on_the_way_is_given_again(bus: Bus, tmp_path: Path) -> None:
-    with Spool(tmp_path / "a") as first, Spool(tmp_path / "b") as second:
-        old, new = Desk(bus, first), another(bus, second)
-        await old.lease.acquire()
-        await old.add("1", [draft(0)])
-        await bus.client.delete(bus.keys("lease"))
-        await new.lease.acquire()
-        with pytest.raises(Fenced):
-            await old.add("1", [draft(1)])
-        leavings = Handoff(bus, first)
-        await leavings.push()
-        await bus.client.delete(bus.keys(LATE))  # the server came back without its last second
-        await leavings.push()
-        await new.journal.drain_handoff()
-        assert await new.texts() == ["0", "1"]
-
-
-async def test_what_is_given_twice_comes_once(bus: Bus, tmp_path: Path) -> None:
-    with Spool(tmp_path) as spool:
-        desk = Desk(bus, spool)
-        await desk.lease.acquire()
-        payload = b"1\n" + bus_module.pack_batch([draft(1)])
-        await bus.list_push(bus.keys(LATE), payload, payload)
-        await desk.journal.drain_handoff()
-        assert await desk.texts() == ["1"]
-        assert [*spool._frames(checkpoint.Position(1, 0))] == [(checkpoint.Position(1, 0), payload)]  # noqa: SLF001
-
-
-STRANGE = b"1\n" + msgpack.packb([[b"\xff", *[b"1"] * 7]], use_bin_type=False)  # an id that is no text
-
-
-@pytest.mark.parametrize(
-    "junk",
-    [b"", b"junk", b"1\n", b"1\n\x90\x90", b"1\n\x91\x91\x01", b"\n\x90", b"x\n\x90", b"1\n\x90", STRANGE],
-)
-async def test_what_nobody_can_read_is_a_gap_and_stands_in_the_way_of_nothing(
-    bus: Bus, tmp_path: Path, junk: bytes
+async def test_a_tick_of_a_standby_ends_so_that_the_lease_is_tried(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key, gaps = bus.keys(LATE), list[float]()
-
-    async def damaged(since: float) -> None:
-        gaps.append(since)
-
+    monkeypatch.setattr(replay, "RECORDS_PER_TICK", 3)
     with Spool(tmp_path) as spool:
-        desk = Desk(bus, spool)
-        desk.journal = DurablePublisher(bus, desk.lease, spool, lambda *_: None, damaged)
-        await desk.lease.acquire()
-        await bus.list_push(key, junk, b"1\n" + bus_module.pack_batch([draft(1)]))
-        await publish_handoff(bus, desk.lease, anyio.Event())
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(desk.journal.run, stop := anyio.Event())
-            await wait_until(lambda: gaps, "the gap is told")
-            stop.set()
-            desk.journal.wake()
-        assert await desk.texts() == ["1"]
-        assert not await bus.list_exists(key)
-        assert len(gaps) == 1
+        desk, standby = Desk(bus, spool), StandbyPublisher(bus, spool)
+        for number in range(5):
+            desk.journal.append("1", [draft(number)])
+        await standby.drain()
+        assert await desk.texts() == ["0", "1", "2"]
+        await standby.drain()
+        assert await desk.texts() == ["0", "1", "2", "3", "4"]
+
+
+async def test_late_appends_do_not_hide_from_the_holder_that_events_are_lost(
+    bus: Bus, tmp_path: Path
+) -> None:
+    with Spool(tmp_path / "a") as mine, Spool(tmp_path / "b") as theirs:
+        holder, other = Desk(bus, mine), another(bus, theirs)
+        await holder.lease.acquire()
+        for number in range(4):
+            await holder.add("1", [draft(number)])
+        for number in range(100, 108):
+            other.journal.append("1", [draft(number)])
+        await roll_back(bus, keep=2)
+        await StandbyPublisher(bus, theirs).drain()  # before the holder notices, and more than were lost
+        await holder.add("1", [draft(4)])
+        await StandbyPublisher(bus, theirs).drain()
+        assert await holder.texts() == ["0", "1", *map(str, range(100, 108)), "2", "3", "4"]
+        assert holder.journal.seq == 13
+        assert holder.lost == []
+
+
+async def test_the_loss_of_late_events_is_no_hole_of_the_holder(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path / "a") as mine, Spool(tmp_path / "b") as theirs:
+        holder, other = Desk(bus, mine), another(bus, theirs)
+        await holder.lease.acquire()
+        await holder.add("1", [draft(0)])
+        other.journal.append("1", [draft(100), draft(101)])
+        standby = StandbyPublisher(bus, theirs)
+        await standby.drain()
+        await holder.add("1", [draft(1)])
+        await roll_back(bus, keep=1)
+        await bus.client.delete(bus.keys("ids:seq:late"))
+        await holder.add("1", [draft(2)])
+        await standby.drain()
+        assert await holder.texts() == ["0", "1", "2", "100", "101"]
+        rows: Any = await bus.client.xrange(bus.keys("inbound"))
+        assert [int(fields[b"seq"]) for _, fields in rows] == [1, 2, 3, 4, 5]
+        assert holder.lost == []
+
+
+async def test_a_record_that_waited_until_redis_may_have_forgotten_it_is_not_offered_again(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapter.bus.bus.SEEN_WINDOW", 20)
+    monkeypatch.setattr("adapter.bus.bus.MAX_BATCH", 5)
+    with Spool(tmp_path / "a") as mine, Spool(tmp_path / "b") as theirs:
+        holder, other = Desk(bus, mine), another(bus, theirs)
+        await holder.lease.acquire()
+        for number in range(3):
+            await holder.add("1", [draft(number)])
+        mine.rewind(0)  # it is about to offer them again, and sleeps
+        for number in range(100, 160):
+            other.journal.append("1", [draft(number)])
+        await StandbyPublisher(bus, theirs).drain()
+        await holder.journal.drain()
+        texts = await holder.texts()
+        assert len(texts) == len(set(texts)) == 63
 
 
 @asynccontextmanager
@@ -151,14 +159,10 @@ OTHERS = ["100", "101", "102", "103"]
 
 async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_stands_by(tmp_path: Path) -> None:
     async with after_a_loss(tmp_path) as (holder, spool):
-        leavings = Handoff(holder.bus, spool)
+        standby = StandbyPublisher(holder.bus, spool)
         for _ in range(3):
-            await leavings.push()
-        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 2, "what is not there, once"
-        await holder.journal.drain_handoff()
-        await leavings.push()
+            await standby.drain()
         assert await holder.texts() == ["0", "1", "2", *OTHERS, "3", "4"]
-        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 0
 
 
 async def test_what_a_server_has_forgotten_comes_from_a_former_holder_that_takes_over(tmp_path: Path) -> None:
@@ -176,39 +180,20 @@ async def test_where_the_newest_batch_cannot_be_read_the_others_come_all_the_sam
         spool.__exit__()
         file.write_bytes(file.read_bytes().replace(b"1.g5.2.4.3", b"1.g5.2.X.3"))
         spool.__enter__()
-        await Handoff(holder.bus, spool).push()
-        await holder.journal.drain_handoff()
+        await StandbyPublisher(holder.bus, spool).drain()
         assert await holder.texts() == ["0", "1", "2", *OTHERS, "3"]
 
 
-async def test_a_give_that_fails_leaves_no_damage_to_tell(tmp_path: Path) -> None:
+async def test_published_records_that_are_corrupt_are_no_damage(tmp_path: Path) -> None:
     async with after_a_loss(tmp_path) as (holder, spool):
         file = next((tmp_path / "a").glob("*.spool"))
         spool.__exit__()
         file.write_bytes(file.read_bytes().replace(b"1.g5.2.3.3", b"1.g5.2.X.3"))
+        with Spool(tmp_path / "a") as again:  # another process: it has nothing in memory
+            await StandbyPublisher(holder.bus, again).drain()
+            assert again.corrupt_records == 0
         spool.__enter__()
-        assert spool.damaged == 0, "it had been published"
-        await holder.bus.client.set(holder.bus.keys(LATE), "not a list")
-        with pytest.raises(BusError):
-            await Handoff(holder.bus, spool).push()
-        assert spool.damaged == 0
-
-
-async def test_what_was_held_beside_a_full_spool_is_given_once_there_is_room(
-    bus: Bus, tmp_path: Path
-) -> None:
-    with Spool(tmp_path / "a") as spool:
-        desk = Desk(bus, spool)
-        desk.journal.append("1", [draft(0)])
-        desk.journal.stage("1", [draft(1)])
-        size = spool.unsent_bytes()
-    with Spool(tmp_path / "a", limit=size + 1) as mine, Spool(tmp_path / "b") as theirs:
-        other, leavings = another(bus, theirs), Handoff(bus, mine)
-        await other.lease.acquire()
-        for _ in range(2):
-            await leavings.push()
-            await other.journal.drain_handoff()
-        assert await other.texts() == ["0", "1"]
+        assert await holder.texts() == ["0", "1", "2", *OTHERS, "4"]
 
 
 async def test_a_batch_that_was_there_before_does_not_hide_that_others_are_gone(
@@ -223,8 +208,7 @@ async def test_a_batch_that_was_there_before_does_not_hide_that_others_are_gone(
         await desk.lease.release()
         await other.lease.acquire()
         await other.add("1", [draft(100)])
-        await Handoff(bus, mine).push()
-        await other.journal.drain_handoff()
+        await StandbyPublisher(bus, mine).drain()
         assert await other.texts() == ["0", "1", "100", "2", "3"]
 
 
@@ -255,42 +239,18 @@ async def test_a_batch_that_ends_in_a_repetition_is_not_taken_for_known(bus: Bus
         for batch in ([1, 0], [2, 7], [3, 7]):
             with pytest.raises(Fenced):
                 await desk.add("1", [draft(number) for number in batch])
-        leavings = Handoff(bus, mine)
-        for _ in range(2):
-            await leavings.push()
-            await other.journal.drain_handoff()
-        assert mine.unpublished == 0 or await bus.client.llen(bus.keys(LATE)) == 0
+        await StandbyPublisher(bus, mine).drain()
+        assert mine.unpublished == 0
         assert await other.texts() == ["0", "1", "2", "7", "3"]
 
 
-async def test_whoever_wakes_late_takes_nothing_off_the_list_but_what_it_has_read(bus: Bus) -> None:
-    key = bus.keys(LATE)
-    await bus.list_push(key, b"one", b"two")
-    read = await bus.list_head(key)
-    assert read == b"one"
-    await bus.list_remove(key, b"one")  # by its successor
-    await bus.list_remove(key, read)
-    assert await bus.list_head(key) == b"two"
-
-
-async def test_a_former_holder_gives_nothing_while_the_server_knows_its_events(
-    bus: Bus, tmp_path: Path
-) -> None:
-    with Spool(tmp_path) as spool:
-        desk = Desk(bus, spool)
-        await desk.lease.acquire()
-        await desk.add("1", [draft(1)])
-        await Handoff(bus, spool).push()
-        assert await bus.client.llen(bus.keys(LATE)) == 0
-
-
-async def test_a_former_holder_gives_nothing_that_the_server_could_not_recognise(
+async def test_a_former_holder_offers_nothing_that_the_server_could_not_recognise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with after_a_loss(tmp_path) as (holder, spool):
         monkeypatch.setattr(bus_module, "SEEN_WINDOW", bus_module.MAX_BATCH)
-        await Handoff(holder.bus, spool).push()
-        assert await holder.bus.client.llen(holder.bus.keys(LATE)) == 0
+        await StandbyPublisher(holder.bus, spool).drain()
+        assert await holder.texts() == ["0", "1", "2", *OTHERS]
 
 
 async def test_the_events_of_another_account_count_as_well(
@@ -304,10 +264,9 @@ async def test_the_events_of_another_account_count_as_well(
             await desk.add("1", [draft(number)])
         await desk.lease.release()
         await other.lease.acquire()
-        leavings = Handoff(bus, mine)
+        standby = StandbyPublisher(bus, mine)
         for start in range(1000, 3500, 100):
             await other.add("2", [draft(number) for number in range(start, start + 100)])
-            await leavings.push()
-            await other.journal.drain_handoff()
+            await standby.drain()
         texts = await told(bus)
         assert len(texts) == len(set(texts)) == 2510

@@ -1,4 +1,4 @@
-"""Proof of adapter/bus/spool/handoff.py on a model: two adapters, a server that forgets, and whatever may happen to them."""
+"""Prove adapter/bus/spool/replay.py on a model: two adapters and a server that forgets."""
 
 import random
 import time
@@ -12,11 +12,11 @@ from adapter.bus.lease import Lease
 from adapter.bus.spool import checkpoint
 from adapter.bus.spool import log as spools
 from adapter.bus.spool import publisher as journals
-from adapter.bus.spool.handoff import LATE, Handoff, publish_handoff
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
-from tests.adapter.bus.spool.test_handoff import told
+from adapter.bus.spool.replay import StandbyPublisher
 from tests.adapter.bus.spool.test_publisher import draft
+from tests.adapter.bus.spool.test_replay import told
 from tests.support.helpers import quiet
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ async def test_whatever_two_adapters_and_a_forgetful_server_do_each_event_comes_
 class Pair:
     """Two adapters, of which one holds the lease, and a server that comes back without its tail at times."""
 
-    KEYS = ("inbound", "seen:new", "seen:old", "ids:seq", LATE)
+    KEYS = ("inbound", "seen:new", "seen:old", "ids:seq", "ids:seq:late")
 
     def __init__(self, bus: Bus, folder: Path, chance: random.Random) -> None:
         self._bus, self._folder, self._chance = bus, folder, chance
@@ -80,9 +80,8 @@ class Pair:
         await self._bus.client.delete(self._bus.keys("lease"))
         lease = Lease(self._bus, "ab"[self._holder], 60.0, time.monotonic)
         await lease.acquire()
-        await publish_handoff(self._bus, lease, anyio.Event())
         self._journal = DurablePublisher(self._bus, lease, self._spools[self._holder], lambda *_: None, quiet)
-        self._leavings = Handoff(self._bus, self._spools[1 - self._holder])
+        self._standby = StandbyPublisher(self._bus, self._spools[1 - self._holder])
 
     async def _write(self, count: int, *, publish: bool) -> None:
         self._journal.append("1", [draft(self.number + one) for one in range(count)])
@@ -98,10 +97,10 @@ class Pair:
         if which == self._holder:
             await self._take_over()
         else:
-            self._leavings = Handoff(self._bus, self._spools[which])
+            self._standby = StandbyPublisher(self._bus, self._spools[which])
 
     async def _keep(self) -> None:
-        await self._leavings.push()
+        await self._standby.drain()
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._journal.run, stop)
@@ -124,4 +123,4 @@ class Pair:
             if value is not None:
                 await self._bus.client.restore(self._bus.keys(name), 0, value)
         # It would have another name now.
-        self._leavings = Handoff(self._bus, self._spools[1 - self._holder])
+        self._standby = StandbyPublisher(self._bus, self._spools[1 - self._holder])
