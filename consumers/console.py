@@ -106,9 +106,8 @@ async def converse(chat: str, since: str, settings: Settings) -> None:
             tasks.start(console.watch(since))
             tasks.start(_send_lines(console, lines, ended))
             await ended.wait()
-            client.writer.close(time.monotonic() + _RESULT_TIMEOUT)
-            if tasks.error is None:
-                await writer
+            client.writer.close()
+            await asyncio.wait([writer], timeout=_RESULT_TIMEOUT)
         finally:
             await tasks.close()
 

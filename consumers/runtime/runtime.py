@@ -155,9 +155,11 @@ class Runtime:
         await self._finish_handlers(tasks, slots, handlers_end)
         # Handlers that ignored their cancellation have used up the rest.
         end = max(end, time.monotonic() + min(_FLUSH_SECONDS, timeout / 4))
-        self.client.writer.close(end)
+        self.client.writer.close()
         await asyncio.wait([writer], timeout=max(0.0, end - time.monotonic()))
         await tasks.cancel()
+        if lost := self.client.writer.unacknowledged:
+            log.error("Redis took no more writes: %d events stay pending and will come again", lost)
         with contextlib.suppress(RedisError, OSError):
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self.source.leave(self.dispatcher.unfinished())

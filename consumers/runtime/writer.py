@@ -1,19 +1,13 @@
 """Batched writes of a worker: requests first, then the acks of the events that caused them."""
 
 import asyncio
-import logging
-import math
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
-from consumers.runtime.connection import RetryLoop, is_transient
-
-log = logging.getLogger("qqbus.worker")
+from consumers.runtime.connection import RetryLoop
 
 # A handler that writes faster than Redis takes it waits at either bound: entries, and bytes of memory.
 MAX_WAITING: Final = 1_000
@@ -45,7 +39,6 @@ class BatchWriter:
         self._flushed = asyncio.Condition()
         self._appended = 0
         self._sent = 0
-        self._deadline = math.inf
         self._closed = False
         self.acked = 0
         # Entries written, by stream.
@@ -75,29 +68,24 @@ class BatchWriter:
         """Return whether its XACK is queued or sent: Redis may still list it as pending."""
         return entry in self._acks or entry in self._acking
 
-    def close(self, deadline: float) -> None:
-        """Let `run` return when all is written, or at this time of the monotonic clock."""
-        self._deadline = deadline
+    @property
+    def unacknowledged(self) -> int:
+        """Return how many acks Redis does not have yet."""
+        return len(self._acks) + len(self._acking)
+
+    def close(self) -> None:
+        """Let `run` return once all is written."""
         self._closed = True
         self._wakeup.set()
 
     async def run(self) -> None:
         """Write until closed. Raises the error of a write that no retry can mend."""
-        try:
-            while not self._closed or self._adds or self._acks:
-                await self._wakeup.wait()
-                self._wakeup.clear()
-                self._sending, self._adds, self._waiting_bytes = self._adds, [], 0
-                self._acking, self._acks = self._acks, {}
-                await self._retries.run(self._flush, self._may_retry)
-        except (RedisError, OSError) as exc:
-            if not is_transient(exc):
-                raise
-            lost = len(self._acking) + len(self._acks)
-            log.error("Redis took no more writes: %d events stay pending and will come again", lost)  # noqa: TRY400
-
-    def _may_retry(self, exc: Exception) -> bool:
-        return is_transient(exc) and time.monotonic() < self._deadline
+        while not self._closed or self._adds or self._acks:
+            await self._wakeup.wait()
+            self._wakeup.clear()
+            self._sending, self._adds, self._waiting_bytes = self._adds, [], 0
+            self._acking, self._acks = self._acks, {}
+            await self._retries.run(self._flush)
 
     async def _flush(self) -> None:
         if self._sending:
