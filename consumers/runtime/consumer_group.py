@@ -132,10 +132,12 @@ class ConsumerGroup:
         if ours:
             await self._claim(ours, "JUSTID")
 
-    async def release(self, rows: Sequence[Pending]) -> None:
-        """Let a peer claim these at once, with these counts."""
-        for attempts, ids in by_attempts(rows):
+    async def release(self, unfinished: Sequence[Pending], unacknowledged: Sequence[str]) -> None:
+        """Let a peer claim these at once; the counts of what is unacknowledged stay."""
+        for attempts, ids in by_attempts(unfinished):
             await self._claim(ids, "IDLE", RELEASED_IDLE_MS, "RETRYCOUNT", attempts, "JUSTID")
+        if unacknowledged:
+            await self._claim(unacknowledged, "IDLE", RELEASED_IDLE_MS, "JUSTID")
 
     async def delete_consumer(self) -> None:
         """Delete this consumer from the group unless entries are pending under its name."""

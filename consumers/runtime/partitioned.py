@@ -83,7 +83,7 @@ class PartitionedSource:
     async def leave(self, unfinished: Sequence[Pending]) -> None:
         """Release the partitions and what was not finished."""
         if self._membership.valid():
-            await self._group.release(unfinished)
+            await self._group.release(unfinished, self._client.writer.unacknowledged)
         with contextlib.suppress(LeaseLost):
             await self._membership.leave()
 

@@ -159,7 +159,7 @@ class Runtime:
         await asyncio.wait([writer], timeout=max(0.0, end - time.monotonic()))
         await tasks.cancel()
         if lost := self.client.writer.unacknowledged:
-            log.error("Redis took no more writes: %d events stay pending and will come again", lost)
+            log.error("Redis took no more writes: %d events stay pending and will come again", len(lost))
         with contextlib.suppress(RedisError, OSError):
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self.source.leave(self.dispatcher.unfinished())

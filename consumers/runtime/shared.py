@@ -57,7 +57,7 @@ class SharedSource:
 
     async def leave(self, unfinished: Sequence[Pending]) -> None:
         """Release unfinished entries to the peers and delete this consumer."""
-        await self._group.release(unfinished)
+        await self._group.release(unfinished, self._client.writer.unacknowledged)
         await self._group.delete_consumer()
 
     async def _check_peers(self) -> None:

@@ -69,9 +69,9 @@ class BatchWriter:
         return entry in self._acks or entry in self._acking
 
     @property
-    def unacknowledged(self) -> int:
-        """Return how many acks Redis does not have yet."""
-        return len(self._acks) + len(self._acking)
+    def unacknowledged(self) -> list[str]:
+        """Return the entries whose XACK Redis has not answered."""
+        return [*self._acking, *self._acks]
 
     def close(self) -> None:
         """Let `run` return once all is written."""
