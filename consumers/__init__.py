@@ -1,1 +1,1 @@
-"""Workers that live on the bus, and the runtime they share."""
+"""Workers of the bus, and the runtime that they share."""

@@ -1,4 +1,4 @@
-"""Archive: keeps everything that is said in an SQLite file, and finds it again.
+"""Store every event in an SQLite file, and search it.
 
 python -m consumers.archive talk.db
 python -m consumers.archive talk.db --query "words to find" --chat group:2
@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapter import Received, pack
-from consumers.runtime.event import Event
-from consumers.runtime.worker import Worker
+from qqbus import Event, Worker
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -32,14 +31,16 @@ CREATE TRIGGER IF NOT EXISTS index_words AFTER INSERT ON events BEGIN
   VALUES (new.number, new.text, new.sender_name, new.chat_name);
 END;
 """
-# Trigrams find parts of words, and words in languages that put no blanks between them; they came with 3.34.
+# SQLite version. Trigrams find parts of words, and words of languages without blanks between them.
 _TRIGRAM_SINCE: Final = (3, 34)
+# Characters of the shortest term that a trigram index knows.
 _TRIGRAM: Final = 3
+# Results of a query.
 LIMIT: Final = 50
 
 
 class Row(NamedTuple):
-    """One finding."""
+    """One result of a query."""
 
     time: float
     chat: str
@@ -54,7 +55,7 @@ class Row(NamedTuple):
 
 
 class Archive:
-    """The file. Adding an event twice keeps it once."""
+    """The database. An event that is added twice is stored once."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -62,10 +63,10 @@ class Archive:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator["Archive"]:
-        """Open or make the file."""
+        """Open or create the file."""
         db = sqlite3.connect(path, isolation_level=None)
         try:
-            # With WAL a search does not wait for the writer; FULL: what is acknowledged is on disk.
+            # WAL: a search does not wait for the writer. FULL: an acknowledged event is on disk.
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
             tokenizer = "trigram" if sqlite3.sqlite_version_info >= _TRIGRAM_SINCE else "unicode61"
@@ -75,7 +76,7 @@ class Archive:
             db.close()
 
     def add(self, event: Received) -> None:
-        """Keep one event."""
+        """Store an event."""
         self._db.execute(
             "INSERT OR IGNORE INTO events (id, seq, type, time, account, chat, chat_name, sender,"
             " sender_name, own, text, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -85,10 +86,10 @@ class Archive:
             ),
         )
 
-    def find(self, words: str, chat: str = "", limit: int = 50) -> list[Row]:
-        """The newest events that hold all these words, newest last."""
+    def find(self, words: str, chat: str = "", limit: int = LIMIT) -> list[Row]:
+        """Return the newest events that contain all these words, newest last."""
         terms = words.split()
-        # An index of trigrams does not know anything shorter; such words are looked for one by one.
+        # A trigram index knows nothing shorter: such words take a scan.
         long = [term for term in terms if len(term) >= _TRIGRAM]
         short = [term for term in terms if len(term) < _TRIGRAM]
         where, values = ["1"], list[str]()
@@ -117,9 +118,11 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="the SQLite file")
-    parser.add_argument("--query", metavar="WORDS", help="print what holds all these words, and end")
+    parser.add_argument(
+        "--query", metavar="WORDS", help="print the events that contain all these words, and exit"
+    )
     parser.add_argument("--chat", default="", help="with --query: only in this chat")
-    parser.add_argument("--limit", type=int, default=LIMIT, help=f"with --query: at most so many ({LIMIT})")
+    parser.add_argument("--limit", type=int, default=LIMIT, help=f"with --query: number of results ({LIMIT})")
     options = parser.parse_args()
     if options.query is None and (options.chat or options.limit != LIMIT):
         parser.error("--chat and --limit go with --query")
@@ -140,7 +143,7 @@ def _run(options: argparse.Namespace) -> None:
         worker = Worker("archive")
 
         @worker.on(own=True)
-        async def keep(event: Event) -> None:
+        async def store(event: Event) -> None:
             archive.add(event.received)
 
         worker.main()

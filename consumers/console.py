@@ -1,6 +1,6 @@
-"""Console: a chat in the terminal. Shows what is said on the bus; what you type goes to the chat.
+"""Chat in the terminal: show the events of the bus, and send typed lines.
 
-Start a line with an address, as in `@friend:1 hello`, to speak there from now on; `/quit` to leave.
+Start a line with an address, as in `@friend:1 hello`, to switch to that chat; `/quit` ends.
 """
 
 import argparse
@@ -14,51 +14,51 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from adapter import Received, SchemaError, Status, parse_address, read_event
+from adapter import ConfigError, Received, SchemaError, Status, parse_address, read_event
 from consumers.runtime.client import BusClient
-from consumers.runtime.connection import BLOCK_MS, Settings, backoff, consumer_name, is_transient
+from consumers.runtime.connection import BLOCK_MS, Settings, consumer_name, describe_error
 from consumers.runtime.event import Request, fresh_id
+from consumers.runtime.replies import entries_of, mapping_of, only_stream
+from consumers.runtime.tasks import TaskSupervisor
 
-_RESULT_WITHIN: Final = 60.0
-_READ: Final = 100
+# Seconds to wait for the result of a line.
+_RESULT_TIMEOUT: Final = 60.0
+# Entries in one read.
+_READ_COUNT: Final = 100
 
 
 class Console:
-    """One person at one terminal. `chat` is where typed lines go: the one named, else the one last heard."""
+    """One user at one terminal. Typed lines go to `chat`: the one given, else that of the last message."""
 
-    def __init__(self, office: BusClient, chat: str) -> None:
-        self._office = office
+    def __init__(self, client: BusClient, chat: str) -> None:
+        self._client = client
         self._only = chat
         self.chat = chat
 
     async def watch(self, since: str) -> None:
-        """Show everything after this entry, or what is new. A group would hold back the trimming."""
-        stream, delays = self._office.settings.key("inbound"), backoff(most=2.0)
+        """Show everything after this entry, or what is new. A group would hold up retention."""
+        stream = self._client.settings.key("inbound")
+
+        async def read() -> None:
+            nonlocal since
+            since = since or await self._newest(stream)
+            args = ("XREAD", "COUNT", _READ_COUNT, "BLOCK", BLOCK_MS, "STREAMS", stream, since)
+            reply: Any = await self._client.reader.execute_command(*args)  # type: ignore[no-untyped-call]
+            for entry, fields in entries_of(only_stream(reply)):
+                since = entry
+                with contextlib.suppress(SchemaError):
+                    self.show(read_event(entry, mapping_of(fields)))
+
         while True:
-            try:
-                since = since or await self._newest(stream)
-                line = ("XREAD", "COUNT", _READ, "BLOCK", BLOCK_MS, "STREAMS", stream, since)
-                answer: Any = await self._office.reader.execute_command(*line)  # type: ignore[no-untyped-call]
-            except (RedisError, OSError) as exc:
-                if not is_transient(exc):
-                    raise
-                await asyncio.sleep(next(delays))
-                continue
-            delays = backoff(most=2.0)
-            if answer:
-                rows = next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
-                for entry, flat in rows:
-                    since = entry.decode()
-                    with contextlib.suppress(SchemaError):
-                        self.show(read_event(since, dict(zip(flat[::2], flat[1::2], strict=True))))
+            await self._client.retries.run(read)
 
     async def _newest(self, stream: str) -> str:
-        rows: Any = await self._office.client.xrevrange(stream, count=1)
+        rows: Any = await self._client.client.xrevrange(stream, count=1)
         newest: bytes = rows[0][0] if rows else b"0-0"
         return newest.decode()
 
     def show(self, received: Received) -> None:
-        """One line for each event."""
+        """Print an event."""
         if self._only and received.chat not in {"", self._only}:
             return
         clock = datetime.fromtimestamp(received.time).astimezone().strftime("%H:%M:%S")
@@ -72,7 +72,7 @@ class Console:
             print(f"{clock} -- {_plain(received.text or received.type)}", flush=True)
 
     async def say(self, line: str) -> None:
-        """Send one line, and tell when it did not arrive."""
+        """Send one line, and print what went wrong."""
         if line.startswith("@"):
             address, _, line = line[1:].partition(" ")
             try:
@@ -83,44 +83,52 @@ class Console:
         if not line.strip():
             return
         if not self.chat:
-            print("-- nobody has said anything yet: start with @friend:1 or another address", flush=True)
+            print("-- no message yet: start the line with an address, such as @friend:1", flush=True)
             return
-        request = Request(self.chat, line, fresh_id(self._office.application))
+        request = Request(self.chat, line, fresh_id(self._client.application))
         try:
-            result = await self._office.ask(request, _RESULT_WITHIN)
+            result = await self._client.ask(request, _RESULT_TIMEOUT)
         except TimeoutError:
-            print(f"-- no result within {_RESULT_WITHIN:g} s: it waits in qq:outbound", flush=True)
+            print(f"-- no result within {_RESULT_TIMEOUT:g} s: the request waits in qq:outbound", flush=True)
             return
         if result.status != Status.SENT:
             print(f"-- {result.status}: {result.code} {_plain(result.detail)}", flush=True)
 
 
 async def converse(chat: str, since: str, settings: Settings) -> None:
-    """Show and send until the input ends and everything typed has its result."""
+    """Show and send until the input ends and every line has its result."""
     lines = _typed_lines()
-    async with BusClient.open("console", consumer_name(), settings) as office, asyncio.TaskGroup() as tasks:
-        console, stop = Console(office, chat), asyncio.Event()
-        writer = tasks.create_task(office.run(stop, _RESULT_WITHIN))
-        watcher = tasks.create_task(console.watch(since))
-        async with asyncio.TaskGroup() as said:
-            while (line := await lines.get()) is not None and line.strip() != "/quit":
-                said.create_task(console.say(line.rstrip("\n")))
-        watcher.cancel()
-        stop.set()
-        office.outlet.wake()
-        await writer
+    async with BusClient.open("console", consumer_name(), settings) as client:
+        console, ended = Console(client, chat), asyncio.Event()
+        tasks = TaskSupervisor(ended.set)
+        try:
+            writer = client.start(tasks)
+            tasks.start(console.watch(since))
+            tasks.start(_send_lines(console, lines, ended))
+            await ended.wait()
+            client.writer.close()
+            await asyncio.wait([writer], timeout=_RESULT_TIMEOUT)
+        finally:
+            await tasks.close()
+
+
+async def _send_lines(console: Console, lines: "asyncio.Queue[str | None]", ended: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as sending:
+        while (line := await lines.get()) is not None and line.strip() != "/quit":
+            sending.create_task(console.say(line.rstrip("\n")))
+    ended.set()
 
 
 def _typed_lines() -> "asyncio.Queue[str | None]":
-    """Lines of the terminal, None at the end.
+    """Return a queue of typed lines, None at the end.
 
-    A thread, because a terminal cannot be awaited; a daemon, because it cannot be interrupted either.
+    A terminal cannot be awaited, hence the thread; nor interrupted, hence a daemon.
     """
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str | None] = asyncio.Queue()
 
     def read() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             for line in sys.stdin:
                 loop.call_soon_threadsafe(lines.put_nowait, line)
             loop.call_soon_threadsafe(lines.put_nowait, None)
@@ -130,7 +138,7 @@ def _typed_lines() -> "asyncio.Queue[str | None]":
 
 
 def _plain(text: str) -> str:
-    """Nothing in a message may steer the terminal."""
+    """Remove what would control the terminal."""
     return "".join(char if char.isprintable() or char == "\t" else " " for char in text)
 
 
@@ -141,8 +149,10 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("chat", nargs="?", default="", help="show and answer only this address, e.g. group:2")
-    parser.add_argument("--since", type=float, metavar="SECONDS", help="show first what was said so recently")
+    parser.add_argument("chat", nargs="?", default="", help="show and answer only this chat, e.g. group:2")
+    parser.add_argument(
+        "--since", type=float, metavar="SECONDS", help="show first the events of the last SECONDS"
+    )
     options = parser.parse_args()
     try:
         chat = str(parse_address(options.chat)) if options.chat else ""
@@ -150,14 +160,13 @@ def main() -> None:
         parser.error(str(exc))
     since = "" if options.since is None else str(int((time.time() - options.since) * 1000))
     try:
-        asyncio.run(converse(chat, since, Settings.read()))
+        asyncio.run(converse(chat, since, Settings.from_env()))
     except KeyboardInterrupt:
         sys.exit(0)
-    except BaseExceptionGroup as group:
-        refused, others = group.split((RedisError, OSError))
-        if refused is None or others is not None:
-            raise
-        sys.exit(f"Redis cannot be used: {refused.exceptions[0]}")
+    except ConfigError as exc:
+        sys.exit(str(exc))
+    except (RedisError, OSError) as exc:
+        sys.exit(f"Redis cannot be used: {describe_error(exc)} (REDIS_URL names it)")
 
 
 if __name__ == "__main__":

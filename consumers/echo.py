@@ -1,19 +1,19 @@
-"""Echo: says every message back where it was said. The smallest consumer there is."""
+"""Reply to every message with the same message: the smallest worker."""
 
 import argparse
 
 from adapter import Face, Segment, Text, render
-from consumers.runtime.worker import Event, Worker
+from qqbus import Event, Worker
 
 worker = Worker("echo")
 
 
 @worker.on("message")
 async def echo(event: Event) -> None:
-    """The same pieces again, so that faces stay faces; what cannot be sent is said in words."""
-    pieces = tuple(_sendable(segment) for segment in event.segments)
-    if render(pieces).strip():
-        await event.reply(pieces)
+    """Reply with the same segments; what cannot be sent becomes text."""
+    segments = tuple(_sendable(segment) for segment in event.segments)
+    if render(segments).strip():
+        await event.reply(segments)
 
 
 def _sendable(segment: Segment) -> Segment:
@@ -23,7 +23,9 @@ def _sendable(segment: Segment) -> Segment:
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m consumers.echo", description=__doc__)
-    parser.add_argument("--name", default="echo", help="the application, that is its consumer group (echo)")
+    parser.add_argument(
+        "--name", default="echo", help="name of the application and its consumer group (echo)"
+    )
     worker.name = parser.parse_args().name
     worker.main()
 

@@ -1,7 +1,7 @@
-"""Webhook: posts every event as JSON to a URL, signed; a JSON answer `{"reply": "text"}` is sent to the chat.
+"""Post every event to a URL as signed JSON; an answer `{"reply": "text"}` goes to the chat.
 
-Headers: `X-QQBus-Id` (the event's id: the same again when it is posted again), `X-QQBus-Timestamp`,
-`X-QQBus-Signature`: `sha256=` and the HMAC of timestamp, a dot and the body, keyed with the secret from
+Headers: `X-QQBus-Id` (the event id, the same when the event is posted again), `X-QQBus-Timestamp`, and
+`X-QQBus-Signature`: `sha256=` and the HMAC-SHA256 of the timestamp, a dot and the body, keyed with
 QQBUS_WEBHOOK_SECRET. While the endpoint is down events wait, each chat in order.
 """
 
@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import sys
 import time
 from asyncio import sleep
@@ -19,19 +20,23 @@ from typing import Any, Final
 import httpx
 
 from adapter import Received, timestamp
-from consumers.runtime.connection import backoff
-from consumers.runtime.event import Event, Reject
-from consumers.runtime.worker import Worker, WorkerOptions
+from adapter.aio import backoff
+from qqbus import Event, Reject, Worker, WorkerOptions
 
+# Bytes of an answer that are parsed, and replies taken from it: more is no chat message.
 _MAX_ANSWER: Final = 64 * 1024
 _MAX_REPLIES: Final = 10
-# These may be different next time; any other 4xx says that this very event is not wanted.
-_PASSING: Final = {408, 409, 425, 429}
-_LONGEST_WAIT: Final = 30.0
+# Transient statuses; any other 4xx rejects this very event.
+_TRANSIENT: Final = {408, 409, 425, 429}
+# Seconds between two attempts: soon after a hiccup, easy on an endpoint that is down.
+_FIRST_DELAY: Final = 0.2
+_MAX_DELAY: Final = 30.0
+# Seconds; containers are killed ten seconds after SIGTERM.
+_MAX_SHUTDOWN: Final = 8.0
 
 
 class Webhook:
-    """Posts events, each until it is taken or `patience` seconds are over."""
+    """Posts each event until the endpoint takes it or `patience` seconds are over."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, secret: str, patience: float) -> None:
         self._client = client
@@ -40,23 +45,23 @@ class Webhook:
         self._patience = patience
 
     async def deliver(self, event: Event) -> None:
-        """Post one event and send what the answer says. Raises Refused."""
+        """Post an event and send the replies in the answer. Raises Reject."""
         body = json.dumps(as_json(event.received), ensure_ascii=False, default=_bytes).encode()
         end, reason = time.monotonic() + self._patience, ""
-        for delay in backoff(first=0.2, most=_LONGEST_WAIT):
+        for delay in backoff(random.random, first=_FIRST_DELAY, most=_MAX_DELAY):
             try:
-                answer = await self._client.post(
+                response = await self._client.post(
                     self._url, content=body, headers=self._headers(event.id, body)
                 )
             except httpx.TransportError as exc:
                 reason = f"{type(exc).__name__}: {exc}"
             else:
-                if answer.is_success:
-                    for text in replies(answer.content):
+                if response.is_success:
+                    for text in replies(response.content):
                         await event.reply(text)
                     return
-                reason = f"HTTP {answer.status_code}"
-                if answer.is_client_error and answer.status_code not in _PASSING:
+                reason = f"HTTP {response.status_code}"
+                if response.is_client_error and response.status_code not in _TRANSIENT:
                     raise Reject(f"{self._url}: {reason}")
             if time.monotonic() + delay > end:
                 raise Reject(f"{self._url}: {reason}, for {self._patience:g} s")
@@ -73,12 +78,12 @@ class Webhook:
 
 
 def signature(secret: bytes, moment: str, body: bytes) -> str:
-    """What a receiver computes, too, to know that the post is ours and recent."""
+    """Return the signature; the receiver computes it too and compares."""
     return "sha256=" + hmac.new(secret, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def as_json(event: Received) -> dict[str, Any]:
-    """The contract's fields under their names; `self` as a truth value, `body` unpacked."""
+    """Return the contract's fields, with `self` as a bool and `body` unpacked."""
     return {
         "v": "1",
         "id": event.id,
@@ -96,7 +101,7 @@ def as_json(event: Received) -> dict[str, Any]:
 
 
 def replies(answer: bytes) -> list[str]:
-    """The texts to send: `reply` is one or a list of them; anything else is no reply."""
+    """Return the texts to send: `reply` is a text or a list of texts."""
     if not answer.strip() or len(answer) > _MAX_ANSWER:
         return []
     try:
@@ -120,22 +125,26 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", help="where to post")
-    parser.add_argument("--name", default="webhook", help="the application, for a second hook (webhook)")
+    parser.add_argument(
+        "--name", default="webhook", help="name of the application, for a second webhook (webhook)"
+    )
     parser.add_argument("--types", nargs="*", default=["message"], help="types or families (message)")
-    parser.add_argument("--timeout", type=float, default=10.0, help="seconds for one post (10)")
-    parser.add_argument("--patience", type=float, default=86_400.0, help="seconds to try one event (a day)")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds that one post may take (10)")
+    parser.add_argument(
+        "--patience", type=float, default=86_400.0, help="seconds after which an event is given up (a day)"
+    )
     options = parser.parse_args()
     secret = os.environ.get("QQBUS_WEBHOOK_SECRET", "")
     if not secret:
         print(
-            "QQBUS_WEBHOOK_SECRET is not set: the receiver could not tell our posts from others'",
+            "QQBUS_WEBHOOK_SECRET is not set: without it a receiver cannot verify the posts",
             file=sys.stderr,
         )
         sys.exit(2)
-    # A handler that waits for the endpoint would hold up a stop.
-    worker = Worker(options.name, plan=WorkerOptions(shutdown_timeout=min(options.timeout, 10.0)))
-    hook = Webhook(httpx.AsyncClient(timeout=options.timeout), options.url, secret, options.patience)
-    worker.on(*options.types)(hook.deliver)
+    # A handler that waits for the endpoint must not hold up a stop.
+    worker = Worker(options.name, options=WorkerOptions(shutdown_timeout=min(options.timeout, _MAX_SHUTDOWN)))
+    webhook = Webhook(httpx.AsyncClient(timeout=options.timeout), options.url, secret, options.patience)
+    worker.on(*options.types)(webhook.deliver)
     worker.main()
 
 

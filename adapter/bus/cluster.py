@@ -7,12 +7,11 @@ asyncio, and answers some commands node by node; this one is a plain client in a
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import redis.asyncio as redis
-from redis.asyncio.connection import Connection, SSLConnection, parse_url
+from redis.asyncio.connection import Connection, SSLConnection
 from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
@@ -32,7 +31,6 @@ from adapter.errors import ConfigError
 TAG: Final = re.compile(r"\{[^{}]+\}")
 # A node that is alive answers at once; one that is not must not hold up the question for long.
 ASK_SECONDS: Final = 1.0
-DEFAULT_PORT: Final = 6379
 
 Address = tuple[str, int]
 
@@ -41,42 +39,28 @@ class NotAClusterError(ResponseError):  # noqa: N818 – a state of the server
     """A plain server was found where a Cluster was expected."""
 
 
-def cluster_client(url: str, prefix: str, options: Mapping[str, Any]) -> "redis.Redis":
-    """A client for `redis+cluster://user:password@host:port,host:port` that follows the slot of `prefix`.
+def cluster_client(
+    nodes: Sequence[Address], prefix: str, options: Mapping[str, Any], *, tls: bool
+) -> "redis.Redis":
+    """Make a client that follows the slot of `prefix`, starting from any of `nodes`.
 
-    `options` are those of a connection; what the address says goes first. No I/O happens yet. Raises
-    ConfigError for a prefix that would spread the keys over nodes, and ValueError for the address.
+    `options` are those of a connection. No I/O happens yet. Raises ConfigError for a prefix that would
+    spread the keys over nodes.
     """
     if not TAG.fullmatch(prefix):
         raise ConfigError(
             f"QQBUS_PREFIX={prefix!r} would spread the keys over the Cluster, where no script can "
             f"reach them all (CROSSSLOT): give a hash tag, {{{prefix}}}"
         )
-    parts = urlsplit(url)
-    user, at, hosts = parts.netloc.rpartition("@")
-    nodes = [_address(host) for host in hosts.split(",")]
-    plain = parts._replace(scheme=parts.scheme.removesuffix("+cluster"), netloc=f"{user}{at}localhost")
-    given: dict[str, Any] = {**options, **parse_url(plain.geturl())}
-    if given.pop("db", 0):
-        raise ConfigError("REDIS_URL names a database, and a Cluster has none: leave the number out")
-    secure = given.pop("connection_class", None) is SSLConnection
-    given.pop("host", None)
-    guide = SlotResolver(nodes, key_slot(prefix.encode()), SSLConnection if secure else Connection, given)
-    kind = SecureSlotConnection if secure else SlotConnection
+    guide = SlotResolver(nodes, key_slot(prefix.encode()), SSLConnection if tls else Connection, options)
+    kind = SecureSlotConnection if tls else SlotConnection
     # The pool belongs to the client, which closes it.
-    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, guide=guide, **given))
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, guide=guide, **options))
 
 
 def is_cluster_client(client: "redis.Redis") -> bool:
     """Whether this client was made by `of_cluster`."""
     return issubclass(client.connection_pool.connection_class, SlotConnection)
-
-
-def _address(host: str) -> Address:
-    name, colon, port = host.rpartition(":")
-    if not colon or name.endswith(":"):
-        name, port = host, str(DEFAULT_PORT)
-    return name.strip("[]"), int(port)
 
 
 class SlotResolver:

@@ -1,12 +1,12 @@
-"""From a REDIS_URL to a client that never repeats a command by itself, and from foreign errors to ours."""
+"""Connect to a REDIS_URL without automatic retries; map redis-py's errors to ours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import redis.asyncio as redis
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -14,6 +14,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterCrossSlotError,
     ClusterDownError,
+    ExecAbortError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -23,27 +24,34 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from adapter.bus import redis_url
 from adapter.bus.cluster import NotAClusterError, cluster_client
+from adapter.bus.redis_url import RedisUrl
 from adapter.errors import BusError, BusUnavailable, ConfigError, Fenced, UnsupportedServer
 
-# Long enough for a busy disk, short enough to notice a dead peer before the lease is lost.
+# Seconds. Long enough for a busy disk, short enough to notice a dead peer before the lease is lost.
 COMMAND_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 3.0
-# Block this long when waiting for entries: the longest that a stop has to wait for the reader.
+# Milliseconds that a read waits for entries: the longest that a stop has to wait for the reader.
 BLOCK_MS = 500
-READ_TIMEOUT = BLOCK_MS / 1000 + 5.0
+READ_TIMEOUT = BLOCK_MS / 1000 + COMMAND_TIMEOUT
 
-# Answers that pass: the server is loading, read-only, full, failing over, or cannot write its files.
+# Replies that pass: the server is loading, read-only, full, failing over, or cannot write its files.
 _TRANSIENT = (
-    "LOADING",
-    "READONLY",
-    "OOM",
-    "MISCONF",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "NOREPLICAS",
-    "BUSY",
+    *("LOADING", "READONLY", "OOM", "MISCONF", "MASTERDOWN", "CLUSTERDOWN"),
+    *("TRYAGAIN", "NOREPLICAS", "BUSY", "UNBLOCKED"),
+)
+# The same inside the error of a script.
+_TRANSIENT_IN_SCRIPT = ("-OOM ", "-READONLY ", "-MISCONF ")
+_REFUSED = (AuthenticationError, AuthorizationError, NoPermissionError)
+_UNAVAILABLE = (
+    RedisConnectionError,  # Sentinel's MasterNotFoundError too
+    RedisTimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    ClusterDownError,
+    OSError,
 )
 _LOCAL = "redis://127.0.0.1:6379"
 CLUSTERED = (
@@ -53,14 +61,18 @@ CLUSTERED = (
 
 
 def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIMEOUT) -> "redis.Redis":
-    """A client for a `REDIS_URL` of the contract; no I/O happens yet. Raises ConfigError.
+    """Make a client for a REDIS_URL; no I/O happens yet. Raises ConfigError.
 
-    `prefix` is that of the keys: in a Cluster it says which node to talk to.
+    `prefix` is that of the keys: in a Cluster it selects the node. `timeout` is in seconds.
 
-    redis-py 8 sends a command up to ten times more when a reply is lost, which doubles entries:
-    retries are switched off here, and whoever knows a step to be idempotent repeats it.
+    redis-py 8 sends a command up to ten times more when a reply is lost, which doubles entries.
+    Its retries are off: the caller repeats what it knows to be idempotent. Options of the address
+    never replace these.
     """
+    address = RedisUrl.parse(url or _LOCAL)
     options: dict[str, Any] = {
+        **address.credentials,
+        **address.tls_options,
         "socket_timeout": timeout,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "retry": None,
@@ -68,86 +80,101 @@ def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIM
         "protocol": 2,
         "client_name": "qqbus",
     }
-    url = url or _LOCAL
-    try:
-        if "+sentinel" in url.partition(":")[0]:
-            return _sentinel(url, options)
-        if "+cluster" in url.partition(":")[0]:
-            return cluster_client(url, prefix, options)
-        return redis.Redis.from_url(url, **options)
-    except ValueError as exc:
-        raise ConfigError("REDIS_URL is not understood: give redis://host:port/db") from exc
+    if address.kind == "sentinel":
+        return _sentinel(address, options)
+    if address.kind == "cluster":
+        if address.db:
+            raise ConfigError("REDIS_URL names a database, and a Cluster has none: leave the number out")
+        return cluster_client(address.hosts, prefix, options, tls=address.tls)
+    if address.path:
+        options |= {"connection_class": UnixDomainSocketConnection, "path": address.path}
+    else:
+        host, port = address.hosts[0]
+        kind = SSLConnection if address.tls else Connection
+        options |= {"connection_class": kind, "host": host, "port": port, "socket_keepalive": True}
+    # The client closes the pool.
+    return redis.Redis.from_pool(redis.ConnectionPool(db=address.db, **options))
 
 
-def _sentinel(url: str, options: dict[str, Any]) -> "redis.Redis":
-    parts = urlsplit(url)
-    path = parts.path.strip("/").split("/")
-    if not path[0]:
-        raise ConfigError("REDIS_URL names no Sentinel master: give redis+sentinel://host:port,…/name")
-    hosts = [host.rpartition(":") for host in parts.netloc.rpartition("@")[2].split(",")]
-    addresses = [(host or port, int(port) if host else 26379) for host, _, port in hosts]
-    if parts.scheme.startswith("rediss"):
+def _sentinel(address: RedisUrl, options: dict[str, Any]) -> "redis.Redis":
+    if address.tls:
         options["ssl"] = True
-    auth = {
-        "username": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
+    # The Sentinels have users of their own.
+    asking = {
+        name: value for name, value in options.items() if name not in {*address.credentials, "client_name"}
     }
-    watchers = Sentinel(addresses, sentinel_kwargs={**options, "client_name": None}, **options)  # type: ignore[no-untyped-call]
-    db = int(path[1]) if len(path) > 1 else 0
-    master: redis.Redis = watchers.master_for(path[0], db=db, **auth)  # type: ignore[arg-type]
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        address.hosts, sentinel_kwargs={**asking, **address.sentinel_credentials}, **options
+    )
+    master: redis.Redis = sentinel.master_for(address.master, db=address.db)
     return master
 
 
 def redact_url(url: str | None) -> str:
-    """The address without user, password and query, for people to read."""
-    parts = urlsplit(url or _LOCAL)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """Return the address without user, password and options, for people to read."""
+    return redis_url.redact_url(url or _LOCAL)
 
 
 def unreachable_error(url: str | None, exc: BusUnavailable) -> BusUnavailable:
-    """What to say of a Redis that never answered: where it was looked for, and what to change."""
+    """Say where Redis was looked for and what to change, when it never answered."""
     advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
     start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
-    reason = str(exc.__cause__ or exc).partition(". Connect call failed")[0]
+    reason = describe_error(exc.__cause__ or exc).partition(". Connect call failed")[0]
     return BusUnavailable(f"no Redis answers at {redact_url(url)}: {advice}{start} ({reason})")
+
+
+def describe_error(exc: BaseException) -> str:
+    """Return the server's own words, without the command and the innards that redis-py adds."""
+    text = str(exc)
+    if isinstance(exc, MasterNotFoundError):
+        wants = "Authentication" in text or "NOAUTH" in text or "WRONGPASS" in text
+        advice = ": a Sentinel refuses us, give its password as ?sentinel_password=" if wants else ""
+        return text.partition(" : ")[0] + advice
+    before, found, after = text.partition(" of pipeline caused error: ")
+    return after.lstrip("('\"") if found else before
+
+
+def is_transient(exc: BaseException) -> bool:
+    """Return whether the same command may succeed later. Wrong passwords and missing rights do not."""
+    if isinstance(exc, _REFUSED):
+        return False
+    if isinstance(exc, ExecAbortError):
+        # What spoiled the transaction is its cause, if the server named it.
+        return exc.__cause__ is None or is_transient(exc.__cause__)
+    if isinstance(exc, _UNAVAILABLE):
+        return True
+    text = describe_error(exc)
+    return isinstance(exc, RedisError) and (
+        text.startswith(_TRANSIENT) or any(word in text for word in _TRANSIENT_IN_SCRIPT)
+    )
 
 
 @contextmanager
 def map_redis_errors() -> Iterator[None]:
-    """Foreign exceptions stop here: ours come out, the foreign one as their cause."""
+    """Raise ours for redis-py's exceptions, with the foreign one as the cause."""
     try:
         yield
     except (AskError, ClusterCrossSlotError) as exc:
         raise ConfigError(CLUSTERED) from exc
     except NotAClusterError as exc:
         raise ConfigError(str(exc)) from exc
-    except (AuthenticationError, AuthorizationError, NoPermissionError) as exc:
+    except _REFUSED as exc:
         raise UnsupportedServer(f"Redis refuses this user: {exc}") from exc
-    except (
-        RedisConnectionError,  # Sentinel's MasterNotFoundError too
-        RedisTimeoutError,
-        BusyLoadingError,
-        ReadOnlyError,
-        OutOfMemoryError,
-        ClusterDownError,
-        OSError,
-    ) as exc:
-        raise BusUnavailable(f"Redis does not serve: {type(exc).__name__}: {exc}") from exc
+    except _UNAVAILABLE as exc:
+        raise BusUnavailable(f"Redis does not serve: {type(exc).__name__}: {describe_error(exc)}") from exc
     except ResponseError as exc:
-        raise _answer(exc) from exc
+        raise _reply_error(exc) from exc
     except RedisError as exc:
         raise BusError(f"{type(exc).__name__}: {exc}") from exc
 
 
-def _answer(exc: ResponseError) -> BusError:
+def _reply_error(exc: ResponseError) -> BusError:
     text = str(exc)
     if "FENCED" in text:
         return Fenced("a newer adapter holds the lease")
-    if text.startswith(_TRANSIENT) or any(f"{word} " in text for word in ("-OOM", "-READONLY", "-MISCONF")):
-        return BusUnavailable(f"Redis does not serve: {text}")
-    return BusError(text)
+    return BusUnavailable(f"Redis does not serve: {text}") if is_transient(exc) else BusError(text)
 
 
-def is_group_missing(exc: RedisError) -> bool:
-    """Whether a read failed because its stream or group is gone."""
-    return str(exc).startswith(("NOGROUP", "UNBLOCKED"))
+def is_group_missing(exc: BaseException) -> bool:
+    """Return whether a command failed because its stream or group is gone."""
+    return isinstance(exc, RedisError) and describe_error(exc).startswith(("NOGROUP", "UNBLOCKED"))

@@ -1,4 +1,4 @@
-"""The sending half of a worker: requests to the bus, and the results of those that somebody waits for."""
+"""The bus as a worker sees it: two connections, requests out, results in."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 import redis.asyncio as redis
 
 from adapter import Result
-from consumers.runtime.connection import BLOCK_MS, Settings, connect
+from consumers.runtime.connection import BLOCK_MS, RetryLoop, Settings, connect
 from consumers.runtime.event import Request
 from consumers.runtime.results import ResultListener
+from consumers.runtime.tasks import TaskSupervisor
 from consumers.runtime.writer import BatchWriter
 
 
 class BusClient:
-    """The Sender through which events answer; needs its `run` beside it."""
+    """Publishes requests and waits for results; its loops run while `start` has been called."""
 
     def __init__(
         self,
@@ -29,42 +30,42 @@ class BusClient:
         self.settings = settings
         self.client = client
         self.reader = reader
-        self.outlet = BatchWriter(client, settings.key("inbound"), application)
+        self.retries = RetryLoop()
+        self.writer = BatchWriter(client, settings.key("inbound"), application, self.retries)
         # The contract allows 64 characters after `results:`.
-        self.answers = ResultListener(reader, settings.key("results:" + f"{application}.{consumer}"[-64:]))
+        reply_stream = settings.key("results:" + f"{application}.{consumer}"[-64:])
+        self.results = ResultListener(reader, reply_stream, self.retries)
 
     @classmethod
     @asynccontextmanager
     async def open(cls, application: str, consumer: str, settings: Settings) -> AsyncIterator["BusClient"]:
-        """Make the clients; the first command connects."""
+        """Make both clients; the first command connects. Raises ConfigError."""
         client = connect(settings.url, settings.prefix)
-        reader = connect(settings.url, settings.prefix, wait=BLOCK_MS / 1000)
+        # Blocking reads hold a connection, so writes have one of their own.
+        reader = connect(settings.url, settings.prefix, block_seconds=BLOCK_MS / 1000)
         try:
             yield cls(application, consumer, settings, client, reader)
         finally:
             await client.aclose()
             await reader.aclose()
 
-    async def run(self, stop: asyncio.Event, limit: float) -> None:
-        """Write and listen until stopped; what waits to be written then gets `limit` seconds."""
-        async with asyncio.TaskGroup() as tasks:
-            listener = tasks.create_task(self.answers.run())
-            await self.outlet.run(stop, limit)
-            listener.cancel()
+    def start(self, tasks: TaskSupervisor) -> "asyncio.Task[None]":
+        """Start the writer and the result listener; returns the writer's task."""
+        tasks.start(self.results.run())
+        return tasks.start(self.writer.run())
 
     async def publish(self, request: Request) -> None:
-        """Put a request on its way; it is written before anything that is acknowledged later."""
-        await self.outlet.append(self.settings.key("outbound"), request.fields())
+        """Queue a request. Redis has it before the XACK of the event that it answers."""
+        await self.writer.append(self.settings.key("outbound"), request.fields())
 
     async def send(self, request: Request) -> None:
-        """Put a request on its way and wait until it is on the bus."""
-        await self.outlet.wait_flushed(
-            await self.outlet.append(self.settings.key("outbound"), request.fields())
-        )
+        """Publish a request and wait until Redis has it."""
+        number = await self.writer.append(self.settings.key("outbound"), request.fields())
+        await self.writer.wait_flushed(number)
 
     async def ask(self, request: Request, seconds: float) -> Result:
-        """Send, and wait for the result. Raises TimeoutError."""
-        with self.answers.expect(request.id) as result:
+        """Publish a request and wait for its result. Raises TimeoutError after `seconds`."""
+        with self.results.expect(request.id) as result:
             async with asyncio.timeout(seconds):
-                await self.publish(self.answers.with_reply_stream(request))
+                await self.publish(self.results.with_reply_stream(request))
                 return await result

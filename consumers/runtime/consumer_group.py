@@ -1,4 +1,7 @@
-"""The consumer group's commands, as few as the worker role has, with answers as the server gives them."""
+"""Commands of one consumer in the consumer group of `qq:inbound`.
+
+They stay within the rights of the role `worker`. None is repeated here: the caller knows what may be.
+"""
 
 import logging
 import time
@@ -9,48 +12,49 @@ from redis.exceptions import ResponseError
 
 from adapter import DeadLetter, encode_dead_letter
 from consumers.runtime.client import BusClient
+from consumers.runtime.replies import Entry, entries_of, mapping_of, only_stream
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("qqbus.worker")
 
-READ: Final = 500
-CLAIM: Final = 100
-# More than any consumer ever has: readers stop long before.
+# Entries in one read, and in one claim of pending entries.
+READ_COUNT: Final = 500
+CLAIM_COUNT: Final = 100
+# Rows of a pending list: more than a consumer ever has, because readers stop long before.
 ALL: Final = 100_000
-# An entry given back is at once old enough to be claimed, whatever age a peer asks for.
-LONG_AGO: Final = 86_400_000
-TIDY: Final = 3_600.0
-SILENT_MS: Final = 86_400_000
-
-Entry = tuple[str, list[bytes]]
+# Milliseconds. A released entry is at once old enough for XAUTOCLAIM, whatever age a peer asks for.
+RELEASED_IDLE_MS: Final = 86_400_000
+# Seconds between two deletions of idle consumers: names are few and cost little.
+CLEANUP_INTERVAL: Final = 3_600.0
+# Milliseconds without a command after which a consumer without pending entries is deleted.
+MAX_IDLE_MS: Final = 86_400_000
 
 
 class Pending(NamedTuple):
-    """One row of the pending list: so many times it was begun or delivered."""
+    """A row of the pending list: the entry and its delivery count."""
 
     entry: str
-    begun: int
+    attempts: int
 
 
 class ConsumerGroup:
-    """One consumer of one group of one stream. Nothing here repeats itself."""
+    """One consumer of one group of one stream."""
 
-    def __init__(self, office: BusClient, start: str) -> None:
-        self.client = office.client
-        self._reader = office.reader
-        self.stream = office.settings.key("inbound")
-        self._dead = office.settings.key("dead")
-        self.name = office.application
-        self.consumer = office.consumer
+    def __init__(self, client: BusClient, start: str) -> None:
+        self._client = client.client
+        self._reader = client.reader
+        self.stream = client.settings.key("inbound")
+        self.name = client.application
+        self.consumer = client.consumer
         self._start = start
         self.newest = ""
         self._cursor = "0-0"
-        self._tidied = 0.0
+        self._cleaned_at = 0.0
 
     async def ensure(self) -> None:
-        """Make the group and its stream; fine if they are there.
+        """Create the group and its stream where they are missing.
 
-        A group that vanished begins after the newest entry this worker has seen: from the start on it
-        would say everything again. On a stream that vanished with it everything is new.
+        A group that vanished starts after the newest entry that this worker has seen: from its first
+        start on it would deliver everything again. A stream that vanished with it starts at 0.
         """
         try:
             await self._do("XGROUP", "CREATE", self.stream, self.name, self.newest or self._start)
@@ -61,148 +65,138 @@ class ConsumerGroup:
                 raise
             await self._do("XGROUP", "CREATE", self.stream, self.name, "0", "MKSTREAM")
 
-    async def read_new(self, count: int, block: int) -> list[Entry]:
-        """New entries; waits for `block` ms at most. Never cancel it: entries would strand."""
-        line = (*self.xreadgroup_args(count), "BLOCK", block)
-        answer = await self._reader.execute_command(*line, "STREAMS", self.stream, ">")  # type: ignore[no-untyped-call]
-        entries = entries_of(only_stream(answer))
+    async def read_new(self, count: int, block_ms: int) -> list[Entry]:
+        """Read new entries; waits for `block_ms` at most. A cancelled read strands its entries."""
+        args = (*self.xreadgroup_args(count), "BLOCK", block_ms, "STREAMS", self.stream, ">")
+        entries = entries_of(only_stream(await self._reader.execute_command(*args)))  # type: ignore[no-untyped-call]
         if entries:
             self.newest = entries[-1][0]
         return entries
 
     async def pending(self, count: int = ALL, consumer: str = "") -> list[Pending]:
-        """What is pending for this consumer, or for another one, oldest first."""
-        rows = await self._do("XPENDING", self.stream, self.name, "-", "+", count, consumer or self.consumer)
+        """Return what is pending for this consumer, or for another one, oldest first."""
+        # Another client may have chosen a name that is no UTF-8; see `name_of`.
+        name = (consumer or self.consumer).encode(errors="surrogateescape")
+        rows = await self._do("XPENDING", self.stream, self.name, "-", "+", count, name)
         return [Pending(row[0].decode(), int(row[3])) for row in rows or ()]
 
     async def autoclaim(self, idle_ms: int) -> bool:
-        """Make some of what others left idle this consumer's; False where the list is through."""
-        line = ("XAUTOCLAIM", self.stream, self.name, self.consumer, idle_ms, self._cursor, "COUNT", CLAIM)
-        answer = await self._do(*line, "JUSTID")
-        self._cursor = answer[0].decode()
-        if len(answer) > 2 and answer[2]:  # noqa: PLR2004 – the third part since Redis 7
-            log.error("%d entries were trimmed before anybody had handled them", len(answer[2]))
-        return bool(answer[1]) or self._cursor != "0-0"
+        """Claim some entries that peers left idle; False when the scan found none and is complete."""
+        args = (self.stream, self.name, self.consumer, idle_ms, self._cursor, "COUNT", CLAIM_COUNT, "JUSTID")
+        reply = await self._do("XAUTOCLAIM", *args)
+        self._cursor = reply[0].decode()
+        if len(reply) > 2 and reply[2]:  # noqa: PLR2004 – the third part since Redis 7
+            _log_trimmed(len(reply[2]))
+        return bool(reply[1]) or self._cursor != "0-0"
 
     async def load_pending(
         self, known: Callable[[str], bool], seen: Container[str] = ()
     ) -> list[tuple[Pending, list[bytes]]]:
-        """What is pending for this consumer and not known in this process, oldest first.
+        """Return what is pending here and not `known` in this process, oldest first.
 
-        One look at one moment: lanes rely on seeing nothing newer than what they miss. `seen`: these
-        were read and put aside just now, which Redis has counted as a delivery.
+        It is one XPENDING: a member of a partitioned group relies on seeing nothing newer than what it
+        misses. Entries in `seen` were read and put aside just now, which Redis counted as a delivery.
         """
         rows = [
-            Pending(row.entry, row.begun - (row.entry in seen))
+            Pending(row.entry, row.attempts - (row.entry in seen))
             for row in await self.pending()
             if not known(row.entry)
         ]
         found: list[tuple[Pending, list[bytes]]] = []
-        for start in range(0, len(rows), READ):
-            found += await self.claim(rows[start : start + READ])
+        for start in range(0, len(rows), READ_COUNT):
+            found += await self.claim(rows[start : start + READ_COUNT])
         return found
 
     async def claim(self, rows: Sequence[Pending]) -> list[tuple[Pending, list[bytes]]]:
-        """The content of pending entries, oldest first, their counts kept; they are this consumer's then."""
+        """Claim pending entries with their content, oldest first; their counts stay."""
         found: dict[str, list[bytes]] = {}
-        for begun in {row.begun for row in rows}:
-            ids = [row.entry for row in rows if row.begun == begun]
-            found.update(entries_of(await self._claim(ids, "RETRYCOUNT", begun)))
+        for attempts, ids in by_attempts(rows):
+            found.update(entries_of(await self._claim(ids, "RETRYCOUNT", attempts)))
         gone = [row.entry for row in rows if row.entry not in found]
         # Deleted, or acknowledged a moment ago. Redis 6.2 keeps a deleted one pending for ever.
         if gone and await self._do("XACK", self.stream, self.name, *gone):
-            log.error("%d entries were deleted before anybody had handled them", len(gone))
+            _log_trimmed(len(gone))
         return [(row, found[row.entry]) for row in rows if row.entry in found]
 
-    async def record_attempt(self, entry: str, count: int) -> None:
-        """Write down that an entry is begun for the `count`-th time: it survives this process."""
-        await self._claim([entry], "RETRYCOUNT", count, "JUSTID")
+    async def record_attempt(self, entry: str, attempts: int) -> None:
+        """Set the delivery count of an entry, so that it survives this process."""
+        await self._claim([entry], "RETRYCOUNT", attempts, "JUSTID")
 
     async def touch(self, entries: Iterable[str]) -> None:
-        """These are still being worked on: nobody shall claim them. Only what is still ours."""
+        """Reset the idle time of those entries that are still pending here."""
         held = set(entries)
         ours = [row.entry for row in await self.pending() if row.entry in held]
         if ours:
             await self._claim(ours, "JUSTID")
 
-    async def release(self, entries: Sequence[tuple[str, int]]) -> None:
-        """Let a peer claim these at once; each was begun so often."""
-        for count in {count for _, count in entries}:
-            ids = [entry for entry, begun in entries if begun == count]
-            await self._claim(ids, "IDLE", LONG_AGO, "RETRYCOUNT", count, "JUSTID")
+    async def release(self, unfinished: Sequence[Pending], unacknowledged: Sequence[str]) -> None:
+        """Let a peer claim these at once; the counts of what is unacknowledged stay."""
+        for attempts, ids in by_attempts(unfinished):
+            await self._claim(ids, "IDLE", RELEASED_IDLE_MS, "RETRYCOUNT", attempts, "JUSTID")
+        if unacknowledged:
+            await self._claim(unacknowledged, "IDLE", RELEASED_IDLE_MS, "JUSTID")
 
     async def delete_consumer(self) -> None:
-        """Take this consumer's name out of the group, if nothing is pending under it."""
+        """Delete this consumer from the group unless entries are pending under its name."""
         if not await self.pending(1):
             await self._do("XGROUP", "DELCONSUMER", self.stream, self.name, self.consumer)
 
-    async def is_pending(self, entry: str) -> bool:
-        """Whether nobody has acknowledged it yet."""
-        return bool(await self._do("XPENDING", self.stream, self.name, entry, entry, 1))
+    async def last_delivered(self) -> str:
+        """Return the id of the newest entry that the group has delivered."""
+        for row in map(mapping_of, await self._do("XINFO", "GROUPS", self.stream)):
+            if row[b"name"] == self.name.encode():
+                return row[b"last-delivered-id"].decode()
+        return "0-0"
 
-    async def dead_letter(
+    async def delete_idle_consumers(self) -> None:
+        """Delete, once an hour, consumers that are idle for a day and have nothing pending.
+
+        DELCONSUMER drops what is pending under the name, hence the long silence.
+        """
+        if time.monotonic() < self._cleaned_at + CLEANUP_INTERVAL:
+            return
+        self._cleaned_at = time.monotonic()
+        for row in map(mapping_of, await self._do("XINFO", "CONSUMERS", self.stream, self.name)):
+            if not row[b"pending"] and int(row[b"idle"]) > MAX_IDLE_MS:
+                # Names are bytes: another client may have chosen one that is no UTF-8.
+                await self._do("XGROUP", "DELCONSUMER", self.stream, self.name, row[b"name"])
+
+    def dead_letter(
         self, entry: str, fields: list[bytes], reason: str, detail: str, attempts: int
-    ) -> None:
-        """Put an entry into `qq:dead` and acknowledge it, in one step."""
+    ) -> list[str | bytes]:
+        """Return the fields of a dead letter for this entry."""
         letter = DeadLetter(
             self.stream, entry, mapping_of(fields), self.name, self.consumer, reason, detail, attempts
         )
-        async with self.client.pipeline(transaction=True) as pipe:
-            pipe.execute_command("XADD", self._dead, "*", *encode_dead_letter(letter, time.time()))
-            pipe.execute_command("XACK", self.stream, self.name, entry)
-            await pipe.execute()
-
-    async def last_delivered(self) -> str:
-        """The newest entry that the group has given to anybody."""
-        for row in await self._do("XINFO", "GROUPS", self.stream):
-            known = row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
-            if known.get(b"name") == self.name.encode():
-                newest: Any = known.get(b"last-delivered-id")
-                return str(newest.decode())
-        return "0-0"
+        return encode_dead_letter(letter, time.time())
 
     def xreadgroup_args(self, count: int) -> tuple[str | int, ...]:
-        """The head of an XREADGROUP."""
+        """Return the start of an XREADGROUP."""
         return ("XREADGROUP", "GROUP", self.name, self.consumer, "COUNT", count)
 
     def xclaim_args(self, consumer: str, ids: Iterable[str]) -> tuple[str | int, ...]:
-        """An XCLAIM of these for that consumer, however young they are."""
+        """Return an XCLAIM of these for that consumer, whatever their idle time."""
         return ("XCLAIM", self.stream, self.name, consumer, 0, *ids)
-
-    async def delete_idle_consumers(self) -> None:
-        """Take out the names of consumers that are long gone and left nothing: once an hour is enough.
-
-        Only after long silence, because a name takes with it whatever is pending under it.
-        """
-        if time.monotonic() < self._tidied + TIDY:
-            return
-        self._tidied = time.monotonic()
-        for row in await self._do("XINFO", "CONSUMERS", self.stream, self.name):
-            known = row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
-            if not known[b"pending"] and known[b"idle"] > SILENT_MS:
-                await self._do("XGROUP", "DELCONSUMER", self.stream, self.name, known[b"name"].decode())
 
     async def _claim(self, ids: Sequence[str], *options: str | int) -> Any:
         return await self._do(*self.xclaim_args(self.consumer, ids), *options)
 
-    async def _do(self, *line: str | int) -> Any:
-        return await self.client.execute_command(*line)  # type: ignore[no-untyped-call]
+    async def _do(self, *args: str | int | bytes) -> Any:
+        return await self._client.execute_command(*args)  # type: ignore[no-untyped-call]
 
 
-def only_stream(answer: Any) -> Any:
-    """The entries of the one stream that was asked for: RESP3 answers a map, RESP2 a list of pairs."""
-    if not answer:
-        return ()
-    return next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
+def by_attempts(rows: Iterable[Pending]) -> list[tuple[int, list[str]]]:
+    """Group entry ids by their delivery count: XCLAIM sets one RETRYCOUNT for all its ids."""
+    groups: dict[int, list[str]] = {}
+    for row in rows:
+        groups.setdefault(row.attempts, []).append(row.entry)
+    return list(groups.items())
 
 
-def mapping_of(fields: list[bytes]) -> dict[bytes, bytes]:
-    """The fields of an entry by name: Redis gives names and values by turns."""
-    names = iter(fields)
-    return dict(zip(names, names, strict=True))
+def name_of(consumer: bytes) -> str:
+    """Return a consumer's name as text from which its bytes can be restored."""
+    return consumer.decode(errors="surrogateescape")
 
 
-def entries_of(rows: Any) -> list[Entry]:
-    """The entries that still exist, of an answer that lists entries."""
-    # A deleted entry is nil on Redis 6.2, or comes without fields.
-    return [(row[0].decode(), row[1]) for row in rows or () if row and row[1]]
+def _log_trimmed(number: int) -> None:
+    log.error("%d entries were trimmed or deleted before a handler got them", number)

@@ -6,26 +6,29 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-# Entries read ahead while handlers are quick. Slow ones get fewer, so that peers find something to do.
-MOST_AHEAD: Final = 1_000
+from consumers.runtime.consumer_group import Pending
+
+# Entries read ahead while handlers are quick. Slow ones get fewer, so that peers get work too.
+MAX_PREFETCH: Final = 1_000
 
 
 @dataclass(slots=True)
 class WorkItem:
-    """An entry in hand. `count`: so often it was begun; if not by us, its former owner did not finish it.
+    """An entry in flight.
 
-    `lost`: while its handler runs the lease has ended, and somebody else has it now. Fields are read when
-    their turn comes: the server has the next piece ready meanwhile, and no more is in memory than came.
+    `attempts`: how often it was started; one that was not started here was not finished elsewhere.
+    `revoked`: the lease ended while its handler ran, and another member owns it now.
     """
 
     entry: str
+    # Decoded when their turn comes, which keeps a long queue small.
     fields: list[bytes]
     attempts: int = 0
     revoked: bool = False
 
 
 def chat_of(fields: Sequence[bytes]) -> bytes:
-    """Key for order."""
+    """Return the chat of an entry, the key of its order."""
     # The contract's order puts `chat` eighth; an adapter that adds fields may not.
     if len(fields) > 15 and fields[14] == b"chat":  # noqa: PLR2004
         return fields[15]
@@ -35,10 +38,10 @@ def chat_of(fields: Sequence[bytes]) -> bytes:
 
 @dataclass(slots=True, eq=False)
 class ChatQueue:
-    """The jobs of one chat, oldest first. The first may be in hand."""
+    """The items of one chat, oldest first. While `busy`, a handler has the first."""
 
     chat: bytes
-    jobs: deque[WorkItem]
+    items: deque[WorkItem]
     busy: bool = False
 
 
@@ -46,10 +49,11 @@ Handle = Callable[[WorkItem], Awaitable[float | None]]
 
 
 class KeyedDispatcher:
-    """Hands jobs to `handle`, `slots` at a time. It answers None when done, or the seconds to try again in.
+    """Calls `handle` for items, `slots` at a time, in order for each chat.
 
-    A chat whose event has to be tried again waits without taking a slot. Nothing is begun while
-    `may_begin` says no; then somebody has to call `forget`.
+    `handle` returns None when the item is done, or the seconds until its next attempt. A chat that waits
+    for the next attempt takes no slot. Nothing starts while `lease_valid` returns False; the owner of the
+    lease then calls `revoke`.
     """
 
     def __init__(self, handle: Handle, slots: int) -> None:
@@ -57,155 +61,157 @@ class KeyedDispatcher:
         self.lease_valid: Callable[[], bool] = lambda: True
         self.slots = slots
         self.in_flight: dict[str, WorkItem] = {}
-        self._lines: dict[bytes, ChatQueue] = {}
+        self._queues: dict[bytes, ChatQueue] = {}
         self._ready: deque[ChatQueue] = deque()
-        self._sleepers: deque[asyncio.Future[None]] = deque()
-        self._room = asyncio.Event()
-        self._low = 0
+        self._idle_slots: deque[asyncio.Future[None]] = deque()
+        self._drained = asyncio.Event()
+        self._low_water = 0
         self._closed = False
 
-    def submit(self, jobs: Iterable[WorkItem]) -> None:
-        """Queue these behind what their chats already wait for."""
-        for job in jobs:
-            if job.entry in self.in_flight:
-                # In hand while the lease ended, and dealt to this very process again.
-                self.in_flight[job.entry].revoked = False
+    def submit(self, items: Iterable[WorkItem]) -> None:
+        """Queue items behind what their chats already wait for."""
+        for item in items:
+            if item.entry in self.in_flight:
+                # Its handler ran while the lease ended, and this process was assigned it again.
+                self.in_flight[item.entry].revoked = False
                 continue
-            self.in_flight[job.entry] = job
-            chat = chat_of(job.fields)
-            line = self._lines.get(chat)
-            if line is None:
-                line = self._lines[chat] = ChatQueue(chat, deque((job,)))
-                self._offer(line)
-            elif job.attempts:
-                _place(line, job)
+            self.in_flight[item.entry] = item
+            chat = chat_of(item.fields)
+            queue = self._queues.get(chat)
+            if queue is None:
+                queue = self._queues[chat] = ChatQueue(chat, deque((item,)))
+                self._offer(queue)
+            elif item.attempts:
+                _insert_in_order(queue, item)
             else:
-                line.jobs.append(job)
+                queue.items.append(item)
 
-    def is_owned(self, job: WorkItem) -> bool:
-        """Whether a job in hand may still be begun here."""
-        return not job.revoked and self.lease_valid()
+    def is_owned(self, item: WorkItem) -> bool:
+        """Return whether a handler may still start this item here."""
+        return not item.revoked and self.lease_valid()
 
     def revoke(self) -> None:
-        """Drop all that has not been begun; what has been is finished, and not tried again."""
-        for line in list(self._lines.values()):
-            for job in list(line.jobs)[1 if line.busy else 0 :]:
-                del self.in_flight[job.entry]
-            if line.busy:
-                line.jobs[0].revoked = True
-                line.jobs = deque((line.jobs[0],))
+        """Drop all that no handler has; what a handler has is finished and not tried again."""
+        for queue in list(self._queues.values()):
+            for item in list(queue.items)[1 if queue.busy else 0 :]:
+                del self.in_flight[item.entry]
+            if queue.busy:
+                queue.items[0].revoked = True
+                queue.items = deque((queue.items[0],))
             else:
-                line.jobs.clear()
-                del self._lines[line.chat]
+                queue.items.clear()
+                del self._queues[queue.chat]
         self._ready.clear()
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start nothing more."""
         self._closed = True
-        while self._sleepers:
-            self._wake()
+        while self._idle_slots:
+            self._wake_slot()
 
-    def unfinished(self) -> list[tuple[str, int]]:
-        """What is left when no slot works any more, and how often each counts as begun.
+    def unfinished(self) -> list[Pending]:
+        """Return what is left when no slot runs any more, with the attempts to record.
 
-        A handler that was stopped is no reason to bury its event: that time does not count. But what was
-        begun at all stays begun: whoever may not do it twice has to know.
+        An attempt that a stop ended does not count towards the dead letters. An item that was started
+        at all keeps one: a handler that must not act twice has to know.
         """
         return [
-            (job.entry, max(min(job.attempts, 1), job.attempts - (line.busy and job is line.jobs[0])))
-            for line in self._lines.values()
-            for job in line.jobs
-            if not job.revoked
+            Pending(
+                item.entry,
+                max(min(item.attempts, 1), item.attempts - (queue.busy and item is queue.items[0])),
+            )
+            for queue in self._queues.values()
+            for item in queue.items
+            if not item.revoked
         ]
 
     async def wait_below(self, number: int, seconds: float) -> bool:
-        """Wait until at most so many jobs are in hand, for so long at most; whether it came to that."""
-        self._low = number
+        """Wait until at most `number` items are in flight; False if `seconds` pass before."""
+        self._low_water = number
         if len(self.in_flight) <= number:
             return True
-        self._room.clear()
+        self._drained.clear()
         try:
             async with asyncio.timeout(seconds):
-                await self._room.wait()
+                await self._drained.wait()
         except TimeoutError:
             return False
         return True
 
     async def run_slot(self) -> None:
-        """One of the slots; returns once closed."""
+        """Handle items one at a time until closed."""
         loop = asyncio.get_running_loop()
         while not self._closed:
             if not self._ready:
-                sleeper: asyncio.Future[None] = loop.create_future()
-                self._sleepers.append(sleeper)
-                await sleeper
+                idle: asyncio.Future[None] = loop.create_future()
+                self._idle_slots.append(idle)
+                await idle
                 continue
-            line = self._ready.popleft()
-            # A line that was forgotten while it waited for its next try is empty.
-            if not line.jobs or not self.lease_valid():
+            queue = self._ready.popleft()
+            # A queue that was revoked while it waited for its next attempt is empty.
+            if not queue.items or not self.lease_valid():
                 continue
-            job = line.jobs[0]
-            line.busy = True
-            delay = await self._handle(job)
-            line.busy = False
-            if delay is None or job.revoked:
-                self._done(line, job)
+            item = queue.items[0]
+            queue.busy = True
+            delay = await self._handle(item)
+            queue.busy = False
+            if delay is None or item.revoked:
+                self._remove_first(queue)
             elif not self._closed:
-                loop.call_later(delay, self._offer, line)
+                loop.call_later(delay, self._offer, queue)
 
-    def _done(self, line: ChatQueue, job: WorkItem) -> None:
-        line.jobs.popleft()
-        del self.in_flight[job.entry]
-        if line.jobs:
-            self._ready.append(line)
+    def _remove_first(self, queue: ChatQueue) -> None:
+        item = queue.items.popleft()
+        del self.in_flight[item.entry]
+        if queue.items:
+            self._ready.append(queue)
         else:
-            del self._lines[line.chat]
-        if len(self.in_flight) <= self._low:
-            self._room.set()
+            del self._queues[queue.chat]
+        if len(self.in_flight) <= self._low_water:
+            self._drained.set()
 
-    def _offer(self, line: ChatQueue) -> None:
-        self._ready.append(line)
-        self._wake()
+    def _offer(self, queue: ChatQueue) -> None:
+        self._ready.append(queue)
+        self._wake_slot()
 
-    def _wake(self) -> None:
-        if self._sleepers:
-            sleeper = self._sleepers.popleft()
-            if not sleeper.done():
-                sleeper.set_result(None)
+    def _wake_slot(self) -> None:
+        if self._idle_slots:
+            idle = self._idle_slots.popleft()
+            if not idle.done():
+                idle.set_result(None)
 
 
-def _place(line: ChatQueue, job: WorkItem) -> None:
-    """Behind everything older: what a dead peer left may be older than what waits."""
-    first = 1 if line.busy else 0
-    place = len(line.jobs)
-    while place > first and entry_key(line.jobs[place - 1].entry) > entry_key(job.entry):
-        place -= 1
-    line.jobs.insert(place, job)
+def _insert_in_order(queue: ChatQueue, item: WorkItem) -> None:
+    """Insert behind everything older: what a dead peer left may be older than what waits."""
+    first = 1 if queue.busy else 0
+    index = len(queue.items)
+    while index > first and entry_key(queue.items[index - 1].entry) > entry_key(item.entry):
+        index -= 1
+    queue.items.insert(index, item)
 
 
 def entry_key(entry: str) -> tuple[int, int]:
-    """What entry ids are compared by."""
+    """Return what entry ids are compared by."""
     milliseconds, _, number = entry.partition("-")
     return int(milliseconds), int(number)
 
 
 class Prefetch:
-    """How many entries to have in hand: more while they are finished quickly, fewer while they are not."""
+    """How many entries to have in flight: more while handlers are quick, fewer while they are slow."""
 
     def __init__(self, slots: int) -> None:
-        self._least = slots
-        self.limit = min(2 * slots, MOST_AHEAD)
+        self._min = slots
+        self.limit = min(2 * slots, MAX_PREFETCH)
 
-    def available(self, held: int) -> int:
-        """How many to read while so many are in hand."""
-        return self.limit - held
+    def available(self, in_flight: int) -> int:
+        """Return how many entries to read."""
+        return self.limit - in_flight
 
-    def grow(self, number: int, room: int, held: int) -> None:
-        """So many came where there was room for so many, while so many were still in hand."""
-        if number == room and held < self._least:
-            # Everything asked for was there, and the slots had run dry before it came.
-            self.limit = min(self.limit * 2, MOST_AHEAD)
+    def grow(self, received: int, asked: int, in_flight: int) -> None:
+        """Double the limit if a read was full and the slots had run dry before it."""
+        if received == asked and in_flight < self._min:
+            self.limit = min(self.limit * 2, MAX_PREFETCH)
 
     def shrink(self) -> None:
-        """What is in hand takes long: a peer could have had some of it."""
-        self.limit = max(self.limit // 2, self._least)
+        """Halve the limit: handlers are slow, and a peer could have had some of the entries."""
+        self.limit = max(self.limit // 2, self._min)

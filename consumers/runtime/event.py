@@ -1,4 +1,4 @@
-"""What a handler gets: an event that can be answered, and the requests that its answers become."""
+"""Events as handlers get them, and the requests that their replies become."""
 
 import hashlib
 import itertools
@@ -19,6 +19,7 @@ from adapter import (
     segment_to_dict,
 )
 
+# Characters of a request id that the contract allows.
 MAX_ID: Final = 128
 _ID: Final = re.compile(r"[A-Za-z0-9._:/@-]+", re.ASCII)
 
@@ -27,7 +28,7 @@ Content = str | tuple[Segment, ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One entry for `qq:outbound`. Text may hold faces as `[名称]`; segments are taken literally."""
+    """An entry for `qq:outbound`. Text may hold faces as `[名称]`; segments are literal."""
 
     to: str
     content: Content
@@ -39,7 +40,7 @@ class Request:
     results: str = ""
 
     def fields(self) -> list[str | bytes]:
-        """Names and values, in the contract's order; what is at its default is left out."""
+        """Return names and values in the contract's order, without those at their default."""
         flat: list[str | bytes] = ["to", self.to]
         if isinstance(self.content, str):
             flat += ["text", self.content]
@@ -59,25 +60,25 @@ class Request:
         return flat
 
 
-class Reject(Exception):  # noqa: N818 – the handler's word, not its mistake
-    """Raised by a handler: trying again will not help, the event shall go to `qq:dead` at once."""
+class Reject(Exception):  # noqa: N818 – a decision of the handler, as in Celery
+    """Raise it in a handler to move the event to `qq:dead` at once, without further attempts."""
 
 
 class Publisher(Protocol):
-    """Where requests go: the bus, or a list in a test."""
+    """Where requests go: the bus, or a list under `Worker.feed`."""
 
     application: str
 
     async def publish(self, request: Request) -> None:
-        """Take it; it is on the bus before the event it answers is acknowledged."""
+        """Queue a request; Redis has it before the XACK of the event that it answers."""
 
     async def ask(self, request: Request, seconds: float) -> Result:
-        """Take it and wait for its result. Raises TimeoutError."""
+        """Publish a request and wait for its result. Raises TimeoutError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of the bus, delivered for the `delivery`-th time. `match`: what the text filter found."""
+    """An event of the bus in its `delivery`-th attempt. `match`: what the text filter found."""
 
     received: Received
     publisher: Publisher = field(repr=False)
@@ -87,37 +88,37 @@ class Event:
 
     @property
     def id(self) -> str:
-        """The event's stable name."""
+        """Return the stable id of the event."""
         return self.received.id
 
     @property
     def type(self) -> str:
-        """`message.group` and so on."""
+        """Return the type, such as `message.group`."""
         return self.received.type
 
     @property
     def chat(self) -> str:
-        """The address to answer; empty where there is none."""
+        """Return the address to answer; empty where there is none."""
         return self.received.chat
 
     @property
     def sender(self) -> str:
-        """Stable id of the speaker, empty if none."""
+        """Return the stable id of the speaker, empty if none."""
         return self.received.sender
 
     @property
     def text(self) -> str:
-        """Plain rendering."""
+        """Return the content as plain text."""
         return self.received.text
 
     @property
     def own(self) -> bool:
-        """Said by the own account: never answer it."""
+        """Return whether the own account said it: never answer that."""
         return self.received.own
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """The content of a message piece by piece; of anything else, nothing."""
+        """Return the content of a message in segments; empty for anything else."""
         return self.received.segments if isinstance(self.received, ReceivedMessage) else ()
 
     async def reply(
@@ -128,17 +129,17 @@ class Event:
         delivery: Delivery = Delivery.AT_MOST_ONCE,
         priority: Priority = Priority.NORMAL,
     ) -> str:
-        """Answer where it was said; returns the request's id.
+        """Reply in the chat of the event; returns the request id.
 
-        The id is made from the event's, so that an event handled twice is answered once. A handler
-        that answers several times should do so in the same order each time.
+        The request id is made from the event id, so that an event handled twice is answered once. A
+        handler with several replies must send them in the same order each time.
         """
         request = self._request(content, expires=expires, delivery=delivery, priority=priority)
         await self.publisher.publish(request)
         return request.id
 
     async def ask(self, content: Content, *, seconds: float = 60.0) -> Result:
-        """Answer, and wait for what became of it. Raises TimeoutError after so many seconds."""
+        """Reply and wait for the result. Raises TimeoutError after `seconds`."""
         request = self._request(content)
         return await self.publisher.ask(request, seconds)
 
@@ -151,13 +152,14 @@ class Event:
         priority: Priority = Priority.NORMAL,
     ) -> Request:
         if not self.chat:
-            raise ValueError(f"{self.type} belongs to no chat: nobody can be answered")
-        ident = request_id(self.publisher.application, self.id, next(self._numbers))
+            raise ValueError(f"{self.type} belongs to no chat: there is no address to reply to")
+        number = next(self._numbers)
+        ident = request_id(self.publisher.application, self.id, number)
         return Request(self.chat, content, ident, self.id, expires, delivery, priority)
 
 
 def request_id(application: str, event: str, number: int = 1) -> str:
-    """The id of an application's `number`-th answer to an event: the same again after a redelivery."""
+    """Return the id of the `number`-th reply to an event: the same after a redelivery."""
     tail = "" if number == 1 else f"/{number}"
     ident = f"{application}/{event}{tail}"
     if len(ident) <= MAX_ID and _ID.fullmatch(ident):
@@ -166,5 +168,5 @@ def request_id(application: str, event: str, number: int = 1) -> str:
 
 
 def fresh_id(application: str) -> str:
-    """An id for what nobody has asked for: it only has to outlive a repeated XADD."""
+    """Return a random id for a request that no event caused; it makes a repeated XADD harmless."""
     return f"{application}/{secrets.token_hex(12)}"

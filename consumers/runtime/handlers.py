@@ -1,4 +1,4 @@
-"""Which handler wants which event."""
+"""Match events to handlers."""
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -8,13 +8,13 @@ from typing import Final
 from consumers.runtime.event import Event
 
 Handler = Callable[[Event], Awaitable[object]]
-# Types are few; a stream of invented ones shall not fill the memory.
-_MAX_KNOWN: Final = 256
+# Event types in the cache. There are few; a stream of invented ones must not fill the memory.
+_MAX_CACHED_TYPES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One handler and its filter. Empty collections ask for nothing."""
+    """A handler and its filter. An empty collection matches everything."""
 
     handler: Handler
     types: tuple[str, ...]
@@ -24,11 +24,11 @@ class Matcher:
     own: bool
 
     def matches_type(self, kind: str) -> bool:
-        """Whether events of this type can be meant: the type itself, or its family."""
+        """Return whether the filter names this type or its family."""
         return not self.types or any(kind == each or kind.startswith(f"{each}.") for each in self.types)
 
     def match(self, event: Event) -> Event | None:
-        """The event as this handler gets it, or None."""
+        """Return the event as this handler gets it, or None."""
         received = event.received
         if received.own and not self.own:
             return None
@@ -43,29 +43,31 @@ class Matcher:
 
 
 class HandlerRegistry:
-    """All handlers of a worker, in the order in which they were named."""
+    """All handlers of a worker, in the order of their registration."""
 
     def __init__(self) -> None:
-        self._wishes: list[Matcher] = []
+        self._matchers: list[Matcher] = []
         self._by_type: dict[str, list[Matcher]] = {}
 
-    def add(self, wish: Matcher) -> None:
-        """One more."""
-        self._wishes.append(wish)
+    def add(self, matcher: Matcher) -> None:
+        """Register a handler."""
+        self._matchers.append(matcher)
         self._by_type.clear()
 
     def of_type(self, kind: str) -> list[Matcher]:
-        """Those that may want an event of this type."""
-        wishes = self._by_type.get(kind)
-        if wishes is None:
-            if len(self._by_type) >= _MAX_KNOWN:
+        """Return the matchers for this type, from a cache."""
+        matchers = self._by_type.get(kind)
+        if matchers is None:
+            if len(self._by_type) >= _MAX_CACHED_TYPES:
                 self._by_type.clear()
-            wishes = self._by_type[kind] = [wish for wish in self._wishes if wish.matches_type(kind)]
-        return wishes
+            matchers = self._by_type[kind] = [
+                matcher for matcher in self._matchers if matcher.matches_type(kind)
+            ]
+        return matchers
 
     def matching(self, event: Event) -> Iterator[tuple[Handler, Event]]:
-        """Every handler that wants this event, with the event as it gets it."""
-        for wish in self.of_type(event.received.type):
-            mine = wish.match(event)
-            if mine is not None:
-                yield wish.handler, mine
+        """Yield every handler that matches, with the event as it gets it."""
+        for matcher in self.of_type(event.received.type):
+            matched = matcher.match(event)
+            if matched is not None:
+                yield matcher.handler, matched

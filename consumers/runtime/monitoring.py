@@ -1,90 +1,147 @@
-"""The numbers of a running worker over HTTP: `/healthz` and, for Prometheus, `/metrics`. Plain text."""
+"""Serve `/healthz` and, for Prometheus, `/metrics` of a running worker over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
+
+import uvicorn
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapter import ConfigError
 from consumers.runtime.runtime import Runtime
 
-_MAX_REQUEST: Final = 4_096
-_WITHIN: Final = 5.0
-_HELP: Final = {
-    "handled_total": ("counter", "events whose handlers ended well"),
-    "failed_total": ("counter", "handlers that raised an error"),
-    "buried_total": ("counter", "entries put into the dead letters"),
-    "claimed_total": ("counter", "entries taken up from others, or found again after a lost connection"),
-    "acked_total": ("counter", "entries acknowledged"),
-    "requests_total": ("counter", "requests written to the bus"),
-    "redis_lost_total": ("counter", "times that Redis did not serve"),
-    "in_hand": ("gauge", "entries read and not finished"),
-    "redis_serves": ("gauge", "1 while Redis serves"),
-}
+# The format of generate_latest.
+_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# Seconds. A probe takes milliseconds: what stays longer holds a file descriptor for nothing.
+_CONNECTION_SECONDS: Final = 5.0
+# Seconds that open answers get when the worker ends.
+_CLOSE_SECONDS: Final = 1
 
 
-def metrics(runtime: Runtime) -> str:
-    """All numbers in Prometheus' text format."""
-    values = {
-        "handled_total": runtime.numbers.handled,
-        "failed_total": runtime.numbers.failed,
-        "buried_total": runtime.numbers.buried,
-        "claimed_total": runtime.source.claimed,
-        "acked_total": runtime.office.outlet.acked,
-        "requests_total": runtime.office.outlet.added,
-        "redis_lost_total": runtime.numbers.lost_connections,
-        "in_hand": len(runtime.chats.in_flight),
-        "redis_serves": int(runtime.connected),
-    }
-    lines = []
-    for name, value in values.items():
-        kind, words = _HELP[name]
-        full = f"qqbus_worker_{name}"
-        lines += [f"# HELP {full} {words}", f"# TYPE {full} {kind}"]
-        lines += [f'{full}{{application="{runtime.office.application}"}} {value}']
-    return "\n".join(lines) + "\n"
+class WorkerCollector(Collector):
+    """Reads the counters of one worker at each scrape."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics, labelled with the application."""
+        runtime, counters, client = self._runtime, self._runtime.counters, self._runtime.client
+        labels, names = [client.application], ["application"]
+        for name, text, count in (
+            ("handled", "events whose handlers succeeded", counters.handled),
+            ("failed", "handlers that raised an error", counters.failed),
+            ("buried", "entries moved to the dead letters", counters.buried),
+            (
+                "claimed",
+                "entries claimed from peers, or found again after a lost reply",
+                runtime.source.claimed,
+            ),
+            ("acked", "entries acknowledged", client.writer.acked),
+            (
+                "requests",
+                "requests written to qq:outbound",
+                client.writer.added[client.settings.key("outbound")],
+            ),
+            ("redis_lost", "failed attempts to reach Redis", counters.lost_connections),
+        ):
+            counter = CounterMetricFamily(f"qqbus_worker_{name}", text, labels=names)
+            counter.add_metric(labels, count)
+            yield counter
+        for name, text, value in (
+            ("in_hand", "entries read and not finished", len(runtime.dispatcher.in_flight)),
+            ("redis_serves", "1 while Redis serves", int(runtime.connected)),
+        ):
+            gauge = GaugeMetricFamily(f"qqbus_worker_{name}", text, labels=names)
+            gauge.add_metric(labels, value)
+            yield gauge
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's protocol with a limit for silent connections, which uvicorn lacks."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(_CONNECTION_SECONDS, transport.abort)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: `Worker.main` has its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def application(runtime: Runtime) -> Starlette:
+    """Make the ASGI application."""
+    registry = CollectorRegistry()
+    registry.register(WorkerCollector(runtime))
+
+    async def healthz(_: Request) -> PlainTextResponse:
+        problem = runtime.health_problem()
+        return PlainTextResponse(f"{problem or 'ok'}\n", 503 if problem else 200)
+
+    async def metrics(_: Request) -> PlainTextResponse:
+        return PlainTextResponse(generate_latest(registry), media_type=_CONTENT_TYPE)
+
+    async def not_found(_request: Request, _exc: Exception) -> PlainTextResponse:
+        return PlainTextResponse("not found: there are /healthz and /metrics\n", 404)
+
+    routes = [Route("/healthz", healthz), Route("/metrics", metrics)]
+    return Starlette(routes=routes, exception_handlers={404: not_found})
 
 
 @asynccontextmanager
-async def endpoint(runtime: Runtime, address: str) -> AsyncIterator[int]:
-    """Answer at `host:port` (0: any free one); yields the port. An empty address: no endpoint, port 0."""
-    if not address:
-        yield 0
-        return
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def serve_monitoring(runtime: Runtime, address: str) -> AsyncIterator[None]:
+    """Serve at `host:port` while the body runs. Raises ConfigError."""
+    with _listening(address) as listener:
+        server = _Server(
+            uvicorn.Config(
+                application(runtime),
+                log_config=None,
+                log_level=logging.WARNING,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                http=_Protocol,
+                loop="none",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=_CLOSE_SECONDS,
+            )
+        )
+        task = asyncio.get_running_loop().create_task(server.serve([listener]))
         try:
-            async with asyncio.timeout(_WITHIN):
-                await _answer(runtime, reader, writer)
-        except (TimeoutError, ValueError, OSError, asyncio.IncompleteReadError):
-            pass
+            yield
         finally:
-            writer.close()
+            server.should_exit = True
+            await asyncio.wait([task], timeout=_CLOSE_SECONDS + 1)
+            task.cancel()
 
+
+@contextmanager
+def _listening(address: str) -> Iterator[socket.socket]:
     host, _, port = address.rpartition(":")
     try:
-        server = await asyncio.start_server(answer, host or "127.0.0.1", int(port), limit=_MAX_REQUEST)
+        place = (host.strip("[]") or "127.0.0.1", int(port))
+        family = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server(place, family=family)
     except (ValueError, OverflowError) as exc:
-        raise ConfigError(f"QQBUS_WORKER_HTTP: {address!r} is no host:port") from exc
+        raise ConfigError(f"QQBUS_WORKER_HTTP: {address!r} is not host:port") from exc
     except OSError as exc:
         raise ConfigError(f"QQBUS_WORKER_HTTP: {address} cannot be used: {exc.strerror}") from exc
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-async def _answer(runtime: Runtime, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    head = await reader.readuntil(b"\r\n\r\n")
-    path = head.split(b" ", 2)[1].partition(b"?")[0]
-    if path == b"/metrics":
-        status, text = "200 OK", metrics(runtime)
-    elif path == b"/healthz":
-        status, text = ("200 OK", "ok\n") if runtime.connected else ("503 Service Unavailable", "no Redis\n")
-    else:
-        status, text = "404 Not Found", "there are /healthz and /metrics\n"
-    body = text.encode()
-    writer.write(
-        f"HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
-        + body
-    )
-    await writer.drain()
+    with listener:
+        listener.setblocking(False)
+        yield listener

@@ -1,49 +1,56 @@
-"""One run of a worker: read, hand to the chats, write; and again after whatever Redis does meanwhile."""
+"""Run a worker: read, dispatch to handlers, write, and recover whenever Redis fails."""
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from redis.exceptions import RedisError
 
 from adapter import Received, SchemaError, read_event_header
 from consumers.runtime.client import BusClient
-from consumers.runtime.connection import backoff, is_group_missing, is_transient
-from consumers.runtime.consumer_group import ConsumerGroup, mapping_of
+from consumers.runtime.connection import describe_error, is_group_missing, is_transient
+from consumers.runtime.consumer_group import ConsumerGroup, Pending
 from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem
 from consumers.runtime.event import Event, Reject
 from consumers.runtime.handlers import HandlerRegistry
 from consumers.runtime.partitioned import PartitionedSource
+from consumers.runtime.replies import mapping_of
 from consumers.runtime.shared import SharedSource
+from consumers.runtime.tasks import TaskSupervisor
 
 log = logging.getLogger("qqbus.worker")
 
-# A delay before a failing event is tried again; doubled each time.
-RETRY_FIRST: Final = 0.5
-RETRY_MOST: Final = 30.0
-# While handlers finish, what they hold is kept from being claimed.
-KEEP: Final = 1.0
+# Seconds before a failed event is tried again: doubled each time up to the second value.
+RETRY_DELAY: Final = 0.5
+MAX_RETRY_DELAY: Final = 30.0
+# Seconds between two heartbeats while handlers finish: peers must not claim their events.
+_HEARTBEAT_INTERVAL: Final = 1.0
+# Seconds of the shutdown that are kept for the last acks, or a quarter of it if that is less.
+_FLUSH_SECONDS: Final = 2.0
+# Seconds without progress after which `/healthz` fails: longer than a slow reassignment.
+STALL_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """How a worker runs. Seconds, unless said otherwise.
+    """How a worker runs. Times are in seconds.
 
-    `claim_after`: an event that nobody has touched for so long was left by a dead peer. `deliveries`:
-    so often an event is begun before it goes to `qq:dead`. `grace`: what a stop grants handlers.
-    `lanes`: one process at a time for each chat, whatever happens; all processes of the application must
-    agree on it. `lease`: a process that pauses for so long has lost its chats.
+    `start`: where a new group starts. `claim_after`: a peer claims an event that was idle for this time.
+    `max_deliveries`: attempts before an event goes to `qq:dead`. `retry_delay`: before the second
+    attempt. `shutdown_timeout`: from a stop to the end, handlers included. `partitioned`: one process at
+    a time for each chat; all processes of an application must agree on it. `session_timeout`: a member
+    that pauses for this time loses its chats.
     """
 
     concurrency: int = 16
     start: str = "0"
     claim_after: float = 30.0
     max_deliveries: int = 5
-    retry_delay: float = RETRY_FIRST
+    retry_delay: float = RETRY_DELAY
     shutdown_timeout: float = 20.0
     partitioned: bool = False
     session_timeout: float = 6.0
@@ -51,7 +58,7 @@ class WorkerOptions:
 
 @dataclass(slots=True)
 class Counters:
-    """What the run counts, for `/metrics`."""
+    """What a run counts, for `/metrics`."""
 
     handled: int = 0
     failed: int = 0
@@ -60,207 +67,235 @@ class Counters:
 
 
 class EntrySource(Protocol):
-    """Where the chats' jobs come from: a plain group, or lanes."""
+    """Where entries come from: a shared group, or a partitioned one."""
 
     claimed: int
 
     async def recover(self) -> None:
-        """After a start or a lost connection: find out what is pending here."""
+        """Load what is pending here, after a start or a lost connection."""
 
     async def poll(self) -> None:
-        """One round, a second long at most."""
+        """Read once; takes about a second at most."""
 
     async def heartbeat(self) -> None:
-        """Keep what is in hand while nothing new is taken."""
+        """Keep what is in flight while no new entries are taken."""
 
-    async def leave(self, unfinished: Sequence[tuple[str, int]]) -> None:
-        """The end: these entries are not finished, and were begun so often."""
+    async def leave(self, unfinished: Sequence[Pending]) -> None:
+        """Release these entries and leave the group."""
 
 
 class Runtime:
-    """The worker at work."""
+    """One run of a worker.
 
-    def __init__(self, office: BusClient, handlers: HandlerRegistry, plan: WorkerOptions) -> None:
-        self.office = office
-        self.plan = plan
-        self.numbers = Counters()
+    Its loops are the reader, the slots that call handlers, the writer and the result listener. The first
+    that fails stops the run, which then ends within the shutdown timeout and raises the error.
+    """
+
+    def __init__(self, client: BusClient, handlers: HandlerRegistry, options: WorkerOptions) -> None:
+        self.client = client
+        self.options = options
+        self.counters = Counters()
         self.stop = asyncio.Event()
         self.started = asyncio.Event()
         self.connected = False
-        self.group = ConsumerGroup(office, plan.start)
-        self.chats = KeyedDispatcher(self._handle, plan.concurrency)
+        self.group = ConsumerGroup(client, options.start)
+        self.dispatcher = KeyedDispatcher(self._handle, options.concurrency)
         self._handlers = handlers
+        self._recovered = False
+        self._last_poll = 0.0
         self._suspects = asyncio.Lock()
         self.source: EntrySource = (
-            PartitionedSource(office, self.group, self.chats, plan.session_timeout)
-            if plan.partitioned
-            else SharedSource(office, self.group, self.chats, plan.claim_after)
+            PartitionedSource(client, self.group, self.dispatcher, options.session_timeout)
+            if options.partitioned
+            else SharedSource(client, self.group, self.dispatcher, options.claim_after)
         )
+
+    def health_problem(self) -> str:
+        """Return why the worker makes no progress; empty while its loops do."""
+        if self.stop.is_set():
+            return "stopping"
+        if not self.connected:
+            return "Redis does not serve"
+        seconds, reason = self.client.retries.longest_failure()
+        if seconds > STALL_SECONDS:
+            return f"Redis has refused a command for {seconds:.0f} s: {reason}"
+        if time.monotonic() > self._last_poll + STALL_SECONDS:
+            return f"nothing was read for {STALL_SECONDS:g} s"
+        return ""
 
     # --- running -------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Until stopped. What is in hand is finished within `grace`; the rest is given back to the peers."""
-        async with asyncio.TaskGroup() as tasks:
-            writer_stop = asyncio.Event()
-            tasks.create_task(self.office.run(writer_stop, self.plan.shutdown_timeout))
-            slots = [tasks.create_task(self.chats.run_slot()) for _ in range(self.plan.concurrency)]
-            await self._read()
-            self.chats.close()
-            await self._finish(slots)
-            writer_stop.set()
-            self.office.outlet.wake()
-        with contextlib.suppress(RedisError, OSError):
-            await self.source.leave(self.chats.unfinished())
+        """Work until stopped. Raises the error of the first loop that fails."""
+        tasks = TaskSupervisor(self.stop.set)
+        try:
+            writer = self.client.start(tasks)
+            reader = tasks.start(self._read())
+            slots = {tasks.start(self.dispatcher.run_slot()) for _ in range(self.options.concurrency)}
+            await self.stop.wait()
+            await self._shut_down(tasks, reader, writer, slots)
+        finally:
+            await tasks.close()
 
-    async def _finish(self, slots: Sequence["asyncio.Task[None]"]) -> None:
-        late: set[asyncio.Task[None]] = set(slots)
-        end = time.monotonic() + self.plan.shutdown_timeout
-        while late and time.monotonic() < end:
-            _, late = await asyncio.wait(late, timeout=min(KEEP, end - time.monotonic()))
+    async def _shut_down(
+        self,
+        tasks: TaskSupervisor,
+        reader: "asyncio.Task[None]",
+        writer: "asyncio.Task[None]",
+        slots: "set[asyncio.Task[None]]",
+    ) -> None:
+        """Let handlers finish, write their acks, and release the rest to the peers."""
+        timeout = self.options.shutdown_timeout
+        end = time.monotonic() + timeout
+        # Without a writer no handler can finish.
+        handlers_end = time.monotonic() if writer.done() else end - min(_FLUSH_SECONDS, timeout / 4)
+        self.dispatcher.close()
+        # A cancelled read would strand its entries.
+        await asyncio.wait([reader], timeout=max(0.0, handlers_end - time.monotonic()))
+        await self._finish_handlers(tasks, slots, handlers_end)
+        # Handlers that ignored their cancellation have used up the rest.
+        end = max(end, time.monotonic() + min(_FLUSH_SECONDS, timeout / 4))
+        self.client.writer.close()
+        await asyncio.wait([writer], timeout=max(0.0, end - time.monotonic()))
+        await tasks.cancel()
+        if lost := self.client.writer.unacknowledged:
+            log.error("Redis took no more writes: %d events stay pending and will come again", len(lost))
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await self.source.leave(self.dispatcher.unfinished())
+
+    async def _finish_handlers(
+        self, tasks: TaskSupervisor, slots: "set[asyncio.Task[None]]", end: float
+    ) -> None:
+        late = {slot for slot in slots if not slot.done()}
+        while late and (left := end - time.monotonic()) > 0:
+            _, late = await asyncio.wait(late, timeout=min(_HEARTBEAT_INTERVAL, left))
             with contextlib.suppress(RedisError, OSError):
-                await self.source.heartbeat()
-        for task in late:
-            task.cancel()
+                async with asyncio.timeout(left):
+                    await self.source.heartbeat()
         if late:
-            await asyncio.wait(late)
-            log.warning("%d handlers did not finish: their events will come again", len(late))
+            await tasks.cancel(late)
+            log.warning("%d handlers did not finish in time: their events will come again", len(late))
 
     async def _read(self) -> None:
-        delays = backoff(most=2.0)
-        recovered = False
         while not self.stop.is_set():
-            try:
-                if not recovered:
-                    await self.source.recover()
-                    recovered = True
-                    self.connected = True
-                    if not self.started.is_set():
-                        stream = self.office.settings.key("inbound")
-                        log.info("%s reads %s as %s", self.office.application, stream, self.office.consumer)
-                    self.started.set()
-                await self.source.poll()
-                delays = backoff(most=2.0)
-            except (RedisError, OSError) as exc:
-                if is_group_missing(exc):
-                    log.warning("the group %s is gone and made again", self.office.application)
-                    recovered = False
-                    await _unless(self.stop, next(delays))
-                    continue
-                if not is_transient(exc):
-                    raise
-                if recovered or not self.numbers.lost_connections:
-                    log.warning("Redis does not serve (%s: %s); trying again", type(exc).__name__, exc)
-                    if not self.started.is_set():
-                        log.warning("REDIS_URL says where it is")
-                self.connected = False
-                self.numbers.lost_connections += 1
-                # An answer may have been lost on the way: what it held is in the own pending list.
-                recovered = False
-                await _unless(self.stop, next(delays))
+            await self.client.retries.run(self._poll, self._may_recover, self.stop)
+
+    async def _poll(self) -> None:
+        if not self._recovered:
+            await self.source.recover()
+            self._recovered = self.connected = True
+            if not self.started.is_set():
+                stream = self.client.settings.key("inbound")
+                log.info("%s reads %s as %s", self.client.application, stream, self.client.consumer)
+            self.started.set()
+        await self.source.poll()
+        self._last_poll = time.monotonic()
+
+    def _may_recover(self, exc: Exception) -> bool:
+        """Return whether to read again, and log the first of several failures."""
+        # A reply may have been lost: what it held is in the own pending list.
+        first = self._recovered or not self.counters.lost_connections
+        self._recovered = False
+        if is_group_missing(exc):
+            log.warning("the consumer group %s is gone; creating it again", self.client.application)
+            return True
+        if not is_transient(exc):
+            return False
+        self.connected = False
+        self.counters.lost_connections += 1
+        if first:
+            where = "" if self.started.is_set() else "; is REDIS_URL right?"
+            log.warning(
+                "Redis does not serve (%s: %s), retrying%s", type(exc).__name__, describe_error(exc), where
+            )
+        return True
 
     # --- one event -----------------------------------------------------------------------------
 
-    async def _handle(self, job: WorkItem) -> float | None:
-        """Handle it; None when it is done with, else the seconds until the next try."""
+    async def _handle(self, item: WorkItem) -> float | None:
+        """Handle an entry; returns None when done, or the seconds until the next attempt."""
         try:
-            received = read_event_header(job.entry, mapping_of(job.fields))
+            received = read_event_header(item.entry, mapping_of(item.fields))
         except SchemaError as exc:
-            return await self._dead_letter(job, "schema.invalid", str(exc))
-        if not job.attempts:
-            job.attempts = 1
-            return await self._run_handlers(job, received)
-        # Somebody did not finish this one, and it may be the event that killed them. One at a time:
-        # if it happens again, no innocent neighbour is counted among the suspects.
+            return await self._dead_letter(item, "schema.invalid", str(exc))
+        if not item.attempts:
+            item.attempts = 1
+            return await self._run_handlers(item, received)
+        # A process did not finish this one, and it may be the event that killed it. Suspects run one at a
+        # time: if the process dies again, no innocent neighbour collects an attempt.
         async with self._suspects:
-            # The lease may have ended meanwhile. Then this is for others: it is forgotten, not tried again.
-            if not self.chats.is_owned(job):
-                return self.plan.retry_delay
-            if job.attempts >= self.plan.max_deliveries:
-                return await self._dead_letter(
-                    job, "deliveries", f"begun {job.attempts} times and never finished"
-                )
-            if not await self._begin(job):
-                return self.plan.retry_delay
-            return await self._run_handlers(job, received)
+            # The lease may have ended in the meantime. Then another member owns it, and it is dropped here.
+            if not self.dispatcher.is_owned(item):
+                return self.options.retry_delay
+            if item.attempts >= self.options.max_deliveries:
+                detail = f"started {item.attempts} times and never finished"
+                return await self._dead_letter(item, "deliveries", detail)
+            if not await self._record_attempt(item):
+                return self.options.retry_delay
+            return await self._run_handlers(item, received)
 
-    async def _begin(self, job: WorkItem) -> bool:
-        """Write down that it is begun once more; False where that took so long that it is not ours now."""
-        job.attempts += 1
+    async def _record_attempt(self, item: WorkItem) -> bool:
+        """Record one more attempt in Redis; False if the lease ended before."""
+        item.attempts += 1
 
-        async def once() -> None:
-            # Claiming takes an event from whoever has it.
-            if self.chats.is_owned(job):
-                await self.group.record_attempt(job.entry, job.attempts)
+        async def record() -> None:
+            # XCLAIM takes an entry from whichever consumer has it.
+            if not self.dispatcher.is_owned(item):
+                return
+            try:
+                await self.group.record_attempt(item.entry, item.attempts)
+            except RedisError as exc:
+                # Nothing is pending in a group that is gone.
+                if not is_group_missing(exc):
+                    raise
 
-        await self._retry(once)
-        if self.chats.is_owned(job):
+        await self.client.retries.run(record)
+        if self.dispatcher.is_owned(item):
             return True
-        job.attempts -= 1
+        item.attempts -= 1
         return False
 
-    async def _run_handlers(self, job: WorkItem, received: Received) -> float | None:
-        event = Event(received, self.office, job.attempts)
+    async def _run_handlers(self, item: WorkItem, received: Received) -> float | None:
+        event = Event(received, self.client, item.attempts)
         try:
-            for handler, mine in self._handlers.matching(event):
-                await handler(mine)
+            for handler, matched in self._handlers.matching(event):
+                await handler(matched)
         except Reject as exc:
-            self.numbers.failed += 1
-            return await self._dead_letter(job, "refused", str(exc))
+            self.counters.failed += 1
+            return await self._dead_letter(item, "refused", str(exc))
         except asyncio.CancelledError as exc:
-            # Of this slot, it is the end of `grace`. Of what the handler awaited, it is a failure like any
-            # other: let through, it would end the slot without a word, with its chat busy for ever.
+            # Of this slot, it is the end of the shutdown timeout. Of what the handler awaited, it is a
+            # failure like any other: passed on, it would end the slot silently with its chat busy for ever.
             if _is_being_cancelled():
                 raise
-            self.numbers.failed += 1
-            return await self._retry_or_dead_letter(job, exc)
-        except Exception as exc:  # noqa: BLE001 – whatever a handler raises is its own affair
-            self.numbers.failed += 1
-            if isinstance(exc, SchemaError) and not _readable(received):
-                return await self._dead_letter(job, "schema.invalid", str(exc))
-            return await self._retry_or_dead_letter(job, exc)
-        self.numbers.handled += 1
-        self.office.outlet.ack(job.entry)
+            self.counters.failed += 1
+            return await self._retry_or_dead_letter(item, exc)
+        except Exception as exc:  # noqa: BLE001 – a handler may raise anything
+            self.counters.failed += 1
+            if isinstance(exc, SchemaError) and not _is_readable(received):
+                return await self._dead_letter(item, "schema.invalid", str(exc))
+            return await self._retry_or_dead_letter(item, exc)
+        self.counters.handled += 1
+        self.client.writer.ack(item.entry)
         return None
 
-    async def _retry_or_dead_letter(self, job: WorkItem, exc: BaseException) -> float | None:
-        log.warning(
-            "event %s failed, try %d of %d", job.entry, job.attempts, self.plan.max_deliveries, exc_info=exc
-        )
-        if job.attempts >= self.plan.max_deliveries:
-            return await self._dead_letter(job, "handler.failed", f"{type(exc).__name__}: {exc}")
-        return min(self.plan.retry_delay * 2.0 ** (job.attempts - 1), RETRY_MOST)
+    async def _retry_or_dead_letter(self, item: WorkItem, exc: BaseException) -> float | None:
+        limit = self.options.max_deliveries
+        log.warning("event %s failed, attempt %d of %d", item.entry, item.attempts, limit, exc_info=exc)
+        if item.attempts >= limit:
+            return await self._dead_letter(item, "handler.failed", f"{type(exc).__name__}: {exc}")
+        return min(self.options.retry_delay * 2.0 ** (item.attempts - 1), MAX_RETRY_DELAY)
 
-    async def _dead_letter(self, job: WorkItem, reason: str, detail: str) -> float | None:
-        log.error("entry %s goes to the dead letters: %s: %s", job.entry, reason, detail)
-        tries = 0
-
-        async def once() -> None:
-            nonlocal tries
-            tries += 1
-            # The answer to a former try may have been lost: asking first keeps it from happening twice.
-            if tries == 1 or await self.group.is_pending(job.entry):
-                await self.group.dead_letter(job.entry, job.fields, reason, detail, max(job.attempts, 1))
-
-        await self._retry(once)
-        self.numbers.buried += 1
+    async def _dead_letter(self, item: WorkItem, reason: str, detail: str) -> float | None:
+        """Move an entry to `qq:dead`; the writer acknowledges it once Redis has the dead letter."""
+        stream = self.client.settings.key("dead")
+        log.error("entry %s moves to %s: %s: %s", item.entry, stream, reason, detail)
+        letter = self.group.dead_letter(item.entry, item.fields, reason, detail, max(item.attempts, 1))
+        await self.client.writer.append(stream, letter)
+        self.client.writer.ack(item.entry)
+        self.counters.buried += 1
         return None
-
-    async def _retry(self, step: Callable[[], Awaitable[Any]]) -> None:
-        """A step that may be repeated, until Redis serves."""
-        delays = backoff(most=2.0)
-        while True:
-            try:
-                await step()
-            except (RedisError, OSError) as exc:
-                # Of a group that is gone nothing is pending: there is nothing left to do for it.
-                if is_group_missing(exc):
-                    return
-                if not is_transient(exc):
-                    raise
-                await asyncio.sleep(next(delays))
-            else:
-                return
 
 
 def _is_being_cancelled() -> bool:
@@ -268,16 +303,10 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _readable(received: Received) -> bool:
-    """Whether the body can be unpacked: until a handler asks for it nobody has tried."""
+def _is_readable(received: Received) -> bool:
+    """Return whether the body can be unpacked, which happens when a handler asks for it."""
     try:
         _ = received.body
     except SchemaError:
         return False
     return True
-
-
-async def _unless(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()

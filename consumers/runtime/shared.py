@@ -1,6 +1,7 @@
-"""A plain consumer group: whoever asks gets the next entries; what dead peers leave is claimed after a while.
+"""Read from a plain consumer group, where any process may get the next entry.
 
-Events of one chat are in order within a process, not across processes: for that there are lanes.
+XAUTOCLAIM takes over what dead peers left. Events of one chat are in order within a process, not
+across processes: that takes `partitioned=True`.
 """
 
 import time
@@ -9,74 +10,74 @@ from typing import Final
 
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS
-from consumers.runtime.consumer_group import READ, ConsumerGroup
+from consumers.runtime.consumer_group import READ_COUNT, ConsumerGroup, Pending
 from consumers.runtime.dispatcher import KeyedDispatcher, Prefetch, WorkItem
 
-# Looked for so often within the time after which an entry counts as left behind.
-_LOOKS: Final = 3
+# Looks at the peers within `claim_after`: one may fail, and the own entries still stay young enough.
+_CHECKS: Final = 3
 
 
 class SharedSource:
-    """Feeds the chats of one process from the group."""
+    """Feeds the dispatcher of one process from the group. `claim_after` is in seconds."""
 
     def __init__(
-        self, office: BusClient, group: ConsumerGroup, chats: KeyedDispatcher, claim_after: float
+        self, client: BusClient, group: ConsumerGroup, dispatcher: KeyedDispatcher, claim_after: float
     ) -> None:
-        self._office = office
+        self._client = client
         self._group = group
-        self._chats = chats
+        self._dispatcher = dispatcher
         self._claim_after = claim_after
-        self._ahead = Prefetch(chats.slots)
-        self._look = 0.0
-        # What is in hand has to be touched before a peer may take it for left behind.
-        self._block = min(BLOCK_MS, int(claim_after * 1000 / _LOOKS))
+        self._prefetch = Prefetch(dispatcher.slots)
+        self._next_check = 0.0
+        # Entries in flight are touched between two reads, before a peer may claim them.
+        self._block_ms = min(BLOCK_MS, int(claim_after * 1000 / _CHECKS))
         self.claimed = 0
 
     async def recover(self) -> None:
-        """After a start or a lost connection: first what is pending for this very consumer."""
+        """Load what is pending for this consumer: replies may have been lost."""
         await self._group.ensure()
-        self._look = 0.0
-        await self._take_mine()
+        self._next_check = 0.0
+        await self._load_pending()
 
     async def poll(self) -> None:
-        """One round, as long as a blocking read at most."""
-        await self._look_after_peers()
-        room = min(self._ahead.available(len(self._chats.in_flight)), READ)
+        """Read once; takes as long as a blocking read at most."""
+        await self._check_peers()
+        room = min(self._prefetch.available(len(self._dispatcher.in_flight)), READ_COUNT)
         if room <= 0:
-            if not await self._chats.wait_below(self._ahead.limit // 2, self._block / 1000):
-                self._ahead.shrink()
+            if not await self._dispatcher.wait_below(self._prefetch.limit // 2, self._block_ms / 1000):
+                self._prefetch.shrink()
             return
-        entries = await self._group.read_new(room, self._block)
-        self._ahead.grow(len(entries), room, len(self._chats.in_flight))
-        self._chats.submit([WorkItem(*entry) for entry in entries])
+        entries = await self._group.read_new(room, self._block_ms)
+        self._prefetch.grow(len(entries), room, len(self._dispatcher.in_flight))
+        self._dispatcher.submit([WorkItem(*entry) for entry in entries])
 
     async def heartbeat(self) -> None:
-        """Keep what is in hand while nothing new is taken."""
-        await self._group.touch(self._chats.in_flight)
+        """Keep peers from claiming what is in flight."""
+        await self._group.touch(self._dispatcher.in_flight)
 
-    async def leave(self, unfinished: Sequence[tuple[str, int]]) -> None:
-        """Give back what was not finished, at once, and take the consumer's name out of the group."""
-        await self._group.release(unfinished)
+    async def leave(self, unfinished: Sequence[Pending]) -> None:
+        """Release unfinished entries to the peers and delete this consumer."""
+        await self._group.release(unfinished, self._client.writer.unacknowledged)
         await self._group.delete_consumer()
 
-    async def _look_after_peers(self) -> None:
-        """Claim what dead peers left, also while nothing new arrives; and keep what is in hand here."""
+    async def _check_peers(self) -> None:
         now = time.monotonic()
-        if now < self._look:
+        if now < self._next_check:
             return
-        self._look = now + self._claim_after / _LOOKS
-        if self._chats.in_flight:
-            await self._group.touch(self._chats.in_flight)
-        if len(self._chats.in_flight) < READ and await self._group.autoclaim(int(self._claim_after * 1000)):
-            await self._take_mine()
-            self._look = now  # there may be more
+        self._next_check = now + self._claim_after / _CHECKS
+        in_flight = self._dispatcher.in_flight
+        if in_flight:
+            await self._group.touch(in_flight)
+        if len(in_flight) < READ_COUNT and await self._group.autoclaim(int(self._claim_after * 1000)):
+            await self._load_pending()
+            self._next_check = now  # there may be more
         else:
             await self._group.delete_idle_consumers()
 
-    async def _take_mine(self) -> None:
-        for row, fields in await self._group.load_pending(self._known):
-            self._chats.submit([WorkItem(row.entry, fields, row.begun)])
+    async def _load_pending(self) -> None:
+        for row, fields in await self._group.load_pending(self._is_known):
+            self._dispatcher.submit([WorkItem(row.entry, fields, row.attempts)])
             self.claimed += 1
 
-    def _known(self, entry: str) -> bool:
-        return entry in self._chats.in_flight or self._office.outlet.ack_pending(entry)
+    def _is_known(self, entry: str) -> bool:
+        return entry in self._dispatcher.in_flight or self._client.writer.ack_pending(entry)

@@ -1,130 +1,112 @@
-"""What a worker writes: requests and acks leave together, in order, as often as it takes."""
+"""Batched writes of a worker: requests first, then the acks of the events that caused them."""
 
 import asyncio
-import logging
-import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
-from consumers.runtime.connection import backoff, is_transient
+from consumers.runtime.connection import RetryLoop
 
-log = logging.getLogger(__name__)
-
-# A handler that writes faster than Redis takes it waits here.
+# A handler that writes faster than Redis takes it waits at either bound: entries, and bytes of memory.
 MAX_WAITING: Final = 1_000
+MAX_WAITING_BYTES: Final = 8 * 1024 * 1024
 
 Fields = Sequence[str | bytes]
 
 
 class BatchWriter:
-    """Collects writes while one trip is under way and sends them in the next.
+    """Collects writes during one round trip and sends them in the next.
 
-    An ack never leaves before the requests that were added ahead of it. A trip that failed is repeated
-    whole: requests carry stable ids, so the adapter's ledger knows a second copy; acks are idempotent.
+    An XACK leaves only after Redis has answered every XADD that was appended before it. Both in one
+    MULTI would lose events: when an XADD fails at run time, Redis still executes the XACK after it.
+    An XADD whose reply is lost is repeated: requests carry stable ids, and the adapter's ledger drops
+    a second copy.
     """
 
-    def __init__(self, client: "redis.Redis", stream: str, group: str) -> None:
+    def __init__(self, client: "redis.Redis", stream: str, group: str, retries: RetryLoop) -> None:
         self._client = client
         self._stream = stream
         self._group = group
+        self._retries = retries
         self._adds: list[tuple[str, Fields]] = []
-        self._acks: list[str] = []
-        self._under_way: list[str] = []
-        self._bell = asyncio.Event()
-        self._moved = asyncio.Condition()
-        self._taken = 0
+        self._waiting_bytes = 0
+        self._acks: dict[str, None] = {}
+        self._sending: list[tuple[str, Fields]] = []
+        self._acking: dict[str, None] = {}
+        self._wakeup = asyncio.Event()
+        self._flushed = asyncio.Condition()
+        self._appended = 0
         self._sent = 0
-        self._end = float("inf")
+        self._closed = False
         self.acked = 0
-        self.added = 0
+        # Entries written, by stream.
+        self.added: Counter[str] = Counter()
 
     def ack(self, entry: str) -> None:
-        """This entry is done with."""
-        self._acks.append(entry)
-        self._bell.set()
+        """Acknowledge an entry once everything appended so far is in Redis."""
+        self._acks[entry] = None
+        self._wakeup.set()
 
     async def append(self, stream: str, fields: Fields) -> int:
-        """Append to a stream, soon; waits only when too much waits already. Returns its place in the line."""
-        if len(self._adds) >= MAX_WAITING:
-            await self.wait_flushed(self._taken - MAX_WAITING // 2)
+        """Queue an XADD; waits while a bound is reached. Returns its number for `wait_flushed`."""
+        while len(self._adds) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
+            await self.wait_flushed(self._appended - len(self._adds) + 1)
         self._adds.append((stream, fields))
-        self._taken += 1
-        self._bell.set()
-        return self._taken
+        self._waiting_bytes += sum(map(len, fields))
+        self._appended += 1
+        self._wakeup.set()
+        return self._appended
 
-    async def wait_flushed(self, place: int) -> None:
-        """Wait until everything up to this place has been written."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._sent >= place)
+    async def wait_flushed(self, number: int) -> None:
+        """Wait until Redis has every XADD up to this number."""
+        async with self._flushed:
+            await self._flushed.wait_for(lambda: self._sent >= number)
 
     def ack_pending(self, entry: str) -> bool:
-        """Whether its ack is on the way: Redis may still call it pending."""
-        return entry in self._acks or entry in self._under_way
+        """Return whether its XACK is queued or sent: Redis may still list it as pending."""
+        return entry in self._acks or entry in self._acking
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing waits to be written."""
-        return self._sent == self._taken and not self._acks
+    def unacknowledged(self) -> list[str]:
+        """Return the entries whose XACK Redis has not answered."""
+        return [*self._acking, *self._acks]
 
-    async def run(self, stop: asyncio.Event, limit: float) -> None:
-        """Write until stopped; afterwards what is left, for so many seconds at most."""
-        while not stop.is_set() or not self.empty:
-            await self._bell.wait()
-            self._bell.clear()
-            if not await self._write(stop, limit):
-                log.error(
-                    "Redis took no more: %d events stay unacknowledged and will come again", len(self._acks)
-                )
-                return
+    def close(self) -> None:
+        """Let `run` return once all is written."""
+        self._closed = True
+        self._wakeup.set()
 
-    def wake(self) -> None:
-        """Let `run` notice that it was stopped."""
-        self._bell.set()
+    async def run(self) -> None:
+        """Write until closed. Raises the error of a write that no retry can mend."""
+        while not self._closed or self._adds or self._acks:
+            await self._wakeup.wait()
+            self._wakeup.clear()
+            self._sending, self._adds, self._waiting_bytes = self._adds, [], 0
+            self._acking, self._acks = self._acks, {}
+            await self._retries.run(self._flush)
 
-    async def _write(self, stop: asyncio.Event, limit: float) -> bool:
-        adds, acks = self._adds, self._acks
-        self._adds, self._acks, self._under_way = [], [], acks
-        if not adds and not acks:
-            return True
-        delays = backoff(most=1.0)
-        while True:
-            try:
-                await self._flush(adds, acks)
-                break
-            except (RedisError, OSError) as exc:
-                if not is_transient(exc):
-                    raise
-                log.debug("a trip failed and is repeated: %s", exc)
-                if self._is_over(stop, limit):
-                    self._acks = acks + self._acks
-                    return False
-                await asyncio.sleep(next(delays))
-        self._under_way = []
-        self.acked += len(acks)
-        self.added += len(adds)
-        if adds:
-            async with self._moved:
-                self._sent += len(adds)
-                self._moved.notify_all()
-        return True
+    async def _flush(self) -> None:
+        if self._sending:
+            await self._add(self._sending)
+            self._sent += len(self._sending)
+            self.added.update(stream for stream, _ in self._sending)
+            self._sending = []
+            async with self._flushed:
+                self._flushed.notify_all()
+        if self._acking:
+            await self._client.execute_command("XACK", self._stream, self._group, *self._acking)  # type: ignore[no-untyped-call]
+            self.acked += len(self._acking)
+            self._acking = {}
 
-    def _is_over(self, stop: asyncio.Event, limit: float) -> bool:
-        """Whether the time after the stop is spent. Asked between tries: a stop may come amid them."""
-        if stop.is_set():
-            self._end = min(self._end, time.monotonic() + limit)
-        return time.monotonic() > self._end
-
-    async def _flush(self, adds: list[tuple[str, Fields]], acks: list[str]) -> None:
-        if not adds:
-            await self._client.execute_command("XACK", self._stream, self._group, *acks)  # type: ignore[no-untyped-call]
+    async def _add(self, adds: Sequence[tuple[str, Fields]]) -> None:
+        if len(adds) == 1:
+            ((stream, fields),) = adds
+            await self._client.execute_command("XADD", stream, "*", *fields)  # type: ignore[no-untyped-call]
             return
-        # All or nothing: a server that is full refuses an XADD but would take the XACK after it.
+        # MULTI keeps the order: a server that is full refuses the whole batch, not one entry amid it.
         async with self._client.pipeline(transaction=True) as pipe:
             for stream, fields in adds:
                 pipe.execute_command("XADD", stream, "*", *fields)
-            if acks:
-                pipe.execute_command("XACK", self._stream, self._group, *acks)
             await pipe.execute()

@@ -10,9 +10,9 @@ import random
 import sys
 import time
 
-from consumers.runtime.worker import Event, Worker, WorkerOptions
+from qqbus import Event, Worker, WorkerOptions
 
-worker = Worker("bench", plan=WorkerOptions(partitioned="lanes" in sys.argv, claim_after=300.0))
+worker = Worker("bench", options=WorkerOptions(partitioned="lanes" in sys.argv, claim_after=300.0))
 seconds: list[float] = []
 
 

@@ -3,9 +3,9 @@
 import itertools
 import sys
 
-from consumers.runtime.worker import Event, Worker, WorkerOptions
+from qqbus import Event, Worker, WorkerOptions
 
-worker = Worker("talker", plan=WorkerOptions(claim_after=300.0))
+worker = Worker("talker", options=WorkerOptions(claim_after=300.0))
 numbers = itertools.count(1)
 
 

@@ -1,9 +1,9 @@
 """The Python worker of the chaos run: says every message back, as the Node one beside it does."""
 
 from adapter import Delivery
-from consumers.runtime.worker import Event, Worker, WorkerOptions
+from qqbus import Event, Worker, WorkerOptions
 
-worker = Worker("chaos", plan=WorkerOptions(claim_after=2.0))
+worker = Worker("chaos", options=WorkerOptions(claim_after=2.0))
 
 
 @worker.on("message")

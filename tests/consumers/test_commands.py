@@ -9,7 +9,7 @@ import pytest
 
 from adapter.codec.inbound import EventRecord, RecordContext, encode_message
 from adapter.events import Address, ChatKind, ContactRef, Message, Participants, Text
-from consumers.commands import MAX_OUTPUT, PART, Rules, output_of, parts
+from consumers.commands import MAX_OUTPUT, MAX_REPLY, Rules, output_of, split_output
 from tests.support.bus_events import Desk, desk_at, message, program
 from tests.support.helpers import wait_until
 
@@ -60,8 +60,8 @@ async def test_everybody_may_do_what_is_for_everybody_and_nothing_else(
 ) -> None:
     async with desk_at(redis_url, prefix) as desk, commands(desk, tmp_path):
         assert await _answers(desk, message("#say hello")) == ["said|hello|"]
-        assert await _answers(desk, message("#secret")) == ["#secret: not for you"]
-        assert await _answers(desk, message("#exit")) == ["#exit: not for you"]
+        assert await _answers(desk, message("#secret")) == ["#secret: permission denied"]
+        assert await _answers(desk, message("#exit")) == ["#exit: permission denied"]
         assert await _answers(desk, message("#help")) == ["#say …  says a word"]
         assert await _answers(desk, message("#nothing")) == ["#nothing: no such command, see #help"]
         assert await _answers(desk, message("no command"), message("#say x", own=True)) == []
@@ -73,9 +73,9 @@ async def test_no_character_has_a_meaning_for_a_shell(redis_url: str, prefix: st
         trap = tmp_path / "trap"
         for word in (f";touch${{IFS}}{trap}", "$(id)", "`id`", "a|b", "&&id", ">x", "*"):
             answers = await _answers(desk, message(f"#say {word}"))
-            assert answers in ([f"said|{word}|"], ["#say: these words are not allowed"])
-        assert await _answers(desk, message("#say two words")) == ["#say: these words are not allowed"]
-        assert await _answers(desk, message("#say -n")) == ["#say: these words are not allowed"]
+            assert answers in ([f"said|{word}|"], ["#say: these arguments are not allowed"])
+        assert await _answers(desk, message("#say two words")) == ["#say: these arguments are not allowed"]
+        assert await _answers(desk, message("#say -n")) == ["#say: these arguments are not allowed"]
         assert not trap.exists()
 
 
@@ -102,7 +102,7 @@ async def test_long_output_comes_in_parts_and_a_long_run_is_stopped(
     async with desk_at(redis_url, prefix) as desk, commands(desk, tmp_path):
         answers = await _answers(desk, message("#count", "friend:3"))
         assert len(answers) > 1
-        assert max(map(len, answers)) <= PART
+        assert max(map(len, answers)) <= MAX_REPLY
         assert "\n".join(answers).split() == [str(n) for n in range(1, 401)]
         ids = [row["id"] for row in await desk.rows("outbound")]
         assert len(set(ids)) == len(ids)
@@ -113,32 +113,32 @@ async def test_long_output_comes_in_parts_and_a_long_run_is_stopped(
 async def test_output_is_bounded_and_a_missing_program_is_told() -> None:
     endless = await output_of(["sh", "-c", "yes"], 5)
     assert len(endless) <= MAX_OUTPUT + 20
-    assert endless.endswith("(cut here)")
+    assert endless.endswith("(output cut)")
     assert "cannot be run" in await output_of(["no-such-program-here"], 5)
-    assert await output_of(["true"], 5) == "(done, nothing printed)"
+    assert await output_of(["true"], 5) == "(done, no output)"
 
 
 def test_parts_lose_nothing_but_line_ends() -> None:
     text = "\n".join("x" * (n % 90) for n in range(100)) + "y" * 2000
-    assert "".join(parts(text)).replace("\n", "") == text.replace("\n", "")
-    assert parts("") == []
+    assert "".join(split_output(text)).replace("\n", "") == text.replace("\n", "")
+    assert split_output("") == []
 
 
 @pytest.mark.parametrize(
     ("rules", "words"),
     [
         ('administrators = ["bob"]', "neither qq:<number> nor a chat"),
-        ('[commands.x]\nargv = "rm -rf /"', "never one line for a shell"),
+        ('[commands.x]\nargv = "rm -rf /"', "not a shell line"),
         ("[commands.x]\nargv = []", "has no argv"),
-        ('[commands.x]\nargv = ["echo", "{1}"]', "does not describe"),
+        ('[commands.x]\nargv = ["echo", "{1}"]', "has no pattern for"),
         ('[commands.x]\nargv = ["{1}"]\narguments = ["a"]', "cannot come from the chat"),
-        ('[commands.x]\nargv = ["a"]\nwho = "friends"', "neither administrators nor everybody"),
+        ('[commands.x]\nargv = ["a"]\nwho = "friends"', "must be administrators or everybody"),
         ("no toml", "Expected"),
     ],
 )
 def test_a_list_that_makes_no_sense_is_refused_in_words(rules: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Rules.read(rules)
+        Rules.parse(rules)
 
 
 async def test_a_wrong_list_ends_the_program(redis_url: str, prefix: str, tmp_path: Path) -> None:
@@ -182,5 +182,5 @@ async def test_a_command_that_was_interrupted_is_not_run_twice(
         )
         async with program(desk, *line):
             await wait_until(desk.texts, "an answer")
-        assert await desk.texts() == ["#kill was interrupted; say it again if it is still wanted"]
+        assert await desk.texts() == ["#kill was interrupted; send it again to run it"]
         assert runs.read_text() == "x"

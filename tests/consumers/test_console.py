@@ -38,7 +38,7 @@ async def test_without_a_chat_it_answers_where_it_heard_somebody_last(redis_url:
         await desk.publish(message("old"))
         async with program(desk, "-m", "consumers.console") as console:
             await console.type("too early")
-            await console.says("-- nobody has said anything yet")
+            await console.says("-- no message yet")
             await wait_until(lambda: _heard(desk, console.lines), "something heard")
             await console.type("answer")
             await wait_until(lambda: _said(desk), "the line on qq:outbound")

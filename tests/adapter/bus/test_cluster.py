@@ -147,7 +147,9 @@ async def test_adapter_and_workers_do_all_their_work_on_a_cluster(
     nodes: Nodes, tag: str, tmp_path: Path
 ) -> None:
     worker = Worker(
-        "lanes", plan=WorkerOptions(partitioned=True, session_timeout=1.0), settings=Settings(nodes.url, tag)
+        "lanes",
+        options=WorkerOptions(partitioned=True, session_timeout=1.0),
+        settings=Settings(nodes.url, tag),
     )
 
     @worker.on("message")

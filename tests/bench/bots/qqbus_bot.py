@@ -4,9 +4,9 @@ import os
 
 from work import work
 
-from consumers.runtime.worker import Event, Worker, WorkerOptions
+from qqbus import Event, Worker, WorkerOptions
 
-worker = Worker("pong", plan=WorkerOptions(claim_after=5, partitioned="PONG_LANES" in os.environ))
+worker = Worker("pong", options=WorkerOptions(claim_after=5, partitioned="PONG_LANES" in os.environ))
 
 
 @worker.on("message.group", text="^#ping")

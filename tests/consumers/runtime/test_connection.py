@@ -1,4 +1,4 @@
-"""The worker runtime when something is missing: answers, memory, servers, rights."""
+"""Proof of consumers/runtime/connection.py: lost replies, full servers, restarts, missing rights."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from adapter import Received, read_event
 from adapter.bus.embedded import free_port, run_server
 from adapter.contract.acl import ROLES, line
 from consumers.runtime.connection import Settings
-from consumers.runtime.worker import Event, Worker, WorkerOptions
+from qqbus import Event, Worker, WorkerOptions
 from tests.support.bus_events import Cutter, Desk, desk_at, fields, mapping, message, program, running
 from tests.support.helpers import wait_until
 
@@ -25,15 +25,17 @@ def received(text: str = "hello", chat: str = "group:2", sender: str = "3", *, o
     return read_event("1-0", mapping(fields(message(text, chat, sender, own=own))))
 
 
-def worker_at(desk: Desk, name: str = "app", plan: WorkerOptions = QUICK, **options: Any) -> Worker:
-    return Worker(name, plan=plan, settings=Settings(desk.url, desk.prefix), **options)
+def worker_at(desk: Desk, name: str = "app", options: WorkerOptions = QUICK, **more: Any) -> Worker:
+    return Worker(name, options=options, settings=Settings(desk.url, desk.prefix), **more)
 
 
 async def test_entries_whose_delivery_was_lost_on_the_way_are_found_in_the_own_pending_list(
     redis_url: str, prefix: str
 ) -> None:
     async with desk_at(redis_url, prefix) as desk, Cutter.before(redis_url) as cutter:
-        worker = Worker("app", plan=WorkerOptions(claim_after=600.0), settings=Settings(cutter.url, prefix))
+        worker = Worker(
+            "app", options=WorkerOptions(claim_after=600.0), settings=Settings(cutter.url, prefix)
+        )
         seen: list[str] = []
 
         @worker.on("message")
@@ -51,7 +53,7 @@ async def test_entries_whose_delivery_was_lost_on_the_way_are_found_in_the_own_p
 
 async def test_a_lost_answer_to_a_reply_repeats_it_under_the_same_id(redis_url: str, prefix: str) -> None:
     async with desk_at(redis_url, prefix) as desk, Cutter.before(redis_url) as cutter:
-        worker = Worker("app", plan=QUICK, settings=Settings(cutter.url, prefix))
+        worker = Worker("app", options=QUICK, settings=Settings(cutter.url, prefix))
 
         @worker.on("message")
         async def answer(event: Event) -> None:
@@ -102,7 +104,7 @@ async def test_a_server_that_restarts_loses_no_event_and_no_reply(tmp_path: Path
     url = f"redis://127.0.0.1:{port}"
     async with contextlib.AsyncExitStack() as stack:
         desk = await stack.enter_async_context(desk_at(url, prefix))
-        worker = worker_at(desk, plan=WorkerOptions(claim_after=600.0))
+        worker = worker_at(desk, options=WorkerOptions(claim_after=600.0))
         worker.on("message")(lambda event: event.reply(event.text))
         async with run_server(folder, port):
             await desk.publish(message("one"))
@@ -151,46 +153,6 @@ async def _settled(desk: Desk, group: str) -> bool:
     return await desk.all_done(group)
 
 
-@pytest.mark.parametrize("protocol", [2, 3])
-async def test_both_protocols_of_redis_will_do(redis_url: str, prefix: str, protocol: int) -> None:
-    async with desk_at(redis_url, prefix) as desk:
-        for lanes in (False, True):
-            name = f"app{lanes}"
-            settings = Settings(f"{redis_url}?protocol={protocol}", prefix)
-            worker = Worker(
-                name,
-                plan=WorkerOptions(claim_after=0.3, partitioned=lanes, session_timeout=1.0),
-                settings=settings,
-            )
-            worker.on("message")(lambda event: event.ask(event.text))
-            async with running(worker):
-                await desk.publish(message("one"))
-                await wait_until(partial(_settled, desk, name), "acknowledged")
-
-
-async def test_health_and_numbers_are_served_as_plain_text(redis_url: str, prefix: str) -> None:
-    port = free_port()
-    async with desk_at(redis_url, prefix) as desk:
-        worker = Worker("app", settings=Settings(redis_url, prefix, f"127.0.0.1:{port}"))
-        worker.on("message")(lambda event: event.reply("x"))
-        async with running(worker):
-            await desk.publish(message())
-            await wait_until(lambda: desk.all_done("app"), "acknowledged")
-            assert "200 OK" in await _get(port, "/healthz")
-            numbers = await _get(port, "/metrics")
-            assert 'qqbus_worker_handled_total{application="app"} 1' in numbers
-            assert 'qqbus_worker_requests_total{application="app"} 1' in numbers
-            assert "404" in await _get(port, "/x")
-
-
-async def _get(port: int, path: str) -> str:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    answer = (await asyncio.wait_for(reader.read(), 5)).decode()
-    writer.close()
-    return answer
-
-
 # What the role of a worker must be given; with lanes also the last selector.
 async def test_the_rights_of_the_workers_role_are_enough(tmp_path: Path, prefix: str) -> None:
     async with run_server(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
@@ -201,7 +163,7 @@ async def test_the_rights_of_the_workers_role_are_enough(tmp_path: Path, prefix:
             settings = Settings(url.replace("//", "//few:pw@"), prefix)
             worker = Worker(
                 name,
-                plan=WorkerOptions(claim_after=0.2, partitioned=lanes, session_timeout=0.9),
+                options=WorkerOptions(claim_after=0.2, partitioned=lanes, session_timeout=0.9),
                 settings=settings,
             )
             tries: list[int] = []

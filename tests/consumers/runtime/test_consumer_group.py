@@ -10,7 +10,7 @@ import pytest
 
 from adapter import Received, read_event
 from consumers.runtime.connection import Settings
-from consumers.runtime.worker import Event, Reject, Worker, WorkerOptions
+from qqbus import Event, Reject, Worker, WorkerOptions
 from tests.support.bus_events import Desk, desk_at, fields, mapping, message, program, running
 from tests.support.helpers import wait_until
 
@@ -23,8 +23,8 @@ def received(text: str = "hello", chat: str = "group:2", sender: str = "3", *, o
     return read_event("1-0", mapping(fields(message(text, chat, sender, own=own))))
 
 
-def worker_at(desk: Desk, name: str = "app", plan: WorkerOptions = QUICK, **options: Any) -> Worker:
-    return Worker(name, plan=plan, settings=Settings(desk.url, desk.prefix), **options)
+def worker_at(desk: Desk, name: str = "app", options: WorkerOptions = QUICK, **more: Any) -> Worker:
+    return Worker(name, options=options, settings=Settings(desk.url, desk.prefix), **more)
 
 
 # --- with Redis --------------------------------------------------------------------------------
@@ -168,8 +168,8 @@ async def test_a_body_that_cannot_be_unpacked_does_no_harm_to_handlers_that_neve
 
 KILLED = """
 import os
-from consumers.worker import Event, Plan, Worker
-worker = Worker("app", plan=Plan(claim_after=0.4))
+from qqbus import Event, Worker, WorkerOptions
+worker = Worker("app", options=WorkerOptions(claim_after=0.4))
 
 @worker.on("message")
 async def handle(event: Event) -> None:
@@ -209,8 +209,8 @@ async def _dead_or_ended(desk: Desk, worker: Any) -> bool:
 
 STUCK = """
 import asyncio
-from consumers.worker import Event, Plan, Worker
-worker = Worker("app", plan=Plan(claim_after=0.5, grace=2.0))
+from qqbus import Event, Worker, WorkerOptions
+worker = Worker("app", options=WorkerOptions(claim_after=0.5, shutdown_timeout=2.0))
 
 @worker.on("message")
 async def wait(event: Event) -> None:
@@ -225,7 +225,7 @@ async def test_what_a_killed_worker_had_in_hand_is_claimed_by_an_idle_peer_and_a
     redis_url: str, prefix: str
 ) -> None:
     async with desk_at(redis_url, prefix) as desk:
-        worker = worker_at(desk, plan=WorkerOptions(claim_after=0.5))
+        worker = worker_at(desk, options=WorkerOptions(claim_after=0.5))
         worker.on("message")(lambda event: event.reply(f"took {event.text}"))
         async with program(desk, "-c", STUCK) as stuck:
             await desk.publish(message("one"))
@@ -239,8 +239,13 @@ async def test_what_a_killed_worker_had_in_hand_is_claimed_by_an_idle_peer_and_a
 
 async def test_a_slow_handler_of_a_living_worker_keeps_its_event(redis_url: str, prefix: str) -> None:
     async with desk_at(redis_url, prefix) as desk:
-        plan = WorkerOptions(claim_after=0.3)
-        slow, idle, gate, begun = worker_at(desk, plan=plan), worker_at(desk, plan=plan), asyncio.Event(), []
+        options = WorkerOptions(claim_after=0.3)
+        slow, idle, gate, begun = (
+            worker_at(desk, options=options),
+            worker_at(desk, options=options),
+            asyncio.Event(),
+            [],
+        )
 
         async def wait(event: Event) -> None:
             begun.append(event.id)
@@ -272,7 +277,7 @@ async def test_sigterm_finishes_what_is_begun_and_gives_the_rest_back_at_once(
             stuck.terminate()
             assert await stuck.ended() == 0
         # The peer claims only after a minute; what was given back counts as left behind long ago.
-        worker = worker_at(desk, plan=WorkerOptions(claim_after=60.0))
+        worker = worker_at(desk, options=WorkerOptions(claim_after=60.0))
         deliveries = []
 
         @worker.on("message")
@@ -293,7 +298,7 @@ async def test_a_group_that_vanished_begins_where_this_worker_was(
     redis_url: str, prefix: str, *, lanes: bool
 ) -> None:
     async with desk_at(redis_url, prefix) as desk:
-        worker = worker_at(desk, plan=WorkerOptions(partitioned=lanes))
+        worker = worker_at(desk, options=WorkerOptions(partitioned=lanes))
         worker.on("message")(lambda event: event.reply(event.text))
         async with running(worker):
             await desk.publish(message("one"))

@@ -13,7 +13,13 @@ from redis.exceptions import RedisError
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import Settings, consumer_name, is_transient
 from consumers.runtime.consumer_group import ConsumerGroup
-from consumers.runtime.coordinator import CHECK_INTERVAL, MAX_IN_FLIGHT, MOVE_LOOK, PARTITIONS, partition_of
+from consumers.runtime.coordinator import (
+    CHECK_INTERVAL,
+    MAX_IN_FLIGHT,
+    MOVE_CHECK_INTERVAL,
+    PARTITIONS,
+    partition_of,
+)
 from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem
 from consumers.runtime.partitioned import PartitionedSource
 from tests.support.bus_events import Cutter, Desk, desk_at, message
@@ -234,7 +240,7 @@ async def test_a_leader_waits_a_moment_where_a_crowded_member_has_to_finish_firs
         for _ in range(20):
             await crew.leader.step()
         # Not how fast it is, but that it is not faster.
-        assert time.monotonic() - moment > 20 * MOVE_LOOK * 0.9
+        assert time.monotonic() - moment > 20 * MOVE_CHECK_INTERVAL * 0.9
 
 
 async def test_one_event_that_takes_long_holds_back_its_own_lane_and_that_not_for_ever(

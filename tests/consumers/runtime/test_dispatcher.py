@@ -11,7 +11,7 @@ import pytest
 from adapter.bus.embedded import free_port, run_server
 from consumers.commands import Commands, Rules
 from consumers.runtime.connection import Settings
-from consumers.runtime.worker import Event, Worker, WorkerOptions
+from qqbus import Event, Worker, WorkerOptions
 from tests.support.bus_events import Cutter, Desk, desk_at, message, running
 from tests.support.helpers import wait_until
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.anyio
 QUICK = WorkerOptions(claim_after=1.0, retry_delay=0.02, shutdown_timeout=5.0)
 
 
-def worker_at(desk: Desk, plan: WorkerOptions = QUICK, **options: Any) -> Worker:
-    return Worker("app", plan=plan, settings=Settings(desk.url, desk.prefix), **options)
+def worker_at(desk: Desk, options: WorkerOptions = QUICK, **more: Any) -> Worker:
+    return Worker("app", options=options, settings=Settings(desk.url, desk.prefix), **more)
 
 
 async def test_a_handler_whose_task_somebody_else_cancelled_fails_like_any_other(
@@ -55,7 +55,7 @@ async def test_a_handler_whose_task_somebody_else_cancelled_fails_like_any_other
 async def test_a_stop_ends_a_worker_whose_ack_waits_for_a_redis_that_is_gone(
     tmp_path: Path, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "consumers.runtime.writer")
+    caplog.set_level(logging.DEBUG, "qqbus.worker")
     gate, begun = asyncio.Event(), asyncio.Event()
     async with run_server(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
         worker = worker_at(desk, WorkerOptions(shutdown_timeout=0.1))
@@ -69,18 +69,18 @@ async def test_a_stop_ends_a_worker_whose_ack_waits_for_a_redis_that_is_gone(
         await desk.publish(message())
         await begun.wait()
     gate.set()
-    await wait_until(lambda: "a trip failed" in caplog.text, "the ack tried in vain")
+    await wait_until(lambda: "retrying after" in caplog.text, "the ack tried in vain")
     worker.stop()
     async with asyncio.timeout(30):
         await task
-    assert "Redis took no more: 1 events stay unacknowledged" in caplog.text
+    assert "Redis took no more writes: 1 events stay pending" in caplog.text
 
 
 async def test_a_command_that_a_stop_interrupted_is_not_run_again(
     redis_url: str, prefix: str, tmp_path: Path
 ) -> None:
     runs = tmp_path / "runs"
-    rules = Rules.read(
+    rules = Rules.parse(
         'administrators = ["friend:3"]\n[commands.long]\nseconds = 60\n'
         f'argv = ["sh", "-c", "echo x >> {runs}; exec sleep 60"]\n'
     )
@@ -88,12 +88,12 @@ async def test_a_command_that_a_stop_interrupted_is_not_run_again(
         await desk.publish(message("#long", "friend:3"))
         for stopped in (False, True):
             worker = worker_at(desk, WorkerOptions(shutdown_timeout=0.1))
-            worker.on("message")(Commands(worker, rules).obey)
+            worker.on("message")(Commands(worker, rules).execute)
             async with running(worker):
                 await wait_until(lambda: runs.exists() and runs.read_text(), "it runs")
                 if stopped:
                     await wait_until(lambda: desk.all_done("app"), "acknowledged")
-        assert await desk.texts() == ["#long was interrupted; say it again if it is still wanted"]
+        assert await desk.texts() == ["#long was interrupted; send it again to run it"]
         assert runs.read_text() == "x\n"
 
 
@@ -124,8 +124,8 @@ async def test_a_suspect_whose_lease_ended_while_it_waited_is_left_to_its_new_ow
     gates = {"old one": asyncio.Event(), "new two": asyncio.Event()}
 
     def named(name: str, url: str) -> Worker:
-        plan = WorkerOptions(partitioned=True, session_timeout=1.5, retry_delay=0.02)
-        worker = Worker("app", plan=plan, settings=Settings(url, prefix))
+        options = WorkerOptions(partitioned=True, session_timeout=1.5, retry_delay=0.02)
+        worker = Worker("app", options=options, settings=Settings(url, prefix))
 
         @worker.on("message")
         async def handle(event: Event) -> None:

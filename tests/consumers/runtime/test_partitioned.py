@@ -20,11 +20,11 @@ EACH = 15
 WORKER = """
 import asyncio, os, random, sys
 import redis.asyncio as redis
-from consumers.worker import Event, Plan, Settings, Worker
+from qqbus import Event, Settings, Worker, WorkerOptions
 
 log = redis.Redis.from_url(os.environ["REDIS_URL"])
 key = os.environ["QQBUS_PREFIX"] + ":log"
-worker = Worker("lanes", plan=Plan(lanes=True, lease=2.0, concurrency=8, grace=5.0, claim_after=1.0))
+worker = Worker("lanes", options=WorkerOptions(partitioned=True, session_timeout=2.0, concurrency=8, shutdown_timeout=5.0, claim_after=1.0))
 
 @worker.on("message")
 async def handle(event: Event) -> None:
@@ -211,9 +211,9 @@ async def test_all_living_workers_have_a_part_of_the_lanes(redis_url: str, prefi
 
 
 QUICK = """
-from consumers.worker import Event, Plan, Worker
+from qqbus import Event, Worker, WorkerOptions
 
-worker = Worker("lanes", plan=Plan(lanes=True, concurrency=8))
+worker = Worker("lanes", options=WorkerOptions(partitioned=True, concurrency=8))
 
 @worker.on("message")
 async def handle(event: Event) -> None:

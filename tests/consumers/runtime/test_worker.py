@@ -8,7 +8,7 @@ import pytest
 from adapter import Face, Priority, Received, Text, read_event
 from consumers.runtime.connection import Settings
 from consumers.runtime.event import request_id
-from consumers.runtime.worker import Event, Worker, WorkerOptions
+from qqbus import Event, Worker, WorkerOptions
 from tests.support.bus_events import Desk, fields, mapping, message, notice
 
 pytestmark = pytest.mark.anyio
@@ -20,8 +20,8 @@ def received(text: str = "hello", chat: str = "group:2", sender: str = "3", *, o
     return read_event("1-0", mapping(fields(message(text, chat, sender, own=own))))
 
 
-def worker_at(desk: Desk, name: str = "app", plan: WorkerOptions = QUICK, **options: Any) -> Worker:
-    return Worker(name, plan=plan, settings=Settings(desk.url, desk.prefix), **options)
+def worker_at(desk: Desk, name: str = "app", options: WorkerOptions = QUICK, **more: Any) -> Worker:
+    return Worker(name, options=options, settings=Settings(desk.url, desk.prefix), **more)
 
 
 # --- without Redis -----------------------------------------------------------------------------
