@@ -35,7 +35,7 @@ ASK_SECONDS: Final = 1.0
 Address = tuple[str, int]
 
 
-class NotAClusterError(ResponseError):  # noqa: N818 – a state of the server
+class NotAClusterError(ResponseError):
     """A plain server was found where a Cluster was expected."""
 
 

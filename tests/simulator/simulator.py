@@ -245,7 +245,7 @@ class Simulator:
         sessions = self.network.sessions
         grant = Grant(**login["grant"])
         sessions.grants[grant.ptsigx] = grant
-        sessions.current = Session(login["psessionid"], grant, ready=True)
+        sessions.current = Session(login["psessionid"], grant)
         sessions.born += 1
         for kind, number, momentary in login["ids"]:
             self.network.ids.adopt(Kind(kind), number, momentary)
