@@ -107,7 +107,10 @@ async def upgraded(redis_url: str, prefix: str, folder: Path) -> AsyncIterator[S
     manifest = json.loads((DATA / "manifest.json").read_text(encoding="utf-8"))
     with tarfile.open(DATA / "state.tar.gz") as archive:
         archive.extractall(folder, filter="data")
-    async with Simulator(poll_seconds=5.0, scan_after=0) as sim, redis.Redis.from_url(redis_url) as client:
+    async with (
+        Simulator(poll_seconds=5.0, scan_after=0, drop_repeats=True) as sim,
+        redis.Redis.from_url(redis_url) as client,
+    ):
         sim.resume(manifest["simulator"])
         for command in json.loads((folder / "redis.json").read_text(encoding="ascii")):
             await client.execute_command(*[word(one, prefix) for one in command])  # type: ignore[no-untyped-call]

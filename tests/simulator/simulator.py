@@ -243,7 +243,7 @@ class Simulator:
         login is {psessionid, grant: the tokens by name, ids: rows of [kind, number, momentary id]}.
         """
         sessions = self.network.sessions
-        grant = Grant(**login["grant"])
+        grant = Grant(**{"issued": self.network.clock()} | login["grant"])
         sessions.grants[grant.ptsigx] = grant
         sessions.current = Session(login["psessionid"], grant)
         sessions.born += 1
