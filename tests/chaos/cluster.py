@@ -159,7 +159,7 @@ async def staged(
     """Set the stage; everybody goes home in the end. `torn`: a killed server comes back without its tail."""
     options: dict[str, Any] = {"auto_scan": True, "scan_after": 0, "poll_seconds": 2.0}
     # A network that drops a repeated message id: only there is at-least-once also at most once.
-    options = {"drop_repeats": True} | options
+    options["drop_repeats"] = True
     async with run_server(folder / "redis", free_port()) as url, Simulator("e3", **options) as sim:
         stage = Stage(sim, url, folder, torn=torn)
         settings = {
