@@ -1,12 +1,12 @@
-"""A bell between tasks: waiting for it has an end, and a ring before the wait is not lost."""
+"""Asyncio helpers: a wake-up event, a periodic loop, delays between retries."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 
 
 class AutoResetEvent:
-    """`ring` ends the present wait, or the next one. One waiter."""
+    """Wake one waiter: `set` ends the present wait, or else the next one."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
@@ -16,21 +16,33 @@ class AutoResetEvent:
         self._event.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for a ring, for so long at most; whether there was one."""
+        """Wait until set, for `seconds` at most. Returns whether it was set."""
         with anyio.move_on_after(seconds):
             await self._event.wait()
-        rung = self._event.is_set()
-        if rung:
+        was_set = self._event.is_set()
+        if was_set:
             self._event = anyio.Event()
-        return rung
+        return was_set
+
+
+async def periodic(
+    step: Callable[[], Awaitable[object]], *, seconds: float, wakeup: AutoResetEvent, stop: anyio.Event
+) -> None:
+    """Await `step` at once, then every `seconds` and at each wake-up, until stopped.
+
+    To stop: set `stop`, then `wakeup`.
+    """
+    while not stop.is_set():
+        await step()
+        await wakeup.wait(seconds)
 
 
 def backoff(
     jitter: Callable[[], float], *, first: float = 0.5, factor: float = 2.0, most: float = 60.0
 ) -> Iterator[float]:
-    """Delays in seconds between tries, growing to `most`, each shortened by up to a half at random.
+    """Yield delays in seconds that grow to `most`, each shortened by up to a half at random.
 
-    `jitter` returns numbers in [0, 1). A fresh iterator is the reset after a success.
+    `jitter` returns numbers in [0, 1). Start a fresh iterator after a success.
     """
     delay = first
     while True:

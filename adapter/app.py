@@ -34,7 +34,10 @@ from adapter.inbound import InboundPipeline
 from adapter.networks.smartqq.session.store import NAME as SESSION
 from adapter.networks.smartqq.upstream import SmartQQUpstream
 from adapter.ops import page
+from adapter.ops.alerts.channels import configured_channels
 from adapter.ops.alerts.notifier import Notifier
+from adapter.ops.alerts.store import FILE as ALERTS_FILE
+from adapter.ops.alerts.store import AlertStore
 from adapter.ops.alerts.watchdog import Watchdog
 from adapter.ops.metrics import Metrics, Snapshot
 from adapter.ops.status_reporter import StatusReporter
@@ -192,10 +195,15 @@ class ActiveAdapter:
         self.control = Control(
             bus, upstream, self.outbound, self.status_reporter, self.retention, errands, time.time
         )
-        bell = Notifier(config.alarm_command, config.alarm_url)
-        habits = config.state_dir / "habits.json"
+        alerts = AlertStore(config.state_dir / ALERTS_FILE)
         self.watchdog = Watchdog(
-            metrics, bell, habits, probe=upstream.probe, relink=upstream.reconnect, wall=time.time
+            metrics,
+            alerts,
+            Notifier(configured_channels(config.alarm_command, config.alarm_url), alerts),
+            probe=upstream.probe,
+            reconnect=upstream.reconnect,
+            wall=time.time,
+            silence_seconds=config.silence_alarm_seconds,
         )
         self.services: list[Service] = [self.publisher, self.status_reporter, self.retention, self.watchdog]
 

@@ -1,6 +1,7 @@
-"""Config: every setting of the adapter in one frozen value, read from a mapping such as os.environ."""
+"""Read every setting of the adapter from a mapping such as os.environ."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,15 +22,18 @@ SETTINGS = (
     *("QQBUS_PREFIX", "QQBUS_STATE_DIR", "QQBUS_SMARTQQ_URL", "QQBUS_LEASE", "QQBUS_REPLICAS"),
     *("QQBUS_LOGIN", "QQBUS_ACCOUNT", "QQBUS_PASSWORD", "QQBUS_PASSWORD_FILE", "QQBUS_SESSION_KEY"),
     *("QQBUS_SEND_INTERVAL", "QQBUS_CHAT_INTERVAL", "QQBUS_HTTP", "QQBUS_HTTP_TOKEN"),
-    *("QQBUS_ALARM_COMMAND", "QQBUS_ALARM_URL", "QQBUS_RAW", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
+    *("QQBUS_ALARM_COMMAND", "QQBUS_ALARM_URL", "QQBUS_SILENCE_ALARM"),
+    *("QQBUS_RAW", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
 )
 SIMILARITY = 0.85
+# Seconds: a longer silence than a month is no alarm.
+MAX_SILENCE_SECONDS = 31 * 86_400.0
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the adapter runs by. Names of the variables are those of the contract."""
+    """All settings of the adapter; the README lists the variables."""
 
     redis_url: str | None
     prefix: str
@@ -45,8 +49,9 @@ class Config:
     session_key: str = field(repr=False)
     http_bind: tuple[str, int] | None
     http_token: str = field(repr=False)
-    alarm_command: str
+    alarm_command: str = field(repr=False)
     alarm_url: str = field(repr=False)
+    silence_alarm_seconds: float
     include_raw: bool
     log_format: str
     log_level: str
@@ -80,8 +85,9 @@ class Config:
             session_key=_session_key(env),
             http_bind=_http(env),
             http_token=_text(env, "QQBUS_HTTP_TOKEN", ""),
-            alarm_command=_text(env, "QQBUS_ALARM_COMMAND", ""),
+            alarm_command=_alarm_command(env),
             alarm_url=_alarm_url(env),
+            silence_alarm_seconds=_number(env, "QQBUS_SILENCE_ALARM", 0.0, 0.0, MAX_SILENCE_SECONDS),
             include_raw=_choice(env, "QQBUS_RAW", "0", ("0", "1")) == "1",
             log_format=_choice(env, "QQBUS_LOG", "text", ("text", "json")),
             log_level=_choice(env, "QQBUS_LOG_LEVEL", "INFO", LOG_LEVELS, fold=str.upper),
@@ -89,7 +95,7 @@ class Config:
 
 
 def suggest_settings(env: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Variables that are nobody's setting and nearly one of ours: (name, the one that may be meant)."""
+    """Return misspelt settings as pairs: (name, the setting that may be meant)."""
     found = [
         (name, get_close_matches(name, SETTINGS, 1, SIMILARITY))
         for name in sorted(env)
@@ -193,12 +199,32 @@ def _http(env: Mapping[str, str]) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
+def _alarm_command(env: Mapping[str, str]) -> str:
+    command = _text(env, "QQBUS_ALARM_COMMAND", "")
+    try:
+        shlex.split(command)
+    except ValueError as exc:
+        # It may hold a secret: it is not repeated.
+        raise ConfigError(f"QQBUS_ALARM_COMMAND is not a command line: {exc}") from exc
+    return command
+
+
 def _alarm_url(env: Mapping[str, str]) -> str:
     url = _text(env, "QQBUS_ALARM_URL", "")
-    parts = urlsplit(url)
-    if url and not (parts.scheme in {"http", "https"} and parts.hostname):
+    if not url:
+        return ""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        is_usable = parts.scheme in {"http", "https"} and host and parts.port != 0
+    except ValueError:
+        is_usable = False
+    # The HTTP client would encode a blank, but it is rather a slip; the others it refuses.
+    if not is_usable or not url.isprintable() or " " in url:
         # It may hold a secret: it is not repeated.
-        raise ConfigError("QQBUS_ALARM_URL is not an address: give http://… or https://…")
+        raise ConfigError(
+            "QQBUS_ALARM_URL is not an address: give http://… or https://… without blanks (write them %20)"
+        )
     return url
 
 

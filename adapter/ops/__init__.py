@@ -1,1 +1,1 @@
-"""Door 3, the operator: command line, status, metrics."""
+"""Operation: metrics, status, logs, alerts and the status page."""

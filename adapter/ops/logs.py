@@ -1,10 +1,11 @@
-"""Logging: text for people or JSON for machines, on standard error; one line a change of state."""
+"""Log to standard error, as text for people or as JSON for machines."""
 
 import json
 import logging
 import sys
 import time
 
+# Attributes of a record that say which request, entry or event it is about: `extra` of logging.
 IDS = ("request", "entry", "event")
 
 
@@ -17,7 +18,6 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        # What a line is about, where it is about one thing: `logging`'s extra.
         line |= {name: value for name in IDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -30,6 +30,7 @@ def set_up(form: str, level: str) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     handler.setFormatter(_Json() if form == "json" else text)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # httpx logs every URL at INFO, tokens included; the others have nothing to say to an operator.
-    for name in ("httpx", "httpcore", "PIL", "asyncio"):
+    # httpx logs every URL at INFO, tokens included; sse_starlette logs the messages of the page at DEBUG. The
+    # others have nothing to say to an operator.
+    for name in ("httpx", "httpcore", "sse_starlette", "PIL", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
-"""Metrics: what the corridors count, and how Prometheus and the page get to see it.
+"""Count what the adapter does, for Prometheus and the page.
 
-Counting costs well under a microsecond an event: whoever has a batch tells it whole. What can be looked
-up when somebody asks is not counted at all: it comes from a `Reading` of the office, or from Redis.
+A batch is counted whole: that costs well under a microsecond an event. What can be looked up at a scrape is
+not counted at all: it comes from a `Snapshot` of the active adapter, or from Redis.
 """
 
 import time
@@ -27,23 +27,25 @@ from adapter.ops.history import RollingHistory
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-# A poll is parked for a minute; a batch is on disk within milliseconds, on a bad day within seconds.
+# Histogram buckets in seconds. A poll is parked for a minute; a batch is on disk within milliseconds, at
+# worst seconds; a request waits for the pace of its chat.
 _POLL: Final = (0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 90.0, 120.0)
 _APPEND: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _REQUEST: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 
-# When a counter was made is of no use to anybody, and as long as the counters.
+# The creation time of each counter would double the exposition and is of no use.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-# Proof of life is what upstream delivers, not that it answers.
+# Types of events that prove that upstream delivers; an answer to a poll does not.
 _DELIVERED: Final = ("message.", "notice.")
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where the adapter stands at this moment.
+    """The state of the active adapter at this moment.
 
-    `leased`: nobody else can have taken over. `stuck`: why events cannot be put on disk, "" where they can.
+    `leased`: the lease is valid, no other adapter can have taken over. `stuck`: why events cannot be
+    written to disk, "" if they can.
     """
 
     state: SessionState
@@ -59,7 +61,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """A consumer group as a scrape shows it; `lag` None where the server cannot tell."""
+    """A consumer group at a scrape; `lag` is None if the server does not know it, `oldest` in seconds."""
 
     stream: str
     name: str
@@ -69,7 +71,7 @@ class GroupRow:
 
 
 class Metrics:
-    """The counters of one process. `reading` is set while an office is open."""
+    """The counters of one process. `snapshot` is set while this process is the active adapter."""
 
     def __init__(
         self,
@@ -84,7 +86,7 @@ class Metrics:
         self.snapshot: Callable[[], Snapshot] | None = None
         self.last_delivery: float | None = None
         self.last_poll: float | None = None
-        self.hearing = ""
+        self.line_state = ""
         self.alarm = ""
         self.heartbeats: dict[str, float] = {}
         self.registry = registry = CollectorRegistry()
@@ -122,16 +124,16 @@ class Metrics:
         )
         self._gauges = Gauges(registry)
 
-    # --- told by the corridors -----------------------------------------------------------------
+    # --- observed by the adapter ---------------------------------------------------------------
 
     def observe_poll(self, seconds: float) -> None:
-        """Upstream answered a poll after so long."""
+        """Count an answer of upstream to a poll, `seconds` after the question."""
         self.last_poll = self._clock()
         self.heartbeat("poll")
         self._polls.observe(seconds)
 
     def observe_append(self, types: Sequence[str], seconds: float) -> None:
-        """A batch with events of these types is safe, so long after it came."""
+        """Count a batch with events of these types, on disk and on the bus `seconds` after it came."""
         self._appends.observe(seconds)
         for kind, count in Tally(types).items():
             self._events.labels(kind).inc(count)
@@ -140,7 +142,7 @@ class Metrics:
             self.last_delivery = self._clock()
 
     def observe_result(self, result: SendResult) -> None:
-        """A request has its result; `told` of Settling."""
+        """Count the result of a request, with the time since the request was added."""
         now = self._wall()
         waited = max(0.0, now - int(result.entry.partition("-")[0] or 0) / 1000)
         self._sends.labels(result.status.value, result.code).inc()
@@ -148,103 +150,105 @@ class Metrics:
         self.history.observe_result(now, waited)
 
     def session(self, state: SessionState) -> None:
-        """The session moved to another state."""
+        """Count a change of the session to `state`."""
         self._changes.labels(state.value).inc()
 
-    def alarmed(self, reason: str) -> None:
-        """Somebody was called for help."""
+    def count_alert(self, reason: str) -> None:
+        """Count an alarm that was raised."""
         self._alarms.labels(reason).inc()
 
     def set_alert(self, *reasons: str) -> None:
-        """Why a person is wanted, the first that is not "" counts; an earlier process may have called."""
+        """Set the raised alarm: the first reason that is not "" counts."""
         self.alarm = next(filter(None, reasons), "")
         self._gauges.alarm.set(bool(self.alarm))
 
-    def set_line_state(self, hearing: str) -> None:
-        """What is believed of the line: proven, plausible, suspicious or offline."""
-        self.hearing = hearing
-        self._gauges.heard(hearing)
+    def set_line_state(self, line_state: str) -> None:
+        """Set what is believed of the line: proven, plausible, suspicious or offline."""
+        self.line_state = line_state
+        self._gauges.set_line_state(line_state)
 
     def heartbeat(self, loop: str) -> None:
-        """A loop has come round."""
+        """Note that a loop has come round."""
         self.heartbeats[loop] = self._clock()
 
     def closed(self) -> None:
-        """The office is closed: its loops need not turn, and there is nothing to read."""
+        """Note that this process is not the active adapter any more: its loops need not come round."""
         self.snapshot = None
         self.heartbeats.clear()
         self.set_line_state("offline")
 
-    # --- asked by the page ---------------------------------------------------------------------
+    # --- read by the page ----------------------------------------------------------------------
 
     @property
     def stuck(self) -> str | None:
-        """Why events cannot be put on disk, "" where they can; None where that is not our business."""
+        """Why events cannot be written to disk, "" if they can; None if this is not the active adapter."""
         return self.snapshot().stuck if self.snapshot else None
 
     def age(self, moment: float | None) -> float | None:
-        """Seconds since a moment of this object's clock."""
+        """Return the seconds since a moment of this object's clock; None for no moment."""
         return None if moment is None else max(0.0, self._clock() - moment)
 
     def expose(self, groups: Iterable[GroupRow] | None, dead: int, waiting: int, pages: int) -> bytes:
-        """Everything in Prometheus' text format. `groups` is None while Redis is away."""
+        """Return all figures in Prometheus' text format. `groups` is None while Redis is away."""
         gauges = self._gauges
-        gauges.read(self.snapshot() if self.snapshot else None)
-        gauges.lives(self.age(self.last_delivery), self.age(self.last_poll))
-        gauges.bus(groups, dead, waiting)
+        gauges.set_snapshot(self.snapshot() if self.snapshot else None)
+        gauges.set_ages(self.age(self.last_delivery), self.age(self.last_poll))
+        gauges.set_bus(groups, dead, waiting)
         gauges.pages.set(pages)
         return generate_latest(self.registry)
 
 
 class Gauges:
-    """What is looked up when somebody asks."""
+    """The figures that are looked up at a scrape."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, words: str, *labels: str) -> Gauge:
-            return Gauge(f"qqbus_{name}", words, labels, registry=registry)
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"qqbus_{name}", text, labels, registry=registry)
 
         self._state = gauge("session_state", "1 for the present state of the session.", "state")
-        self._hearing = gauge("hearing_state", "1 for what is believed of the line.", "state")
+        self._line_state = gauge("hearing_state", "1 for what is believed of the line.", "state")
         self._lease = gauge("lease_held", "1 while this process is the sole connection.")
         self._epoch = gauge("epoch", "Generation of the lease and the login.")
         self._paused = gauge("paused", "1 while sends are held.")
         self._spool = gauge("spool_bytes", "Bytes of events on disk that wait for Redis.")
-        self._stuck = gauge("disk_full", "1 while events cannot be put on disk, and no more are asked for.")
-        self._proof = gauge("proof_of_life_age_seconds", "Since upstream last delivered something.")
-        self._answer = gauge("last_poll_age_seconds", "Since upstream last answered a poll.")
+        self._stuck = gauge(
+            "disk_full", "1 while events cannot be written to disk, and upstream is not polled."
+        )
+        self._last_delivery = gauge("proof_of_life_age_seconds", "Since upstream last delivered an event.")
+        self._last_poll = gauge("last_poll_age_seconds", "Since upstream last answered a poll.")
         self._redis = gauge("redis_up", "1 while Redis serves.")
         self._lag = gauge("group_lag", "Entries a group has not read.", "stream", "group")
-        self._pending = gauge("group_pending", "Entries read and not done with.", "stream", "group")
+        self._pending = gauge("group_pending", "Entries read and not acknowledged.", "stream", "group")
         self._oldest = gauge("group_oldest_age_seconds", "Age of the oldest of these.", "stream", "group")
         self._dead = gauge("dead_letters", "Entries that could not be handled.")
         self._waiting = gauge("outbound_pending", "Requests that wait or are being sent.")
         self.pages = gauge("page_clients", "Open status pages.")
         self.alarm = gauge("alarm_active", "1 while a person is needed.")
 
-    def read(self, reading: Snapshot | None) -> None:
-        """Where the office stands; None: it is closed."""
+    def set_snapshot(self, snapshot: Snapshot | None) -> None:
+        """Set the state of the active adapter; None if this is not it."""
         for state in SessionState:
-            present = reading.state if reading else SessionState.STANDBY
+            present = snapshot.state if snapshot else SessionState.STANDBY
             self._state.labels(state.value).set(state is present)
-        self._lease.set(bool(reading and reading.leased))
-        self._epoch.set(reading.epoch if reading else 0)
-        self._paused.set(bool(reading and reading.paused))
-        self._spool.set(reading.spool_bytes if reading else 0)
-        self._stuck.set(bool(reading and reading.stuck))
+        self._lease.set(bool(snapshot and snapshot.leased))
+        self._epoch.set(snapshot.epoch if snapshot else 0)
+        self._paused.set(bool(snapshot and snapshot.paused))
+        self._spool.set(snapshot.spool_bytes if snapshot else 0)
+        self._stuck.set(bool(snapshot and snapshot.stuck))
 
-    def heard(self, present: str) -> None:
-        """What is believed of the line."""
-        for hearing in ("proven", "plausible", "suspicious", "offline"):
-            self._hearing.labels(hearing).set(hearing == present)
+    def set_line_state(self, present: str) -> None:
+        """Set what is believed of the line."""
+        for line_state in ("proven", "plausible", "suspicious", "offline"):
+            self._line_state.labels(line_state).set(line_state == present)
 
-    def lives(self, proof: float | None, answer: float | None) -> None:
-        """Ages in seconds; what never was is not a number."""
+    def set_ages(self, delivery: float | None, poll: float | None) -> None:
+        """Set ages in seconds; NaN for what never was."""
         nan = float("nan")
-        self._proof.set(nan if proof is None else proof)
-        self._answer.set(nan if answer is None else answer)
+        self._last_delivery.set(nan if delivery is None else delivery)
+        self._last_poll.set(nan if poll is None else poll)
 
-    def bus(self, groups: Iterable[GroupRow] | None, dead: int, waiting: int) -> None:
-        """What Redis tells. A group that has gone is gone from here too."""
+    def set_bus(self, groups: Iterable[GroupRow] | None, dead: int, waiting: int) -> None:
+        """Set what Redis says; a group that was deleted disappears."""
         self._redis.set(groups is not None)
         for family in (self._lag, self._pending, self._oldest):
             family.clear()

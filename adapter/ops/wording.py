@@ -1,39 +1,190 @@
-"""Words for people: what a state means, what to do about it, how long ago something was."""
+"""Texts for people: what a state means and what to do about it, lengths of time. Pure."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
 
 from adapter.events import SessionState
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _UNITS = {"s": 1, "m": _MINUTE, "h": _HOUR, "d": _DAY}
 
-STATES = {
-    SessionState.STARTING: ("connecting", "wait a moment"),
-    SessionState.QR: (
+
+class Level(StrEnum):
+    """How urgent a state is; on the page a colour."""
+
+    GOOD = "good"
+    BUSY = "busy"  # passes without help
+    ACT = "act"  # waits for the operator
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class StateText:
+    """What a state means, and what to do about it: at a terminal, on the page."""
+
+    level: Level
+    headline: str
+    cli_hint: str = ""
+    page_hint: str = ""
+
+
+STATES: Final[Mapping[SessionState, StateText]] = {
+    SessionState.STARTING: StateText(Level.BUSY, "connecting", "wait a moment", "Wait a moment."),
+    SessionState.QR: StateText(
+        Level.ACT,
         "a QR code waits to be scanned",
         "run `qqbus login` and scan the code with QQ on the phone",
+        "Open QQ on the phone, tap +, then Scan, and confirm the login there.",
     ),
-    SessionState.SCANNED: ("the code was scanned", "confirm the login on the phone"),
-    SessionState.CAPTCHA: ("SmartQQ wants a captcha typed", "run `qqbus login` to see it"),
-    SessionState.ONLINE: ("online", ""),
-    SessionState.RELINKING: ("connecting again", "wait a moment; requests wait too"),
-    SessionState.OFFLINE: ("offline", "run `qqbus login`"),
-    SessionState.KICKED: ("logged in somewhere else", "close WebQQ there, then run `qqbus login`"),
-    SessionState.STANDBY: ("standing by for another adapter", "nothing: it takes over by itself"),
-    SessionState.STOPPED: ("stopped", "start it with `qqbus run`"),
+    SessionState.SCANNED: StateText(
+        Level.ACT,
+        "the login waits for the phone",
+        "confirm the login on the phone",
+        "Confirm the login on the phone: the code was scanned.",
+    ),
+    SessionState.CAPTCHA: StateText(
+        Level.ACT,
+        "a captcha waits to be typed",
+        "run `qqbus login` to see it",
+        "Type the characters of the picture.",
+    ),
+    SessionState.ONLINE: StateText(Level.GOOD, "online"),
+    SessionState.RELINKING: StateText(
+        Level.BUSY,
+        "connecting again",
+        "wait a moment; requests wait too",
+        "Nothing to do: requests wait until the session is back.",
+    ),
+    SessionState.OFFLINE: StateText(
+        Level.BAD, "offline", "run `qqbus login`", "Log in again when you can scan a code."
+    ),
+    SessionState.KICKED: StateText(
+        Level.BAD,
+        "logged in somewhere else",
+        "close WebQQ there, then run `qqbus login`",
+        "Close WebQQ there. The adapter tries once more; after that, log in again here.",
+    ),
+    SessionState.STANDBY: StateText(
+        Level.BUSY,
+        "standing by for another adapter",
+        "nothing: it takes over by itself",
+        "Another adapter holds the connection. This one takes over by itself.",
+    ),
+    SessionState.STOPPED: StateText(
+        Level.BAD, "stopped", "start it with `qqbus run`", "Start the adapter with: qqbus run"
+    ),
 }
-REASONS = {
-    "network": "SmartQQ does not answer; it is tried again by itself",
-    "qr.unscanned": "nobody scanned the codes",
-    "logout": "logged out",
-    "login.refused": "SmartQQ refuses the login",
-    "login.blocked": "SmartQQ has blocked the login",
+# Why a session is offline or was kicked, where the reason says more than the state.
+REASONS: Final[Mapping[str, StateText]] = {
+    "network": StateText(
+        Level.BUSY,
+        "SmartQQ does not answer",
+        "nothing: the adapter tries again by itself",
+        "Nothing to do: the adapter tries again by itself.",
+    ),
+    "qr.unscanned": StateText(
+        Level.BAD,
+        "no QR code was scanned",
+        "run `qqbus login` with the phone at hand",
+        "Ask for a new code when you have the phone at hand.",
+    ),
+    "logout": StateText(
+        Level.BAD, "logged out", "run `qqbus login`", "The account stays offline until you log in again."
+    ),
+    "login.refused": StateText(
+        Level.BAD,
+        "SmartQQ refuses the login",
+        "read the detail, then run `qqbus login`",
+        "Read the detail below, then log in again.",
+    ),
+    "login.blocked": StateText(
+        Level.BAD,
+        "SmartQQ has blocked the login",
+        "wait ten minutes or longer, then run `qqbus login`",
+        "This address has logged in too often. Wait ten minutes or longer, then log in again.",
+    ),
+    "kicked.again": StateText(
+        Level.BAD,
+        "another client keeps taking the account",
+        "close the other client, then run `qqbus login`",
+        "Close the other client, then log in again here.",
+    ),
 }
+DEAF: Final = StateText(
+    Level.BAD,
+    "online, but no events arrive",
+    "look at QQ on the phone, then run `qqbus logout` and `qqbus login`",
+    "Opening the session again did not help. Look at QQ on the phone, then log out (⋯) and in again.",
+)
+DISK_FULL: Final = StateText(
+    Level.BAD,
+    "the disk is full",
+    "make room on the adapter's disk: SmartQQ is not polled until then",
+    "Make room on the adapter's disk. SmartQQ is not polled until then, and drops what waits too long.",
+)
+NEVER_RUN: Final = StateText(
+    Level.BAD, "no adapter has run yet", "start one with `qqbus run`", "Start one with: qqbus run"
+)
+GONE: Final = StateText(
+    Level.BAD,
+    "no adapter is running",
+    "start one with `qqbus run`",
+    "The last adapter did not stop cleanly. Start one with: qqbus run",
+)
+# What the delivery monitor believes of the line, by `LineState`.
+LINES: Final[Mapping[str, str]] = {
+    "proven": "Events arrive.",
+    "plausible": "Quiet.",
+    "suspicious": "Silent for too long: the session is being checked.",
+}
+
+
+def describe(
+    status: Mapping[str, str], *, is_lease_held: bool | None, alarm: str = "", disk_error: str = ""
+) -> StateText:
+    """Say how the adapter is, by `qq:status` and what is known beside it.
+
+    `is_lease_held` is None if Redis does not tell; `alarm` is the reason of the raised alarm, "" for none.
+    """
+    state = status.get("state", "")
+    if not state:
+        return NEVER_RUN
+    if state != SessionState.STOPPED and is_lease_held is False:
+        return GONE
+    if state != SessionState.STOPPED and disk_error:
+        return DISK_FULL
+    if state == SessionState.ONLINE and alarm == "deaf":
+        return DEAF
+    text = STATES[SessionState(state)] if state in set(SessionState) else StateText(Level.BUSY, state)
+    is_down = state in {SessionState.OFFLINE, SessionState.KICKED}
+    return REASONS.get(status.get("reason", ""), text) if is_down else text
+
+
+def alarm_text(reason: str) -> str:
+    """Say why an alarm was raised, by its reason: a state, or why the session is offline."""
+    if reason in REASONS:
+        return REASONS[reason].headline
+    return STATES[SessionState(reason)].headline if reason in set(SessionState) else f"offline: {reason}"
+
+
+def line_text(line_state: str, alarm: str) -> str:
+    """Say what is believed of the line; "" while offline."""
+    if line_state in LINES and alarm == "deaf":
+        return "Nothing arrives: look at QQ on the phone."
+    return LINES.get(line_state, "")
+
+
+def as_sentence(text: str) -> str:
+    """Begin with a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def moment(text: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 time; None where it is none."""
+    """Return the seconds since 1970 of an RFC 3339 time; None if `text` is none."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -42,12 +193,12 @@ def moment(text: str) -> float | None:
 
 
 def entry_time(entry: str) -> float:
-    """When an entry was added, by its id."""
+    """Return when an entry was added, in seconds since 1970, by its id."""
     return int(entry.partition("-")[0] or "0") / 1000
 
 
 def span(seconds: float) -> str:
-    """A length of time with two units at most: `42 s`, `5 min`, `3 h 12 min`, `4 d 2 h`."""
+    """Format a length of time: `42 s`, `5 min`, `3 h 12 min`, `4 d 2 h`."""
     whole = max(0, int(seconds))
     if whole < _MINUTE:
         return f"{whole} s"
@@ -59,26 +210,26 @@ def span(seconds: float) -> str:
 
 
 def ago(text: str, now: float) -> str:
-    """How long ago a time on the bus was; "never" for none."""
+    """Format how long ago an RFC 3339 time was; "never" if `text` is none."""
     when = moment(text)
     return "never" if when is None else f"{span(now - when)} ago"
 
 
 def clock(seconds: float) -> str:
-    """Local time of day, and the day where it is not today's."""
+    """Format the local time of day, with the date if it is not today's."""
     when = datetime.fromtimestamp(seconds, UTC).astimezone()
     form = "%H:%M:%S" if when.date() == datetime.now(UTC).astimezone().date() else "%m-%d %H:%M:%S"
     return when.strftime(form)
 
 
 def length(text: str) -> float | None:
-    """Seconds of `90`, `90s`, `10m`, `2h`, `1d`; None where it is no length of time."""
+    """Parse `90`, `90s`, `10m`, `2h` or `1d` to seconds; None if `text` is none of them."""
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", text, re.ASCII)
     return float(found[1]) * _UNITS[found[2] or "s"] if found else None
 
 
 def start_id(text: str, now: float) -> str | None:
-    """From which entry id on to read: an id, a time, or so long ago; None where it is none of these."""
+    """Return the entry id to read on from, given an id, a time or an age; None for anything else."""
     if re.fullmatch(r"\d{1,20}-\d{1,20}|0", text, re.ASCII):
         return text if "-" in text else "0-0"
     if re.fullmatch(r"\d{13}", text, re.ASCII):

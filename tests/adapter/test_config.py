@@ -84,14 +84,35 @@ def test_a_misspelt_setting_is_found_and_somebody_elses_is_not() -> None:
         ("QQBUS_LEASE", "0"),
         ("QQBUS_HTTP", "8710"),
         ("PORT", "99999"),
+        ("QQBUS_ALARM_COMMAND", "notify 'secret"),
+        ("QQBUS_ALARM_URL", "example.org/secret"),
+        ("QQBUS_ALARM_URL", "ftp://example.org/secret"),
+        ("QQBUS_ALARM_URL", "https:///secret"),
+        ("QQBUS_ALARM_URL", "https://example.org:99999/secret"),
+        ("QQBUS_ALARM_URL", "https://[secret"),
+        ("QQBUS_ALARM_URL", "https://example..org/secret"),
+        ("QQBUS_ALARM_URL", "https://example.org/secret path"),
+        ("QQBUS_ALARM_URL", "https://example.org/secret\x7f"),
+        ("QQBUS_SILENCE_ALARM", "-1"),
+        ("QQBUS_SILENCE_ALARM", "1d"),
         ("QQBUS_RAW", "yes"),
         ("QQBUS_LOG", "xml"),
         ("QQBUS_LOG_LEVEL", "LOUD"),
     ],
 )
 def test_a_wrong_value_names_its_variable(name: str, value: str) -> None:
-    with pytest.raises(ConfigError, match=name):
+    with pytest.raises(ConfigError, match=name) as caught:
         Config.from_env({name: value})
+    assert "secret" not in str(caught.value)
+
+
+def test_where_alarms_go_is_read_and_not_shown() -> None:
+    url = "https://user:secret@例子.测试:8443/机器人?key=secret"
+    given = {"QQBUS_ALARM_URL": url, "QQBUS_ALARM_COMMAND": "notify --token secret"}
+    config = Config.from_env(given | {"QQBUS_SILENCE_ALARM": "3600"})
+    assert (config.alarm_url, config.silence_alarm_seconds) == (url, 3600.0)
+    assert "secret" not in repr(config)
+    assert Config.from_env({}).silence_alarm_seconds == 0.0
 
 
 def test_a_password_login_says_what_it_lacks() -> None:

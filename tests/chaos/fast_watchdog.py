@@ -1,6 +1,6 @@
-"""`qqbus` whose sentry lives ten minutes in a second: `python -m tests.chaos.fast_watchdog run`.
+"""`qqbus` whose watchdog lives a minute in a second: `python -m tests.chaos.fast_watchdog run`.
 
-Only its clock is another one; what it is used to at this hour, and all its limits, are the real ones.
+Only its clock is another one; its limits are the real ones.
 """
 
 import time
@@ -12,26 +12,26 @@ from adapter.cli.main import main
 from adapter.ops.alerts.watchdog import Watchdog
 from tests.support.smartqq_harness import FAST
 
-TIMES = 600.0
-EVERY = 0.05  # half a minute of its time
+TIMES = 60.0
+INTERVAL = 0.05  # three seconds of its time
 _BEGAN = time.time()
 
 
-def hours() -> float:
+def fast_clock() -> float:
     """Seconds since 1970, running ahead."""
     return _BEGAN + TIMES * (time.time() - _BEGAN)
 
 
-def hasten() -> None:
-    """Give the sentry this clock, and upstream's waits a length to match."""
+def accelerate() -> None:
+    """Give the watchdog this clock, and the waits of upstream a length to match."""
 
-    def sentry(*rooms: Any, **given: Any) -> Watchdog:
-        return Watchdog(*rooms, **given | {"wall": hours, "every": EVERY})
+    def watchdog(*given: Any, **options: Any) -> Watchdog:
+        return Watchdog(*given, **options | {"wall": fast_clock, "interval": INTERVAL})
 
-    app.Watchdog = sentry  # type: ignore[assignment,misc]
+    app.Watchdog = watchdog  # type: ignore[assignment,misc]
     app.SmartQQUpstream = partial(app.SmartQQUpstream, limits=FAST)  # type: ignore[assignment,misc]
 
 
 if __name__ == "__main__":
-    hasten()
+    accelerate()
     main()

@@ -16,7 +16,7 @@ GRACE = 0.5
 def fall() -> None:
     """Shorten the waits, and nothing else."""
     app.SmartQQUpstream = partial(app.SmartQQUpstream, limits=NIGHT)  # type: ignore[assignment,misc]
-    app.Watchdog = partial(app.Watchdog, every=0.1)  # type: ignore[assignment,misc]
+    app.Watchdog = partial(app.Watchdog, interval=0.1)  # type: ignore[assignment,misc]
     for state in delivery_monitor.GRACE:
         delivery_monitor.GRACE[state] = GRACE  # type: ignore[index]
     disk_monitor.GRACE = disk_monitor.CALM = GRACE  # type: ignore[misc]

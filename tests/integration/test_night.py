@@ -1,4 +1,4 @@
-"""An unattended night: the session is lost, nobody scans, somebody is called once, and in the morning all goes on."""
+"""An unattended night: the session is lost, no code is scanned, one alarm, and in the morning all goes on."""
 
 import sys
 import time
@@ -41,9 +41,9 @@ async def test_nobody_scans_until_the_morning(bus: Bus, redis_url: str, tmp_path
         await it.ask(chat, "too late by then", id="n/late", expires="1")
         for number in range(5):
             await it.ask(chat, f"waits {number}", id=f"n/{number}")
-        await wait_until(called.exists, "somebody was called")
+        await wait_until(called.exists, "the alarm was raised")
         assert [row["id"] for row in await it.results(1)] == ["n/late"]
-        # A "twenty minutes" more: one code more, and nobody is called again.
+        # A "twenty minutes" more: one code more, and no second alarm.
         asleep = time.monotonic()
         await wait_until(lambda: len(_codes(it.sim)) >= before + 4, "another code was shown")
         assert time.monotonic() - asleep > 1

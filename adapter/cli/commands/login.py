@@ -175,11 +175,11 @@ class _Screen:
         return drawn or ["(a picture that cannot be read)"]
 
     def _words(self, state: str, fields: Fields) -> str:
-        known = {kind.value: words for kind, words in STATES.items()}
+        known = {kind.value: (text.headline, text.cli_hint) for kind, text in STATES.items()}
         words, todo = known.get(state, (harmless(state), ""))
         reason = fields.get(b"reason", b"").decode("utf-8", "replace")
         if reason in REASONS:
-            words += f": {REASONS[reason]}"
+            words += f": {REASONS[reason].headline}"
         detail = harmless(fields.get(b"detail", b"").decode("utf-8", "replace"))
         if detail:
             words += f" ({detail})"

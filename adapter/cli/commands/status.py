@@ -88,8 +88,8 @@ def advice(picture: Picture) -> str:
     if figures.get("paused") == "1":
         return "sends are held: `qqbus resume` lets them go"
     state = _state(figures)
-    if state and STATES[state][1]:
-        return STATES[state][1]
+    if state and STATES[state].cli_hint:
+        return STATES[state].cli_hint
     return "look at the dead letters: `qqbus dead`" if picture.lengths.get("dead") else ""
 
 
@@ -132,13 +132,13 @@ def session_words(picture: Picture) -> str:
     if not figures or picture.held is False:
         return "no adapter is running"
     state = _state(figures)
-    words = STATES[state][0] if state else figures.get("state", "unknown")
+    words = STATES[state].headline if state else figures.get("state", "unknown")
     since = moment(figures.get("since", ""))
     if since is not None:
         words += f" for {span(picture.now - since)}"
     reason = figures.get("reason", "")
     if reason and state is not SessionState.ONLINE:
-        words += f" ({REASONS.get(reason, reason)})"
+        words += f" ({REASONS[reason].headline if reason in REASONS else reason})"
     return words
 
 

@@ -1,269 +1,184 @@
-"""Deaf or just quiet? Decides from what upstream delivers, by the habit of the hour, what to do. Pure.
+"""Decide when an account needs a person: it is not online, or it is online and silent. Pure.
 
-An account that answers every poll and never delivers a message looks well and is not. What counts is
-delivered traffic, compared with what this account is used to at this time of day:
+An account that answers every poll and delivers nothing looks well and is not. After `silence_seconds`
+online without an event the monitor asks for three remedies in turn, each once for a silence: probe the
+session, open it again, raise the alarm `deaf`. A state that only a person can end raises an alarm too.
 
-    proven       something was delivered a short while ago
-    plausible    silent, and no wonder at this hour
-    suspicious   silent, and it ought not to be: probe the session, then open it again
-
-If it stays silent after that, or if only a person can log in again, one alarm is raised for the whole
-episode, and one all-clear when it is over. `now` is wall-clock time in seconds since 1970, always.
+At most one alarm is raised at a time, and each is cleared once. `now` is wall-clock time, in seconds.
 """
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Final
 
 from adapter.events import SessionState
+from adapter.ops.wording import alarm_text, span
 
-BIN: Final = 300.0
-"""Seconds in which one message counts as much as a hundred: talk comes in bursts."""
-
-HOURS: Final = 24
-WEIGHT: Final = 14 * 12.0
-"""Bins of one hour of the day that are remembered: about two weeks; older ones fade."""
-
-LEARNT: Final = 12.0
-"""Bins of this hour that must have been seen before its habit is believed: one hour of watching."""
-
-FRESH: Final = 2 * BIN
-"""Traffic no older than this proves that we hear."""
-
-ODD: Final = 6.0
-"""Active bins that were to be expected and did not come: once in four hundred such silences by chance."""
-
-STILL: Final = 2.0
-"""Further ones after each remedy, and at least `PATIENCE` seconds, before the next is tried."""
-
-PATIENCE: Final = 600.0
-UNKNOWN_MOST: Final = 6 * 3600.0
-"""Silence without any habit to compare with: a probe costs nothing."""
-
-GRACE: Final = {
+# An event no older than this, in seconds, proves that upstream delivers.
+FRESH: Final = 600.0
+# Seconds between two remedies. A poll is parked for a minute: what a remedy has freed arrives within two.
+REMEDY_INTERVAL: Final = 120.0
+# The longest step of time, in seconds, that counts as silence: a machine that slept was not listening.
+MAX_STEP: Final = 60.0
+# How long, in seconds, a state may last before an alarm: the operator may have the phone in hand.
+GRACE: Final[Mapping[SessionState, float]] = {
     SessionState.QR: 120.0,
     SessionState.SCANNED: 120.0,
     SessionState.CAPTCHA: 120.0,
     SessionState.KICKED: 120.0,
 }
-"""How long these states may last before somebody is called: he may be there, phone in hand."""
-
+# The same, in seconds, for SmartQQ out of reach: the adapter tries again by itself, but an outage is noticed.
 NETWORK_GRACE: Final = 1800.0
-"""SmartQQ cannot be reached: it is tried again by itself, but not unnoticed for ever."""
-
 DEAF: Final = "deaf"
-ALARMED: Final = 3
-"""Remedies after which a person has been called: probe, relink, alarm."""
-
-NEEDS: Final = {
-    "qr": "a QR code waits to be scanned",
-    "scanned": "the login waits to be confirmed on the phone",
-    "captcha": "a captcha waits to be typed",
-    "kicked": "the account was logged in somewhere else",
-    "kicked.again": "the account is fought over with another client",
-    "qr.unscanned": "nobody scanned the QR codes",
-    "login.refused": "SmartQQ refuses the login",
-    "login.blocked": "SmartQQ has blocked the login",
-    "network": "SmartQQ has not been reached for half an hour",
-}
-"""What to tell the person who is called."""
 
 
 class LineState(StrEnum):
     """What is believed of the line."""
 
-    PROVEN = "proven"
-    PLAUSIBLE = "plausible"
-    SUSPICIOUS = "suspicious"
+    PROVEN = "proven"  # an event arrived a short while ago
+    PLAUSIBLE = "plausible"  # silent, not yet for too long
+    SUSPICIOUS = "suspicious"  # silent for too long
     OFFLINE = "offline"
 
 
 class Remedy(Enum):
-    """What is to be done about it."""
+    """What the watchdog does about it."""
 
     PROBE = auto()
-    RELINK = auto()
+    RECONNECT = auto()
     ALARM = auto()
     CLEAR = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A deed and why, in a word and in a sentence."""
+    """One remedy, with its reason as a code and as a text for the operator."""
 
-    deed: Remedy
+    remedy: Remedy
     reason: str
-    words: str
+    text: str
 
 
-class TrafficBaseline:
-    """For each hour of the day (UTC) the share of its five minutes in which something was delivered."""
-
-    def __init__(self, rows: Sequence[Sequence[float]] = ()) -> None:
-        self._active = [0.0] * HOURS
-        self._seen = [0.0] * HOURS
-        if len(rows) == HOURS and all(len(row) == 2 and 0 <= row[0] <= row[1] for row in rows):  # noqa: PLR2004
-            self._active = [float(row[0]) for row in rows]
-            self._seen = [float(row[1]) for row in rows]
-
-    def rows(self) -> list[list[float]]:
-        """What to keep over a restart: `[active, seen]` for each hour."""
-        return [[round(a, 3), round(s, 3)] for a, s in zip(self._active, self._seen, strict=True)]
-
-    def learn(self, now: float, *, active: bool) -> None:
-        """Five minutes online have passed, with or without traffic."""
-        hour = _hour(now)
-        fade = max(0.0, 1.0 - 1.0 / WEIGHT) if self._seen[hour] >= WEIGHT else 1.0
-        self._active[hour] = self._active[hour] * fade + active
-        self._seen[hour] = self._seen[hour] * fade + 1.0
-
-    def share(self, now: float) -> float | None:
-        """How likely traffic is within five minutes at this hour; None where that is not known."""
-        hour = _hour(now)
-        return self._active[hour] / self._seen[hour] if self._seen[hour] >= LEARNT else None
-
-
-def _hour(now: float) -> int:
-    return int(now // 3600) % HOURS
+# The remedies of a silence in their order, each with what its text adds.
+_REMEDIES: Final = (
+    (Remedy.PROBE, ""),
+    (Remedy.RECONNECT, "; the session looks well"),
+    (Remedy.ALARM, "; opening the session again did not help"),
+)
 
 
 @dataclass(slots=True)
 class _Silence:
-    """One silence: when it began and whether behind a message, what was missed, what was done about it."""
+    """The time online without an event, and the remedies that were tried."""
 
-    since: float
-    heard: bool = False
-    missed: float = 0.0
-    done: int = 0
-    done_at: float = 0.0
-    done_missed: float = 0.0
+    follows_event: bool = False  # else a login
+    seconds: float = 0.0
+    remedies: int = 0
+    next_remedy: float = 0.0  # in seconds of this silence
 
 
 @dataclass(slots=True)
 class DeliveryMonitor:
-    """Watches one account. Feed it everything that happens, and tick it at least once a minute.
+    """Watch one account: report each state and event, and tick at least once a minute.
 
-    `alarm` is the reason of the one that has been raised and not cleared, "" for none: keep it and
-    `habit` over a restart.
+    `silence_seconds` is 0 to accept any silence. `alarm` is the reason of the raised alarm, "" for none;
+    the caller keeps it over a restart.
     """
 
-    habit: TrafficBaseline = field(default_factory=TrafficBaseline)
+    silence_seconds: float = 0.0
     alarm: str = ""
     state: SessionState = SessionState.STOPPED
     reason: str = ""
     _since: float = 0.0
     _silence: _Silence | None = None
-    _bin: float | None = None
-    _active: bool = False
     _ticked: float | None = None
 
-    def changed(self, state: SessionState, reason: str, now: float) -> None:
-        """The session moved, or did not."""
+    def observe_state(self, state: SessionState, reason: str, now: float) -> None:
+        """Note the state of the session; the same again changes nothing."""
         if (state, reason) == (self.state, self.reason):
             return
         if state is SessionState.ONLINE:
-            self._silence = self._silence or _Silence(now)
+            self._silence = self._silence or self._begin_silence()
         else:
-            self._bin = self._ticked = None
-            # A silence that is being remedied goes on behind the relink.
+            self._ticked = None
+            # A silence goes on behind the reconnect that was its remedy.
             if state is not SessionState.RELINKING:
                 self._silence = None
         if not (state in GRACE and self.state in GRACE):
             self._since = now
         self.state, self.reason = state, reason
 
-    def heard(self, now: float) -> None:
-        """Upstream delivered a message or a notice."""
+    def observe_delivery(self) -> None:
+        """Note that upstream delivered a message or a notice."""
         if self.state is SessionState.ONLINE:
-            self._silence = _Silence(now, heard=True)
-            self._active = True
+            self._silence = self._begin_silence(follows_event=True)
+            self._ticked = None
 
-    def hearing(self, now: float) -> LineState:
-        """What is believed at this moment."""
+    def line_state(self) -> LineState:
+        """Return what is believed of the line."""
         silence = self._silence
         if self.state is not SessionState.ONLINE or silence is None:
             return LineState.OFFLINE
-        if silence.heard and now - silence.since <= FRESH:
-            return LineState.PROVEN
-        return LineState.SUSPICIOUS if self._odd(silence, now) else LineState.PLAUSIBLE
+        if self._is_too_long(silence):
+            return LineState.SUSPICIOUS
+        is_fresh = silence.follows_event and silence.seconds <= FRESH
+        return LineState.PROVEN if is_fresh else LineState.PLAUSIBLE
 
     def tick(self, now: float) -> list[Action]:
-        """What is to be done now; every order is given once."""
-        if self.state is not SessionState.ONLINE:
-            return list(self._mind(now))
-        self._learn(now)
-        return list(self._listen(now))
-
-    # --- habits --------------------------------------------------------------------------------
-
-    def _learn(self, now: float) -> None:
-        silence = self._silence
-        # A machine that slept has not been listening: long steps are cut.
-        step = 0.0 if self._ticked is None else min(max(0.0, now - self._ticked), BIN)
+        """Return what to do now; each action is returned once."""
+        if self.state is not SessionState.ONLINE or self._silence is None:
+            return list(self._check_state(now))
+        if self._ticked is not None:
+            self._silence.seconds += min(max(0.0, now - self._ticked), MAX_STEP)
         self._ticked = now
-        if silence is not None and now - silence.since > BIN:
-            silence.missed += (self.habit.share(now) or 0.0) * step / BIN
-        if self._bin is None or not 0 <= now - self._bin < 2 * BIN:
-            self._bin, self._active = now, False
-        elif now - self._bin >= BIN:
-            # A line that is under suspicion is not what we are used to.
-            if self._active or silence is None or silence.missed < ODD:
-                self.habit.learn(self._bin, active=self._active)
-            self._bin, self._active = self._bin + BIN, False
-
-    def _odd(self, silence: _Silence, now: float) -> bool:
-        unknown = self.habit.share(now) is None and now - silence.since >= UNKNOWN_MOST
-        return silence.missed >= ODD or unknown
+        return [*self._check_recovery(self._silence), *self._check_silence(self._silence)]
 
     # --- online --------------------------------------------------------------------------------
 
-    def _listen(self, now: float) -> Iterator[Action]:
-        silence = self._silence
-        if silence is None:
-            return
-        if self.alarm and (self.alarm != DEAF or (silence.heard and silence.done < ALARMED)):
-            words = "messages arrive again" if self.alarm == DEAF else "online again"
-            self.alarm = ""
-            yield Action(Remedy.CLEAR, "online", words)
-        if not self._odd(silence, now) or not self._due(silence, now):
-            return
-        known = silence.missed >= ODD
-        words = f"online, but nothing was delivered for {math.floor((now - silence.since) / 60)} minutes"
-        match silence.done:  # how many remedies were tried
-            case 0:
-                yield Action(Remedy.PROBE, DEAF, words)
-            case 1 if known:
-                yield Action(Remedy.RELINK, DEAF, f"{words}, and the session looks well")
-            case 2 if not self.alarm:
-                self.alarm = DEAF
-                yield Action(Remedy.ALARM, DEAF, f"{words}, and opening the session again did not help")
-            case _:
-                return
-        silence.done += 1
-        silence.done_at, silence.done_missed = now, silence.missed
+    def _begin_silence(self, *, follows_event: bool = False) -> _Silence:
+        return _Silence(follows_event, next_remedy=self.silence_seconds)
 
-    def _due(self, silence: _Silence, now: float) -> bool:
-        """Whether the last remedy has had its chance."""
-        if not silence.done:
-            return True
-        return now - silence.done_at >= PATIENCE and silence.missed - silence.done_missed >= STILL
+    def _is_too_long(self, silence: _Silence) -> bool:
+        return 0 < self.silence_seconds <= silence.seconds
+
+    def _check_recovery(self, silence: _Silence) -> Iterator[Action]:
+        if self.alarm == DEAF:
+            # An event ends it, but not the one before the silence that raised it.
+            if silence.follows_event and silence.remedies < len(_REMEDIES):
+                self.alarm = ""
+                yield Action(Remedy.CLEAR, "online", "events arrive again")
+        elif self.alarm:
+            self.alarm = ""
+            yield Action(Remedy.CLEAR, "online", "online again")
+
+    def _check_silence(self, silence: _Silence) -> Iterator[Action]:
+        is_due = self._is_too_long(silence) and silence.seconds >= silence.next_remedy
+        if not is_due or silence.remedies >= len(_REMEDIES):
+            return
+        remedy, addition = _REMEDIES[silence.remedies]
+        if remedy is Remedy.ALARM:
+            if self.alarm:
+                return
+            self.alarm = DEAF
+        silence.remedies += 1
+        silence.next_remedy = silence.seconds + REMEDY_INTERVAL
+        yield Action(remedy, DEAF, f"online, but no event for {span(silence.seconds)}{addition}")
 
     # --- not online ----------------------------------------------------------------------------
 
-    def _mind(self, now: float) -> Iterator[Action]:
+    def _check_state(self, now: float) -> Iterator[Action]:
         if self.alarm and self.reason == "logout":
             self.alarm = ""
-            yield Action(Remedy.CLEAR, "logout", "logged out on purpose")
+            yield Action(Remedy.CLEAR, "logout", "logged out on request")
         grace = self._grace()
         if grace is not None and not self.alarm and now - self._since >= grace:
-            offline = self.state is SessionState.OFFLINE
-            self.alarm = (self.reason or "offline") if offline else self.state.value
-            yield Action(Remedy.ALARM, self.alarm, NEEDS.get(self.alarm, "offline: only a person can help"))
+            is_offline = self.state is SessionState.OFFLINE
+            self.alarm = (self.reason or "offline") if is_offline else self.state.value
+            yield Action(Remedy.ALARM, self.alarm, alarm_text(self.alarm))
 
     def _grace(self) -> float | None:
-        """How long the present state may last; None for ever."""
+        """Return how many seconds the present state may last; None for ever."""
         if self.state is SessionState.OFFLINE:
             return {"logout": None, "network": NETWORK_GRACE}.get(self.reason, 0.0)
         return GRACE.get(self.state)

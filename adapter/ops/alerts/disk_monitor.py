@@ -1,7 +1,7 @@
-"""Room on disk: calls a person once where events cannot be kept, and says when they can again. Pure.
+"""Raise one alarm when events cannot be written to disk, and clear it when they can again. Pure.
 
-While the disk is full nothing is lost that was taken, and nothing more is taken: upstream keeps for about a
-minute what nobody asks for. `now` is wall-clock time in seconds since 1970.
+While the disk is full no event is lost that was taken, and none is taken: upstream keeps an event that is
+not polled for about a minute. `now` is wall-clock time in seconds since 1970.
 """
 
 from dataclasses import dataclass
@@ -10,33 +10,32 @@ from typing import Final
 from adapter.ops.alerts.delivery_monitor import Action, Remedy
 
 DISK: Final = "disk"
+# Seconds before an alarm. Upstream keeps what is not polled for longer than this: nothing is lost yet.
 GRACE: Final = 10.0
-"""What is over sooner calls nobody: upstream keeps what it was not asked for longer than this."""
-
+# Seconds with room that end an episode: a disk that is nearly full takes an event now and then.
 CALM: Final = 60.0
-"""Room for so long ends an episode: a disk that is nearly full lets a message in now and then."""
 
 
 @dataclass(slots=True)
 class DiskMonitor:
-    """Watches whether events can be put on disk. `alarm` is "disk" while a person has been called for it."""
+    """Watch whether events can be written to disk. `alarm` is "disk" while the alarm is raised."""
 
     alarm: str = ""
-    _since: float | None = None
-    _last: float | None = None
+    _full_since: float | None = None
+    _last_full: float | None = None
 
-    def tick(self, stuck: str, now: float) -> list[Action]:
-        """What is to be done now; `stuck` is why nothing can be written, "" where it can."""
-        if stuck:
-            self._since = now if self._since is None else self._since
-            self._last = now
-            if self.alarm or now - self._since < GRACE:
+    def tick(self, disk_error: str, now: float) -> list[Action]:
+        """Return what to do now; `disk_error` is why nothing can be written, "" if it can."""
+        if disk_error:
+            self._full_since = now if self._full_since is None else self._full_since
+            self._last_full = now
+            if self.alarm or now - self._full_since < GRACE:
                 return []
             self.alarm = DISK
-            return [Action(Remedy.ALARM, DISK, f"{stuck}: SmartQQ is not asked for more until there is room")]
-        if self._last is None and self.alarm:  # an earlier process has called
-            self._last = now
-        if self._last is None or now - self._last < CALM:
+            return [Action(Remedy.ALARM, DISK, f"{disk_error}: SmartQQ is not polled until there is room")]
+        if self._last_full is None and self.alarm:  # raised by an earlier process
+            self._last_full = now
+        if self._last_full is None or now - self._last_full < CALM:
             return []
-        called, self.alarm, self._since, self._last = self.alarm, "", None, None
-        return [Action(Remedy.CLEAR, DISK, "events can be put on disk again")] if called else []
+        raised, self.alarm, self._full_since, self._last_full = self.alarm, "", None, None
+        return [Action(Remedy.CLEAR, DISK, "events can be written to disk again")] if raised else []

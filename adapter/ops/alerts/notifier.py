@@ -1,111 +1,91 @@
-"""Calls a person: runs a command, posts to a webhook. One alarm an episode and its all-clear.
+"""Deliver alerts at least once, over each configured channel by itself.
 
-The command gets one more argument, the text, and the same JSON as the webhook on its standard input.
+An alert stays in the outbox of a channel until that channel has delivered it. Whatever a delivery raises is a
+failed try: it is tried again, ever more rarely, and after a restart. One channel never waits for the other.
 """
 
-import json
 import logging
+import math
 import random
-import shlex
-import subprocess
-import urllib.request
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import Final
-from urllib.error import HTTPError
 
 import anyio
 
-from adapter.aio import backoff
-from adapter.codec.inbound import timestamp
+from adapter.aio import AutoResetEvent, backoff
+from adapter.ops.alerts.alert import Alert
+from adapter.ops.alerts.channels import Channel, DeliveryError
+from adapter.ops.alerts.store import AlertStore
 
 log = logging.getLogger(__name__)
 
-# The network may be what the alarm is about: a webhook is tried for some minutes.
-TRIES: Final = 6
-FIRST, MOST = 1.0, 120.0
-COMMAND_SECONDS: Final = 30.0
-POST_SECONDS: Final = 10.0
+# Seconds between tries, growing: the network may be what the alarm is about, and may be away for hours.
+FIRST_DELAY: Final = 1.0
+MAX_DELAY: Final = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """What a person is told. `active` is False for the all-clear. `time` in seconds since 1970."""
-
-    active: bool
-    reason: str
-    text: str
-    account: str
-    time: float
-
-    def as_json(self) -> bytes:
-        """The body of the webhook; chat services show its `text`."""
-        value = {
-            "event": "alarm" if self.active else "clear",
-            "reason": self.reason,
-            "text": self.line(),
-            "account": self.account,
-            "time": timestamp(self.time),
-        }
-        return json.dumps(value, ensure_ascii=False).encode()
-
-    def line(self) -> str:
-        """The same in one line."""
-        return f"qqbus {self.account}".rstrip() + ("" if self.active else " all clear") + f": {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
 class Notifier:
-    """Where to ring. Both may be empty; an address may hold a secret and is not shown."""
+    """Put alerts into the outboxes of `store` and deliver them from there."""
 
-    command: str = ""
-    url: str = field(default="", repr=False)
-    first: float = FIRST
-    most: float = MOST
+    def __init__(
+        self,
+        channels: Sequence[Channel],
+        store: AlertStore,
+        *,
+        first_delay: float = FIRST_DELAY,
+        max_delay: float = MAX_DELAY,
+    ) -> None:
+        self._store = store
+        self._first_delay = first_delay
+        self._max_delay = max_delay
+        self._wakeups = {channel: AutoResetEvent() for channel in channels}
 
-    async def notify(self, call: Alert) -> None:
-        """Tell it in both ways; what fails is logged, never raised."""
-        if self.command:
-            await self._run(call)
-        if self.url:
-            await self._post(call)
+    def notify(self, alert: Alert) -> None:
+        """Queue an alert for each channel; the caller saves the store."""
+        for channel, wakeup in self._wakeups.items():
+            self._store.outbox(channel.setting).append(alert)
+            wakeup.set()
 
-    async def _run(self, call: Alert) -> None:
-        try:
-            with anyio.fail_after(COMMAND_SECONDS):
-                done = await anyio.run_process(
-                    [*shlex.split(self.command), call.line()],
-                    input=call.as_json(),
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    check=False,
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for channel, wakeup in self._wakeups.items():
+                tasks.start_soon(self._serve, channel, wakeup)
+
+    async def _serve(self, channel: Channel, wakeup: AutoResetEvent) -> None:
+        """Deliver the outbox of one channel in order; a new alert ends the wait before the next try."""
+        outbox = self._store.outbox(channel.setting)
+        delays, has_failed = self._delays(), False
+        while True:
+            if not outbox:
+                await wakeup.wait(math.inf)
+                continue
+            alert = outbox[0]
+            if failure := await _try(channel, alert):
+                log.log(
+                    logging.DEBUG if has_failed else logging.ERROR,
+                    "%s failed, it will be tried again: %s",
+                    channel.setting,
+                    failure,
                 )
-        except (OSError, ValueError, TimeoutError) as exc:
-            log.error("QQBUS_ALARM_COMMAND failed: %s: %s", type(exc).__name__, exc)  # noqa: TRY400
-            return
-        if done.returncode:
-            words = (done.stderr or b"").decode("utf-8", "replace").strip()[-200:]
-            log.error("QQBUS_ALARM_COMMAND ended with %d: %s", done.returncode, words)
+                has_failed = True
+                await wakeup.wait(next(delays))
+                continue
+            if outbox and outbox[0] is alert:  # else newer alerts have pushed it out
+                outbox.popleft()
+            self._store.save()
+            delays, has_failed = self._delays(), False
 
-    async def _post(self, call: Alert) -> None:
-        failure = ""
-        for delay in islice(backoff(random.random, first=self.first, most=self.most), TRIES):
-            try:
-                await anyio.to_thread.run_sync(_post, self.url, call.as_json(), abandon_on_cancel=True)
-            except OSError as exc:  # HTTP and network errors alike; their text may hold the address
-                failure = type(exc).__name__
-                log.debug("alarm webhook: %s", failure)
-                await anyio.sleep(delay)
-            else:
-                return
-        log.error("QQBUS_ALARM_URL did not take the alarm in %d tries: %s", TRIES, failure)
+    def _delays(self) -> Iterator[float]:
+        return backoff(random.random, first=self._first_delay, most=self._max_delay)
 
 
-def _post(url: str, body: bytes) -> None:
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 – Config
+async def _try(channel: Channel, alert: Alert) -> str:
+    """Deliver once. Returns why that failed, "" if it did not."""
     try:
-        with urllib.request.urlopen(request, timeout=POST_SECONDS) as answer:  # noqa: S310 – checked the scheme
-            answer.read(1)
-    except HTTPError as exc:
-        exc.close()  # it holds the answer
-        raise
+        await channel.deliver(alert)
+    except DeliveryError as exc:
+        return str(exc)
+    except Exception as exc:  # noqa: BLE001 – the rescue must not end the adapter, whatever its peer answers
+        return type(exc).__name__  # its text may hold the address
+    return ""

@@ -1,141 +1,101 @@
-"""The sentry: keeps the vigil going, carries out its orders, and remembers the habits over a restart."""
+"""Watch the adapter: tick the monitors, carry out their remedies, raise and clear alarms."""
 
-import json
 import logging
-import os
-from collections import deque
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 
 import anyio
 
-from adapter.aio import AutoResetEvent
-from adapter.ops.alerts.delivery_monitor import Action, DeliveryMonitor, LineState, Remedy, TrafficBaseline
-from adapter.ops.alerts.disk_monitor import DISK, DiskMonitor
-from adapter.ops.alerts.notifier import Alert, Notifier
+from adapter.aio import AutoResetEvent, periodic
+from adapter.ops.alerts.alert import Alert
+from adapter.ops.alerts.delivery_monitor import Action, DeliveryMonitor, Remedy
+from adapter.ops.alerts.disk_monitor import DiskMonitor
+from adapter.ops.alerts.notifier import Notifier
+from adapter.ops.alerts.store import AlertStore
 from adapter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-EVERY: Final = 5.0
-SAVE_EVERY: Final = 900.0
-# Two alarms and their all-clears, twice; older calls that were never delivered are of no use.
-CALLS_KEPT: Final = 8
+# Seconds between two looks at the metrics.
+INTERVAL: Final = 5.0
 
 
 class Watchdog:
-    """Looks at `metrics` every few seconds. `probe` and `relink` are the upstream's."""
+    """Look at `metrics` every few seconds. `probe` and `reconnect` are the upstream's."""
 
     def __init__(
         self,
         metrics: Metrics,
-        bell: Notifier,
-        file: Path,
+        store: AlertStore,
+        notifier: Notifier,
         *,
         probe: Callable[[], Awaitable[Any]],
-        relink: Callable[[], Awaitable[Any]],
+        reconnect: Callable[[], Awaitable[Any]],
         wall: Callable[[], float],
-        every: float = EVERY,
+        silence_seconds: float = 0.0,
+        interval: float = INTERVAL,
     ) -> None:
         self._metrics = metrics
-        self._bell = bell
-        self._file = file
+        self._store = store
+        self._notifier = notifier
         self._probe = probe
-        self._relink = relink
+        self._reconnect = reconnect
         self._wall = wall
-        self._every = every
+        self._interval = interval
         self._wakeup = AutoResetEvent()
-        self._ring = AutoResetEvent()
-        self._calls: deque[Alert] = deque(maxlen=CALLS_KEPT)
-        self._proof: float | None = None
-        self._saved = wall()
-        self._told = LineState.OFFLINE
-        self.vigil, self.room = load(file)
-        metrics.set_alert(self.vigil.alarm, self.room.alarm)
+        self._last_delivery: float | None = None
+        self._delivery = DeliveryMonitor(silence_seconds, store.alarm)
+        self._disk = DiskMonitor(store.disk_alarm)
+        metrics.set_alert(store.alarm, store.disk_alarm)
 
-    async def run(self, ended: anyio.Event) -> None:
-        """Watch until stopped."""
+    async def run(self, stop: anyio.Event) -> None:
+        """Watch and deliver alerts until stopped; what is not delivered then stays in the store."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._deliver)
-            while not ended.is_set():
-                self._metrics.heartbeat("sentry")
-                await self._look()
-                await self._wakeup.wait(self._every)
+            tasks.start_soon(self._notifier.run)
+            await periodic(self._check, seconds=self._interval, wakeup=self._wakeup, stop=stop)
             tasks.cancel_scope.cancel()
-        self._save()
 
     def wake(self) -> None:
-        """Let `keep` notice that it was stopped."""
+        """Let `run` see that it was stopped."""
         self._wakeup.set()
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         metrics, now = self._metrics, self._wall()
+        metrics.heartbeat("watchdog")
         if metrics.snapshot is None:
             return
-        reading = metrics.snapshot()
-        self.vigil.changed(reading.state, reading.reason, now)
-        if metrics.last_delivery != self._proof:
-            self._proof = metrics.last_delivery
-            self.vigil.heard(now)
-        orders = self.room.tick(reading.stuck, now)
-        if not reading.stuck:  # a silence of our own making says nothing of the line
-            orders += self.vigil.tick(now)
-        for order in orders:
-            await self._execute(order, reading.account, now)
-        self._tell(self.vigil.hearing(now))
-        if now - self._saved >= SAVE_EVERY:
-            self._save()
+        snapshot = metrics.snapshot()
+        self._delivery.observe_state(snapshot.state, snapshot.reason, now)
+        if metrics.last_delivery != self._last_delivery:
+            self._last_delivery = metrics.last_delivery
+            self._delivery.observe_delivery()
+        actions = self._disk.tick(snapshot.stuck, now)
+        if not snapshot.stuck:  # while the disk is full upstream is not polled: its silence proves nothing
+            actions += self._delivery.tick(now)
+        for action in actions:
+            await self._execute(action, snapshot.account, now)
+        metrics.set_line_state(self._delivery.line_state().value)
 
-    async def _execute(self, order: Action, account: str, now: float) -> None:
-        match order.deed:
+    async def _execute(self, action: Action, account: str, now: float) -> None:
+        match action.remedy:
             case Remedy.PROBE:
-                log.warning("%s: asking whether the session lives", order.words)
+                log.warning("%s: probing the session", action.text)
                 await self._probe()
-            case Remedy.RELINK:
-                log.warning("%s: opening it again", order.words)
-                await self._relink()
-            case Remedy.ALARM | Remedy.CLEAR:
-                active = order.deed is Remedy.ALARM
-                log.log(logging.ERROR if active else logging.INFO, "%s", order.words)
-                if active:
-                    self._metrics.alarmed(order.reason)
-                self._metrics.set_alert(self.vigil.alarm, self.room.alarm)
-                self._calls.append(Alert(active, order.reason, order.words, account, now))
-                self._ring.set()
-                self._save()
+            case Remedy.RECONNECT:
+                log.warning("%s: opening the session again", action.text)
+                await self._reconnect()
+            case Remedy.ALARM:
+                log.error("%s", action.text)
+                self._metrics.count_alert(action.reason)
+                self._alert(action, account, now)
+            case Remedy.CLEAR:
+                log.info("%s", action.text)
+                self._alert(action, account, now)
 
-    def _tell(self, hearing: LineState) -> None:
-        if hearing is not self._told:
-            self._told = hearing
-            self._metrics.set_line_state(hearing.value)
-
-    async def _deliver(self) -> None:
-        while True:
-            while self._calls:
-                await self._bell.notify(self._calls.popleft())
-            await self._ring.wait(SAVE_EVERY)
-
-    def _save(self) -> None:
-        self._saved = self._wall()
-        kept = {"alarm": self.vigil.alarm, "disk": bool(self.room.alarm), "habit": self.vigil.habit.rows()}
-        text = json.dumps(kept)
-        fresh = self._file.with_suffix(".new")
-        try:
-            fresh.write_text(text, encoding="ascii")
-            os.replace(fresh, self._file)  # noqa: PTH105 – the same, and the name says it replaces
-        except OSError as exc:
-            log.warning("the habits cannot be kept: %s", exc.strerror)
-
-
-def load(file: Path) -> tuple[DeliveryMonitor, DiskMonitor]:
-    """What watches, knowing what an earlier process learnt and whom it called."""
-    try:
-        kept = json.loads(file.read_text(encoding="ascii"))
-        vigil = DeliveryMonitor(TrafficBaseline(kept["habit"]), str(kept["alarm"]))
-        return vigil, DiskMonitor(DISK if kept.get("disk") is True else "")
-    except (OSError, ValueError, TypeError, KeyError):
-        return (
-            DeliveryMonitor(),
-            DiskMonitor(),
-        )  # none yet, or one that cannot be read: habits are learnt anew
+    def _alert(self, action: Action, account: str, now: float) -> None:
+        """Queue the alert and keep it together with what is raised now: a restart goes on from there."""
+        self._store.alarm, self._store.disk_alarm = self._delivery.alarm, self._disk.alarm
+        self._metrics.set_alert(self._store.alarm, self._store.disk_alarm)
+        is_alarm = action.remedy is Remedy.ALARM
+        self._notifier.notify(Alert(is_alarm, action.reason, action.text, account, now))
+        self._store.save()

@@ -1,7 +1,6 @@
-"""The status page: what is going on, what to do about it, health and metrics, over HTTP.
+"""The status page over HTTP, with commands, health checks and metrics.
 
-Everything it shows comes from Redis over connections of its own, and from `Metrics`; it never waits for
-the corridors nor they for it.
+It reads Redis over connections of its own, and `Metrics`: page and adapter never wait for each other.
 """
 
 from adapter.ops.page.server import run_page

@@ -1,4 +1,4 @@
-"""The page's own files: package data, read once, told apart by a hash so that a browser keeps them."""
+"""Serve the page's own files: package data, read once, with a hash as ETag."""
 
 import hashlib
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ class Asset:
         self._etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
     async def get(self, request: Request) -> Response:
-        """The file, or nothing where the browser has this very one."""
-        # Asked about each time: a new version of the adapter is a new page at once.
+        """Return the file, or 304 if the browser has it."""
+        # The browser asks each time: a new version of the adapter is a new page at once.
         headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == self._etag:
             return Response(status_code=304, headers=headers)
@@ -36,7 +36,7 @@ class Asset:
 
 
 def routes() -> Iterator[Route]:
-    """A route for each file in `static`."""
+    """Yield a route for each file in `static`."""
     for file in files(__package__).joinpath("static").iterdir():
         if file.name.rpartition(".")[2] in TYPES:
             yield Route(PATHS.get(file.name, f"/{file.name}"), Asset(file.name, file.read_bytes()).get)

@@ -1,82 +1,120 @@
-"""The hub: one message for all open pages. A page that is slow is passed over and starts afresh later."""
+"""Hand each message to all open pages, over one bounded queue a page.
 
+A page that falls behind loses its queue and begins again with a snapshot. The messages are the same bytes for
+all pages, so 16 full queues hold little more than one.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator
 from typing import Final
 
 import anyio
-import anyio.lowlevel
 
 from adapter.aio import AutoResetEvent
-from adapter.ops.page.transport import Line, frame
+from adapter.ops.page.state import PageState, message
 
-MAX_PAGES: Final = 200
-# Pages written to in one go, some 10 µs each: an answer to a poll that comes meanwhile waits no longer.
-SLICE: Final = 4
+# Open pages: a team of operators with some tabs each. One more is refused.
+MAX_PAGES: Final = 16
+# Messages that a page may be behind: eight seconds of the follower, which sends four a second.
+MAX_QUEUED: Final = 32
+# The same in bytes: a few snapshots. Beyond it a snapshot is the shorter way.
+MAX_QUEUED_BYTES: Final = 256 * 1024
 
 
 class Subscriber:
-    """One open page. `stale`: it needs the whole picture before any news."""
+    """The queue of one open page. It begins with a snapshot as soon as there is one."""
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self.stale = True
-        self.bell = AutoResetEvent()
+    def __init__(self, state: PageState) -> None:
+        self._state = state
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._needs_snapshot = True
+        self._is_closed = False
+        self._wakeup = AutoResetEvent()
 
-    def refresh(self) -> None:
-        """It needs the whole picture."""
-        self.stale = True
-        self.bell.set()
+    def push(self, data: bytes) -> None:
+        """Queue a message; a page that has not begun or is too far behind gets a snapshot instead."""
+        if self._needs_snapshot:
+            return
+        if len(self._queue) >= MAX_QUEUED or self._queued_bytes + len(data) > MAX_QUEUED_BYTES:
+            self.resync()
+            return
+        self._queue.append(data)
+        self._queued_bytes += len(data)
+        self._wakeup.set()
+
+    def resync(self) -> None:
+        """Drop the queue and begin again with a snapshot."""
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._needs_snapshot = True
+        self._wakeup.set()
+
+    def close(self) -> None:
+        """End `messages`."""
+        self._is_closed = True
+        self._wakeup.set()
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Yield what this page is to get, until closed."""
+        while not self._is_closed:
+            if self._needs_snapshot and self._state.ready:
+                # No wait between snapshot and mark: what changes from here on is queued.
+                self._needs_snapshot = False
+                yield self._state.snapshot() + message("clock", time.time())
+            elif self._queue:
+                data = self._queue.popleft()
+                self._queued_bytes -= len(data)
+                yield data
+            else:
+                await self._wakeup.wait(math.inf)
 
 
 class Broadcaster:
     """All open pages."""
 
-    def __init__(self) -> None:
-        self._seats: set[Subscriber] = set()
+    def __init__(self, state: PageState) -> None:
+        self._state = state
+        self._subscribers: set[Subscriber] = set()
         self._occupied = anyio.Event()
-        self.closed = False
+        self._is_closed = False
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._subscribers)
 
-    def join(self, line: Line) -> Subscriber | None:
-        """A page was opened; None where there are too many already."""
-        if len(self._seats) >= MAX_PAGES or self.closed:
+    def join(self) -> Subscriber | None:
+        """Add a page; None if there are too many already."""
+        if len(self._subscribers) >= MAX_PAGES or self._is_closed:
             return None
-        seat = Subscriber(line)
-        self._seats.add(seat)
+        subscriber = Subscriber(self._state)
+        self._subscribers.add(subscriber)
         self._occupied.set()
-        return seat
+        return subscriber
 
-    def leave(self, seat: Subscriber) -> None:
-        """A page was closed."""
-        self._seats.discard(seat)
-        if not self._seats:
+    def leave(self, subscriber: Subscriber) -> None:
+        """Remove a page."""
+        self._subscribers.discard(subscriber)
+        if not self._subscribers:
             self._occupied = anyio.Event()
 
-    async def publish(self, message: bytes) -> None:
-        """Give a message to all pages that can take it, and way to everything else between them."""
-        seats, framed = list(self._seats), frame(message)
-        for start in range(0, len(seats), SLICE):
-            for seat in seats[start : start + SLICE]:
-                if seat.stale:
-                    continue
-                if seat.line.behind():
-                    seat.refresh()
-                else:
-                    seat.line.write(framed if seat.line.chunked else message)
-            await anyio.lowlevel.checkpoint()
+    def publish(self, data: bytes) -> None:
+        """Queue a message for all pages."""
+        for subscriber in self._subscribers:
+            subscriber.push(data)
 
-    def refresh(self) -> None:
-        """All pages need the whole picture."""
-        for seat in self._seats:
-            seat.refresh()
+    def resync(self) -> None:
+        """Begin all pages again with a snapshot."""
+        for subscriber in self._subscribers:
+            subscriber.resync()
 
-    async def occupied(self) -> None:
-        """Wait until there is a page."""
+    async def wait_occupied(self) -> None:
+        """Wait until a page is open."""
         await self._occupied.wait()
 
     def close(self) -> None:
-        """Let all pages go."""
-        self.closed = True
-        for seat in self._seats:
-            seat.bell.set()
+        """End all pages."""
+        self._is_closed = True
+        for subscriber in self._subscribers:
+            subscriber.close()

@@ -1,4 +1,4 @@
-"""The follower: the one task that reads Redis for all open pages. No page, no work."""
+"""Read Redis for all open pages, in one task; without a page it rests."""
 
 import logging
 import random
@@ -26,153 +26,175 @@ from adapter.ops.page.views import (
     request_view,
     result_view,
     session_view,
+    summary_view,
 )
+from adapter.ops.wording import describe, line_text
 
 log = logging.getLogger(__name__)
 
-# No page is told anything more often than this, whatever the rate of events.
-GAP: Final = 0.25
+# Seconds between two messages to the pages, whatever the rate of events.
+INTERVAL: Final = 0.25
+# Milliseconds that Redis waits for a change: facts that no stream carries are looked up after each wait.
 WAIT_MS: Final = 1_000
 # Rows of one stream in one message: at a higher rate the newest are shown and the others counted.
-ROWS: Final = 40
-# Rows made in one go, some 10 µs each: the corridors are not to wait for the page.
+MAX_ROWS: Final = 40
+# Rows made without a pause, some 10 µs each: a poll must not wait for the page.
 SLICE: Final = 8
-FACTS_EVERY: Final = 1.0
-LETTERS: Final = 50
+# Seconds between two looks at the facts.
+FACTS_INTERVAL: Final = 1.0
+# Dead letters that the page shows, the newest.
+MAX_DEAD_LETTERS: Final = 50
+# Seconds of the graphs that are sent again: the newest slots still change.
+TREND_OVERLAP: Final = 3 * SLOT
 STREAMS: Final = {"inbound": "events", "outbound": "requests", "results": "results"}
 GROUPED: Final = ("inbound", "outbound")
 _FIRST: Final = {"inbound": EVENTS, "outbound": REQUESTS, "results": RESULTS}
 
 
 class Follower:
-    """Keeps the board, and tells the hub what is new on it."""
+    """Keep `state` up to date, and publish its changes."""
 
     def __init__(
         self,
-        lookout: MonitorClient,
-        hub: Broadcaster,
-        board: PageState,
+        monitor: MonitorClient,
+        broadcaster: Broadcaster,
+        state: PageState,
         metrics: Metrics,
         *,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._lookout = lookout
-        self._hub = hub
-        self._board = board
+        self._monitor = monitor
+        self._broadcaster = broadcaster
+        self._state = state
         self._metrics = metrics
         self._wall = wall
         self._cursors: dict[str, str] = {}
         self._seq = 0
-        self._looked = 0.0
-        self._letters = -1
+        self._facts_at = 0.0
+        self._dead_letters = -1
+        self._status: dict[str, str] = {}
+        self._is_lease_held: bool | None = None
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Follow until cancelled."""
         delays = backoff(random.random, first=0.2, most=5.0)
         while True:
-            await self._hub.occupied()
+            await self._broadcaster.wait_occupied()
             try:
                 await self._begin()
-                while len(self._hub):
+                while len(self._broadcaster):
                     await self._follow()
                     delays = backoff(random.random, first=0.2, most=5.0)
             except BusError as exc:
-                await self._away(exc)
+                self._show_outage(exc)
                 await anyio.sleep(next(delays))
 
-    async def _away(self, exc: BusError) -> None:
+    def _show_outage(self, exc: BusError) -> None:
         log.debug("page: %s", exc)
-        words = "Redis is away" if isinstance(exc, BusUnavailable) else "Redis does not let the page in"
-        self._board.set("bus", words)
-        self._board.set("disk", self._metrics.stuck or "")
-        if not self._board.ready:
-            self._board.ready = True
-            self._hub.refresh()
-        elif news := self._board.delta():
-            await self._hub.publish(news)
+        is_away = isinstance(exc, BusUnavailable)
+        self._state.set("bus", "Redis does not answer" if is_away else "Redis refuses the page")
+        self._summarize()
+        if self._state.ready:
+            self._publish()
+        else:
+            self._state.ready = True
+            self._broadcaster.resync()
 
     async def _begin(self) -> None:
-        board = self._board
+        state = self._state
         self._cursors = dict.fromkeys((*STREAMS, "session", "dead"), "0-0")
-        self._seq, self._looked, self._letters = 0, 0.0, -1
-        past = {name: await self._lookout.entries_after(name, "", _FIRST[name]) for name in STREAMS}
-        board.clear()
+        self._seq, self._facts_at, self._dead_letters = 0, 0.0, -1
+        past = {name: await self._monitor.entries_after(name, "", _FIRST[name]) for name in STREAMS}
+        state.clear()
         for name, entries in past.items():
             await self._add(name, entries)
-        await self._facts()
-        board.set("bus", "")
-        board.delta()
-        board.ready = True
-        self._hub.refresh()
+        await self._update_facts()
+        state.set("bus", "")
+        state.delta()
+        state.ready = True
+        self._broadcaster.resync()
 
     async def _follow(self) -> None:
         began = anyio.current_time()
-        for name in await self._lookout.wait_changed(self._cursors, WAIT_MS):
+        for name in await self._monitor.wait_changed(self._cursors, WAIT_MS):
             if name in STREAMS:
-                await self._add(name, await self._lookout.entries_after(name, self._cursors[name], ROWS))
+                await self._add(name, await self._monitor.entries_after(name, self._cursors[name], MAX_ROWS))
             else:
-                # A new state or a dead letter: the facts are looked up at once.
-                self._looked, self._letters = 0.0, -1
-        if self._wall() - self._looked >= FACTS_EVERY:
-            await self._facts()
-        if news := self._board.delta():
-            await self._hub.publish(news)
-        await anyio.sleep(max(0.0, began + GAP - anyio.current_time()))
+                # A change of the session or a dead letter: look the facts up at once.
+                self._facts_at, self._dead_letters = 0.0, -1
+        if self._wall() - self._facts_at >= FACTS_INTERVAL:
+            await self._update_facts()
+        self._publish()
+        await anyio.sleep(max(0.0, began + INTERVAL - anyio.current_time()))
+
+    def _publish(self) -> None:
+        if changes := self._state.delta():
+            self._broadcaster.publish(changes)
 
     async def _add(self, name: str, entries: list[Entry]) -> None:
         for start in range(0, len(entries), SLICE):
-            self._board.add(STREAMS[name], self._views(name, entries[start : start + SLICE]))
+            self._state.add(STREAMS[name], self._views(name, entries[start : start + SLICE]))
             await anyio.lowlevel.checkpoint()
 
     def _views(self, name: str, entries: list[Entry]) -> Iterator[View]:
         self._cursors[name] = entries[-1][0]
         if name == "inbound":
-            yield from self._events(entries)
+            yield from self._event_views(entries)
         elif name == "outbound":
-            yield from (request_view(entry, fields, self._lookout.keys.prefix) for entry, fields in entries)
+            yield from (request_view(entry, fields, self._monitor.keys.prefix) for entry, fields in entries)
         else:
             yield from (result_view(entry, fields) for entry, fields in entries)
 
-    def _events(self, entries: list[Entry]) -> Iterator[View]:
+    def _event_views(self, entries: list[Entry]) -> Iterator[View]:
         views = [event_view(entry, fields) for entry, fields in entries]
         first, last = views[0].get("seq", 0), views[-1].get("seq", 0)
         if self._seq and first:
-            self._board.count("skipped", first - self._seq - 1)
+            self._state.count("skipped", first - self._seq - 1)
         self._seq = last or self._seq
         yield from views
 
-    def _session(self, entries: list[Entry]) -> None:
+    def _update_session(self, entries: list[Entry]) -> None:
         for entry, fields in entries:
             self._cursors["session"] = entry
-            self._board.set("session", session_view(entry, fields))
+            self._state.set("session", session_view(entry, fields))
 
-    async def _facts(self) -> None:
-        """What is not told by a stream: looked up once a second at most."""
-        now = self._looked = self._wall()
-        lookout, board = self._lookout, self._board
-        status = await lookout.status()
-        board.set("status", status)
-        board.set("held", await lookout.lease_held())
-        board.set(
+    async def _update_facts(self) -> None:
+        """Look up what no stream carries."""
+        now = self._facts_at = self._wall()
+        monitor, state = self._monitor, self._state
+        status, is_held = await monitor.status(), await monitor.lease_held()
+        state.set("status", status)
+        state.set("held", is_held)
+        state.set(
             "groups",
-            [group_view(name, group, now) for name in GROUPED for group in await lookout.groups(name)],
+            [group_view(name, group, now) for name in GROUPED for group in await monitor.groups(name)],
         )
-        board.set("lengths", {name: await lookout.length(name) for name in (*STREAMS, "dead")})
-        self._session(await lookout.entries_after("session", self._cursors["session"], 1))
-        await self._dead()
-        board.grow("trend", self._metrics.history.since(0.0, now), now - 3 * SLOT)
-        board.set("hearing", self._metrics.hearing)
-        board.set("alarm", self._metrics.alarm)
-        # Who stands by knows the disk of the other one from what that one tells.
-        stuck = self._metrics.stuck
-        board.set("disk", status.get("disk", "") if stuck is None else stuck)
-        board.set("contacts", {name: await lookout.hash_size(name) for name in LISTS})
+        state.set("lengths", {name: await monitor.length(name) for name in (*STREAMS, "dead")})
+        self._update_session(await monitor.entries_after("session", self._cursors["session"], 1))
+        await self._update_dead_letters()
+        state.grow("trend", self._metrics.history.since(0.0, now), now - TREND_OVERLAP)
+        self._status, self._is_lease_held = status, is_held
+        self._summarize()
+        state.set("contacts", {name: await monitor.hash_size(name) for name in LISTS})
 
-    async def _dead(self) -> None:
-        """Dead letters may be long: they are read only where some came or went."""
-        length = await self._lookout.length("dead")
-        if length != self._letters:
-            letters = await self._lookout.entries_after("dead", "", LETTERS)
-            self._letters = length
+    def _summarize(self) -> None:
+        """Say how the adapter is, by the facts that were looked up last."""
+        metrics, state = self._metrics, self._state
+        # A standby knows the disk of the active adapter from `qq:status`.
+        disk_error = self._status.get("disk", "") if metrics.stuck is None else metrics.stuck
+        text = describe(
+            self._status, is_lease_held=self._is_lease_held, alarm=metrics.alarm, disk_error=disk_error
+        )
+        state.set("disk", disk_error)
+        state.set("alarm", metrics.alarm)
+        state.set("summary", summary_view(text))
+        state.set("line", line_text(metrics.line_state, metrics.alarm))
+
+    async def _update_dead_letters(self) -> None:
+        """Read the dead letters, which may be long, if some came or went."""
+        length = await self._monitor.length("dead")
+        if length != self._dead_letters:
+            letters = await self._monitor.entries_after("dead", "", MAX_DEAD_LETTERS)
+            self._dead_letters = length
             self._cursors["dead"] = letters[-1][0] if letters else self._cursors["dead"]
-            self._board.set("dead", [letter_view(entry, fields) for entry, fields in reversed(letters)])
+            self._state.set("dead", [letter_view(entry, fields) for entry, fields in reversed(letters)])

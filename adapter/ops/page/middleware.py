@@ -1,6 +1,5 @@
-"""The guard before all handlers: turns away who may not, and puts the strict headers on every answer."""
+"""Check each request before the handlers, and put the strict headers on every answer."""
 
-import time
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,25 +21,25 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-# Probes of an orchestrator carry no token; what these say is no secret.
+# Paths without a token: the probes of an orchestrator carry none, and get no secret.
 OPEN: Final = frozenset({"/healthz", "/readyz"})
-# What the login form itself is made of.
+# Paths of the login form itself.
 FORM: Final = frozenset({"/login", "/login.js", "/net.js", "/page.css", "/icon.svg"})
 
 
 class Guard:
-    """ASGI middleware."""
+    """ASGI middleware that refuses what `PageAuth` denies."""
 
-    def __init__(self, app: ASGIApp, access: PageAuth) -> None:
+    def __init__(self, app: ASGIApp, auth: PageAuth) -> None:
         self._app = app
-        self._access = access
+        self._auth = auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request pass, or answer it here."""
+        """Pass a request on, or answer it here."""
         if scope["type"] != "http":
             return
 
-        async def strict(message: Message) -> None:
+        async def send_strict(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -48,18 +47,20 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await (self._turned_away(scope) or self._app)(scope, receive, strict)
+        await (self._refuse(scope) or self._app)(scope, receive, send_strict)
 
-    def _turned_away(self, scope: Scope) -> Response | None:
+    def _refuse(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), scope["path"]
-        if words := self._access.deny_reason(headers):
-            return JSONResponse({"error": words}, 403)
+        if reason := self._auth.deny_reason(headers):
+            return JSONResponse({"error": reason}, 403)
         if path in OPEN:
             return None
-        if scope["method"] not in {"GET", "HEAD"} and (words := csrf_error(headers)):
-            return JSONResponse({"error": words}, 403)
-        if path in FORM or self._access.is_authenticated(headers, time.time()):
+        if scope["method"] not in {"GET", "HEAD"} and (reason := csrf_error(headers)):
+            return JSONResponse({"error": reason}, 403)
+        if path in FORM or self._auth.is_authenticated(headers):
             return None
         if path == "/":
             return RedirectResponse("/login", 303)
-        return JSONResponse({"error": "the token is wanted"}, 401, headers={"WWW-Authenticate": "Bearer"})
+        return JSONResponse(
+            {"error": "give the token: Authorization: Bearer …"}, 401, headers={"WWW-Authenticate": "Bearer"}
+        )

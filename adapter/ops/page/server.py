@@ -1,4 +1,4 @@
-"""The page's server: opened on its port before anything is promised, closed with the adapter."""
+"""Serve the page: its port is bound before the adapter starts, and closed with it."""
 
 import logging
 import socket
@@ -21,49 +21,52 @@ from adapter.errors import BusError, ConfigError
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import assets
 from adapter.ops.page.api import Handlers
-from adapter.ops.page.auth import PageAuth, access
+from adapter.ops.page.auth import PageAuth, page_auth
 from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.follower import Follower
 from adapter.ops.page.health import Health
 from adapter.ops.page.middleware import Guard
 from adapter.ops.page.state import PageState
-from adapter.ops.page.transport import Protocol
 
 log = logging.getLogger(__name__)
 
-# Open pages, and as many requests again beside them.
-CONNECTIONS: Final = 2 * MAX_PAGES
+# Connections at a time: the six that a browser opens for each of 16 pages, and as many again for probes.
+MAX_CONNECTIONS: Final = 12 * MAX_PAGES
 BACKLOG: Final = 128
+# Seconds that requests get to end at a stop.
 CLOSE_SECONDS: Final = 2
 
 
 @asynccontextmanager
 async def run_page(config: Config, url: str | None, metrics: Metrics) -> AsyncIterator[str]:
-    """Serve the page on `config.http`; yields its address. Raises ConfigError where the port is taken."""
+    """Serve the page on `config.http_bind`; yield its address.
+
+    Raises ConfigError if the port is taken or the token cannot be used.
+    """
     if config.http_bind is None:
         yield ""
         return
     host, port = config.http_bind
-    rules, file = access(host, config.http_token, config.state_dir)
+    auth, file = page_auth(host, config.http_token, config.state_dir)
     with _listening(host, port) as listener:
         address = _address(listener)
-        told = f", its token is in {file}" if file else ""
-        log.info("status page on %s%s", address, told)
-        lookout = MonitorClient.from_url(url, config.prefix)
+        log.info("status page on %s%s", address, f", its token is in {file}" if file else "")
+        monitor = MonitorClient.from_url(url, config.prefix)
         try:
-            async with _running(listener, lookout, rules, metrics):
+            async with _running(listener, monitor, auth, metrics):
                 yield address
         finally:
             with anyio.CancelScope(shield=True):
-                await lookout.close()
+                await monitor.close()
 
 
 @asynccontextmanager
 async def _running(
-    listener: socket.socket, lookout: MonitorClient, rules: PageAuth, metrics: Metrics
+    listener: socket.socket, monitor: MonitorClient, auth: PageAuth, metrics: Metrics
 ) -> AsyncIterator[None]:
-    hub, board = Broadcaster(), PageState()
-    app = application(Handlers(lookout, hub, board, rules), Health(metrics, lookout, hub))
+    state = PageState()
+    broadcaster = Broadcaster(state)
+    app = application(Handlers(monitor, broadcaster, auth), Health(metrics, monitor, broadcaster))
     server = _Server(
         uvicorn.Config(
             app,
@@ -72,11 +75,11 @@ async def _running(
             access_log=False,
             lifespan="off",
             ws="none",
-            http=Protocol,
+            http="h11",
             loop="none",
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=CONNECTIONS,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=CLOSE_SECONDS,
         )
     )
@@ -88,11 +91,11 @@ async def _running(
             ended.set()
 
         tasks.start_soon(serve)
-        tasks.start_soon(Follower(lookout, hub, board, metrics).run)
+        tasks.start_soon(Follower(monitor, broadcaster, state, metrics).run)
         try:
             yield
         finally:
-            hub.close()
+            broadcaster.close()
             server.should_exit = True
             with anyio.move_on_after(CLOSE_SECONDS + 1, shield=True):
                 await ended.wait()
@@ -100,7 +103,7 @@ async def _running(
 
 
 class _Server(uvicorn.Server):
-    """Signals are the command line's business."""
+    """uvicorn without its signal handlers: the command line has its own."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -128,7 +131,7 @@ def _address(listener: socket.socket) -> str:
 
 
 def application(handlers: Handlers, health: Health) -> Starlette:
-    """All routes behind the guard."""
+    """Return all routes behind the guard."""
     routes = [
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
@@ -145,18 +148,18 @@ def application(handlers: Handlers, health: Health) -> Starlette:
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, access=handlers.access)],
-        exception_handlers={HTTPException: _told, BusError: _away},
+        middleware=[Middleware(Guard, auth=handlers.auth)],
+        exception_handlers={HTTPException: _answer_refused, BusError: _answer_unavailable},
     )
 
 
-async def _told(_: Request, exc: Exception) -> Response:
-    """What was wrong with a request, in words."""
+async def _answer_refused(_: Request, exc: Exception) -> Response:
+    """Say what is wrong with a request."""
     assert isinstance(exc, HTTPException)  # noqa: S101 – it is registered for this one
     return JSONResponse({"error": exc.detail}, exc.status_code)
 
 
-async def _away(_: Request, exc: Exception) -> Response:
-    """Redis could not do it; its own words may hold names of hosts."""
+async def _answer_unavailable(_: Request, exc: Exception) -> Response:
+    """Say that Redis failed; its own text may hold names of hosts."""
     log.debug("page: %s", exc)
-    return JSONResponse({"error": f"Redis did not do it ({type(exc).__name__}): try again"}, 503)
+    return JSONResponse({"error": f"Redis does not answer ({type(exc).__name__}): try again"}, 503)

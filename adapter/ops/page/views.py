@@ -1,4 +1,4 @@
-"""Entries as the page shows them: plain values for JSON, long texts clipped, nothing secret. Pure."""
+"""Turn entries into what the page shows: plain values for JSON, clipped, without secrets. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -13,18 +13,19 @@ from adapter.codec.outbound import decode_request
 from adapter.codec.reader import read_event
 from adapter.errors import SchemaError
 from adapter.events import ChatKind, ListKind, SessionState, render
-from adapter.ops.wording import entry_time
+from adapter.ops.wording import StateText, as_sentence, entry_time
 
-# What a feed shows of a text; the rest comes when somebody asks for it.
-CLIP: Final = 600
-NAME: Final = 80
-# A worker's content beyond this is not taken apart for a feed.
-LONG_BODY: Final = 32 * 1024
-# The whole of a text that is asked for.
-WHOLE: Final = 1024 * 1024
+# Characters of a text in the feed; the page asks for the rest on demand.
+MAX_TEXT: Final = 600
+# Characters of a name or an id.
+MAX_NAME: Final = 80
+# Bytes of a worker's content that is still decoded for the feed.
+MAX_DECODED: Final = 32 * 1024
+# Bytes of a text that the page asked for.
+MAX_WHOLE_TEXT: Final = 1024 * 1024
 
 ENTRY: Final = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
-PICTURED: Final = frozenset({SessionState.QR.value, SessionState.CAPTCHA.value})
+WITH_PICTURE: Final = frozenset({SessionState.QR.value, SessionState.CAPTCHA.value})
 LISTS: Final = {
     ListKind.FRIENDS.value: ChatKind.FRIEND,
     ListKind.GROUPS.value: ChatKind.GROUP,
@@ -36,26 +37,26 @@ Fields = Mapping[bytes, bytes]
 View = dict[str, Any]
 
 
-def words(value: bytes | None) -> str:
-    """Text of a field, whatever is in it."""
+def decode(value: bytes | None) -> str:
+    """Decode a field, whatever is in it."""
     return (value or b"").decode("utf-8", "replace")
 
 
-def clipped(text: str, most: int = CLIP) -> View:
-    """`text`, and `length` where that is not all of it."""
-    return {"text": text} if len(text) <= most else {"text": text[:most], "length": len(text)}
+def clip(text: str, limit: int = MAX_TEXT) -> View:
+    """Return `text`, and its `length` if it was clipped."""
+    return {"text": text} if len(text) <= limit else {"text": text[:limit], "length": len(text)}
 
 
 def event_view(entry: str, fields: Fields) -> View:
-    """An event of `qq:inbound`."""
+    """Show an event of `qq:inbound`."""
     view: View = {
         "entry": entry,
         "kind": "event",
-        "type": words(fields.get(b"type"))[:NAME],
-        "time": words(fields.get(b"time")),
-        "chat": words(fields.get(b"chat")),
+        "type": decode(fields.get(b"type"))[:MAX_NAME],
+        "time": decode(fields.get(b"time")),
+        "chat": decode(fields.get(b"chat")),
         "self": fields.get(b"self") == b"1",
-        **clipped(words(fields.get(b"text"))),
+        **clip(decode(fields.get(b"text"))),
     }
     try:
         event = read_event(entry, fields)
@@ -64,49 +65,54 @@ def event_view(entry: str, fields: Fields) -> View:
     return view | {
         "id": event.id,
         "seq": event.seq,
-        "chat_name": event.chat_name[:NAME],
+        "chat_name": event.chat_name[:MAX_NAME],
         "sender": event.sender,
-        "sender_name": event.sender_name[:NAME],
+        "sender_name": event.sender_name[:MAX_NAME],
     }
 
 
 def request_view(entry: str, fields: Fields, prefix: str) -> View:
-    """A request of `qq:outbound`."""
+    """Show a request of `qq:outbound`."""
     view: View = {
         "entry": entry,
         "kind": "request",
         "at": entry_time(entry),
-        "chat": words(fields.get(b"to")),
+        "chat": decode(fields.get(b"to")),
     }
-    if len(fields.get(b"body", b"")) > LONG_BODY:
-        return view | {"id": words(fields.get(b"id"))[:NAME], "note": "long content", "text": ""}
+    if len(fields.get(b"body", b"")) > MAX_DECODED:
+        return view | {"id": decode(fields.get(b"id"))[:MAX_NAME], "note": "long content", "text": ""}
     try:
         request = decode_request(entry, fields, prefix)
     except SchemaError as exc:
         return view | {
-            "id": words(fields.get(b"id"))[:NAME],
+            "id": decode(fields.get(b"id"))[:MAX_NAME],
             "note": str(exc),
-            **clipped(words(fields.get(b"text"))),
+            **clip(decode(fields.get(b"text"))),
         }
     text = render(request.segments)
-    return view | {"id": request.id, "chat": str(request.to), "cause": request.cause[:NAME], **clipped(text)}
+    return view | {"id": request.id, "chat": str(request.to), "cause": request.cause[:MAX_NAME], **clip(text)}
 
 
 def result_view(entry: str, fields: Fields) -> View:
-    """A result of `qq:results`; `entry` is the request's."""
+    """Show a result of `qq:results`; `entry` is the request's."""
     names = ("entry", "id", "to", "status", "code", "detail", "attempts", "parts", "time")
-    return {"kind": "result", "result": entry} | {name: words(fields.get(name.encode())) for name in names}
+    return {"kind": "result", "result": entry} | {name: decode(fields.get(name.encode())) for name in names}
 
 
 def session_view(entry: str, fields: Fields) -> View:
-    """A change of the session, without the picture: that is fetched by `entry` when it is to be shown."""
+    """Show a change of the session; the page fetches its picture by `entry`."""
     names = ("state", "reason", "detail", "time", "expires")
-    view: View = {name: words(fields.get(name.encode())) for name in names}
-    return view | {"entry": entry, "picture": bool(fields.get(b"png")) and view["state"] in PICTURED}
+    view: View = {name: decode(fields.get(name.encode())) for name in names}
+    return view | {"entry": entry, "picture": bool(fields.get(b"png")) and view["state"] in WITH_PICTURE}
+
+
+def summary_view(text: StateText) -> View:
+    """Show how the adapter is, and what to do about it."""
+    return {"level": text.level.value, "headline": as_sentence(text.headline), "hint": text.page_hint}
 
 
 def group_view(stream: str, group: GroupInfo, now: float) -> View:
-    """A consumer group; `oldest` is the age in seconds of what it has not finished."""
+    """Show a consumer group; `oldest` is the age in seconds of its oldest pending entry."""
     return {
         "stream": stream,
         "name": group.name,
@@ -118,21 +124,21 @@ def group_view(stream: str, group: GroupInfo, now: float) -> View:
 
 
 def letter_view(entry: str, fields: Fields) -> View:
-    """A dead letter and what it once was."""
-    original = {name: words(value) for name, value in original_fields(fields).items() if name != "body"}
+    """Show a dead letter and the entry that it was."""
+    original = {name: decode(value) for name, value in original_fields(fields).items() if name != "body"}
     names = ("stream", "group", "reason", "detail", "attempts", "time")
-    view: View = {name: words(fields.get(name.encode())) for name in names}
+    view: View = {name: decode(fields.get(name.encode())) for name in names}
     view["chat"] = original.get("to") or original.get("chat", "")
-    return {"entry": entry} | view | {"id": original.get("id", "")} | clipped(original.get("text", ""))
+    return {"entry": entry} | view | {"id": original.get("id", "")} | clip(original.get("text", ""))
 
 
 def letter_fields(fields: Fields) -> list[str | bytes]:
-    """What to append again of a dead letter, name after value; empty where it cannot be read."""
+    """Return the fields to append again, value after name; empty if they cannot be read."""
     return [item for pair in restored_fields(fields).items() for item in pair]
 
 
 def contact_views(kind: str, rows: Mapping[str, bytes], chat: str = "") -> list[View]:
-    """A list of contacts with the addresses to write to."""
+    """Show a list of contacts with the addresses to write to."""
     found = []
     for stable, packed in rows.items():
         address = f"temp:{stable}@{chat}" if chat else f"{LISTS[kind]}:{stable}"
@@ -141,18 +147,18 @@ def contact_views(kind: str, rows: Mapping[str, bytes], chat: str = "") -> list[
 
 
 def fits(view: View, search: str) -> bool:
-    """Whether a contact is what somebody looks for."""
+    """Return whether a contact matches a search."""
     return search.casefold() in "\n".join(str(view.get(name, "")) for name in _SEARCHED).casefold()
 
 
 def by_name(view: View) -> tuple[bool, str]:
-    """The order of a list: those with a name first."""
+    """Return the sort key of a contact: those with a name first."""
     name = str(view.get("name", ""))
     return (not name, name.casefold())
 
 
 def has_members(chat: str) -> bool:
-    """Whether a chat is one with a list of members."""
+    """Return whether a chat has a list of members."""
     try:
         return parse_address(chat).kind in {ChatKind.GROUP, ChatKind.DISCUSS}
     except SchemaError:
@@ -165,11 +171,13 @@ def _contact(packed: bytes) -> View:
     except (ValueError, msgpack.UnpackException):
         return {}
     shown = ("name", "nick", "mark", "card", "qq", "identity", "status", "category")
-    return {name: str(row[name])[:NAME] for name in shown if row.get(name)} if isinstance(row, dict) else {}
+    return (
+        {name: str(row[name])[:MAX_NAME] for name in shown if row.get(name)} if isinstance(row, dict) else {}
+    )
 
 
 def media_type(picture: bytes) -> str:
-    """What kind of picture upstream gave."""
+    """Return the media type of a picture by its first bytes."""
     if picture.startswith(b"\x89PNG\r\n"):
         return "image/png"
     if picture.startswith(b"\xff\xd8"):

@@ -1,4 +1,4 @@
-"""Proof of adapter/ops/metrics.py, trend.py and the health endpoints' judgement."""
+"""Proof of adapter/ops/metrics.py, history.py and page/health.py."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from adapter.ops.history import MAX_SLOTS, SLOT, RollingHistory
 from adapter.ops.metrics import GroupRow, Metrics, Snapshot
 from adapter.ops.page.broadcaster import Broadcaster
 from adapter.ops.page.health import LIMITS, POLL_LIMIT, Health
+from adapter.ops.page.state import PageState
 from tests.support import ROOT
 
 
@@ -181,7 +182,7 @@ def test_a_clock_that_is_set_back_goes_on_in_the_newest_slot() -> None:
 
 def health(metrics: Metrics) -> Health:
     unused: Any = None
-    return Health(metrics, MonitorClient(unused, Keys()), Broadcaster())
+    return Health(metrics, MonitorClient(unused, Keys()), Broadcaster(PageState()))
 
 
 def test_a_loop_that_does_not_come_round_is_named() -> None:
@@ -189,13 +190,13 @@ def test_a_loop_that_does_not_come_round_is_named() -> None:
     metrics = Metrics(clock=clock)
     assert health(metrics).stuck() == []
     metrics.snapshot = lambda: READING
-    metrics.heartbeat("sentry")
+    metrics.heartbeat("watchdog")
     metrics.observe_poll(1.0)
-    clock.now = LIMITS["sentry"] + 1
-    assert health(metrics).stuck() == ["sentry"]
-    metrics.heartbeat("sentry")
+    clock.now = LIMITS["watchdog"] + 1
+    assert health(metrics).stuck() == ["watchdog"]
+    metrics.heartbeat("watchdog")
     clock.now = POLL_LIMIT + 1
-    metrics.heartbeat("sentry")
+    metrics.heartbeat("watchdog")
     assert health(metrics).stuck() == ["poll"]
 
 

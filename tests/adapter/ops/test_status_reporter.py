@@ -1,4 +1,4 @@
-"""Proof of adapter/ops/status_reporter.py: what stands in `qq:status`. The sessions are told in test_inbound and others."""
+"""Proof of adapter/ops/status_reporter.py: what stands in `qq:status`. test_inbound proves the sessions."""
 
 import time
 from pathlib import Path
@@ -20,15 +20,15 @@ async def test_why_events_cannot_be_put_on_disk_stands_there_until_they_can(bus:
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
     with Spool(tmp_path) as spool:
-        journal = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
+        publisher = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
         stuck = ""
-        watch = StatusReporter(bus, lease, journal, "0", time.time, stuck=lambda: stuck)
+        reporter = StatusReporter(bus, lease, publisher, "0", time.time, stuck=lambda: stuck)
 
         async def told() -> str:
-            await watch.flush()
+            await reporter.flush()
             return (await bus.hash(bus.keys("status")))["disk"].decode()
 
-        await watch.report(SessionChange(SessionState.ONLINE, account="1"), time.time())
+        await reporter.report(SessionChange(SessionState.ONLINE, account="1"), time.time())
         assert await told() == ""
         stuck = "No space left on device"
         assert await told() == stuck

@@ -1,4 +1,4 @@
-// Contacts: search, the three lists, the members of a group; a press on one addresses the send box.
+// Contacts: search, the three lists, the members of a group; a click on one fills in the send box.
 import { $, el, foreign, put, replace, toggle } from "./dom.js";
 import { get } from "./net.js";
 import { address, meet } from "./send.js";
@@ -32,10 +32,10 @@ function choose(name) {
   searchContacts();
 }
 
-/** Look again; `later`: something changed that may have changed the lists too. */
+/** Search again; `later`: in a while, for a change that may concern the lists. */
 export function searchContacts(later = false) {
   if (later === true) {
-    // Not anew for each change: where changes do not end, the search would never come.
+    // A further change does not start the wait again: else steady changes would put the search off for ever.
     soon ||= setTimeout(searchContacts, 5 * QUIET);
     return;
   }
@@ -58,7 +58,7 @@ async function search() {
   if (!chat && !kind && !query.q) counts(found.counts);
   const rows = found.rows.map(row);
   if (chat) rows.unshift(el("li", {}, el("button", { class: "back", onclick: () => choose("groups") }, "‹ All groups")));
-  if (!found.rows.length) rows.push(el("li", { class: "hint" }, query.q ? "Nobody like that." : "Nobody is known yet: contacts come with the login."));
+  if (!found.rows.length) rows.push(el("li", { class: "hint" }, query.q ? "No contact matches." : "No contacts yet: they are loaded after the login."));
   if (found.found > found.rows.length) rows.push(el("li", { class: "hint" }, `and ${found.found - found.rows.length} more: type a name`));
   replace($("contact-rows"), ...rows);
 }
@@ -98,7 +98,7 @@ function open(address) {
 
 const TINTS = 8;
 
-/** A letter on a tint that stays the same for the same address. */
+/** Draw a letter on a tint that depends on the address alone. */
 export function avatar(chat, name) {
   let sum = 0;
   for (const char of chat) sum = (sum * 31 + char.codePointAt(0)) % 9973;

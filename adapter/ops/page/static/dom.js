@@ -1,8 +1,8 @@
-// Making elements. Text goes in as text and in no other way: nothing here takes HTML.
+// Build elements. Text goes in as text nodes only: nothing here takes HTML.
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element with attributes, listeners (onclick: …) and children; strings become text nodes. */
+/** Build an element with attributes, listeners (onclick: …) and children; strings become text nodes. */
 export function el(name, given = {}, ...children) {
   return fill(document.createElement(name), given, children);
 }
@@ -21,20 +21,20 @@ function fill(node, attributes, children) {
   return node;
 }
 
-/** What there is of some children: `condition && child` leaves a false behind. */
+/** Drop empty children: `condition && child` leaves a false behind. */
 const given = (children) => children.filter((child) => child || child === 0);
 
-/** Text written by strangers: isolated, so that its direction stays its own business. */
+/** Show text written by strangers, isolated, so that its direction cannot leave it. */
 export function foreign(text, given = {}) {
   return el("bdi", { dir: "auto", ...given }, text);
 }
 
-/** Put new children in place of the old ones. */
+/** Replace all children. */
 export function replace(node, ...children) {
   node.replaceChildren(...given(children));
 }
 
-/** Set text and visibility only where they change: screens that do not move are easier to read. */
+/** Set text and visibility only if they change: a screen that does not move is easier to read. */
 export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -1,4 +1,4 @@
-// The feed: what came, what was asked for and what became of it, in one column with the newest last.
+// The feed: events, requests and their results in one column, the newest last.
 import { avatar } from "./contacts.js";
 import { $, el, foreign, put, replace, toggle } from "./dom.js";
 import { get } from "./net.js";
@@ -6,15 +6,15 @@ import { address, meet, nameOf, resulted } from "./send.js";
 import { bytes, clock, entryTime } from "./words.js";
 
 const KEPT = 400; // rows; older ones leave the screen
-const LINES = 6; // of a text; `.text` in the sheet has the same height
-const NEAR = 60; // pixels from the end within which the feed keeps to its end
+const LINES = 6; // of a text, the height of `.text` in feed.css
+const NEAR = 60; // pixels from the end within which the feed follows its end
 
 const rows = new Map(); // "event 1-0" -> {view, node}
 const results = new Map(); // entry of a request -> result
 const filter = { kind: "all", chat: "", text: "" };
 let unseen = 0;
 let sticky = true;
-let height = 0; // the height of the list when it was looked at last
+let height = 0; // of the list at the last look
 
 const list = $("rows");
 const key = (view) => `${view.kind} ${view.entry}`;
@@ -24,27 +24,27 @@ function atEnd() {
 }
 
 export const feed = {
-  /** The whole picture. */
-  reset({ events = [], requests = [], results: told = [] }) {
+  /** Show a snapshot. */
+  reset({ events = [], requests = [], results: known = [] }) {
     rows.clear();
     results.clear();
     unseen = 0;
-    for (const result of told) results.set(result.entry, result);
+    for (const result of known) results.set(result.entry, result);
     const views = [...events, ...requests].sort((a, b) => order(a) - order(b));
     replace(list, ...views.slice(-KEPT).map(make));
     this.end();
   },
 
-  /** What is new. */
-  add({ events = [], requests = [], results: told = [], skipped = 0 }) {
-    if (skipped) list.append(el("li", { class: "gap" }, `${skipped} events in between came too fast to be shown`));
+  /** Add what is new. */
+  add({ events = [], requests = [], results: fresh = [], skipped = 0 }) {
+    if (skipped) list.append(el("li", { class: "gap" }, `${skipped} events came too fast to be shown`));
     for (const view of [...events, ...requests].sort((a, b) => order(a) - order(b))) {
       if (rows.has(key(view))) continue;
       const node = make(view);
       list.append(node);
       if (!sticky && !node.hidden) unseen += 1;
     }
-    for (const result of told) {
+    for (const result of fresh) {
       results.set(result.entry, result);
       const row = rows.get(`request ${result.entry}`);
       if (row) badge(row.node, result);
@@ -61,7 +61,7 @@ export const feed = {
   },
 
   seen() {
-    // A list that was made smaller is not at its end, and nobody has scrolled it away from there.
+    // A list that shrank is not at its end although the user did not scroll.
     sticky = atEnd() || (sticky && height !== list.clientHeight);
     height = list.clientHeight;
     if (sticky) unseen = 0;
@@ -89,7 +89,7 @@ function make(view) {
 }
 
 function message(view) {
-  const name = view.sender_name || view.sender || "somebody";
+  const name = view.sender_name || view.sender || "unknown";
   const group = view.type !== "message.friend";
   return el(
     "li",
@@ -156,7 +156,7 @@ function time(view) {
 
 function reply(view) {
   if (!view.chat) return "";
-  return el("button", { class: "reply", title: `Answer to ${view.chat}`, "aria-label": "Reply", onclick: () => address(view.chat, nameOf(view.chat)) }, "↩");
+  return el("button", { class: "reply", title: `Reply to ${view.chat}`, "aria-label": "Reply", onclick: () => address(view.chat, nameOf(view.chat)) }, "↩");
 }
 
 function text(view, stream) {
@@ -166,7 +166,7 @@ function text(view, stream) {
   return el("div", {}, words, more);
 }
 
-/** Whether a text is cut by its box. */
+/** Return whether the box cuts a text. */
 const tall = (text) => Boolean(text) && (text.length > 300 || text.split("\n").length > LINES);
 
 async function whole(view, stream, words, more) {
@@ -192,7 +192,7 @@ function fits(view) {
 
 function apply() {
   for (const { view, node } of rows.values()) node.hidden = !fits(view);
-  put($("empty"), rows.size ? "Nothing of that kind." : "Nothing has happened yet.");
+  put($("empty"), rows.size ? "No event matches the filter." : "No events yet.");
   feed.end();
 }
 
@@ -218,5 +218,5 @@ $("search").addEventListener("input", () => {
 });
 $("newer").addEventListener("click", () => feed.end());
 list.addEventListener("scroll", () => feed.seen(), { passive: true });
-// A window that is made smaller keeps its last line.
+// A window that shrinks keeps the last line in view.
 new ResizeObserver(() => sticky && feed.end()).observe(list);

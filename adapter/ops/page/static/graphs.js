@@ -1,16 +1,16 @@
-// Four small graphs of the last quarter of an hour, drawn as bars; the figure beside each is the last minute's.
+// Four small bar graphs of the last 15 minutes, each with the figure of the last minute.
 import { $, el, put, replace, svg } from "./dom.js";
 import { clock, lasting, now, short } from "./words.js";
 
-const SLOT = 10;
+const SLOT = 10; // seconds of a bar
 const SLOTS = 90;
 const [WIDTH, HEIGHT] = [SLOTS * 3, 44];
 
-// Rows are [start, events, append ms, its most, ended, waited ms, its most].
+// Rows are [start, events, append ms, its maximum, results, result ms, its maximum].
 const TILES = [
   { name: "Events", unit: "a minute", rate: true, at: 1 },
   { name: "Sends", unit: "a minute", rate: true, at: 4 },
-  { name: "Answer to bus", at: 2, most: 3, by: 1 },
+  { name: "Poll to Redis", at: 2, most: 3, by: 1 },
   { name: "Request to result", at: 5, most: 6, by: 4 },
 ];
 const drawn = new Map();
@@ -39,17 +39,17 @@ function draw(tile, rows, newest) {
   put(parts.top, mosts.some(Boolean) ? `up to ${written(Math.max(...mosts))}` : "");
   parts.look = (i) => {
     const when = clock((newest - (SLOTS - 1 - i) * SLOT) * 1000);
-    const told = `${when}: ${written(values[i])}`;
-    return tile.rate ? `${told} ${tile.unit}` : `${told}, at most ${written(mosts[i])}`;
+    const text = `${when}: ${written(values[i])}`;
+    return tile.rate ? `${text} ${tile.unit}` : `${text}, at most ${written(mosts[i])}`;
   };
 }
 
-/** Rates are added up over the last minute; times are the mean of the newest ones there are. */
+/** Return the sum of the last minute for a rate, the mean of the newest slots for a time. */
 function lastMinute(tile, rows) {
   const six = rows.slice(-60 / SLOT).filter(Boolean);
   if (tile.rate) return six.reduce((sum, row) => sum + row[tile.at], 0);
-  const told = rows.filter((row) => row && row[tile.by]);
-  const recent = told.slice(-6);
+  const counted = rows.filter((row) => row && row[tile.by]);
+  const recent = counted.slice(-6);
   return recent.length ? recent.reduce((sum, row) => sum + row[tile.at], 0) / recent.length : 0;
 }
 

@@ -1,41 +1,42 @@
-// What stands in rows beside the feed: the facts of the line, consumer groups, dead letters.
+// The lists beside the feed: facts of the connection, consumer groups, dead letters.
 import { el, foreign, replace, $, put, toggle } from "./dom.js";
 import { post } from "./net.js";
 import { sure } from "./session.js";
-import { HEARING, ago, clock, entryTime, short, span } from "./words.js";
+import { ago, clock, entryTime, short, span } from "./words.js";
 
-export function facts({ status, hearing, lengths, alarm }) {
+export function facts({ status, line, lengths }) {
   const online = status.state === "online";
   const rows = [
-    ["Hearing", online ? (alarm === "deaf" ? "Nothing arrives: a person is needed." : HEARING[hearing]) : ""],
+    ["Delivery", online && line],
     ["Since", status.since && `${clock(Date.parse(status.since))} (${span((Date.now() - Date.parse(status.since)) / 1000)})`],
     ["Last event", ago(status.last_event || "") || "none yet"],
-    ["Last answer", ago(status.last_poll || "") || "none yet"],
-    ["Events so far", status.inbound_seq],
+    ["Last poll", ago(status.last_poll || "") || "none yet"],
+    ["Newest event", status.inbound_seq && `seq ${status.inbound_seq}`],
     ["Requests waiting", status.outbound_pending === "" ? "unknown" : status.outbound_pending],
-    ["Kept on the bus", lengths.inbound !== undefined && `${short(lengths.inbound)} in, ${short(lengths.outbound)} out`],
+    ["Kept in Redis", lengths.inbound !== undefined && `${short(lengths.inbound)} in, ${short(lengths.outbound)} out`],
     ["Held by", status.holder?.split(":").slice(0, 2).join(", process ")],
   ];
   replace($("facts"), ...rows.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }
 
-const LATE = 300;
+const LATE = 300; // seconds that the oldest pending entry may wait
+const FAR_BEHIND = 1000; // unread entries
 
 export function groups(rows) {
   if (!rows.length) {
-    replace($("group-rows"), el("p", { class: "hint" }, "No worker has come yet. Each application reads qq:inbound with a group of its own."));
+    replace($("group-rows"), el("p", { class: "hint" }, "No worker has connected yet. Each application reads qq:inbound with its own group."));
     return;
   }
-  const table = el("table", {}, el("thead", {}, el("tr", {}, ...["Group", "Behind", "In hand", "Oldest"].map((name) => el("th", {}, name)))));
+  const table = el("table", {}, el("thead", {}, el("tr", {}, ...["Group", "Unread", "Pending", "Oldest"].map((name) => el("th", {}, name)))));
   const body = el("tbody");
   for (const row of rows) {
     const idle = row.consumers === 0 && (row.lag || row.pending);
-    const late = row.oldest > LATE || row.lag > 1000;
+    const late = row.oldest > LATE || row.lag > FAR_BEHIND;
     body.append(
       el(
         "tr",
         { class: late || idle ? "late" : "" },
-        el("th", { scope: "row" }, foreign(row.name), el("small", {}, row.stream === "outbound" ? "sends" : people(row.consumers))),
+        el("th", { scope: "row" }, foreign(row.name), el("small", {}, row.stream === "outbound" ? "sends" : workers(row.consumers))),
         el("td", {}, row.lag === null ? "?" : short(row.lag)),
         el("td", {}, short(row.pending)),
         el("td", {}, row.pending ? span(row.oldest) : "–"),
@@ -46,7 +47,7 @@ export function groups(rows) {
   replace($("group-rows"), table);
 }
 
-const people = (count) => (count === 1 ? "1 worker" : `${count} workers`);
+const workers = (count) => (count === 1 ? "1 worker" : `${count} workers`);
 
 let last = "";
 
@@ -57,21 +58,21 @@ export function dead(letters, count) {
   if (key === last && key) return;
   last = key;
   if (!letters.length) {
-    replace($("dead-rows"), el("p", { class: "hint" }, "None. What cannot be handled would wait here for you."));
+    replace($("dead-rows"), el("p", { class: "hint" }, "None. An entry that cannot be handled is kept here."));
     return;
   }
   replace($("dead-rows"), ...letters.map(letter));
 }
 
 function letter(one) {
-  const told = el("span", { class: "hint" });
+  const answer = el("span", { class: "hint" });
   const act = async (button, action) => {
     if (!sure(button)) return;
     try {
       const { done } = await post("/api/dead", { entry: one.entry, action });
-      put(told, done ? (action === "drop" ? "Dropped." : "On its way again.") : "It was gone already.");
+      put(answer, done ? (action === "drop" ? "Dropped." : "Sent back to its stream.") : "It is gone already.");
     } catch (error) {
-      put(told, error.message);
+      put(answer, error.message);
     }
   };
   return el(
@@ -86,7 +87,7 @@ function letter(one) {
       { class: "row" },
       el("button", { onclick: (event) => act(event.currentTarget, "redrive") }, "Try again"),
       el("button", { class: "quiet", "data-sure": "Really drop it?", onclick: (event) => act(event.currentTarget, "drop") }, "Drop"),
-      told,
+      answer,
     ),
   );
 }

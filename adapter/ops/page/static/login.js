@@ -1,7 +1,7 @@
-// The door: a token for a cookie.
+// The login: exchange the token for a cookie.
 import { post } from "./net.js";
 
-const form = document.getElementById("door");
+const form = document.getElementById("login");
 const refused = document.getElementById("refused");
 
 form.addEventListener("submit", async (event) => {

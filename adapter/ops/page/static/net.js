@@ -1,11 +1,11 @@
-// Talking to the adapter: JSON both ways, errors in its own words.
+// Requests to the adapter: JSON both ways; an error carries the text of the adapter.
 
 async function answered(response) {
   let body = {};
   try {
     body = await response.json();
   } catch {
-    // An answer without a body says enough by its status.
+    // Without a body the status says enough.
   }
   if (response.status === 401) location.replace("/login");
   if (!response.ok) throw new Error(body.error || `the adapter answered ${response.status}`);

@@ -1,4 +1,4 @@
-// The page: follows the stream of the adapter and hands each part of the picture to whoever draws it.
+// The page: follows the stream of the adapter and hands each part of the picture to the module that draws it.
 import { contacts, searchContacts } from "./contacts.js";
 import { $, put, toggle } from "./dom.js";
 import { feed } from "./feed.js";
@@ -9,12 +9,13 @@ import { menu, session } from "./session.js";
 import { setClock } from "./words.js";
 
 const ROWS = ["events", "requests", "results"];
-const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "", disk: "" };
+const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "", disk: "", line: "" };
+picture.summary = { level: "busy", headline: "Loading", hint: "" };
 
 function draw(changed) {
   const any = (...names) => !changed || names.some((name) => name in changed);
-  if (any("status", "session", "held", "bus", "alarm", "disk")) session(picture);
-  if (any("status", "hearing", "lengths", "held", "alarm")) facts(picture);
+  if (any("status", "session", "held", "alarm", "disk", "summary")) session(picture);
+  if (any("status", "line", "lengths")) facts(picture);
   if (any("groups")) groups(picture.groups);
   if (any("dead")) dead(picture.dead, picture.lengths.dead ?? picture.dead.length);
   if (any("trend")) tiles(picture.trend);
@@ -25,7 +26,7 @@ let connected = false;
 
 function lost() {
   document.body.classList.toggle("stale", !connected);
-  put($("lost-words"), connected ? picture.bus : "The adapter does not answer this page");
+  put($("lost-words"), connected ? picture.bus : "The adapter does not answer");
   toggle($("lost"), !connected || Boolean(picture.bus));
 }
 
@@ -55,12 +56,12 @@ function follow() {
   source.addEventListener("error", () => {
     connected = false;
     lost();
-    // The browser tries again by itself unless it was refused: then the door has to be asked.
+    // The browser tries again by itself unless it was refused: then a reload leads to the login.
     if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
   });
 }
 
-/** New rows of the graphs take the place of those with the same beginning. */
+/** Replace the rows of the graphs from the first new one on. */
 function grow(rows) {
   if (!rows.length) return;
   picture.trend = picture.trend.filter((row) => row[0] < rows[0][0]).concat(rows);

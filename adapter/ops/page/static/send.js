@@ -1,4 +1,4 @@
-// The send box: an address, a text, and what became of it.
+// The send box: an address, a text, and the result.
 import { $, el, foreign, replace } from "./dom.js";
 import { get, post } from "./net.js";
 
@@ -13,7 +13,7 @@ export function address(chat, name = "") {
   for (const tab of $("tabs").children) tab.toggleAttribute("aria-current", tab.dataset.tab === "feed");
 }
 
-/** A name for an address, as far as one was seen. */
+/** Return the name of an address, if one was seen. */
 export const nameOf = (chat) => names.get(chat) || "";
 export const meet = (chat, name) => name && names.set(chat, name);
 
@@ -29,13 +29,13 @@ export function composer() {
     }
   });
   $("text").addEventListener("input", grow);
-  let asked = 0;
+  let turn = 0;
   $("to").addEventListener("input", async () => {
-    const mine = (asked += 1);
+    const mine = (turn += 1);
     const search = $("to").value.trim();
     if (!search || search.includes(":")) return;
     const { rows } = await get("/api/contacts", { q: search });
-    if (mine !== asked) return;
+    if (mine !== turn) return;
     replace($("known"), ...rows.slice(0, 20).map((row) => el("option", { value: row.address }, row.name || row.address)));
   });
 }
@@ -47,12 +47,12 @@ function grow() {
 
 async function send() {
   const [to, text] = [$("to").value.trim(), $("text").value];
-  if (!to) return say("bad", "Whom to? Give an address, or press reply on an event.");
-  if (!text.trim()) return say("bad", "There is nothing to say.");
-  // The same id for the same click: a request that is repeated is not sent twice.
+  if (!to) return say("bad", "Give an address, or press reply on an event.");
+  if (!text.trim()) return say("bad", "Type a message first.");
+  // One id for one click: a repeated request is not sent twice.
   const id = `page/${crypto.randomUUID?.() ?? `${Date.now()}-${Math.floor(Math.random() * 1e9)}`}`;
   $("go").disabled = true;
-  waiting.set(id, to); // before asking: the result may be quicker than the answer
+  waiting.set(id, to); // before the request: the result may be quicker than the answer
   say("busy", "Waiting to be sent to ", to);
   try {
     await post("/api/send", { to, text, id });
@@ -67,13 +67,13 @@ async function send() {
   }
 }
 
-/** A result came; tell it if it is ours. */
+/** Show a result if it is of a message from this page. */
 export function resulted(result) {
   const to = waiting.get(result.id);
   if (to === undefined) return;
   waiting.delete(result.id);
   if (result.status === "sent") say("good", "Sent to ", to);
-  else say("bad", `${result.status} (${result.code}): ${result.detail || "no more is known"} – `, to);
+  else say("bad", `${result.status} (${result.code}): ${result.detail || "no detail"} – `, to);
 }
 
 function say(colour, words, to) {

@@ -1,13 +1,13 @@
-// The session: its state in words, the code to scan with its countdown, the captcha, and the commands.
+// The session: its state, the code to scan with its countdown, the captcha, and the commands.
 import { $, foreign, put, replace, toggle } from "./dom.js";
 import { post } from "./net.js";
-import { now, stateWords } from "./words.js";
+import { now } from "./words.js";
 
 let shown = ""; // the entry whose picture is on the screen
-let asked = 0; // when a new code was asked for
+let requested = 0; // when a new code was requested, in milliseconds since 1970
 
-export function session({ status, session: change, held, alarm, disk }) {
-  const [colour, headline, todo] = stateWords(status, change, held, alarm, disk);
+export function session({ status, session: change, held, alarm, disk, summary }) {
+  const { level: colour, headline, hint } = summary;
   const online = status.state === "online" && held !== false;
   $("pill").dataset.colour = colour;
   put($("pill-state"), headline);
@@ -16,9 +16,9 @@ export function session({ status, session: change, held, alarm, disk }) {
   toggle($("session"), colour !== "good" && Boolean(status.state || held !== null));
   $("session").dataset.colour = colour;
   put($("session-words"), headline);
-  put($("session-todo"), todo);
+  put($("session-todo"), hint);
   const detail = [disk, change.state === status.state && change.detail].filter(Boolean).join(" · ");
-  put($("session-detail"), [detail, alarm && "An alarm was raised."].filter(Boolean).join(" · "));
+  put($("session-detail"), [detail, alarm && "The alarm was raised."].filter(Boolean).join(" · "));
   put($("version"), status.version ? `qqbus ${status.version} · epoch ${status.epoch || "?"}` : "");
   pause(status, held);
   code(status, change, held);
@@ -38,7 +38,7 @@ function code(status, change, held) {
     if (shown !== change.entry) {
       shown = change.entry;
       $("code-picture").src = `/api/picture?entry=${encodeURIComponent(change.entry)}`;
-      put($("session-told"), "");
+      put($("session-answer"), "");
     }
     const whole = (Date.parse(change.expires) - Date.parse(change.time)) / 1000;
     $("countdown-bar").value = Math.min(1, Math.max(0, left / whole));
@@ -50,7 +50,7 @@ function code(status, change, held) {
   const useful = ["offline", "kicked"].includes(status.state) || status.state === "qr";
   toggle($("session-login"), held !== false && useful);
   put($("session-login"), status.state === "qr" ? "Show a new code" : "Log in again");
-  $("session-login").disabled = Date.now() - asked < 3000;
+  $("session-login").disabled = Date.now() - requested < 3000;
 }
 
 function pause(status, held) {
@@ -66,15 +66,15 @@ function pause(status, held) {
 async function command(cmd, more = {}) {
   try {
     await post("/api/control", { cmd, ...more });
-    put($("session-told"), cmd === "captcha" ? "Answered." : "Asked the adapter.");
+    put($("session-answer"), cmd === "captcha" ? "The answer was sent." : "The command was sent.");
   } catch (error) {
-    put($("session-told"), error.message);
+    put($("session-answer"), error.message);
   }
 }
 
 export function menu() {
   $("session-login").addEventListener("click", () => {
-    asked = Date.now();
+    requested = Date.now();
     $("session-login").disabled = true;
     command("login");
   });
@@ -96,15 +96,15 @@ export function menu() {
   });
 }
 
-/** Whether a button that cannot be undone was pressed twice. */
+/** Return whether a button that cannot be undone was pressed twice. */
 export function sure(button) {
-  if (!button.dataset.sure || button.dataset.asked) return true;
-  const words = button.textContent;
-  button.dataset.asked = "1";
+  if (!button.dataset.sure || button.dataset.pressed) return true;
+  const label = button.textContent;
+  button.dataset.pressed = "1";
   put(button, button.dataset.sure);
   setTimeout(() => {
-    delete button.dataset.asked;
-    put(button, words);
+    delete button.dataset.pressed;
+    put(button, label);
   }, 4000);
   return false;
 }

@@ -1,25 +1,101 @@
-"""Proof of who may use the page: names, tokens, cookies, foreign sites, headers."""
+"""Proof of adapter/ops/page/auth.py and middleware.py: names, tokens, cookies, foreign sites, headers."""
 
+import hashlib
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
+from itsdangerous import TimestampSigner
 
 from adapter.bus.bus import Bus
 from adapter.contract.acl import ROLES, hashed, line
 from adapter.errors import ConfigError
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import run_page
+from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, PageAuth, csrf_error, is_loopback, page_auth
 from tests.support.page_client import bury, config, event, listening, page
-
-pytestmark = pytest.mark.anyio
 
 TOKEN = "correct-horse-battery"
 
-# --- who may -----------------------------------------------------------------------------------
+# --- the rules ---------------------------------------------------------------------------------
 
 
+def cookie(value: str) -> dict[str, str]:
+    return {"cookie": f"{COOKIE}={value}"}
+
+
+class Earlier(TimestampSigner):
+    """The page's own signer, of an earlier day."""
+
+    age = 0
+
+    def get_timestamp(self) -> int:
+        return int(time.time()) - self.age
+
+
+def earlier(age: int) -> str:
+    """A cookie of `age` seconds."""
+    signer = Earlier(TOKEN, salt="qqbus.page", key_derivation="hmac", digest_method=hashlib.sha256)
+    signer.age = age
+    return signer.sign("page").decode()
+
+
+def test_a_cookie_is_good_until_it_ends_and_for_its_token_alone() -> None:
+    rules = PageAuth(TOKEN)
+    assert rules.is_authenticated(cookie(rules.cookie()))
+    assert rules.is_authenticated(cookie(earlier(COOKIE_SECONDS - 60)))
+    assert not rules.is_authenticated(cookie(earlier(COOKIE_SECONDS + 60)))
+    assert not PageAuth(TOKEN + "2").is_authenticated(cookie(rules.cookie()))
+    assert TOKEN not in rules.cookie() + repr(rules)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x", "page", "page.x", "page.x.y", "page.é.y", "page.AAAAAAAAAAAAAAAA.y", "é", "." * 9]
+)
+def test_an_invented_cookie_opens_nothing(value: str) -> None:
+    assert not PageAuth(TOKEN).is_authenticated(cookie(value))
+
+
+def test_a_cookie_cannot_be_made_to_last_longer() -> None:
+    text, _, seal = earlier(60).rpartition(".")
+    later = PageAuth(TOKEN).cookie().rpartition(".")[0]
+    assert PageAuth(TOKEN).is_authenticated(cookie(f"{text}.{seal}"))
+    assert later != text
+    assert not PageAuth(TOKEN).is_authenticated(cookie(f"{later}.{seal}"))
+
+
+def test_a_program_with_the_token_needs_no_origin() -> None:
+    assert csrf_error({"authorization": f"Bearer {TOKEN}"}) == ""
+    assert csrf_error({"host": "127.0.0.1:1", "x-qqbus": "1"}) != ""
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("192.0.2.1", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.org", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    assert is_loopback(host) is loopback
+    rules, file = page_auth(host, "", tmp_path)
+    assert bool(rules.token) is not loopback
+    assert (file is None) is loopback
+
+
+# --- over HTTP ---------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
 async def test_every_answer_carries_the_strict_headers(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with page(bus, redis_url, tmp_path) as http:
         for path in ("/", "/page.js", "/healthz", "/api/contacts", "/nothing", "/api/picture"):
@@ -32,6 +108,7 @@ async def test_every_answer_carries_the_strict_headers(bus: Bus, redis_url: str,
             assert headers["cache-control"] in {"no-store", "no-cache"}
 
 
+@pytest.mark.anyio
 async def test_the_page_holds_no_foreign_address_and_no_inline_code(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
@@ -48,6 +125,7 @@ async def test_the_page_holds_no_foreign_address_and_no_inline_code(
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8710", "127.0.0.1.evil.example", ""])
+@pytest.mark.anyio
 async def test_a_rebound_name_is_refused(bus: Bus, redis_url: str, tmp_path: Path, host: str) -> None:
     async with page(bus, redis_url, tmp_path) as http:
         for path in ("/", "/api/stream", "/api/picture", "/metrics"):
@@ -57,6 +135,7 @@ async def test_a_rebound_name_is_refused(bus: Bus, redis_url: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:9000", "127.0.0.1:1", "[::1]:8710"])
+@pytest.mark.anyio
 async def test_loopback_names_are_served_also_through_a_tunnel(
     bus: Bus, redis_url: str, tmp_path: Path, host: str
 ) -> None:
@@ -64,11 +143,13 @@ async def test_loopback_names_are_served_also_through_a_tunnel(
         assert (await http.get("/", headers={"Host": host})).status_code == 200
 
 
+@pytest.mark.anyio
 async def test_a_proxy_needs_a_token(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with page(bus, redis_url, tmp_path) as http:
         assert (await http.get("/", headers={"X-Forwarded-For": "203.0.113.7"})).status_code == 403
 
 
+@pytest.mark.anyio
 async def test_a_post_from_another_site_is_refused(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with page(bus, redis_url, tmp_path) as http:
         own = str(http.headers["Origin"])
@@ -91,6 +172,7 @@ async def test_a_post_from_another_site_is_refused(bus: Bus, redis_url: str, tmp
         assert "access-control-allow-origin" not in asked.headers
 
 
+@pytest.mark.anyio
 async def test_with_a_token_nothing_but_health_and_the_door_is_open(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
@@ -105,6 +187,7 @@ async def test_with_a_token_nothing_but_health_and_the_door_is_open(
         assert await bus.client.xlen(bus.keys("outbound")) == 0
 
 
+@pytest.mark.anyio
 async def test_the_token_is_a_cookie_that_scripts_cannot_read_or_a_bearer(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
@@ -114,7 +197,7 @@ async def test_the_token_is_a_cookie_that_scripts_cannot_read_or_a_bearer(
         given = await http.post("/login", json={"token": TOKEN})
         cookie = given.headers["set-cookie"]
         assert "HttpOnly" in cookie
-        assert "SameSite=Strict" in cookie
+        assert "SameSite=strict" in cookie
         assert TOKEN not in cookie
         assert (await http.get("/")).status_code == 200
         assert (await http.get("/", headers={"Host": "bot.example"})).status_code == 200
@@ -125,6 +208,7 @@ async def test_the_token_is_a_cookie_that_scripts_cannot_read_or_a_bearer(
         assert (await http.get("/metrics", headers={"Authorization": "Bearer wrong"})).status_code == 401
 
 
+@pytest.mark.anyio
 async def test_bound_elsewhere_it_makes_a_token_only_the_owner_can_read(
     bus: Bus, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,6 +225,7 @@ async def test_bound_elsewhere_it_makes_a_token_only_the_owner_can_read(
         assert file.read_text().strip() == token
 
 
+@pytest.mark.anyio
 async def test_a_weak_token_and_a_taken_port_are_named(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="QQBUS_HTTP_TOKEN"):
         async with page(bus, redis_url, tmp_path, QQBUS_HTTP_TOKEN="short"):
@@ -152,6 +237,7 @@ async def test_a_weak_token_and_a_taken_port_are_named(bus: Bus, redis_url: str,
                 pass
 
 
+@pytest.mark.anyio
 async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     prefix = bus.keys.prefix
     granted = line(ROLES["adapter"], prefix, user=prefix, secret=hashed("pw"))
@@ -173,6 +259,7 @@ async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_
         await bus.client.execute_command("ACL", "DELUSER", prefix)  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.anyio
 async def test_off_means_off(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with run_page(config(bus.keys.prefix, tmp_path, QQBUS_HTTP="off"), redis_url, Metrics()) as url:
         assert url == ""

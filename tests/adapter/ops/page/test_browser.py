@@ -194,7 +194,7 @@ async def test_contacts_come_though_the_status_never_stands_still(
 ) -> None:
     async with both(bus, redis_url, tmp_path, options={"poll_seconds": 0.2}) as (it, tabs, url, _):
         page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")
-        assert "Nobody is known yet" in await page.inner_text("#contact-rows")
+        assert "No contacts yet" in await page.inner_text("#contact-rows")
         await log_in(page, phone)
         await page.locator("#contact-rows .who", has_text="小林").wait_for()
 
@@ -203,13 +203,13 @@ async def test_a_deaf_line_is_shown_as_what_it_is_until_something_arrives(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "state").mkdir(mode=0o700)
-    (tmp_path / "state" / "habits.json").write_text('{"alarm": "deaf", "habit": []}')
+    (tmp_path / "state" / "alerts.json").write_text('{"alarm": "deaf", "disk": false, "undelivered": {}}')
     async with both(bus, redis_url, tmp_path) as (it, tabs, url, _):
         page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")
         await page.wait_for_selector("#code-picture")
         it.sim.scan()
         it.sim.confirm()
-        await page.wait_for_selector("#pill[data-colour=bad]:has-text('Online, but nothing arrives')")
+        await page.wait_for_selector("#pill[data-colour=bad]:has-text('Online, but no events arrive')")
         assert await page.is_visible("#session")
         await say(phone, "friend:10001", "are you there?")
         await page.wait_for_selector(ONLINE)

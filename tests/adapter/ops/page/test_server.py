@@ -33,6 +33,11 @@ async def test_a_page_gets_the_whole_picture_and_then_the_news(
         picture = await stream.next("all")
         assert [row["text"] for row in picture["events"]] == ["before"]
         assert picture["held"] is False
+        assert picture["summary"] == {
+            "level": "bad",
+            "headline": "No adapter has run yet",
+            "hint": "Start one with: qqbus run",
+        }
         assert await stream.next("clock") > 1_700_000_000
         await event(bus, "after", seq="2")
         [row] = await stream.news("events")
@@ -145,7 +150,7 @@ async def test_a_message_becomes_a_request_or_is_refused_in_words(
             ({"to": "moon", "text": "x"}, "is not one of"),
             ({"to": "friend:1", "text": " "}, "nothing to send"),
             ({"to": "friend:1", "text": 7}, "text is not a text"),
-            (["friend:1"], "not an object"),
+            (["friend:1"], "not a JSON object"),
         ):
             refused = await http.post("/api/send", json=wrong)
             assert refused.status_code == 400
@@ -213,7 +218,7 @@ async def test_redis_away_is_said_and_the_page_stays(redis_url: str, prefix: str
         httpx.AsyncClient(base_url=address, trust_env=False, timeout=10.0) as http,
     ):
         async with listening(http) as stream:
-            assert (await stream.next("all"))["bus"] == "Redis is away"
+            assert (await stream.next("all"))["bus"] == "Redis does not answer"
         assert (await http.get("/api/contacts")).status_code == 503
         assert (await http.get("/healthz")).status_code == 200
         ready = await http.get("/readyz")
@@ -234,6 +239,10 @@ async def test_a_full_disk_is_shown_and_not_ready(bus: Bus, redis_url: str, tmp_
         assert (ready.status_code, ready.json()["disk"]) == (200, "ok")
         reading = replace(reading, stuck=FULL)
         assert await stream.news("disk") == FULL
+        await bus.client.hset(bus.keys("status"), "state", "online")
+        await bus.client.set(bus.keys("lease"), "host:1:x", ex=60)
+        while (summary := await stream.news("summary"))["headline"] != "The disk is full":
+            assert summary["level"] == "bad"
         ready = await http.get("/readyz")
         assert (ready.status_code, ready.json()["disk"]) == (503, FULL)
         assert (await http.get("/healthz")).status_code == 200
@@ -260,7 +269,7 @@ async def test_a_full_disk_is_shown_while_redis_is_away(prefix: str, tmp_path: P
         listening(http) as stream,
     ):
         picture = await stream.next("all")
-        assert (picture["bus"], picture["disk"]) == ("Redis is away", FULL)
+        assert (picture["bus"], picture["disk"]) == ("Redis does not answer", FULL)
 
 
 async def test_a_page_that_takes_nothing_holds_up_nobody(bus: Bus, redis_url: str, tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Keep over a restart which alarms are raised and which alerts are not delivered yet."""
+
+import json
+import logging
+import os
+from collections import deque
+from pathlib import Path
+from typing import Any, Final
+
+from adapter.ops.alerts.alert import Alert
+from adapter.ops.alerts.disk_monitor import DISK
+
+log = logging.getLogger(__name__)
+
+FILE: Final = "alerts.json"
+# Undelivered alerts of one channel: two alarms and their all-clears, twice. Older ones are dropped.
+MAX_UNDELIVERED: Final = 8
+
+
+class AlertStore:
+    """The raised alarms and the outbox of each channel, as a JSON file that is replaced as a whole.
+
+    A file that is missing or cannot be read is begun anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.alarm = ""
+        self.disk_alarm = ""
+        self._loaded: dict[str, list[Alert]] = {}
+        self._outboxes: dict[str, deque[Alert]] = {}
+        self._load()
+
+    def outbox(self, channel: str) -> deque[Alert]:
+        """Return the undelivered alerts of a channel, oldest first; a channel not asked for is dropped."""
+        if channel not in self._outboxes:
+            self._outboxes[channel] = deque(self._loaded.pop(channel, ()), maxlen=MAX_UNDELIVERED)
+        return self._outboxes[channel]
+
+    def save(self) -> None:
+        """Write the file; a disk that takes nothing is logged."""
+        value = {
+            "alarm": self.alarm,
+            "disk": bool(self.disk_alarm),
+            "undelivered": {name: [alert.as_row() for alert in box] for name, box in self._outboxes.items()},
+        }
+        temporary = self._path.with_suffix(".new")
+        try:
+            temporary.write_text(json.dumps(value), encoding="ascii")
+            os.replace(temporary, self._path)  # noqa: PTH105 – the same, and the name says it replaces
+        except OSError as exc:
+            log.warning("%s cannot be written: %s", self._path.name, exc.strerror)
+
+    def _load(self) -> None:
+        try:
+            value: Any = json.loads(self._path.read_text(encoding="ascii"))
+            loaded = {
+                str(name): list(map(Alert.from_row, rows)) for name, rows in value["undelivered"].items()
+            }
+            alarm, is_disk_full = str(value["alarm"]), value["disk"] is True
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return
+        self.alarm, self.disk_alarm, self._loaded = alarm, DISK if is_disk_full else "", loaded
