@@ -16,7 +16,6 @@ from adapter.events import (
     SessionChange,
     SessionState,
     Text,
-    UnresolvedBatch,
     UpstreamEvent,
 )
 from adapter.networks.smartqq.limits import Limits
@@ -58,16 +57,12 @@ class Listener:
     def __init__(self, upstream: SmartQQUpstream) -> None:
         self.upstream = upstream
         self.batches: list[Batch] = []
-        self.provisional: list[Batch] = []
 
     async def run(self) -> None:
         """Listen until cancelled."""
         async with aclosing(self.upstream.events()) as events:
             async for batch in events:
-                if isinstance(batch, UnresolvedBatch):
-                    self.provisional.append(batch.batch)
-                else:
-                    self.batches.append(batch)
+                self.batches.append(batch)
 
     @property
     def events(self) -> list[UpstreamEvent]:

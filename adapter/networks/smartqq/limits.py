@@ -77,11 +77,8 @@ class Limits:
     details: float = 5.0
     """For members and numbers after a login; the rest is learnt between polls and when needed."""
 
-    idle_lookup: float = 1.0
-    """For learning more after a poll that brought nothing."""
-
-    sender_lookup: float = 1.5
-    """For looking up who an unknown sender is, with his message in hand."""
+    idle_lookup: float = 1.5
+    """For missing lists and unknown speakers, between two polls."""
 
     lookup_interval: float = 60.0
     """Between two look-ups of the same list because of unknown senders."""

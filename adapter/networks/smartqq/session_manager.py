@@ -4,7 +4,7 @@ Nothing runs beside it. Wishes come from other tasks and wake the step that is w
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from enum import Enum, auto
@@ -17,11 +17,9 @@ from adapter.aio import backoff
 from adapter.errors import LoginRefused, ProtocolError, TransportError
 from adapter.events import (
     Batch,
-    ContactList,
     Gap,
     SessionChange,
     SessionState,
-    UnresolvedBatch,
     UpstreamEvent,
 )
 from adapter.networks.smartqq.client import endpoints
@@ -59,7 +57,6 @@ class SessionManager:
         self._works = works
         self._ready = anyio.Event()
         self._said: SessionChange | None = None
-        self._pending: list[UpstreamEvent] = []
         self._health = PollHistory()
         self._pause = 0.0
         self._delays: Iterator[float] | None = None
@@ -88,12 +85,6 @@ class SessionManager:
     def accepts_login(self) -> bool:
         """Whether a wish to log in changes anything."""
         return self.phase in (State.LOGIN, State.KICKED, State.LOGGED_OUT) or self._delays is not None
-
-    def queue_lists(self, lists: Iterable[ContactList]) -> None:
-        """Keep lists for the next batch; a newer list takes the place of an older one."""
-        fresh = {(new.kind, new.of): new for new in lists}
-        kept = (e for e in self._pending if not (isinstance(e, ContactList) and (e.kind, e.of) in fresh))
-        self._pending = [*kept, *fresh.values()]
 
     async def ensure_session(self) -> bool:
         """Whether the session works, if need be after it has been opened again."""
@@ -125,13 +116,10 @@ class SessionManager:
 
     # --- steps ---
 
-    async def step(self) -> Batch | UnresolvedBatch:
+    async def step(self) -> Batch:
         """The next thing that happens; an empty batch for a poll that brought nothing."""
-        if self._works.hearing.has_pending:
-            return await self._hear()
-        if self._pending:
-            taken, self._pending = tuple(self._pending), []
-            return taken
+        if refreshed := self._works.roster.take_refreshed():
+            return refreshed
         if self._pause:
             pause, self._pause = self._pause, 0.0
             await self._works.wishes.sleep(pause)
@@ -201,11 +189,10 @@ class SessionManager:
         self._delays = None
         self._works.wishes.clear()
         if arrival.ids_changed:
-            self._works.echoes.forget_numbers()
+            self._works.echoes.forget_ids()
             self._works.roster.reset()
             self._works.post.clear()
-            self._pending = [event for event in self._pending if not isinstance(event, ContactList)]
-        self._works.roster.session_suspect = False
+        self._works.roster.clear_suspicion()
         self._works.roster.update_presence(arrival.online)
         away = self._works.clock() - (self._works.tokens.last_poll or self._works.clock())
         lossy = arrival.ids_changed or away > self._works.limits.server_buffer
@@ -283,13 +270,13 @@ class SessionManager:
 
     # --- polling ---
 
-    async def _poll(self) -> Batch | UnresolvedBatch:
+    async def _poll(self) -> Batch:
         if self._works.roster.session_suspect and self._doubted:
             self.phase = State.PROBE
             return ()
         # The poll goes first: if this was a kick, the poll is told so and the probe is not.
         self._doubted = self._works.roster.session_suspect
-        if self._works.roster.incomplete and not self._spared:
+        if self._works.roster.has_work and not self._spared:
             self._spared = True  # once between two polls
             if lists := await self._works.roster.load_missing(self._works.limits.idle_lookup):
                 return tuple(lists)
@@ -308,7 +295,7 @@ class SessionManager:
         silence = self._silence(started) if isinstance(answer, Response) else ()
         verdict = evaluate(answer, took, self._health, self._works.limits)
         if verdict.action is Action.DELIVER:
-            return await self._deliver(verdict, silence)
+            return (*silence, *self._deliver(verdict))
         return (*silence, *self._follow(verdict, started))
 
     def _silence(self, started: float) -> Batch:
@@ -318,14 +305,11 @@ class SessionManager:
             return ()
         return (Gap(heard, started, "silence"),)
 
-    async def _deliver(self, verdict: PollDecision, before: Batch) -> Batch | UnresolvedBatch:
+    def _deliver(self, verdict: PollDecision) -> Batch:
         """What a poll brought is in hand: nothing here may be cut."""
         self._pause = verdict.pause
         self._works.tokens.last_poll = self._works.clock()
-        return self._works.hearing.decode(verdict.items, before) or await self._hear()
-
-    async def _hear(self) -> Batch:
-        return tuple(self._seen(event) for event in await self._works.hearing.resolve())
+        return tuple(self._seen(event) for event in self._works.hearing.decode(verdict.items))
 
     def _follow(self, verdict: PollDecision, started: float) -> Batch:
         """Do what the answer to a poll asks for."""
@@ -388,7 +372,7 @@ class SessionManager:
         answers = await self._answers()
         if isinstance(answers, TransportError):
             return self._unreachable(State.PROBE, answers)
-        self._works.roster.session_suspect = False
+        self._works.roster.clear_suspicion()
         if not answers:
             self._heal(Stage.RELINK, "upstream does not know the session any more")
             return ()

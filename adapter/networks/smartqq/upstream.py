@@ -12,8 +12,7 @@ import anyio
 
 from adapter.config import Config
 from adapter.errors import TransportError
-from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment, UnresolvedBatch
-from adapter.networks.smartqq.client import endpoints
+from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment
 from adapter.networks.smartqq.client.transport import HttpTransport
 from adapter.networks.smartqq.components import Components
 from adapter.networks.smartqq.contacts.loader import ContactLoader
@@ -74,7 +73,7 @@ class SmartQQUpstream:
             tokens=tokens,
             client=client,
             roster=roster,
-            hearing=MessageReceiver(roster, echoes, tokens, limits, clock=clock, keep_raw=config.include_raw),
+            hearing=MessageReceiver(roster, echoes, tokens, clock=clock, keep_raw=config.include_raw),
             echoes=echoes,
             post=MessageSender(client.request, tokens, echoes, patience, limits, clock),
             usher=LoginRunner(desk, client, wishes),
@@ -99,12 +98,12 @@ class SmartQQUpstream:
 
     # --- receiving ---
 
-    async def events(self) -> AsyncGenerator[Batch | UnresolvedBatch, None]:
+    async def events(self) -> AsyncGenerator[Batch, None]:
         """Everything that happens, batch by batch; an empty one for a poll that brought nothing.
 
         Does not raise LoginRefused: it says so in a SessionChange and waits for `login`.
         """
-        while not self._ended or self._works.hearing.has_pending:
+        while not self._ended:
             with anyio.CancelScope() as step:
                 self._step = step
                 batch = await self._driver.step()
@@ -135,16 +134,16 @@ class SmartQQUpstream:
         None where it may not leave, or that takes a session that is not there or not mended any more, or ids
         that are new.
         """
-        driver, roster, post = self._driver, self._works.roster, self._works.post
-        book, before = roster.book, roster.book.find(to)
-        if not driver.ready and not (await driver.ensure_session() and roster.book is book):
+        driver, contacts, post = self._driver, self._works.roster, self._works.post
+        roster, before = contacts.roster, contacts.roster.find(to)
+        if not driver.ready and not (await driver.ensure_session() and contacts.roster is roster):
             return None
         outcome = await post.send(to, part, may_send)
         if isinstance(outcome, NotSent) and await driver.ensure_session():
-            after = roster.book.find(to)
+            after = contacts.roster.find(to)
             # Ids may be new: only where the same one still has the same name is it the same person.
             same = before is not None and after is not None and after.name == before.name
-            if roster.book is not book and not same:
+            if contacts.roster is not roster and not same:
                 return None
             outcome = await post.send(to, part, may_send)
         if not isinstance(outcome, NotSent):
@@ -180,17 +179,7 @@ class SmartQQUpstream:
         """Load all contacts again; they arrive after the poll that is out."""
         if not self._driver.ready:
             return
-        works = self._works
-        book = works.roster.book
-        try:
-            works.roster.update_presence(
-                await works.client.request(endpoints.online_friends(works.tokens, self._clock()))
-            )
-        except TransportError as exc:
-            log.warning("cannot ask who is online: %s", exc)
-        lists = await works.roster.reload()
-        if works.roster.book is book:  # else a new login came between: these ids are nobody's
-            self._driver.queue_lists(lists)
+        await self._works.roster.refresh()
 
     # --- on demand; raises UpstreamError where it cannot be had ---
 
@@ -204,14 +193,6 @@ class SmartQQUpstream:
     async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
         """The picture of a segment, with `upstream` of the message it stood in."""
         return await self._extras.image(image, upstream)
-
-    async def fetch_avatar(self, of: Address) -> ImageData:
-        """The picture of a person or group, by its momentary id."""
-        return await self._extras.avatar(of)
-
-    async def profile(self, uin: str) -> Mapping[str, object]:
-        """What a friend tells about themselves."""
-        return await self._extras.profile(uin)
 
     async def set_presence(self, status: str) -> None:
         """Be seen as online, away, busy, hidden, callme or silent."""

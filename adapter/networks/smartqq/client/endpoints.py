@@ -1,6 +1,6 @@
 """Every call of SmartQQ's web client but the logins: host, parameters, Referer (0.4, 3.1, 4, 5)."""
 
-from typing import Final, Literal
+from typing import Final
 
 from adapter.events import Address, ChatKind
 from adapter.networks.smartqq.protocol.hashes import bkn
@@ -198,54 +198,12 @@ def discussion_members(tokens: Credentials, did: str, now: float) -> Request:
     )
 
 
-PERSON: Final = 1
-GROUP: Final = 4
-
-
-def qq_number(tokens: Credentials, uin: str, kind: Literal[1, 4], now: float) -> Request:
-    """The permanent number behind a momentary id: a person's uin, a group's code. Closed in 2017 (5.9)."""
+def qq_number(tokens: Credentials, uin: str, now: float, *, is_group: bool) -> Request:
+    """Ask for the number behind a person's uin or a group's code. Closed in 2017 (5.9)."""
+    kind = "4" if is_group else "1"
     return _data(
         "get_friend_uin2",
-        (("tuin", uin), ("type", str(kind)), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))),
-    )
-
-
-def _about(tokens: Credentials, uin: str, now: float) -> Pairs:
-    return (("tuin", uin), ("vfwebqq", tokens.vfwebqq), ("t", _t(now)))
-
-
-def friend_info(tokens: Credentials, uin: str, now: float) -> Request:
-    """A friend's profile (5.10)."""
-    return _data(
-        "get_friend_info2",
-        (("tuin", uin), ("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))),
-    )
-
-
-def long_nick(tokens: Credentials, uin: str, now: float) -> Request:
-    """The line a friend signs with."""
-    return _data("get_single_long_nick2", _about(tokens, uin, now))
-
-
-def level(tokens: Credentials, uin: str, now: float) -> Request:
-    """How long a friend has been around."""
-    return _data("get_qq_level2", _about(tokens, uin, now))
-
-
-def avatar(tokens: Credentials, uin: str, kind: Literal[1, 4], now: float) -> Request:
-    """The picture of a person (by uin) or a group (by code) (5.11)."""
-    return Request(
-        "GET",
-        f"http://face{int(uin) % 10}.web.qq.com/cgi/svr/face/getface",
-        (
-            ("cache", "1"),
-            ("type", str(kind)),
-            ("f", "40"),
-            ("uin", uin),
-            ("t", str(int(now))),
-            ("vfwebqq", tokens.vfwebqq),
-        ),
-        referer=HOME_REFERER,
+        (("tuin", uin), ("type", kind), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))),
     )
 
 

@@ -176,6 +176,3 @@ def qun_members(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
         for name in (parse_text(row.get("n")), parse_text(cards.get(qq)))
     }
     return sorted(found)
-
-
-# --- all that is known -------------------------------------------------------------------------

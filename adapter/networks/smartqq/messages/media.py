@@ -5,7 +5,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from adapter.errors import ProtocolError, TransportError
+from adapter.errors import ProtocolError
 from adapter.events import Address, ChatKind, Image, ImageData
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.contacts.loader import ContactLoader
@@ -14,12 +14,8 @@ from adapter.networks.smartqq.protocol.http import Request, Response, resolve_re
 from adapter.networks.smartqq.protocol.parsing import (
     OK,
     error_message,
-    iter_objects,
-    mapping,
     parse_id,
-    parse_int,
     parse_json,
-    parse_text,
     return_code,
 )
 from adapter.networks.smartqq.session.credentials import STATUSES, Credentials
@@ -54,14 +50,6 @@ class MediaClient:
         """
         return await self._picture(self._image(image, upstream))
 
-    async def avatar(self, of: Address) -> ImageData:
-        """The picture of a person or, by its code, of a group (5.11)."""
-        if of.kind is ChatKind.GROUP:
-            return await self._picture(
-                endpoints.avatar(self._tokens, self._code(of.id), endpoints.GROUP, self._clock())
-            )
-        return await self._picture(endpoints.avatar(self._tokens, of.id, endpoints.PERSON, self._clock()))
-
     def _image(self, image: Image, upstream: Mapping[str, object]) -> Request:
         def number(name: str) -> str:
             return parse_id(upstream.get(name))
@@ -85,7 +73,7 @@ class MediaClient:
         raise ProtocolError("upstream did not say where this picture is")
 
     def _code(self, gid: str, given: str = "") -> str:
-        known = self._roster.book.find(Address(ChatKind.GROUP, gid))
+        known = self._roster.roster.find(Address(ChatKind.GROUP, gid))
         code = (known.code if known else "") or given
         if not code:
             raise ProtocolError("a group without a code")
@@ -108,23 +96,6 @@ class MediaClient:
             raise ProtocolError(f"{request.safe_name} gave a picture of {len(answer.body)} bytes")
         return ImageData(answer.content_type.partition(";")[0].strip(), answer.body)
 
-    # --- people ---
-
-    async def profile(self, uin: str) -> Mapping[str, object]:
-        """What a friend tells about themselves: profile, signature and level, as far as they come (5.10)."""
-        tokens, now = self._tokens, self._clock()
-        info = await self._result(endpoints.friend_info(tokens, uin, now))
-        lines = await self._result(endpoints.long_nick(tokens, uin, now))
-        level = mapping(await self._result(endpoints.level(tokens, uin, now)))
-        signature = next((parse_text(row.get("lnick")) for row in iter_objects(lines)), "")
-        told = {
-            name: value if isinstance(value, int | dict) else parse_text(value)
-            for name, value in mapping(info).items()
-            if name not in ("uin", "vfwebqq", "token")
-        }
-        numbers = {"level": parse_int(level.get("level")), "days": parse_int(level.get("days"))}
-        return {**told, "signature": signature, **{k: v for k, v in numbers.items() if v is not None}}
-
     async def change_status(self, status: str) -> None:
         """Be seen as one of STATUSES."""
         if status not in STATUSES:
@@ -134,14 +105,6 @@ class MediaClient:
         if return_code(reply) != OK:
             raise ProtocolError(f"{request.safe_name}: {return_code(reply)} {error_message(reply)}".strip())
         self._tokens.status = status
-
-    async def _result(self, request: Request) -> object:
-        """The result of a call, None where upstream has none: 100000 may mean no signature."""
-        try:
-            reply = parse_json(await self._ask(request))
-        except (TransportError, ProtocolError):
-            return None
-        return reply.get("result") if return_code(reply) == OK else None
 
 
 def _instead(answer: Response) -> str:

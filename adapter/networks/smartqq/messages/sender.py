@@ -123,7 +123,7 @@ class MessageSender:
             signature = permitted
         if not session or self._tokens.psessionid != session:
             return NotSent()  # these ids belong to the session before
-        self._echoes.remember(to, decode_sent(part.content), self._clock())
+        self._echoes.remember(to, decode_sent(part.content), part.message_id, self._clock())
         request = endpoints.send(self._tokens, to, part.content, int(part.message_id), signature)
         try:
             answer = await self._deliver(request, may)
