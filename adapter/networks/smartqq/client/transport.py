@@ -18,7 +18,7 @@ import httpx
 
 from adapter.errors import TransportError
 from adapter.failpoints import Failpoint, hit
-from adapter.networks.smartqq.limits import BODY_BYTES, Limits
+from adapter.networks.smartqq.limits import MAX_BODY_BYTES, Limits
 from adapter.networks.smartqq.protocol.http import Request, Response, TransportTimeoutError
 from adapter.networks.smartqq.session.cookies import Jar
 
@@ -81,7 +81,7 @@ class HttpTransport:
 
     async def request(self, request: Request) -> Response:
         """Ask and wait for the whole answer. Raises TransportError."""
-        with _mapped(request), anyio.fail_after(self._limits.call + self._limits.body):
+        with _mapped(request), anyio.fail_after(self._limits.call_timeout + self._limits.body_timeout):
             response = await self._send(request)
             return await self._read(request, response)
 
@@ -106,7 +106,7 @@ class HttpTransport:
             if waiting.cancelled_caught:
                 return None
             hit(Failpoint.ARRIVED)
-            with anyio.fail_after(self._limits.body, shield=True):
+            with anyio.fail_after(self._limits.body_timeout, shield=True):
                 try:
                     return await self._read(request, response)
                 finally:
@@ -129,7 +129,7 @@ class HttpTransport:
         except (AttributeError, OSError):  # there is no connection, or none any more
             self._parked.cancel()
         else:
-            self._parked.deadline = anyio.current_time() + self._limits.linger
+            self._parked.deadline = anyio.current_time() + self._limits.abort_grace
         return True
 
     async def _connected(self, event: str, info: Mapping[str, Any]) -> None:
@@ -143,10 +143,10 @@ class HttpTransport:
             raise RuntimeError("the client is used outside of its `async with`")
         limits = self._limits
         timeout = httpx.Timeout(
-            connect=limits.connect,
-            read=limits.poll if request.long_poll else limits.call,
-            write=limits.call,
-            pool=limits.call,
+            connect=limits.connect_timeout,
+            read=limits.poll_timeout if request.long_poll else limits.call_timeout,
+            write=limits.call_timeout,
+            pool=limits.call_timeout,
         )
         # What has no parameters is asked again and again.
         place = _place if request.params else _known_place
@@ -173,7 +173,7 @@ class HttpTransport:
         try:
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) > BODY_BYTES:
+                if len(body) > MAX_BODY_BYTES:
                     raise TransportError(f"{request.safe_name}: the answer has no end", sent=True)
         finally:
             await response.aclose()

@@ -88,7 +88,7 @@ class ContactLoader:
     async def load(self) -> Batch:
         """Return friends, groups and discussions, as far as they come within the limit."""
         found: list[ContactList] = []
-        with anyio.move_on_after(self._limits.lists):
+        with anyio.move_on_after(self._limits.lists_timeout):
             async with self._lock, anyio.create_task_group() as group:
                 for kind in LISTS.values():
                     group.start_soon(self._load_list, kind, found)
@@ -112,7 +112,7 @@ class ContactLoader:
         for listed in found:
             if isinstance(listed, ContactList) and listed.kind is not ListKind.FRIENDS:
                 self._queue_members(listed.kind, listed.contacts, is_again=True)
-        found += await self.load_missing(self._limits.lists)
+        found += await self.load_missing(self._limits.lists_timeout)
         if roster is self.roster:
             self._refreshed |= {(e.kind, e.of): e for e in found if isinstance(e, ContactList)}
 
@@ -204,7 +204,7 @@ class ContactLoader:
             return
         listed = self._read_list(kind, reply)
         if kind is not ListKind.DISCUSSES:
-            with anyio.move_on_after(self._limits.details):
+            with anyio.move_on_after(self._limits.members_timeout):
                 await self._numbers.look_up(kind, listed, roster)
         if roster is not self.roster:
             return

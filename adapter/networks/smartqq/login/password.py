@@ -81,7 +81,7 @@ def password_flow(desk: LoginContext) -> LoginFlow[tuple[str, str]]:
                 yield from sleep(desk.limits.busy_pause)
             case NextStep.BACK_OFF:
                 yield SessionChange(SessionState.OFFLINE, "login.blocked", text)
-                yield from sleep(desk.limits.blocked)
+                yield from sleep(desk.limits.blocked_pause)
             case NextStep.SCAN:
                 raise QRRequired(text)
             case NextStep.AGAIN:
@@ -125,10 +125,10 @@ def _captcha(desk: LoginContext, cap_cd: str) -> LoginFlow[tuple[str, str]]:
     picture = yield from send(request)
     if not picture.content_type.startswith("image/"):
         raise ProtocolError("upstream wants a captcha and shows none")
-    expires = desk.clock() + desk.limits.captcha
+    expires = desk.clock() + desk.limits.captcha_timeout
     challenge = Challenge(picture.body, expires=expires)
     yield SessionChange(SessionState.CAPTCHA, "type what the picture shows", challenge=challenge)
-    typed = yield from await_captcha(desk.limits.captcha)
+    typed = yield from await_captcha(desk.limits.captcha_timeout)
     if not typed or not typed.strip():
         raise LoginRefused("nobody typed what the captcha shows")
     return typed.strip(), desk.tokens.jar.find("verifysession")

@@ -55,7 +55,7 @@ def qr_flow(desk: LoginContext, reason: str = "") -> LoginFlow[tuple[str, str]]:
 
 
 def _picture(desk: LoginContext) -> LoginFlow[bytes]:
-    for _ in range(desk.limits.tries):
+    for _ in range(desk.limits.login_attempts):
         answer = yield from send(_show(desk))
         if answer.status == HTTPStatus.OK and _is_picture(answer):
             return answer.body

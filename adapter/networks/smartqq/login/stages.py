@@ -214,7 +214,7 @@ def _open(desk: LoginContext) -> LoginFlow[None]:
 
 
 def _data_token(desk: LoginContext) -> LoginFlow[None]:
-    for _ in range(desk.limits.tries):
+    for _ in range(desk.limits.login_attempts):
         answer = yield from send(endpoints.vfwebqq(desk.tokens, desk.clock()))
         if answer.status == HTTPStatus.OK:
             reply = parse_json(answer)

@@ -200,7 +200,7 @@ async def test_all_lists_follow_a_login_and_come_before_any_message(tmp_path: Pa
 
 
 async def test_lists_that_do_not_come_hold_up_nothing(tmp_path: Path) -> None:
-    limits = replace(FAST, lists=0.05, lookup_interval=0.05)
+    limits = replace(FAST, lists_timeout=0.05, lookup_interval=0.05)
     async with Simulator("e3") as sim:
         for path in ("/api/get_user_friends2", "/api/get_group_name_list_mask2", "/api/get_discus_list"):
             sim.next_answer(path, Scripted(delay=5.0), Scripted(status=502), Scripted(json={"retcode": 6}))

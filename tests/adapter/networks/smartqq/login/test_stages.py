@@ -319,7 +319,7 @@ async def test_a_wrong_captcha_is_followed_by_another(tmp_path: Path) -> None:
 
 
 async def test_a_captcha_nobody_answers_is_put_away(tmp_path: Path) -> None:
-    limits = replace(FAST, captcha=0.05)
+    limits = replace(FAST, captcha_timeout=0.05)
     async with (
         Simulator("e1", captcha=True) as sim,
         listening(sim, tmp_path, limits, settings=PASSWORD) as listener,

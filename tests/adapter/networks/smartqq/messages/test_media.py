@@ -60,7 +60,7 @@ async def test_a_picture_that_upstream_kept_cannot_be_fetched(tmp_path: Path) ->
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         image, message = await received(sim, listener, "group:123456789", [PICTURE])
         assert image == Image("missing")
-        with pytest.raises(ProtocolError, match="did not say"):
+        with pytest.raises(ProtocolError, match="does not say"):
             await listener.upstream.fetch_image(image, message.upstream)
 
 
