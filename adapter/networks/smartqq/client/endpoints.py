@@ -56,63 +56,65 @@ def _r(**values: object) -> Pairs:
     return (("r", dump_json(values)),)
 
 
-def _session(tokens: Credentials) -> Pairs:
-    return (("clientid", str(CLIENTID)), ("psessionid", tokens.psessionid))
+def _session(credentials: Credentials) -> Pairs:
+    return (("clientid", str(CLIENTID)), ("psessionid", credentials.psessionid))
 
 
 # --- session -----------------------------------------------------------------------------------
 
 
-def vfwebqq(tokens: Credentials, now: float) -> Request:
+def vfwebqq(credentials: Credentials, now: float) -> Request:
     """The data token. The only place to get the right one (1.6)."""
     return _data(
         "getvfwebqq",
         (
-            ("ptwebqq", tokens.ptwebqq),
+            ("ptwebqq", credentials.ptwebqq),
             ("clientid", str(CLIENTID)),
-            ("psessionid", tokens.psessionid),
+            ("psessionid", credentials.psessionid),
             ("t", _t(now)),
         ),
     )
 
 
-def login2(tokens: Credentials, *, relink: bool) -> Request:
+def login2(credentials: Credentials, *, relink: bool) -> Request:
     """Open the channel, or with the former session open it again (1.7, 1.10)."""
     values: dict[str, object] = {
-        "ptwebqq": tokens.ptwebqq,
+        "ptwebqq": credentials.ptwebqq,
         "clientid": CLIENTID,
-        "psessionid": tokens.psessionid if relink else "",
-        "status": tokens.status,
+        "psessionid": credentials.psessionid if relink else "",
+        "status": credentials.status,
     }
     return _channel("login2", form=_r(**values, **({"key": ""} if relink else {})))
 
 
-def online_friends(tokens: Credentials, now: float) -> Request:
+def online_friends(credentials: Credentials, now: float) -> Request:
     """Who is online; at the same time the probe whether a session lives (1.8, 5.10)."""
-    return _channel("get_online_buddies2", (("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))))
-
-
-def recent(tokens: Credentials) -> Request:
-    """The latest conversations. Asking for them lowers the number of 1202 on sending (1.8)."""
     return _channel(
-        "get_recent_list2",
-        form=_r(vfwebqq=tokens.vfwebqq, clientid=CLIENTID, psessionid=tokens.psessionid),
+        "get_online_buddies2", (("vfwebqq", credentials.vfwebqq), *_session(credentials), ("t", _t(now)))
     )
 
 
-def change_status(tokens: Credentials, status: str, now: float) -> Request:
+def recent(credentials: Credentials) -> Request:
+    """The latest conversations. Asking for them lowers the number of 1202 on sending (1.8)."""
+    return _channel(
+        "get_recent_list2",
+        form=_r(vfwebqq=credentials.vfwebqq, clientid=CLIENTID, psessionid=credentials.psessionid),
+    )
+
+
+def change_status(credentials: Credentials, status: str, now: float) -> Request:
     """Be seen as online, away, busy, hidden, callme or silent."""
-    return _channel("change_status2", (("newstatus", status), *_session(tokens), ("t", _t(now))))
+    return _channel("change_status2", (("newstatus", status), *_session(credentials), ("t", _t(now))))
 
 
-def logout(tokens: Credentials, now: float) -> Request:
+def logout(credentials: Credentials, now: float) -> Request:
     """Leave (1.11)."""
-    return _channel("logout2", (("ids", ""), *_session(tokens), ("t", _t(now))))
+    return _channel("logout2", (("ids", ""), *_session(credentials), ("t", _t(now))))
 
 
-def poll(tokens: Credentials) -> Request:
+def poll(credentials: Credentials) -> Request:
     """Wait for what others say (3.1)."""
-    form = _r(ptwebqq=tokens.ptwebqq, clientid=CLIENTID, psessionid=tokens.psessionid, key="")
+    form = _r(ptwebqq=credentials.ptwebqq, clientid=CLIENTID, psessionid=credentials.psessionid, key="")
     return _channel("poll2", form=form, parked=True)
 
 
@@ -121,15 +123,17 @@ def poll(tokens: Credentials) -> Request:
 _SERVICE: Final = {ChatKind.GROUP: 0, ChatKind.DISCUSS: 1}
 
 
-def send(tokens: Credentials, to: Address, content: str, message_id: int, signature: str = "") -> Request:
+def send(
+    credentials: Credentials, to: Address, content: str, message_id: int, signature: str = ""
+) -> Request:
     """One message to an address in momentary ids. `signature`: of a temporary conversation (4.1)."""
     number = int(to.id)
     common = {
         "content": content,
-        "face": tokens.face,
+        "face": credentials.face,
         "clientid": CLIENTID,
         "msg_id": message_id,
-        "psessionid": tokens.psessionid,
+        "psessionid": credentials.psessionid,
     }
     match to.kind:
         case ChatKind.FRIEND:
@@ -148,14 +152,14 @@ def service_type(to: Address) -> int:
     return _SERVICE.get(to.via.kind, 0) if to.via else 0
 
 
-def signature(tokens: Credentials, to: Address, now: float) -> Request:
+def signature(credentials: Credentials, to: Address, now: float) -> Request:
     """What allows to speak to a stranger met in a group or discussion (4.5)."""
     return _channel(
         "get_c2cmsg_sig2",
         (
             ("id", to.via.id if to.via else ""),
             ("to_uin", to.id),
-            *_session(tokens),
+            *_session(credentials),
             ("service_type", str(service_type(to))),
             ("t", _t(now)),
         ),
@@ -170,63 +174,65 @@ def self_info(now: float) -> Request:
     return _data("get_self_info2", (("t", _t(now)),))
 
 
-def friends(tokens: Credentials) -> Request:
+def friends(credentials: Credentials) -> Request:
     """All friends (5.4)."""
-    return _data("get_user_friends2", form=_r(vfwebqq=tokens.vfwebqq, hash=tokens.hash))
+    return _data("get_user_friends2", form=_r(vfwebqq=credentials.vfwebqq, hash=credentials.hash))
 
 
-def groups(tokens: Credentials) -> Request:
+def groups(credentials: Credentials) -> Request:
     """All groups (5.5)."""
-    return _data("get_group_name_list_mask2", form=_r(vfwebqq=tokens.vfwebqq, hash=tokens.hash))
+    return _data("get_group_name_list_mask2", form=_r(vfwebqq=credentials.vfwebqq, hash=credentials.hash))
 
 
-def discussions(tokens: Credentials, now: float) -> Request:
+def discussions(credentials: Credentials, now: float) -> Request:
     """All discussions (5.6)."""
-    return _data("get_discus_list", (*_session(tokens), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))))
-
-
-def group_members(tokens: Credentials, code: str, now: float) -> Request:
-    """Detail and members of a group, by its `code`: its gid is refused with 6 (5.7)."""
-    return _data("get_group_info_ext2", (("gcode", code), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))))
-
-
-def discussion_members(tokens: Credentials, did: str, now: float) -> Request:
-    """Detail and members of a discussion (5.8)."""
-    return _channel(
-        "get_discu_info",
-        (("did", did), ("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))),
+    return _data(
+        "get_discus_list", (*_session(credentials), ("vfwebqq", credentials.vfwebqq), ("t", _t(now)))
     )
 
 
-def qq_number(tokens: Credentials, uin: str, now: float, *, is_group: bool) -> Request:
+def group_members(credentials: Credentials, code: str, now: float) -> Request:
+    """Detail and members of a group, by its `code`: its gid is refused with 6 (5.7)."""
+    return _data("get_group_info_ext2", (("gcode", code), ("vfwebqq", credentials.vfwebqq), ("t", _t(now))))
+
+
+def discussion_members(credentials: Credentials, did: str, now: float) -> Request:
+    """Detail and members of a discussion (5.8)."""
+    return _channel(
+        "get_discu_info",
+        (("did", did), ("vfwebqq", credentials.vfwebqq), *_session(credentials), ("t", _t(now))),
+    )
+
+
+def qq_number(credentials: Credentials, uin: str, now: float, *, is_group: bool) -> Request:
     """Ask for the number behind a person's uin or a group's code. Closed in 2017 (5.9)."""
     kind = "4" if is_group else "1"
     return _data(
         "get_friend_uin2",
-        (("tuin", uin), ("type", kind), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))),
+        (("tuin", uin), ("type", kind), ("vfwebqq", credentials.vfwebqq), ("t", _t(now))),
     )
 
 
-def _qun(name: str, tokens: Credentials, *more: tuple[str, str]) -> Request:
-    form = (*more, ("bkn", str(bkn(tokens.jar.get("skey", HOME)))))
+def _qun(name: str, credentials: Credentials, *more: tuple[str, str]) -> Request:
+    form = (*more, ("bkn", str(bkn(credentials.jar.get("skey", HOME)))))
     host = "https://qun.qq.com"
     referer = "http://qun.qq.com/member.html"
     return Request("POST", f"{host}/cgi-bin/qun_mgr/{name}", form=form, referer=referer)
 
 
-def qun_friends(tokens: Credentials) -> Request:
+def qun_friends(credentials: Credentials) -> Request:
     """Friends with their permanent numbers, while qun.qq.com lets us (5.9)."""
-    return _qun("get_friend_list", tokens)
+    return _qun("get_friend_list", credentials)
 
 
-def qun_groups(tokens: Credentials) -> Request:
+def qun_groups(credentials: Credentials) -> Request:
     """Groups with their permanent numbers, while qun.qq.com lets us (5.9)."""
-    return _qun("get_group_list", tokens)
+    return _qun("get_group_list", credentials)
 
 
-def qun_members(tokens: Credentials, number: str) -> Request:
+def qun_members(credentials: Credentials, number: str) -> Request:
     """The members of a group, by its permanent number, with theirs (5.9)."""
-    form = (("gc", number), ("u", tokens.account), ("bkn", str(bkn(tokens.jar.get("skey", HOME)))))
+    form = (("gc", number), ("u", credentials.account), ("bkn", str(bkn(credentials.jar.get("skey", HOME)))))
     host = "qinfo.clt.qq.com"
     return Request(
         "POST",
@@ -239,18 +245,18 @@ def qun_members(tokens: Credentials, number: str) -> Request:
 # --- pictures in messages ----------------------------------------------------------------------
 
 
-def offline_picture(tokens: Credentials, path: str, sender: str) -> Request:
+def offline_picture(credentials: Credentials, path: str, sender: str) -> Request:
     """A picture from a friend (5.12)."""
     return Request(
         "GET",
         f"{OLD_CHANNEL}/channel/get_offpic2",
-        (("file_path", path), ("f_uin", sender), *_session(tokens)),
+        (("file_path", path), ("f_uin", sender), *_session(credentials)),
         referer=HOME_REFERER,
     )
 
 
 def group_picture(
-    tokens: Credentials,
+    credentials: Credentials,
     *,
     name: str,
     file_id: str,
@@ -274,14 +280,14 @@ def group_picture(
             ("rip", host),
             ("rport", port or "80"),
             ("uin", sender),
-            ("vfwebqq", tokens.vfwebqq),
+            ("vfwebqq", credentials.vfwebqq),
             ("t", _t(now)),
         ),
         referer=HOME_REFERER,
     )
 
 
-def custom_picture(tokens: Credentials, name: str, message_id: str, sender: str) -> Request:
+def custom_picture(credentials: Credentials, name: str, message_id: str, sender: str) -> Request:
     """A picture in the older, listed form, from a friend (5.12)."""
     return Request(
         "GET",
@@ -292,7 +298,7 @@ def custom_picture(tokens: Credentials, name: str, message_id: str, sender: str)
             ("to", sender),
             ("count", "5"),
             ("time", "1"),
-            *_session(tokens),
+            *_session(credentials),
         ),
         referer=HOME_REFERER,
     )

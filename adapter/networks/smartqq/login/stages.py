@@ -68,72 +68,72 @@ MAX_ATTEMPTS: Final = 3
 """Logins in a row whose cookies upstream does not accept afterwards."""
 
 
-def login_flow(desk: LoginContext, begin: Stage) -> LoginFlow[LoginResult]:
+def login_flow(context: LoginContext, begin: Stage) -> LoginFlow[LoginResult]:
     """Get online from this stage on. Raises LoginRefused when only a person can help."""
     for stage in (Stage.PROBE, Stage.RELINK, Stage.REOPEN, Stage.QUICK):
-        if stage < begin or not _possible(stage, desk):
+        if stage < begin or not _possible(stage, context):
             continue
         if stage is not Stage.PROBE:
             yield SessionChange(SessionState.RELINKING, stage.name.lower())
         try:
-            online = yield from _by(stage, desk)
+            online = yield from _by(stage, context)
         except (SessionRejected, ProtocolError):
             continue
-        yield from fetch_profile(desk)
+        yield from fetch_profile(context)
         return LoginResult(stage, stage is not Stage.PROBE, online)
-    desk.tokens.clear()
-    online = yield from _full(desk)
-    yield from fetch_profile(desk)
+    context.credentials.clear()
+    online = yield from _full(context)
+    yield from fetch_profile(context)
     return LoginResult(Stage.FULL, ids_changed=True, online=online)
 
 
-def _possible(stage: Stage, desk: LoginContext) -> bool:
-    tokens = desk.tokens
-    if desk.by_password and tokens.account and tokens.account != desk.account:
+def _possible(stage: Stage, context: LoginContext) -> bool:
+    credentials = context.credentials
+    if context.by_password and credentials.account and credentials.account != context.account:
         return False  # somebody else's session
     if stage in (Stage.PROBE, Stage.RELINK):
-        return tokens.has_session
+        return credentials.has_session
     if stage is Stage.REOPEN:
-        return tokens.has_login
-    return bool(tokens.jar.get("supertoken", PTLOGIN))
+        return credentials.has_login
+    return bool(credentials.jar.get("supertoken", PTLOGIN))
 
 
-def _by(stage: Stage, desk: LoginContext) -> LoginFlow[Response]:
+def _by(stage: Stage, context: LoginContext) -> LoginFlow[Response]:
     match stage:
         case Stage.RELINK:
-            yield from _channel(desk, relink=True)
-            yield from _data_token(desk)
+            yield from _channel(context, relink=True)
+            yield from _data_token(context)
         case Stage.REOPEN:
-            yield from _open(desk)
+            yield from _open(context)
         case Stage.QUICK:
-            yield from _quick(desk)
-            yield from _open(desk)
-    return (yield from probe_session(desk))
+            yield from _quick(context)
+            yield from _open(context)
+    return (yield from probe_session(context))
 
 
-def _full(desk: LoginContext) -> LoginFlow[Response]:
+def _full(context: LoginContext) -> LoginFlow[Response]:
     """By password or by QR code, until upstream also accepts what it gave."""
     failure = ""
     for _ in range(MAX_ATTEMPTS):
-        url, nick = yield from _entrance(desk)
+        url, nick = yield from _entrance(context)
         try:
-            yield from follow_redirects(desk, url)
-            desk.tokens.nick = parse_text(nick)
-            yield from _open(desk)
-            return (yield from probe_session(desk))
+            yield from follow_redirects(context, url)
+            context.credentials.nick = parse_text(nick)
+            yield from _open(context)
+            return (yield from probe_session(context))
         except SessionRejected as exc:
             failure = str(exc)
-        yield from sleep(desk.limits.short_pause)
+        yield from sleep(context.limits.short_pause)
     raise LoginRefused(f"upstream does not accept the login it has just confirmed: {failure}")
 
 
-def _entrance(desk: LoginContext) -> LoginFlow[tuple[str, str]]:
-    if not desk.by_password:
-        return (yield from qr_flow(desk))
+def _entrance(context: LoginContext) -> LoginFlow[tuple[str, str]]:
+    if not context.by_password:
+        return (yield from qr_flow(context))
     try:
-        return (yield from password_flow(desk))
+        return (yield from password_flow(context))
     except QRRequired as exc:
-        return (yield from qr_flow(desk, reason=f"password refused: {exc}"))
+        return (yield from qr_flow(context, reason=f"password refused: {exc}"))
 
 
 # --- from the login page's answer to cookies ---------------------------------------------------
@@ -143,7 +143,7 @@ _OLD_PAGE: Final = re.compile(r' src="([^"]*mibao_res[^"]*)"')
 _OLD_NEXT: Final = re.compile(r'location\.href="([^"]*)"')
 
 
-def follow_redirects(desk: LoginContext, url: str) -> LoginFlow[None]:
+def follow_redirects(context: LoginContext, url: str) -> LoginFlow[None]:
     """Open the check_sig address, unchanged, and what it leads to, for the cookies' sake (1.5)."""
     if _host(url) == _FROZEN:
         raise LoginRefused("the account is frozen; its owner must visit aq.qq.com")
@@ -156,8 +156,10 @@ def follow_redirects(desk: LoginContext, url: str) -> LoginFlow[None]:
         if not following or urlsplit(following).path.endswith("proxy.html"):
             break
         url = following
-    desk.tokens.take_ptwebqq()
-    desk.tokens.account = _number(desk.tokens.jar.get("uin", COOKIE_HOME)) or desk.tokens.account
+    context.credentials.take_ptwebqq()
+    context.credentials.account = (
+        _number(context.credentials.jar.get("uin", COOKIE_HOME)) or context.credentials.account
+    )
 
 
 def _following(url: str, answer: Response) -> str:
@@ -185,9 +187,9 @@ def _number(cookie: str) -> str:
     return parse_id(cookie.removeprefix("o"))
 
 
-def _quick(desk: LoginContext) -> LoginFlow[None]:
+def _quick(context: LoginContext) -> LoginFlow[None]:
     """New cookies without a scan, for as long as upstream remembers the login (1.10)."""
-    token = time33(desk.tokens.jar.get("supertoken", PTLOGIN))
+    token = time33(context.credentials.jar.get("supertoken", PTLOGIN))
     answer = yield from send(
         Request(
             "GET",
@@ -200,30 +202,30 @@ def _quick(desk: LoginContext) -> LoginFlow[None]:
     # The page script goes on at once for 2 and shows the account first for 0: the address decides.
     if not _ours(url) or not urlsplit(url).path.endswith("/check_sig"):
         raise SessionRejected(f"quick login: {code}")
-    yield from follow_redirects(desk, f"{url}&regmaster=&aid={APPID}&s_url={quote(HOME, safe='')}")
+    yield from follow_redirects(context, f"{url}&regmaster=&aid={APPID}&s_url={quote(HOME, safe='')}")
 
 
 # --- from cookies to a session -----------------------------------------------------------------
 
 
-def _open(desk: LoginContext) -> LoginFlow[None]:
+def _open(context: LoginContext) -> LoginFlow[None]:
     """A new session from the cookies."""
-    desk.tokens.psessionid = ""
-    yield from _data_token(desk)
-    yield from _channel(desk, relink=False)
+    context.credentials.psessionid = ""
+    yield from _data_token(context)
+    yield from _channel(context, relink=False)
 
 
-def _data_token(desk: LoginContext) -> LoginFlow[None]:
-    for _ in range(desk.limits.login_attempts):
-        answer = yield from send(endpoints.vfwebqq(desk.tokens, desk.clock()))
+def _data_token(context: LoginContext) -> LoginFlow[None]:
+    for _ in range(context.limits.login_attempts):
+        answer = yield from send(endpoints.vfwebqq(context.credentials, context.clock()))
         if answer.status == HTTPStatus.OK:
             reply = parse_json(answer)
             token = mapping(reply.get("result")).get("vfwebqq")
             if return_code(reply) == OK and isinstance(token, str) and token:
-                desk.tokens.vfwebqq = token
+                context.credentials.vfwebqq = token
                 return
             raise SessionRejected(f"getvfwebqq: {return_code(reply)}")
-        yield from sleep(desk.limits.short_pause)
+        yield from sleep(context.limits.short_pause)
     raise SessionRejected(f"getvfwebqq: status {answer.status}")
 
 
@@ -232,60 +234,60 @@ _NOT_NOW: Final = frozenset({112, 113, 115})
 _TRIES: Final = 3
 
 
-def _channel(desk: LoginContext, *, relink: bool) -> LoginFlow[None]:
+def _channel(context: LoginContext, *, relink: bool) -> LoginFlow[None]:
     """login2, at most three times where upstream says later (1.7)."""
     code = 0
     for _ in range(_TRIES):
-        answer = yield from send(endpoints.login2(desk.tokens, relink=relink))
+        answer = yield from send(endpoints.login2(context.credentials, relink=relink))
         if answer.status != HTTPStatus.OK:
             code = answer.status
-            yield from sleep(desk.limits.short_pause)
+            yield from sleep(context.limits.short_pause)
             continue
         reply = parse_json(answer)
         code = return_code(reply)
         if code == OK:
-            _adopt(desk, mapping(reply.get("result")))
+            _adopt(context, mapping(reply.get("result")))
             return
         if code in _SHUT_OUT:
             raise LoginRefused(f"login2: {code} {error_message(reply)}")
         if code not in _NOT_NOW and not relink:
             break
-        yield from sleep(desk.limits.busy_pause if code in _NOT_NOW else desk.limits.short_pause)
+        yield from sleep(context.limits.busy_pause if code in _NOT_NOW else context.limits.short_pause)
     raise SessionRejected(f"login2: {code}")
 
 
-def _adopt(desk: LoginContext, result: Mapping[str, object]) -> None:
+def _adopt(context: LoginContext, result: Mapping[str, object]) -> None:
     """Take over what is there. Its vfwebqq is of no use to anybody (1.6)."""
-    tokens = desk.tokens
+    credentials = context.credentials
     session, ptwebqq = result.get("psessionid"), result.get("ptwebqq")
     if isinstance(session, str) and session:
-        tokens.psessionid = session
+        credentials.psessionid = session
     if isinstance(ptwebqq, str) and ptwebqq:
-        tokens.renew(ptwebqq, desk.clock())
-    tokens.account = parse_id(result.get("uin")) or tokens.account
-    if not tokens.psessionid or not tokens.account:
+        credentials.renew(ptwebqq, context.clock())
+    credentials.account = parse_id(result.get("uin")) or credentials.account
+    if not credentials.psessionid or not credentials.account:
         raise SessionRejected("login2 gave no session")
 
 
-def probe_session(desk: LoginContext) -> LoginFlow[Response]:
+def probe_session(context: LoginContext) -> LoginFlow[Response]:
     """The probe that is also the set-up of the channel: without it the first polls are refused (1.8)."""
     code = 0
     for _ in range(2):
-        answer = yield from send(endpoints.online_friends(desk.tokens, desk.clock()))
+        answer = yield from send(endpoints.online_friends(context.credentials, context.clock()))
         code = return_code(parse_json(answer)) if answer.status == HTTPStatus.OK else answer.status
         if code == OK:
             return answer
-        yield from sleep(desk.limits.short_pause)
+        yield from sleep(context.limits.short_pause)
     raise SessionRejected(f"get_online_buddies2: {code}")
 
 
-def fetch_profile(desk: LoginContext) -> LoginFlow[None]:
+def fetch_profile(context: LoginContext) -> LoginFlow[None]:
     """Who are we, and whom did we talk to? Both are nice to know and nothing waits for them."""
-    answer = yield from send(endpoints.self_info(desk.clock()))
+    answer = yield from send(endpoints.self_info(context.clock()))
     try:
         result = mapping(parse_json(answer).get("result"))
     except ProtocolError:
         result = {}
-    desk.tokens.nick = parse_text(result.get("nick")) or desk.tokens.nick
-    desk.tokens.face = parse_int(result.get("face")) or desk.tokens.face
-    yield from send(endpoints.recent(desk.tokens))
+    context.credentials.nick = parse_text(result.get("nick")) or context.credentials.nick
+    context.credentials.face = parse_int(result.get("face")) or context.credentials.face
+    yield from send(endpoints.recent(context.credentials))

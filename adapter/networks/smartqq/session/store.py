@@ -25,7 +25,7 @@ class SessionStore:
         """What was kept, or a fresh start where there is nothing or nothing usable."""
         try:
             text = self._path.read_text(encoding="utf-8")
-            tokens = Credentials.restore(json.loads(text), now)
+            credentials = Credentials.restore(json.loads(text), now)
         except FileNotFoundError:
             return Credentials()
         except (OSError, ValueError, TypeError, RecursionError) as exc:
@@ -33,11 +33,11 @@ class SessionStore:
             log.warning("the session file %s cannot be used: %s", self._path.name, type(exc).__name__)
             return Credentials()
         self._written = text
-        return tokens
+        return credentials
 
-    def save(self, tokens: Credentials) -> None:
+    def save(self, credentials: Credentials) -> None:
         """Keep this login, unless it is kept already. A full disk costs the next start a scan, no more."""
-        text = json.dumps(tokens.dump(), ensure_ascii=False)
+        text = json.dumps(credentials.dump(), ensure_ascii=False)
         if text == self._written:
             return
         try:
