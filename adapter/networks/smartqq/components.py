@@ -25,7 +25,7 @@ from adapter.networks.smartqq.shutdown import ShutdownScope
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What the session manager and the upstream work with."""
+    """Hold what the session manager and the upstream use."""
 
     credentials: Credentials
     store: SessionStore

@@ -7,7 +7,7 @@ import anyio
 
 
 class SessionRequests:
-    """Mailbox of the session task. Only that task waits."""
+    """Hold requests for the session task. Only that task waits."""
 
     def __init__(self) -> None:
         self.is_logout_requested = False

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class ShutdownScope:
-    """Awaitables that are cancelled when the upstream shuts down."""
+    """Run awaitables that a shutdown of the upstream cancels."""
 
     def __init__(self) -> None:
         self.is_shutting_down = False

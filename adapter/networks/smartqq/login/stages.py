@@ -1,4 +1,4 @@
-"""The ways online, cheapest first: probe, relink, open anew, quick login, scan or password (1). Pure."""
+"""Get online by the cheapest stage: probe, relink, reopen, quick login, full login (1). Pure."""
 
 import html
 import re
@@ -38,45 +38,45 @@ from adapter.networks.smartqq.session.credentials import HOME as COOKIE_HOME
 
 
 class Stage(IntEnum):
-    """Where to begin; what fails is followed by the next."""
+    """Order the stages; a stage that fails is followed by the next."""
 
+    # The former session may still be valid.
     PROBE = 0
-    """The former session may still be alive."""
+    # The former session may be opened again.
     RELINK = 1
-    """The former session may be opened again."""
+    # The cookies may be good for a new session.
     REOPEN = 2
-    """The cookies may be good for a new session."""
+    # The login of the account may be good for new cookies.
     QUICK = 3
-    """The login of the account may be good for new cookies."""
+    # A person scans, or the password is sent.
     FULL = 4
-    """A person scans, or the password is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """We are online. `renewed`: all momentary ids are new. `online`: the answer to the probe."""
+    """Report success. `ids_changed`: all momentary ids are new. `online`: the probe's answer."""
 
     stage: Stage
     ids_changed: bool
     online: Response
 
 
+# Redirects followed after a login; never more than one mattered.
 MAX_REDIRECTS: Final = 5
-"""Redirects followed after a login; there was never more than one that mattered."""
 
+# Full logins in a row whose cookies the server does not accept afterwards.
 MAX_ATTEMPTS: Final = 3
-"""Logins in a row whose cookies upstream does not accept afterwards."""
 
 
-def login_flow(context: LoginContext, begin: Stage) -> LoginFlow[LoginResult]:
-    """Get online from this stage on. Raises LoginRefused when only a person can help."""
+def login_flow(context: LoginContext, first: Stage) -> LoginFlow[LoginResult]:
+    """Get online, from the first stage on. Raises LoginRefused if only a person can help."""
     for stage in (Stage.PROBE, Stage.RELINK, Stage.REOPEN, Stage.QUICK):
-        if stage < begin or not _possible(stage, context):
+        if stage < first or not _is_possible(stage, context):
             continue
         if stage is not Stage.PROBE:
             yield SessionChange(SessionState.RELINKING, stage.name.lower())
         try:
-            online = yield from _by(stage, context)
+            online = yield from _run_stage(stage, context)
         except (SessionRejected, ProtocolError):
             continue
         yield from fetch_profile(context)
@@ -87,10 +87,10 @@ def login_flow(context: LoginContext, begin: Stage) -> LoginFlow[LoginResult]:
     return LoginResult(Stage.FULL, ids_changed=True, online=online)
 
 
-def _possible(stage: Stage, context: LoginContext) -> bool:
+def _is_possible(stage: Stage, context: LoginContext) -> bool:
     credentials = context.credentials
     if context.by_password and credentials.account and credentials.account != context.account:
-        return False  # somebody else's session
+        return False  # the session of another account
     if stage in (Stage.PROBE, Stage.RELINK):
         return credentials.has_session
     if stage is Stage.REOPEN:
@@ -98,11 +98,11 @@ def _possible(stage: Stage, context: LoginContext) -> bool:
     return bool(credentials.jar.get("supertoken", PTLOGIN))
 
 
-def _by(stage: Stage, context: LoginContext) -> LoginFlow[Response]:
+def _run_stage(stage: Stage, context: LoginContext) -> LoginFlow[Response]:
     match stage:
         case Stage.RELINK:
-            yield from _channel(context, relink=True)
-            yield from _data_token(context)
+            yield from _open_channel(context, relink=True)
+            yield from _fetch_data_token(context)
         case Stage.REOPEN:
             yield from _open(context)
         case Stage.QUICK:
@@ -112,10 +112,10 @@ def _by(stage: Stage, context: LoginContext) -> LoginFlow[Response]:
 
 
 def _full(context: LoginContext) -> LoginFlow[Response]:
-    """By password or by QR code, until upstream also accepts what it gave."""
+    """Log in by password or QR code until the server accepts its own cookies."""
     failure = ""
     for _ in range(MAX_ATTEMPTS):
-        url, nick = yield from _entrance(context)
+        url, nick = yield from _confirm(context)
         try:
             yield from follow_redirects(context, url)
             context.credentials.nick = parse_text(nick)
@@ -124,10 +124,10 @@ def _full(context: LoginContext) -> LoginFlow[Response]:
         except SessionRejected as exc:
             failure = str(exc)
         yield from sleep(context.limits.short_pause)
-    raise LoginRefused(f"upstream does not accept the login it has just confirmed: {failure}")
+    raise LoginRefused(f"the server does not accept the login that it has just confirmed: {failure}")
 
 
-def _entrance(context: LoginContext) -> LoginFlow[tuple[str, str]]:
+def _confirm(context: LoginContext) -> LoginFlow[tuple[str, str]]:
     if not context.by_password:
         return (yield from qr_flow(context))
     try:
@@ -144,25 +144,25 @@ _OLD_NEXT: Final = re.compile(r'location\.href="([^"]*)"')
 
 
 def follow_redirects(context: LoginContext, url: str) -> LoginFlow[None]:
-    """Open the check_sig address, unchanged, and what it leads to, for the cookies' sake (1.5)."""
+    """Open the check_sig address, unchanged, and its redirects, for their cookies (1.5)."""
     if _host(url) == _FROZEN:
-        raise LoginRefused("the account is frozen; its owner must visit aq.qq.com")
+        raise LoginRefused("the account is frozen; its owner has to unlock it at aq.qq.com")
     for _ in range(MAX_REDIRECTS):
-        if not _ours(url):
-            raise ProtocolError("the login leads to a place that is not upstream's")
+        if not _is_trusted(url):
+            raise ProtocolError("the login redirects to a host that is not below qq.com")
         answer = yield from send(Request("GET", url, referer=PAGE))
-        following = _following(url, answer)
+        following = _find_redirect(url, answer)
         # The last hop is a static page: whether it can be reached makes no difference.
         if not following or urlsplit(following).path.endswith("proxy.html"):
             break
         url = following
     context.credentials.take_ptwebqq()
     context.credentials.account = (
-        _number(context.credentials.jar.get("uin", COOKIE_HOME)) or context.credentials.account
+        _parse_uin(context.credentials.jar.get("uin", COOKIE_HOME)) or context.credentials.account
     )
 
 
-def _following(url: str, answer: Response) -> str:
+def _find_redirect(url: str, answer: Response) -> str:
     if answer.location:
         return resolve_redirect(url, answer.location)
     for form in (_OLD_PAGE, _OLD_NEXT):
@@ -178,17 +178,17 @@ def _host(url: str) -> str:
         return ""
 
 
-def _ours(url: str) -> bool:
+def _is_trusted(url: str) -> bool:
     return url.startswith(("http://", "https://")) and f".{_host(url)}".endswith(".qq.com")
 
 
-def _number(cookie: str) -> str:
-    """`o0305419896` is the number 305419896."""
+def _parse_uin(cookie: str) -> str:
+    """Return the number in a cookie like `o0305419896`."""
     return parse_id(cookie.removeprefix("o"))
 
 
 def _quick(context: LoginContext) -> LoginFlow[None]:
-    """New cookies without a scan, for as long as upstream remembers the login (1.10)."""
+    """Get new cookies without a scan, while the server remembers the login (1.10)."""
     token = time33(context.credentials.jar.get("supertoken", PTLOGIN))
     answer = yield from send(
         Request(
@@ -199,8 +199,8 @@ def _quick(context: LoginContext) -> LoginFlow[None]:
         )
     )
     code, url, *_ = parse_ptui_callback(answer)
-    # The page script goes on at once for 2 and shows the account first for 0: the address decides.
-    if not _ours(url) or not urlsplit(url).path.endswith("/check_sig"):
+    # Page script: 2 goes on at once, 0 shows the account first. The address decides, as Mojo does it.
+    if not _is_trusted(url) or not urlsplit(url).path.endswith("/check_sig"):
         raise SessionRejected(f"quick login: {code}")
     yield from follow_redirects(context, f"{url}&regmaster=&aid={APPID}&s_url={quote(HOME, safe='')}")
 
@@ -209,13 +209,13 @@ def _quick(context: LoginContext) -> LoginFlow[None]:
 
 
 def _open(context: LoginContext) -> LoginFlow[None]:
-    """A new session from the cookies."""
+    """Open a new session with the cookies."""
     context.credentials.psessionid = ""
-    yield from _data_token(context)
-    yield from _channel(context, relink=False)
+    yield from _fetch_data_token(context)
+    yield from _open_channel(context, relink=False)
 
 
-def _data_token(context: LoginContext) -> LoginFlow[None]:
+def _fetch_data_token(context: LoginContext) -> LoginFlow[None]:
     for _ in range(context.limits.login_attempts):
         answer = yield from send(endpoints.vfwebqq(context.credentials, context.clock()))
         if answer.status == HTTPStatus.OK:
@@ -229,15 +229,16 @@ def _data_token(context: LoginContext) -> LoginFlow[None]:
     raise SessionRejected(f"getvfwebqq: status {answer.status}")
 
 
-_SHUT_OUT: Final = frozenset({106, 111})
-_NOT_NOW: Final = frozenset({112, 113, 115})
-_TRIES: Final = 3
+# Codes of login2, with their sources. All others mean that the cookies are not accepted.
+_SHUT_OUT: Final = frozenset({106, 111})  # not on a white list, on a black list. Comment in the page script
+_NOT_NOW: Final = frozenset({112, 113, 115})  # overloaded, or blocked for some time. Page script retries
+_MAX_CALLS: Final = 3  # page script: at most three relinks
 
 
-def _channel(context: LoginContext, *, relink: bool) -> LoginFlow[None]:
-    """login2, at most three times where upstream says later (1.7)."""
+def _open_channel(context: LoginContext, *, relink: bool) -> LoginFlow[None]:
+    """Call login2, again where the server says "later" (1.7)."""
     code = 0
-    for _ in range(_TRIES):
+    for _ in range(_MAX_CALLS):
         answer = yield from send(endpoints.login2(context.credentials, relink=relink))
         if answer.status != HTTPStatus.OK:
             code = answer.status
@@ -246,7 +247,7 @@ def _channel(context: LoginContext, *, relink: bool) -> LoginFlow[None]:
         reply = parse_json(answer)
         code = return_code(reply)
         if code == OK:
-            _adopt(context, mapping(reply.get("result")))
+            _take_session(context, mapping(reply.get("result")))
             return
         if code in _SHUT_OUT:
             raise LoginRefused(f"login2: {code} {error_message(reply)}")
@@ -256,8 +257,8 @@ def _channel(context: LoginContext, *, relink: bool) -> LoginFlow[None]:
     raise SessionRejected(f"login2: {code}")
 
 
-def _adopt(context: LoginContext, result: Mapping[str, object]) -> None:
-    """Take over what is there. Its vfwebqq is of no use to anybody (1.6)."""
+def _take_session(context: LoginContext, result: Mapping[str, object]) -> None:
+    """Take each present value but vfwebqq: login2 gives a wrong one (1.6)."""
     credentials = context.credentials
     session, ptwebqq = result.get("psessionid"), result.get("ptwebqq")
     if isinstance(session, str) and session:
@@ -266,11 +267,11 @@ def _adopt(context: LoginContext, result: Mapping[str, object]) -> None:
         credentials.renew(ptwebqq, context.clock())
     credentials.account = parse_id(result.get("uin")) or credentials.account
     if not credentials.psessionid or not credentials.account:
-        raise SessionRejected("login2 gave no session")
+        raise SessionRejected("login2 gave no session id or no account")
 
 
 def probe_session(context: LoginContext) -> LoginFlow[Response]:
-    """The probe that is also the set-up of the channel: without it the first polls are refused (1.8)."""
+    """Probe the session, which also sets the channel up: without it polls are refused (1.8)."""
     code = 0
     for _ in range(2):
         answer = yield from send(endpoints.online_friends(context.credentials, context.clock()))
@@ -282,7 +283,7 @@ def probe_session(context: LoginContext) -> LoginFlow[Response]:
 
 
 def fetch_profile(context: LoginContext) -> LoginFlow[None]:
-    """Who are we, and whom did we talk to? Both are nice to know and nothing waits for them."""
+    """Fetch the own nick and face, and the recent chats; failures do not matter."""
     answer = yield from send(endpoints.self_info(context.clock()))
     try:
         result = mapping(parse_json(answer).get("result"))

@@ -271,7 +271,7 @@ async def test_a_spoilt_session_file_shows_a_code(tmp_path: Path, caplog: pytest
     (tmp_path / "smartqq.json").write_text("{spoilt", encoding="utf-8")
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         assert "qr" in listener.states
-        assert "cannot be used" in caplog.text
+        assert "unusable" in caplog.text
 
 
 # --- by password ---
