@@ -234,16 +234,6 @@ UpstreamEvent = Message | Notice | SessionChange | Gap | ContactList
 Batch = tuple[UpstreamEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UnresolvedBatch:
-    """What has come, as far as it is understood yet. The next batch says all of it again, and better.
-
-    Only to be kept meanwhile: should the process die before that batch, this is what is told.
-    """
-
-    batch: Batch
-
-
 # --- who is who, once the directory has looked -------------------------------------------------
 
 

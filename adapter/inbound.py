@@ -29,7 +29,6 @@ from adapter.events import (
     Participants,
     SessionChange,
     SessionState,
-    UnresolvedBatch,
     UpstreamEvent,
 )
 from adapter.failpoints import Failpoint, hit
@@ -88,8 +87,6 @@ class InboundPipeline:
             async with aclosing(self._upstream.events()) as batches:
                 asked = anyio.current_time()
                 async for batch in batches:
-                    if isinstance(batch, UnresolvedBatch):
-                        continue
                     if self._status_reporter.state is SessionState.ONLINE:
                         self._metrics.observe_poll(anyio.current_time() - asked)
                     await self._process(batch)

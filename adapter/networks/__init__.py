@@ -1,1 +1,1 @@
-"""Networks behind the seam `upstream`."""
+"""Implement networks behind the interface in `upstream`."""

@@ -1,9 +1,9 @@
-"""The seam to a network: what the corridors expect of one, and how patiently to try again."""
+"""Define what the pipelines expect of a network."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
-from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment, UnresolvedBatch
+from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment
 
 
 class Upstream(Protocol):
@@ -11,18 +11,17 @@ class Upstream(Protocol):
 
     network: str
 
-    def events(self) -> AsyncGenerator[Batch | UnresolvedBatch, None]:
-        """Log in and stay in for as long as this is iterated; an empty batch is a sign of life.
+    def events(self) -> AsyncGenerator[Batch, None]:
+        """Log in, stay online while this is iterated, and yield events by batch.
 
-        The network is asked for more only when the next batch is asked for: whatever has been
-        yielded is the caller's, and is stored before upstream may forget it. Where it takes time to find
-        out who speaks, what has come is yielded as Provisional first. Cancelling waits for an answer that
-        has begun to arrive, and yields it. Raises LoginRefused when only a person can help.
+        An empty batch is a sign of life. The network is asked for more only when the next batch is
+        requested: the caller stores each batch before the network may forget it. Cancelling waits for an
+        answer that has begun to arrive, and yields it. Raises LoginRefused when only the owner can help.
         """
         ...
 
     def stop_receiving(self) -> None:
-        """No more is wanted: `events` ends soon, and loses nothing that the network has given away."""
+        """End `events` soon, without losing what the network has handed over."""
         ...
 
     async def connected(self) -> None:
@@ -30,39 +29,38 @@ class Upstream(Protocol):
         ...
 
     def split(self, segments: tuple[Segment, ...], font: Font | None) -> tuple[Part, ...]:
-        """Cut content into messages of the size the network takes, each with its message id.
+        """Cut content into messages of the network's size, each with its message id.
 
-        Raises SchemaError where the network has no way to say it.
+        Raises SchemaError where the network cannot express a segment.
         """
         ...
 
     async def send(self, to: Address, part: Part, may_send: Callable[[], bool]) -> Outcome | None:
-        """Send one message to an address in momentary ids. Never raises for a refusal.
+        """Send one part to an address in momentary ids. A refusal is an Outcome.
 
-        `may` is asked each time before anything leaves, however long was waited. None: nothing has left; it
-        may not, or the session has ended or was replaced, with new ids perhaps. It is to be addressed and
-        sent again when there is one.
+        Calls `may_send()` just before each write. Returns None if nothing was sent (not allowed, session
+        ended, or ids changed): resolve the address again and retry.
         """
         ...
 
     async def login(self) -> None:
-        """Ask for a fresh QR code, or try the password again."""
+        """Request a fresh QR code, or another attempt with the password."""
         ...
 
     async def logout(self) -> None:
-        """Leave the network, and stay away until `login`."""
+        """Leave the network until `login`."""
         ...
 
     async def submit_captcha(self, text: str) -> None:
-        """What a person read in the picture of a captcha."""
+        """Pass on what a person read in a captcha's picture."""
         ...
 
     async def probe(self) -> bool:
-        """Whether the network knows this session; one that is lost is mended before this returns."""
+        """Return whether the session is valid; an invalid one is repaired first."""
         ...
 
     async def reconnect(self) -> None:
-        """Open the session again, though it looks well."""
+        """Open the session again, even if it looks valid."""
         ...
 
     async def refresh_contacts(self) -> None:
@@ -70,9 +68,15 @@ class Upstream(Protocol):
         ...
 
     async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
-        """The picture of a segment, with `upstream` of the message it stood in. Raises UpstreamError."""
+        """Fetch a segment's picture. `upstream` is that field of its message.
+
+        Raises UpstreamError.
+        """
         ...
 
     async def set_presence(self, status: str) -> None:
-        """Be seen as online, away, busy, hidden, callme or silent. Raises UpstreamError."""
+        """Show the account as online, away, busy, hidden, callme or silent.
+
+        Raises UpstreamError.
+        """
         ...

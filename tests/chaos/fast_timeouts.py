@@ -9,7 +9,7 @@ from adapter.networks.smartqq.limits import Limits
 from tests.support.smartqq_harness import FAST
 
 # What follows a poll goes first, as in real life, where the poll's answer is there before any other.
-HASTY = replace(FAST, short_pause=0.03, quick=0.2, lookup_interval=0.1, details=5.0)
+HASTY = replace(FAST, short_pause=0.03, fast_answer=0.2, lookup_interval=0.1, members_timeout=5.0)
 
 
 def hurry(limits: Limits = HASTY) -> None:

@@ -9,7 +9,7 @@ from adapter.ops.alerts import delivery_monitor, disk_monitor
 from tests.support.smartqq_harness import FAST
 
 # Three codes one after the other, then one in each "twenty minutes": the proportions of the real limits.
-NIGHT = replace(FAST, qr_lifetime=0.3, qr_attempts=3, qr_slow_interval=3.0, details=5.0)
+NIGHT = replace(FAST, qr_lifetime=0.3, qr_attempts=3, qr_slow_interval=3.0, members_timeout=5.0)
 GRACE = 0.5
 
 

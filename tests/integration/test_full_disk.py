@@ -264,7 +264,7 @@ async def test_a_disk_that_others_have_filled_costs_the_next_start_a_scan_and_no
             it.it.sim.drop_session()
             it.say(3)
             await it.all_told()
-            await it.logged("the session cannot be kept")
+            await it.logged("cannot save the session")
             assert await it.program.stop() == 0
             it.program = it.it.start("adapter", "run")
             it.say(3)

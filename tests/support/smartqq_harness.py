@@ -16,7 +16,6 @@ from adapter.events import (
     SessionChange,
     SessionState,
     Text,
-    UnresolvedBatch,
     UpstreamEvent,
 )
 from adapter.networks.smartqq.limits import Limits
@@ -30,17 +29,17 @@ FAST = Limits(
     qr_poll_interval=0.01,
     short_pause=0.01,
     long_pause=0.02,
-    quick_first=0.005,
-    quick_most=0.05,
+    fast_pause_first=0.005,
+    fast_pause_max=0.05,
     busy_pause=0.02,
-    blocked=0.02,
+    blocked_pause=0.02,
     kick_pause=0.05,
     qr_slow_interval=30.0,
     retry_first=0.01,
-    retry_most=0.05,
-    resend_first=0.01,
+    retry_max=0.05,
+    send_retry_first=0.01,
     session_repair=5.0,
-    details=2.0,
+    members_timeout=2.0,
 )
 """The waits of `Limits`, a hundred times shorter; what ends by itself in real life stays long."""
 
@@ -58,16 +57,12 @@ class Listener:
     def __init__(self, upstream: SmartQQUpstream) -> None:
         self.upstream = upstream
         self.batches: list[Batch] = []
-        self.provisional: list[Batch] = []
 
     async def run(self) -> None:
         """Listen until cancelled."""
         async with aclosing(self.upstream.events()) as events:
             async for batch in events:
-                if isinstance(batch, UnresolvedBatch):
-                    self.provisional.append(batch.batch)
-                else:
-                    self.batches.append(batch)
+                self.batches.append(batch)
 
     @property
     def events(self) -> list[UpstreamEvent]:

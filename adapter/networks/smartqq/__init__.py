@@ -1,1 +1,1 @@
-"""Door 1, the network: SmartQQ, QQ's web chat until January 2019."""
+"""Connect to SmartQQ, QQ's web chat until January 2019."""

@@ -1,119 +1,91 @@
-"""Limits: every wait and every bound of the conversation with SmartQQ, named, in seconds."""
+"""Name every wait and every bound of the conversation with SmartQQ. Times are seconds."""
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The real ones are the defaults; a test passes shorter ones."""
+    """The defaults are for the real network; a test passes shorter ones."""
 
-    connect: float = 15.0
-    """To open a connection: a slow line needs 10 s, a dead one should be known soon."""
-
-    call: float = 30.0
-    """For the answer of an ordinary call: what the official client allows."""
-
-    poll: float = 120.0
-    """For the answer of a poll: upstream holds it for a minute, its gateway cuts it before that."""
-
-    body: float = 30.0
-    """For the rest of an answer that has begun, which nothing may cut."""
-
-    linger: float = 1.0
-    """For an answer that was on its way when its poll was hung up."""
-
+    # To open a connection: a slow line needs 10 s, a dead one should be known soon.
+    connect_timeout: float = 15.0
+    # For the answer of an ordinary call: what the official client allows.
+    call_timeout: float = 30.0
+    # For the answer of a poll: the server holds it for a minute, its gateway cuts it before that.
+    poll_timeout: float = 120.0
+    # For the rest of an answer that has begun, which nothing may cut.
+    body_timeout: float = 30.0
+    # For an answer that was on its way when its poll was aborted.
+    abort_grace: float = 1.0
+    # For the logout call: the process may be about to exit.
     logout_timeout: float = 1.0
-    """For the farewell on logout: the process may be on its way out."""
 
     # --- polling ---
+    # Before a repetition after a passing fault, and between two relinks.
     short_pause: float = 1.0
-    """Before asking again where something passing went wrong, and between two relinks."""
-
+    # After a code that means "not now" (109, 110, 100003, and all unknown ones).
     long_pause: float = 10.0
-    """After a code that means: not now (109, 110, 100003, and all unknown ones)."""
-
-    quick: float = 1.0
-    """An empty answer sooner than this did not come from a long poll."""
-
-    quick_first: float = 0.25
-    quick_most: float = 10.0
-    """Pauses after such answers grow from the first to the most: never a hot loop."""
-
+    # Before a new login where the server is overloaded (108, 112).
     busy_pause: float = 30.0
-    """Before a new login where upstream is overloaded (108, 112)."""
-
+    # An empty answer sooner than this did not come from a long poll.
+    fast_answer: float = 1.0
+    # Pauses after such answers grow from the first to the longest: never a hot loop.
+    fast_pause_first: float = 0.25
+    fast_pause_max: float = 10.0
+    # How long the server keeps messages that nothing polls, as far as clients observed.
     server_buffer: float = 60.0
-    """How long upstream keeps what nobody polls, as far as anybody has seen."""
 
     # --- login ---
+    # Between two questions whether the code was scanned. Clients used 1 to 5 s.
     qr_poll_interval: float = 1.0
-    """Between two questions whether the code was scanned. Clients used 1 to 5 s."""
-
+    # A code counts as valid for this long. The server keeps it for 2 to 4 minutes.
     qr_lifetime: float = 120.0
-    """How long a code is shown as good. Upstream keeps it for 2 to 4 minutes."""
-
+    # Codes shown in a row without a scan before the interval becomes slow.
     qr_attempts: int = 3
-    """Codes shown one after the other while nobody scans; from then on slowly."""
-
+    # Between two codes after that: three an hour.
     qr_slow_interval: float = 1200.0
-    """Between two codes when nobody scanned the first ones: three an hour."""
-
-    captcha: float = 600.0
-    """For a person to type four letters."""
-
-    blocked: float = 600.0
-    """After `too many logins from this address`."""
-
+    # For a person to type four letters.
+    captcha_timeout: float = 600.0
+    # After "too many logins from this address".
+    blocked_pause: float = 600.0
+    # Before the single login after a kick: a person has just logged in elsewhere.
     kick_pause: float = 60.0
-    """Before the single restart after a kick: whoever kicked us wants to be there now."""
-
+    # A second kick within this time means that two clients compete: log out.
     kick_window: float = 3600.0
-    """A second kick within this time means that two clients fight. We leave."""
+    # Attempts for a call of the login that got no answer, before the login starts over.
+    login_attempts: int = 4
 
     # --- contacts ---
-    lists: float = 20.0
-    """For the three contact lists after a login. What has not come by then is asked for later."""
-
-    details: float = 5.0
-    """For members and numbers after a login; the rest is learnt between polls and when needed."""
-
-    idle_lookup: float = 1.0
-    """For learning more after a poll that brought nothing."""
-
-    sender_lookup: float = 1.5
-    """For looking up who an unknown sender is, with his message in hand."""
-
+    # For the three contact lists after a login. What has not come by then is requested later.
+    lists_timeout: float = 20.0
+    # For members and numbers after a login.
+    members_timeout: float = 5.0
+    # For missing lists and unknown speakers, between two polls.
+    idle_lookup: float = 1.5
+    # Between two requests for the same list.
     lookup_interval: float = 60.0
-    """Between two look-ups of the same list because of unknown senders."""
-
+    # Parallel requests for contacts: the server answers many of them with a captcha.
     max_parallel_lookups: int = 4
-    """Look-ups at a time: upstream answers a crowd of them with a captcha."""
 
     # --- sending ---
-    resend_first: float = 0.5
-    resends: int = 3
-    """Tries to open a connection for a message that has not left, and the first pause between."""
-
+    # Attempts to open a connection for a message, and the first pause between them.
+    send_attempts: int = 3
+    send_retry_first: float = 0.5
+    # A message waits this long for the repair of the session before it is handed back.
     session_repair: float = 20.0
-    """How long a message waits for the session to be mended before it is given back."""
-
-    echo: float = 30.0
-    """How long a sent text is remembered, to know its echo."""
-
+    # A sent text is remembered this long, to recognise its echo.
+    echo_lifetime: float = 30.0
+    # The permission for a temporary conversation is reused for this long.
     temp_session_ttl: float = 300.0
-    """How long the permission for a temporary conversation is used again."""
 
     # --- network ---
+    # Pauses while the server cannot be reached grow from the first to the longest.
     retry_first: float = 0.5
-    retry_most: float = 60.0
-    """Pauses while upstream cannot be reached."""
-
-    tries: int = 4
-    """For a call of a login that got no answer, before the login starts over."""
-
-    picture: int = 20 * 1024 * 1024
-    """Bytes of the largest picture fetched."""
+    retry_max: float = 60.0
+    # Bytes of the largest picture fetched.
+    max_picture_bytes: int = 20 * 1024 * 1024
 
 
-BODY_BYTES = 32 * 1024 * 1024
-"""No answer of SmartQQ is larger; the contact list of a crowded account is about one megabyte."""
+# Bytes of the largest answer. The contact list of a crowded account has about one megabyte.
+MAX_BODY_BYTES: Final = 32 * 1024 * 1024

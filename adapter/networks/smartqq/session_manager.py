@@ -1,404 +1,343 @@
-"""Takes one step after the other: gets online, polls, heals the session; what each step brought is told.
+"""Keep one session online: a state machine that the caller drives step by step.
 
-Nothing runs beside it. Wishes come from other tasks and wake the step that is waiting.
+Mechanism. `step` runs the handler of the current state, which does one thing (one poll, one list, one answer
+of the login), may enter another state, and returns the events it brought. The caller stores them before it
+takes the next step; only then is the server polled again. All handlers run in that one task. `_enter` is the
+only place that changes the state.
+
+    STARTING      -> LOGIN
+    LOGIN         -> LOAD_LISTS (online) | LOGIN (no answer, after a pause) | LOGGED_OUT (refused)
+    LOAD_LISTS    -> LOAD_MEMBERS -> POLL
+    POLL          -> POLL | LOOK_UP (contacts are missing) | PROBE (session in doubt)
+                     | LOGIN (session lost) | KICKED | LOGGED_OUT (kicked again, request refused)
+    LOOK_UP       -> POLL
+    PROBE         -> POLL (valid) | LOGIN (lost) | RECONNECT (no answer)
+    RECONNECT     -> POLL (valid) | LOGIN (lost) | RECONNECT (no answer, after a pause)
+    RELINK        -> LOGIN                       any state with a session -> RELINK on `invalidate`
+    KICKED        -> LOGIN (once, after a pause)
+    LOGGED_OUT    -> LOGIN on `request_login`    any state -> LOGGED_OUT on `request_logout`
+
+Invariants.
+- Messages are sent only in a state of SENDING, and only after the lists of its login have been stored: the
+  gate opens with the step after the transition, and closes with the transition.
+- What a poll brought is decoded without a pause: the server has forgotten it, nothing may cancel here.
+- A kick is reported to the open poll alone. A session in doubt is therefore polled once more before it is
+  probed or opened again; otherwise two clients of one account would log each other out for ever.
+- Each loss leads to a longer pause or a later stage of the login: no hot loop against the server.
+
+What breaks them: a handler that awaits between `Poller.poll` and its return, a second task that calls `step`,
+a state entered before the events that led to it have been returned.
 """
 
 import random
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum, auto
-from http import HTTPStatus
 from typing import Final
 
 import anyio
 
 from adapter.aio import backoff
 from adapter.errors import LoginRefused, ProtocolError, TransportError
-from adapter.events import (
-    Batch,
-    ContactList,
-    Gap,
-    SessionChange,
-    SessionState,
-    UnresolvedBatch,
-    UpstreamEvent,
-)
-from adapter.networks.smartqq.client import endpoints
+from adapter.events import Batch, SessionChange, SessionState, UpstreamEvent
 from adapter.networks.smartqq.components import Components
 from adapter.networks.smartqq.login.stages import LoginResult, Stage
-from adapter.networks.smartqq.messages.poll_policy import Action, PollDecision, PollHistory, evaluate
-from adapter.networks.smartqq.protocol.http import Response
-from adapter.networks.smartqq.protocol.parsing import OK, parse_json, return_code
-
-KEEP_EVERY: Final = 60.0
-"""Seconds between two notes on disk of when upstream last answered."""
+from adapter.networks.smartqq.messages.poll_policy import Action, PollDecision
+from adapter.networks.smartqq.session_reporter import SessionReporter
 
 
 class State(Enum):
-    """What the next step does."""
+    """Name what the next step does."""
 
+    STARTING = auto()
     LOGIN = auto()
     LOAD_LISTS = auto()
     LOAD_MEMBERS = auto()
     POLL = auto()
+    LOOK_UP = auto()
     PROBE = auto()
+    RECONNECT = auto()
+    RELINK = auto()
     KICKED = auto()
     LOGGED_OUT = auto()
 
 
-SETTLED: Final = (State.LOAD_MEMBERS, State.POLL, State.PROBE)
-"""Phases in which there is a session that may have to be mended."""
+# There is a session, and messages may be sent.
+SENDING: Final = frozenset({State.LOAD_MEMBERS, State.POLL, State.LOOK_UP, State.PROBE})
+
+# A request for a login ends a wait.
+WAITING: Final = frozenset({State.STARTING, State.LOGIN, State.RECONNECT, State.KICKED, State.LOGGED_OUT})
 
 
 class SessionManager:
-    """The life of one session. `phase` is what the next step will do."""
+    """Log in, poll, and repair the session."""
 
-    def __init__(self, works: Components) -> None:
-        self.phase = State.LOGIN
-        self._works = works
-        self._ready = anyio.Event()
-        self._said: SessionChange | None = None
-        self._pending: list[UpstreamEvent] = []
-        self._health = PollHistory()
-        self._pause = 0.0
-        self._delays: Iterator[float] | None = None
+    def __init__(self, components: Components) -> None:
+        self._session = components.session
+        self._login = components.login
+        self._poller = components.poller
+        self._receiver = components.receiver
+        self._contacts = components.contacts
+        self._echo_detector = components.echo_detector
+        self._sender = components.sender
+        self._requests = components.requests
+        self._shutdown = components.shutdown
+        self._limits = components.limits
+        self._clock = components.clock
+        self._reporter = SessionReporter(components.credentials)
+        self._state = State.STARTING
+        self._pause_seconds = 0.0
+        self._gate = anyio.Event()
+        self._retry_delays: Iterator[float] | None = None
         self._kicked_at: float | None = None
-        self._kept_at = 0.0
-        self._heard_at: float | None = None
-        self._online = works.tokens.has_session  # or was, when the process before this one ended
-        self._why = ""
-        self._spared = False
-        self._doubted = False
-        self._polls = self._out = 0
+        self._loss = ""
+        self._handlers: Mapping[State, Callable[[], Awaitable[Batch]]] = {
+            State.STARTING: self._start,
+            State.LOGIN: self._advance_login,
+            State.LOAD_LISTS: self._load_lists,
+            State.LOAD_MEMBERS: self._load_members,
+            State.POLL: self._poll,
+            State.LOOK_UP: self._look_up,
+            State.PROBE: self._probe,
+            State.RECONNECT: self._probe,
+            State.RELINK: self._relink,
+            State.KICKED: self._relogin_after_kick,
+            State.LOGGED_OUT: self._await_login,
+        }
 
     # --- for other tasks ---
 
-    async def connected(self) -> None:
-        """Wait until messages can be sent: online, and the contacts told."""
-        while not self._ready.is_set():
-            await self._ready.wait()
-
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether messages can be sent."""
-        return self._ready.is_set()
+        return self._gate.is_set()
 
-    @property
-    def accepts_login(self) -> bool:
-        """Whether a wish to log in changes anything."""
-        return self.phase in (State.LOGIN, State.KICKED, State.LOGGED_OUT) or self._delays is not None
-
-    def queue_lists(self, lists: Iterable[ContactList]) -> None:
-        """Keep lists for the next batch; a newer list takes the place of an older one."""
-        fresh = {(new.kind, new.of): new for new in lists}
-        kept = (e for e in self._pending if not (isinstance(e, ContactList) and (e.kind, e.of) in fresh))
-        self._pending = [*kept, *fresh.values()]
+    async def connected(self) -> None:
+        """Wait until messages can be sent."""
+        while not self.is_ready:
+            await self._gate.wait()
 
     async def ensure_session(self) -> bool:
-        """Whether the session works, if need be after it has been opened again."""
-        return await self._works.patience.run(self._mended()) is True
+        """Probe the session and wait for its repair. Returns whether it is valid."""
+        return await self._shutdown.run(self._ensure_session()) is True
 
-    async def _mended(self) -> bool:
-        session = self._works.tokens.psessionid
-        if self.ready and await self._answers() is True and self.ready:
+    async def _ensure_session(self) -> bool:
+        session = self._session.id
+        if self.is_ready and await self._is_valid() and self.is_ready:
             return True
-        with anyio.move_on_after(self._works.limits.session_repair):
-            # The poll goes first: if this was a kick, only the poll is told so.
-            before = 0
-            while self.ready and self._works.tokens.psessionid == session:
-                if before and before == self._out:
+        with anyio.move_on_after(self._limits.session_repair):
+            # The open poll may know more: one that stays open is aborted.
+            poll = 0
+            while self.is_ready and self._session.id == session:
+                if poll and poll == self._poller.in_flight:
                     self.invalidate()
                     break
-                before = self._out
-                await anyio.sleep(self._works.limits.short_pause)
+                poll = self._poller.in_flight
+                await anyio.sleep(self._limits.short_pause)
             await self.connected()
             return True
         return False
 
+    async def _is_valid(self) -> bool:
+        try:
+            return await self._session.is_valid()
+        except TransportError:
+            return False
+
     def invalidate(self) -> None:
-        """Open the session again, whatever it looks like."""
-        if self.ready:
-            self._offline()
-            self._works.wishes.report_invalid()
-            self._works.client.abort_poll()
+        """Open the session again, even if it looks valid."""
+        if self.is_ready:
+            self._enter(State.RELINK)
+            self._requests.interrupt()
+            self._poller.abort()
+
+    def request_login(self) -> None:
+        """Log in at once instead of later. Nothing to do while online."""
+        if self._state in WAITING:
+            self._requests.request_login()
+
+    def request_logout(self) -> None:
+        """Log out, and stay so until `request_login`."""
+        self._requests.request_logout()
+        self._poller.abort()
 
     # --- steps ---
 
-    async def step(self) -> Batch | UnresolvedBatch:
-        """The next thing that happens; an empty batch for a poll that brought nothing."""
-        if self._works.hearing.has_pending:
-            return await self._hear()
-        if self._pending:
-            taken, self._pending = tuple(self._pending), []
-            return taken
-        if self._pause:
-            pause, self._pause = self._pause, 0.0
-            await self._works.wishes.sleep(pause)
-        if self._works.wishes.leaving:
-            return await self._leave()
-        doubt, self._works.wishes.session_suspect = self._works.wishes.session_suspect, False
-        if doubt and self.phase in SETTLED:
-            self._heal(Stage.RELINK, "upstream refuses what is asked")
-        return await {
-            State.LOGIN: self._converse,
-            State.LOAD_LISTS: self._lists,
-            State.LOAD_MEMBERS: self._details,
-            State.POLL: self._poll,
-            State.PROBE: self._probe,
-            State.KICKED: self._wait_out,
-            State.LOGGED_OUT: self._stay_away,
-        }[self.phase]()
+    async def step(self) -> Batch:
+        """Take one step. Returns its events, () for a poll without messages."""
+        if self._state in SENDING:
+            self._gate.set()
+        if refreshed := self._contacts.take_refreshed():
+            return refreshed
+        if self._pause_seconds:
+            pause, self._pause_seconds = self._pause_seconds, 0.0
+            await self._requests.sleep(pause)
+        if self._requests.take_logout():
+            return await self._log_out()
+        return await self._handlers[self._state]()
 
-    def _change(self, change: SessionChange) -> Batch:
-        """The change as a batch; nothing if it has been told."""
-        said = self._said
-        change = replace(change, account=self._works.tokens.account, nick=self._works.tokens.nick)
-        if said and (said.state, said.reason) == (change.state, change.reason) and not change.challenge:
-            return ()
-        if change.state is SessionState.RELINKING and self._delays is not None:
-            return ()  # `offline, network` has been said, and is still so
-        self._tell(change)
-        return (change,)
-
-    def _tell(self, change: SessionChange) -> None:
-        self._said = change
-        trying = change.state in (SessionState.STARTING, SessionState.RELINKING)
-        self._online = change.state is SessionState.ONLINE or (self._online and trying)
-
-    def _offline(self) -> None:
-        if self._ready.is_set():
-            self._ready = anyio.Event()
+    def _enter(self, state: State, pause_seconds: float = 0.0) -> None:
+        """Change the state; its handler runs after the pause."""
+        self._state = state
+        self._pause_seconds = pause_seconds
+        if state not in SENDING and self._gate.is_set():
+            self._gate = anyio.Event()
 
     # --- getting online ---
 
-    async def _converse(self) -> Batch:
-        """Go on with the login until it has something to tell."""
-        if self._said is None:
-            return self._change(SessionChange(SessionState.STARTING))
+    async def _start(self) -> Batch:
+        self._enter(State.LOGIN)
+        return self._reporter.report(SessionChange(SessionState.STARTING))
+
+    async def _advance_login(self) -> Batch:
+        """Run the login until it reports a change or ends."""
         try:
-            match await self._works.usher.advance():
-                case SessionChange() as change:
-                    return (*self._lost(change), *self._change(change))
-                case LoginResult() as arrival:
-                    return self._arrive(arrival)
+            result = await self._login.advance()
         except LoginRefused as exc:
-            return self._give_up("login.refused", str(exc))
+            return self._go_offline("login.refused", str(exc))
         except (TransportError, ProtocolError) as exc:
-            return self._unreachable(State.LOGIN, exc)
-        return ()
+            return self._retry_later(State.LOGIN, exc)
+        match result:
+            case SessionChange():
+                return self._reporter.report_login(result, self._loss)
+            case LoginResult():
+                return self._on_online(result)
+            case None:
+                return ()
 
-    def _lost(self, following: SessionChange) -> Batch:
-        """That the session is lost, if it is and the next step no longer tries to save it."""
-        saving = (following.state, following.reason) == (SessionState.RELINKING, Stage.RELINK.name.lower())
-        if saving or not self._online:
-            return ()
-        return self._change(SessionChange(SessionState.OFFLINE, "session.lost", self._why))
+    def _on_online(self, result: LoginResult) -> Batch:
+        self._login.cancel()
+        self._requests.clear()
+        self._retry_delays = None
+        if result.ids_changed:
+            self._echo_detector.forget_ids()
+            self._contacts.reset()
+            self._sender.forget_ids()
+        self._contacts.clear_suspicion()
+        self._contacts.update_presence(result.online)
+        self._enter(State.LOAD_LISTS)
+        reason = result.stage.name.lower()
+        gap = self._poller.resume(reason, is_lossy=result.ids_changed)
+        change = SessionChange(SessionState.ONLINE, reason, ids_changed=result.ids_changed)
+        return (*self._reporter.report(change), *gap)
 
-    def _arrive(self, arrival: LoginResult) -> Batch:
-        self._works.usher.cancel()
-        self.phase = State.LOAD_LISTS
-        self._delays = None
-        self._works.wishes.clear()
-        if arrival.ids_changed:
-            self._works.echoes.forget_numbers()
-            self._works.roster.reset()
-            self._works.post.clear()
-            self._pending = [event for event in self._pending if not isinstance(event, ContactList)]
-        self._works.roster.session_suspect = False
-        self._works.roster.update_presence(arrival.online)
-        away = self._works.clock() - (self._works.tokens.last_poll or self._works.clock())
-        lossy = arrival.ids_changed or away > self._works.limits.server_buffer
-        gap = self._gap(arrival.stage.name.lower()) if lossy else ()
-        self._heard_at = self._works.tokens.last_poll = self._works.clock()
-        self._works.file.save(self._works.tokens)
-        state = SessionChange(
-            SessionState.ONLINE, arrival.stage.name.lower(), ids_changed=arrival.ids_changed
-        )
-        return (*self._change(state), *gap)
+    async def _load_lists(self) -> Batch:
+        self._enter(State.LOAD_MEMBERS)
+        return await self._contacts.load()
 
-    def _gap(self, reason: str, since: float | None = None) -> Batch:
-        since = self._works.tokens.last_poll if since is None else since
-        return () if since is None else (Gap(since, self._works.clock(), reason),)
+    async def _load_members(self) -> Batch:
+        self._enter(State.POLL)
+        return await self._contacts.load_missing(self._limits.members_timeout)
 
-    async def _lists(self) -> Batch:
-        self.phase = State.LOAD_MEMBERS
-        return tuple(await self._works.roster.load())
-
-    async def _details(self) -> Batch:
-        # The lists have been told: whoever is addressed now can be found.
-        self.phase = State.POLL
-        self._ready.set()
-        return tuple(await self._works.roster.load_missing(self._works.limits.details))
-
-    def _heal(self, begin: Stage, why: str = "") -> None:
-        """Log in again from this stage on."""
-        self._offline()
-        self._why = why
-        self.phase = State.LOGIN
-        self._works.usher.start(begin)
-
-    def _give_up(self, reason: str, detail: str = "") -> Batch:
-        """Nothing more can be done here: wait for `login`."""
-        self._offline()
-        self._works.usher.cancel()
-        self.phase = State.LOGGED_OUT
-        return self._change(SessionChange(SessionState.OFFLINE, reason, detail))
-
-    def _unreachable(self, again: State, exc: Exception) -> Batch:
-        """Upstream does not answer: say so once, wait longer each time, then try this phase again."""
-        self._offline()
-        self._works.usher.cancel()
-        self.phase = again
-        limits = self._works.limits
-        if self._delays is None:
-            self._delays = backoff(random.random, first=limits.retry_first, most=limits.retry_most)
-        self._pause = next(self._delays)
-        return self._change(SessionChange(SessionState.OFFLINE, "network", str(exc)))
-
-    async def _wait_out(self) -> Batch:
-        """After a kick: one new try, late; whoever kicked us wants to be there now."""
-        await self._works.wishes.sleep(self._works.limits.kick_pause)
-        if not self._works.wishes.leaving:
-            self._heal(Stage.REOPEN)
-        return ()
-
-    async def _stay_away(self) -> Batch:
-        if not await self._works.wishes.sleep(None):
-            return ()
-        self.phase = State.LOGIN
-        self._works.usher.context.qr_shown = 0
-        return self._change(SessionChange(SessionState.STARTING, "login"))
-
-    async def _leave(self) -> Batch:
-        works = self._works
-        works.wishes.leaving = False
-        if works.tokens.psessionid:
-            with anyio.move_on_after(works.limits.logout_timeout), suppress(TransportError):
-                await works.client.request(endpoints.logout(works.tokens, works.clock()))
-        works.tokens.clear()
-        works.roster.reset()
-        works.file.save(works.tokens)
-        return self._give_up("logout")
+    async def _look_up(self) -> Batch:
+        self._enter(State.POLL)
+        return await self._contacts.load_missing(self._limits.idle_lookup)
 
     # --- polling ---
 
-    async def _poll(self) -> Batch | UnresolvedBatch:
-        if self._works.roster.session_suspect and self._doubted:
-            self.phase = State.PROBE
+    async def _poll(self) -> Batch:
+        is_suspect = self._contacts.session_suspect
+        result = await self._poller.poll()
+        if result is None:
             return ()
-        # The poll goes first: if this was a kick, the poll is told so and the probe is not.
-        self._doubted = self._works.roster.session_suspect
-        if self._works.roster.incomplete and not self._spared:
-            self._spared = True  # once between two polls
-            if lists := await self._works.roster.load_missing(self._works.limits.idle_lookup):
-                return tuple(lists)
-        self._spared = False
-        started, moment = self._works.clock(), anyio.current_time()
-        answer: Response | TransportError | None
-        self._polls = self._out = self._polls + 1
-        try:
-            answer = await self._works.client.long_poll(endpoints.poll(self._works.tokens))
-        except TransportError as exc:
-            answer = exc
-        self._out = 0
-        if answer is None:
-            return ()
-        took = anyio.current_time() - moment
-        silence = self._silence(started) if isinstance(answer, Response) else ()
-        verdict = evaluate(answer, took, self._health, self._works.limits)
-        if verdict.action is Action.DELIVER:
-            return await self._deliver(verdict, silence)
-        return (*silence, *self._follow(verdict, started))
+        decision = result.decision
+        events = self._apply(decision)
+        if self._state is State.POLL:
+            is_doubtful = is_suspect or decision.action is Action.PROBE
+            following = State.LOOK_UP if self._contacts.has_work else State.POLL
+            self._enter(State.PROBE if is_doubtful else following, decision.pause)
+        return (*result.gaps, *events)
 
-    def _silence(self, started: float) -> Batch:
-        """The gap, if nobody had polled for longer than upstream keeps what is not polled."""
-        heard, self._heard_at = self._heard_at, self._works.clock()
-        if heard is None or started - heard <= self._works.limits.server_buffer:
-            return ()
-        return (Gap(heard, started, "silence"),)
-
-    async def _deliver(self, verdict: PollDecision, before: Batch) -> Batch | UnresolvedBatch:
-        """What a poll brought is in hand: nothing here may be cut."""
-        self._pause = verdict.pause
-        self._works.tokens.last_poll = self._works.clock()
-        return self._works.hearing.decode(verdict.items, before) or await self._hear()
-
-    async def _hear(self) -> Batch:
-        return tuple(self._seen(event) for event in await self._works.hearing.resolve())
-
-    def _follow(self, verdict: PollDecision, started: float) -> Batch:
-        """Do what the answer to a poll asks for."""
-        self._pause = verdict.pause
-        match verdict.action:
-            case Action.REPOLL:
-                self._note_life()
-            case Action.RENEW:
-                self._works.tokens.renew(verdict.ptwebqq, self._works.clock())
-                self._works.file.save(self._works.tokens)
-            case Action.PROBE:
-                self.phase = State.PROBE
+    def _apply(self, decision: PollDecision) -> Batch:
+        """Return the events of a poll, and enter the state that its answer asks for."""
+        match decision.action:
+            case Action.DELIVER:
+                events = self._receiver.decode(decision.items)
+                return tuple(e for event in events for e in self._on_event(event))
             case Action.RELINK:
-                self._heal(Stage.RELINK, verdict.reason)
+                self._relogin_from(Stage.RELINK, decision.reason, decision.pause)
             case Action.LOGIN:
-                # What did not last the last time is left out this time.
-                later = min(Stage.REOPEN + max(self._health.logins, 1) - 1, Stage.FULL)
-                self._heal(Stage(later), verdict.reason)
+                # A stage whose session did not last is skipped the next time.
+                stage = Stage(min(Stage.REOPEN + max(decision.logins, 1) - 1, Stage.FULL))
+                self._relogin_from(stage, decision.reason, decision.pause)
             case Action.STOP:
-                return self._give_up("request.refused", verdict.reason)
-        return self._gap("poll", started) if verdict.lost else ()
+                return self._go_offline("request.refused", decision.reason)
+        return ()
 
-    def _note_life(self) -> None:
-        now = self._works.tokens.last_poll = self._works.clock()
-        if now - self._kept_at > KEEP_EVERY:
-            self._kept_at = now
-            self._works.file.save(self._works.tokens)
+    def _on_event(self, event: UpstreamEvent) -> Batch:
+        return self._on_kicked(event) if isinstance(event, SessionChange) else (event,)
 
-    def _seen(self, event: UpstreamEvent) -> UpstreamEvent:
-        """The event; a kick among them has its consequences."""
-        return self._kick(event) if isinstance(event, SessionChange) else event
-
-    def _kick(self, change: SessionChange) -> SessionChange:
-        """Another client took our place: one try after a while, none if that happens twice."""
-        now = self._works.clock()
-        fight = self._kicked_at is not None and now - self._kicked_at < self._works.limits.kick_window
+    def _on_kicked(self, kick: SessionChange) -> Batch:
+        """Log in again once, late: a second kick soon means that two clients compete."""
+        now = self._clock()
+        is_again = self._kicked_at is not None and now - self._kicked_at < self._limits.kick_window
         self._kicked_at = now
-        self._offline()
-        self.phase = State.LOGGED_OUT if fight else State.KICKED
-        change = replace(change, account=self._works.tokens.account, nick=self._works.tokens.nick)
-        change = replace(change, reason="kicked.again") if fight else change
-        self._tell(change)
-        return change
+        if is_again:
+            self._enter(State.LOGGED_OUT)
+            return self._reporter.report(replace(kick, reason="kicked.again"))
+        self._enter(State.KICKED, self._limits.kick_pause)
+        return self._reporter.report(kick)
 
-    async def _answers(self) -> bool | TransportError:
-        """Whether upstream knows this session, or why that cannot be told."""
-        try:
-            answer = await self._works.client.request(
-                endpoints.online_friends(self._works.tokens, self._works.clock())
-            )
-            if answer.status != HTTPStatus.OK:
-                return TransportError(f"get_online_buddies2: status {answer.status}", sent=True)
-            return return_code(parse_json(answer)) == OK
-        except TransportError as exc:
-            return exc
-        except ProtocolError as exc:
-            return TransportError(str(exc), sent=True)
+    # --- repairing ---
 
     async def _probe(self) -> Batch:
-        answers = await self._answers()
-        if isinstance(answers, TransportError):
-            return self._unreachable(State.PROBE, answers)
-        self._works.roster.session_suspect = False
-        if not answers:
-            self._heal(Stage.RELINK, "upstream does not know the session any more")
+        state = self._state
+        try:
+            is_valid = await self._session.is_valid()
+        except TransportError as exc:
+            return self._retry_later(State.RECONNECT, exc) if self._state is state else ()
+        self._contacts.clear_suspicion()
+        if self._state is not state:
+            return ()  # invalidated during the probe
+        if not is_valid:
+            self._relogin_from(Stage.RELINK, "the server does not know the session any more")
             return ()
-        self.phase = State.POLL
-        if self._delays is None:
-            self._note_life()
+        self._enter(State.POLL)
+        if state is State.PROBE:
+            self._poller.record_activity()
             return ()
-        self._delays = None
-        self._ready.set()
-        gap = self._gap("network")
-        self._note_life()
-        self._heard_at = self._works.tokens.last_poll
-        return (*self._change(SessionChange(SessionState.ONLINE, "network")), *gap)
+        self._retry_delays = None
+        gap = self._poller.resume("network", is_lossy=True)
+        return (*self._reporter.report(SessionChange(SessionState.ONLINE, "network")), *gap)
+
+    async def _relink(self) -> Batch:
+        self._relogin_from(Stage.RELINK, "a probe failed, or an operator asked for a new link")
+        return ()
+
+    async def _relogin_after_kick(self) -> Batch:
+        self._relogin_from(Stage.REOPEN)
+        return ()
+
+    def _relogin_from(self, stage: Stage, loss: str = "", pause_seconds: float = 0.0) -> None:
+        """Log in again from this stage on. `loss`: why the session is given up."""
+        self._loss = loss
+        self._login.start(stage)
+        self._enter(State.LOGIN, pause_seconds)
+
+    def _retry_later(self, state: State, exc: Exception) -> Batch:
+        """Enter a state after a pause that grows with each failure."""
+        if self._retry_delays is None:
+            limits = self._limits
+            self._retry_delays = backoff(random.random, first=limits.retry_first, most=limits.retry_max)
+        self._login.cancel()
+        self._enter(state, next(self._retry_delays))
+        return self._reporter.report(SessionChange(SessionState.OFFLINE, "network", str(exc)))
+
+    # --- being offline ---
+
+    def _go_offline(self, reason: str, detail: str = "") -> Batch:
+        self._login.cancel()
+        self._enter(State.LOGGED_OUT)
+        return self._reporter.report(SessionChange(SessionState.OFFLINE, reason, detail))
+
+    async def _log_out(self) -> Batch:
+        await self._session.log_out()
+        self._contacts.reset()
+        return self._go_offline("logout")
+
+    async def _await_login(self) -> Batch:
+        if not await self._requests.sleep(None):
+            return ()
+        self._login.reset_attempts()
+        self._enter(State.LOGIN)
+        return self._reporter.report(SessionChange(SessionState.STARTING, "login"))

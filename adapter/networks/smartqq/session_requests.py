@@ -1,4 +1,4 @@
-"""What other tasks want from the one that talks to upstream, and how they wake it."""
+"""Pass requests of other tasks to the session task (login, logout, captcha); each wakes it."""
 
 import math
 from collections.abc import Callable
@@ -7,68 +7,73 @@ import anyio
 
 
 class SessionRequests:
-    """`enter`, `leave` and `type` are called by anybody; `rest` and `typed` by the one who waits."""
+    """Hold requests for the session task. Only that task waits."""
 
     def __init__(self) -> None:
-        self.leaving = False
-        self.session_suspect = False
-        self._entering = False
-        self._text: str | None = None
-        self._bell = anyio.Event()
+        self.is_logout_requested = False
+        self._is_login_requested = False
+        self._is_interrupted = False
+        self._captcha_text: str | None = None
+        self._changed = anyio.Event()
+
+    # --- for other tasks ---
 
     def request_login(self) -> None:
-        """Somebody asks for a login."""
-        self._entering = True
-        self.wake()
+        """Ask for a login."""
+        self._is_login_requested = True
+        self._changed.set()
 
     def request_logout(self) -> None:
-        """Somebody asks for a logout; it takes back a login asked for before."""
-        self.leaving = True
-        self._entering = False
-        self.wake()
+        """Ask for a logout. It cancels an earlier request for a login."""
+        self.is_logout_requested = True
+        self._is_login_requested = False
+        self._changed.set()
 
     def submit_captcha(self, text: str) -> None:
-        """Somebody read the captcha."""
-        self._text = text
-        self.wake()
+        """Pass on what a person read in the captcha."""
+        self._captcha_text = text
+        self._changed.set()
 
-    def report_invalid(self) -> None:
-        """Somebody was told that the session is gone."""
-        self.session_suspect = True
-        self.wake()
+    def interrupt(self) -> None:
+        """End the current sleep, if there is one."""
+        self._is_interrupted = True
+        self._changed.set()
 
-    def wake(self) -> None:
-        """End the present wait."""
-        self._bell.set()
+    # --- for the session task ---
 
     def clear(self) -> None:
-        """We are online: what was wished on the way has come true."""
-        self._entering = self.session_suspect = False
-        self._text = None
+        """Drop what a finished login has made superfluous."""
+        self._is_login_requested = False
+        self._captcha_text = None
 
-    @property
-    def pending(self) -> bool:
-        """Whether something is wished that must not wait."""
-        return self.leaving or self.session_suspect or self._entering
+    def take_logout(self) -> bool:
+        """Return whether a logout was requested, once."""
+        is_requested, self.is_logout_requested = self.is_logout_requested, False
+        return is_requested
 
     async def sleep(self, seconds: float | None) -> bool:
-        """Let time pass (None: for ever) until somebody wants something; whether that is a login."""
-        await self._until(seconds, lambda: self.pending)
-        entering, self._entering = self._entering, False
-        return entering
-
-    async def wait_captcha(self, seconds: float) -> str | None:
-        """What was typed; None if nobody did in time or something else is wanted."""
-        await self._until(seconds, lambda: self._text is not None or self.pending)
-        self._entering = False
-        return self._text
+        """Sleep (None: for ever) until a request arrives. Returns whether it is a login."""
+        self._is_interrupted = False
+        await self._wait(seconds, lambda: self._is_pending or self._is_interrupted)
+        is_requested, self._is_login_requested = self._is_login_requested, False
+        return is_requested
 
     def clear_captcha(self) -> None:
-        """There is something new to read: what was typed before does not belong to it."""
-        self._text = None
+        """Drop the answer to an earlier captcha."""
+        self._captcha_text = None
 
-    async def _until(self, seconds: float | None, true: Callable[[], bool]) -> None:
+    async def wait_captcha(self, seconds: float) -> str | None:
+        """Return the captcha's text, or None after a time-out or another request."""
+        await self._wait(seconds, lambda: self._captcha_text is not None or self._is_pending)
+        self._is_login_requested = False
+        return self._captcha_text
+
+    @property
+    def _is_pending(self) -> bool:
+        return self.is_logout_requested or self._is_login_requested
+
+    async def _wait(self, seconds: float | None, is_over: Callable[[], bool]) -> None:
         with anyio.move_on_after(math.inf if seconds is None else seconds):
-            while not true():
-                self._bell = anyio.Event()
-                await self._bell.wait()
+            while not is_over():
+                self._changed = anyio.Event()
+                await self._changed.wait()

@@ -1,4 +1,4 @@
-"""How long something is waited for that somebody else has to do: until nobody does it any more."""
+"""Cancel waits that only the running upstream could end."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -9,14 +9,17 @@ T = TypeVar("T")
 
 
 class ShutdownScope:
-    """For waits that make sense only while the session is looked after. `end`: from now on it is not."""
+    """Run awaitables that a shutdown of the upstream cancels."""
 
     def __init__(self) -> None:
         self.is_shutting_down = False
         self._scopes: set[anyio.CancelScope] = set()
 
     async def run(self, waiting: Awaitable[T]) -> T | None:
-        """What this wait brings; None where it was given up: it must be nothing that can have left."""
+        """Return the result, or None if the shutdown cancelled the wait.
+
+        A request must not run here: it may have been sent when it is cancelled.
+        """
         with anyio.CancelScope() as scope:
             self._scopes.add(scope)
             if self.is_shutting_down:
@@ -28,7 +31,7 @@ class ShutdownScope:
         return None
 
     def shut_down(self) -> None:
-        """No more steps are taken: nobody mends anything any more."""
+        """Cancel all waits, those to come included: the session task takes no more steps."""
         self.is_shutting_down = True
         for scope in self._scopes:
             scope.cancel()

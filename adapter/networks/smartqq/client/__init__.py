@@ -1,1 +1,1 @@
-"""HTTP client of SmartQQ: transport and request builders."""
+"""Speak HTTP to SmartQQ: transport, request builders, calls about the session."""

@@ -1,6 +1,6 @@
-"""Every call of SmartQQ's web client but the logins: host, parameters, Referer (0.4, 3.1, 4, 5)."""
+"""Build the requests of SmartQQ's web client, except the logins (0.4, 3.1, 4, 5). Pure."""
 
-from typing import Final, Literal
+from typing import Final
 
 from adapter.events import Address, ChatKind
 from adapter.networks.smartqq.protocol.hashes import bkn
@@ -10,8 +10,8 @@ from adapter.networks.smartqq.session.credentials import HOME, Credentials
 
 DATA: Final = "https://s.web2.qq.com"
 CHANNEL: Final = "https://d1.web2.qq.com"
+# Pictures stayed here when everything else moved to d1 in December 2015.
 OLD_CHANNEL: Final = "http://d.web2.qq.com"
-"""Where pictures stayed when everything else moved to d1 in December 2015."""
 
 _DATA_REFERER: Final = "http://s.web2.qq.com/proxy.html?v=20130916001&callback=1&id=1"
 _CHANNEL_REFERER: Final = "http://d1.web2.qq.com/proxy.html?v=20151105001&callback=1&id=2"
@@ -23,7 +23,7 @@ _SECURE: Final = frozenset({"poll2", "send_buddy_msg2", "send_qun_msg2", "send_d
 
 
 def _t(now: float) -> str:
-    """Milliseconds: 13 digits."""
+    """Format a time as milliseconds, 13 digits."""
     return str(int(now * 1000))
 
 
@@ -38,7 +38,7 @@ def _data(name: str, params: Pairs = (), form: Pairs | None = None) -> Request:
     )
 
 
-def _channel(name: str, params: Pairs = (), form: Pairs | None = None, *, parked: bool = False) -> Request:
+def _channel(name: str, params: Pairs = (), form: Pairs | None = None, *, long_poll: bool = False) -> Request:
     secure = name in _SECURE
     return Request(
         "GET" if form is None else "POST",
@@ -47,73 +47,75 @@ def _channel(name: str, params: Pairs = (), form: Pairs | None = None, *, parked
         form,
         referer=_SECURE_REFERER if secure else _CHANNEL_REFERER,
         origin=CHANNEL if secure else "http://d1.web2.qq.com",
-        long_poll=parked,
+        long_poll=long_poll,
     )
 
 
 def _r(**values: object) -> Pairs:
-    """The one form field: a JSON object."""
+    """Build the one form field: a JSON object."""
     return (("r", dump_json(values)),)
 
 
-def _session(tokens: Credentials) -> Pairs:
-    return (("clientid", str(CLIENTID)), ("psessionid", tokens.psessionid))
+def _session(credentials: Credentials) -> Pairs:
+    return (("clientid", str(CLIENTID)), ("psessionid", credentials.psessionid))
 
 
 # --- session -----------------------------------------------------------------------------------
 
 
-def vfwebqq(tokens: Credentials, now: float) -> Request:
-    """The data token. The only place to get the right one (1.6)."""
+def vfwebqq(credentials: Credentials, now: float) -> Request:
+    """Request the data token; only this call gives the right one (1.6)."""
     return _data(
         "getvfwebqq",
         (
-            ("ptwebqq", tokens.ptwebqq),
+            ("ptwebqq", credentials.ptwebqq),
             ("clientid", str(CLIENTID)),
-            ("psessionid", tokens.psessionid),
+            ("psessionid", credentials.psessionid),
             ("t", _t(now)),
         ),
     )
 
 
-def login2(tokens: Credentials, *, relink: bool) -> Request:
+def login2(credentials: Credentials, *, relink: bool) -> Request:
     """Open the channel, or with the former session open it again (1.7, 1.10)."""
     values: dict[str, object] = {
-        "ptwebqq": tokens.ptwebqq,
+        "ptwebqq": credentials.ptwebqq,
         "clientid": CLIENTID,
-        "psessionid": tokens.psessionid if relink else "",
-        "status": tokens.status,
+        "psessionid": credentials.psessionid if relink else "",
+        "status": credentials.status,
     }
     return _channel("login2", form=_r(**values, **({"key": ""} if relink else {})))
 
 
-def online_friends(tokens: Credentials, now: float) -> Request:
-    """Who is online; at the same time the probe whether a session lives (1.8, 5.10)."""
-    return _channel("get_online_buddies2", (("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))))
-
-
-def recent(tokens: Credentials) -> Request:
-    """The latest conversations. Asking for them lowers the number of 1202 on sending (1.8)."""
+def online_friends(credentials: Credentials, now: float) -> Request:
+    """Request who is online; also the probe of a session (1.8, 5.10)."""
     return _channel(
-        "get_recent_list2",
-        form=_r(vfwebqq=tokens.vfwebqq, clientid=CLIENTID, psessionid=tokens.psessionid),
+        "get_online_buddies2", (("vfwebqq", credentials.vfwebqq), *_session(credentials), ("t", _t(now)))
     )
 
 
-def change_status(tokens: Credentials, status: str, now: float) -> Request:
-    """Be seen as online, away, busy, hidden, callme or silent."""
-    return _channel("change_status2", (("newstatus", status), *_session(tokens), ("t", _t(now))))
+def recent(credentials: Credentials) -> Request:
+    """Request the latest chats, which lowers the number of 1202 on sending (1.8)."""
+    return _channel(
+        "get_recent_list2",
+        form=_r(vfwebqq=credentials.vfwebqq, clientid=CLIENTID, psessionid=credentials.psessionid),
+    )
 
 
-def logout(tokens: Credentials, now: float) -> Request:
-    """Leave (1.11)."""
-    return _channel("logout2", (("ids", ""), *_session(tokens), ("t", _t(now))))
+def change_status(credentials: Credentials, status: str, now: float) -> Request:
+    """Show the account as online, away, busy, hidden, callme or silent (1.7)."""
+    return _channel("change_status2", (("newstatus", status), *_session(credentials), ("t", _t(now))))
 
 
-def poll(tokens: Credentials) -> Request:
-    """Wait for what others say (3.1)."""
-    form = _r(ptwebqq=tokens.ptwebqq, clientid=CLIENTID, psessionid=tokens.psessionid, key="")
-    return _channel("poll2", form=form, parked=True)
+def logout(credentials: Credentials, now: float) -> Request:
+    """End the session (1.11)."""
+    return _channel("logout2", (("ids", ""), *_session(credentials), ("t", _t(now))))
+
+
+def poll(credentials: Credentials) -> Request:
+    """Wait for messages (3.1)."""
+    form = _r(ptwebqq=credentials.ptwebqq, clientid=CLIENTID, psessionid=credentials.psessionid, key="")
+    return _channel("poll2", form=form, long_poll=True)
 
 
 # --- sending -----------------------------------------------------------------------------------
@@ -121,15 +123,17 @@ def poll(tokens: Credentials) -> Request:
 _SERVICE: Final = {ChatKind.GROUP: 0, ChatKind.DISCUSS: 1}
 
 
-def send(tokens: Credentials, to: Address, content: str, message_id: int, signature: str = "") -> Request:
-    """One message to an address in momentary ids. `signature`: of a temporary conversation (4.1)."""
+def send(
+    credentials: Credentials, to: Address, content: str, message_id: int, signature: str = ""
+) -> Request:
+    """Send a message to an address in momentary ids. `signature`: for a temporary chat (4.1)."""
     number = int(to.id)
     common = {
         "content": content,
-        "face": tokens.face,
+        "face": credentials.face,
         "clientid": CLIENTID,
         "msg_id": message_id,
-        "psessionid": tokens.psessionid,
+        "psessionid": credentials.psessionid,
     }
     match to.kind:
         case ChatKind.FRIEND:
@@ -144,18 +148,18 @@ def send(tokens: Credentials, to: Address, content: str, message_id: int, signat
 
 
 def service_type(to: Address) -> int:
-    """0 for a temporary conversation through a group, 1 through a discussion."""
+    """Return 0 for a temporary chat through a group, 1 through a discussion."""
     return _SERVICE.get(to.via.kind, 0) if to.via else 0
 
 
-def signature(tokens: Credentials, to: Address, now: float) -> Request:
-    """What allows to speak to a stranger met in a group or discussion (4.5)."""
+def signature(credentials: Credentials, to: Address, now: float) -> Request:
+    """Request the permission to write to a member of a group or discussion (4.5)."""
     return _channel(
         "get_c2cmsg_sig2",
         (
             ("id", to.via.id if to.via else ""),
             ("to_uin", to.id),
-            *_session(tokens),
+            *_session(credentials),
             ("service_type", str(service_type(to))),
             ("t", _t(now)),
         ),
@@ -166,109 +170,69 @@ def signature(tokens: Credentials, to: Address, now: float) -> Request:
 
 
 def self_info(now: float) -> Request:
-    """Who we are (5.1)."""
+    """Request the own profile (5.1)."""
     return _data("get_self_info2", (("t", _t(now)),))
 
 
-def friends(tokens: Credentials) -> Request:
-    """All friends (5.4)."""
-    return _data("get_user_friends2", form=_r(vfwebqq=tokens.vfwebqq, hash=tokens.hash))
+def friends(credentials: Credentials) -> Request:
+    """Request all friends (5.4)."""
+    return _data("get_user_friends2", form=_r(vfwebqq=credentials.vfwebqq, hash=credentials.hash))
 
 
-def groups(tokens: Credentials) -> Request:
-    """All groups (5.5)."""
-    return _data("get_group_name_list_mask2", form=_r(vfwebqq=tokens.vfwebqq, hash=tokens.hash))
+def groups(credentials: Credentials) -> Request:
+    """Request all groups (5.5)."""
+    return _data("get_group_name_list_mask2", form=_r(vfwebqq=credentials.vfwebqq, hash=credentials.hash))
 
 
-def discussions(tokens: Credentials, now: float) -> Request:
-    """All discussions (5.6)."""
-    return _data("get_discus_list", (*_session(tokens), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))))
+def discussions(credentials: Credentials, now: float) -> Request:
+    """Request all discussions (5.6)."""
+    return _data(
+        "get_discus_list", (*_session(credentials), ("vfwebqq", credentials.vfwebqq), ("t", _t(now)))
+    )
 
 
-def group_members(tokens: Credentials, code: str, now: float) -> Request:
-    """Detail and members of a group, by its `code`: its gid is refused with 6 (5.7)."""
-    return _data("get_group_info_ext2", (("gcode", code), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))))
+def group_members(credentials: Credentials, code: str, now: float) -> Request:
+    """Request the members of a group by its `code`: its gid is refused with 6 (5.7)."""
+    return _data("get_group_info_ext2", (("gcode", code), ("vfwebqq", credentials.vfwebqq), ("t", _t(now))))
 
 
-def discussion_members(tokens: Credentials, did: str, now: float) -> Request:
-    """Detail and members of a discussion (5.8)."""
+def discussion_members(credentials: Credentials, did: str, now: float) -> Request:
+    """Request the members of a discussion (5.8)."""
     return _channel(
         "get_discu_info",
-        (("did", did), ("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))),
+        (("did", did), ("vfwebqq", credentials.vfwebqq), *_session(credentials), ("t", _t(now))),
     )
 
 
-PERSON: Final = 1
-GROUP: Final = 4
-
-
-def qq_number(tokens: Credentials, uin: str, kind: Literal[1, 4], now: float) -> Request:
-    """The permanent number behind a momentary id: a person's uin, a group's code. Closed in 2017 (5.9)."""
+def qq_number(credentials: Credentials, uin: str, now: float, *, is_group: bool) -> Request:
+    """Request the number behind a person's uin or a group's code. Closed in 2017 (5.9)."""
+    kind = "4" if is_group else "1"
     return _data(
         "get_friend_uin2",
-        (("tuin", uin), ("type", str(kind)), ("vfwebqq", tokens.vfwebqq), ("t", _t(now))),
+        (("tuin", uin), ("type", kind), ("vfwebqq", credentials.vfwebqq), ("t", _t(now))),
     )
 
 
-def _about(tokens: Credentials, uin: str, now: float) -> Pairs:
-    return (("tuin", uin), ("vfwebqq", tokens.vfwebqq), ("t", _t(now)))
-
-
-def friend_info(tokens: Credentials, uin: str, now: float) -> Request:
-    """A friend's profile (5.10)."""
-    return _data(
-        "get_friend_info2",
-        (("tuin", uin), ("vfwebqq", tokens.vfwebqq), *_session(tokens), ("t", _t(now))),
-    )
-
-
-def long_nick(tokens: Credentials, uin: str, now: float) -> Request:
-    """The line a friend signs with."""
-    return _data("get_single_long_nick2", _about(tokens, uin, now))
-
-
-def level(tokens: Credentials, uin: str, now: float) -> Request:
-    """How long a friend has been around."""
-    return _data("get_qq_level2", _about(tokens, uin, now))
-
-
-def avatar(tokens: Credentials, uin: str, kind: Literal[1, 4], now: float) -> Request:
-    """The picture of a person (by uin) or a group (by code) (5.11)."""
-    return Request(
-        "GET",
-        f"http://face{int(uin) % 10}.web.qq.com/cgi/svr/face/getface",
-        (
-            ("cache", "1"),
-            ("type", str(kind)),
-            ("f", "40"),
-            ("uin", uin),
-            ("t", str(int(now))),
-            ("vfwebqq", tokens.vfwebqq),
-        ),
-        referer=HOME_REFERER,
-    )
-
-
-def _qun(name: str, tokens: Credentials, *more: tuple[str, str]) -> Request:
-    form = (*more, ("bkn", str(bkn(tokens.jar.get("skey", HOME)))))
+def _qun(name: str, credentials: Credentials, *more: tuple[str, str]) -> Request:
+    form = (*more, ("bkn", str(bkn(credentials.jar.get("skey", HOME)))))
     host = "https://qun.qq.com"
     referer = "http://qun.qq.com/member.html"
     return Request("POST", f"{host}/cgi-bin/qun_mgr/{name}", form=form, referer=referer)
 
 
-def qun_friends(tokens: Credentials) -> Request:
-    """Friends with their permanent numbers, while qun.qq.com lets us (5.9)."""
-    return _qun("get_friend_list", tokens)
+def qun_friends(credentials: Credentials) -> Request:
+    """Request friends with their permanent numbers from qun.qq.com (5.9)."""
+    return _qun("get_friend_list", credentials)
 
 
-def qun_groups(tokens: Credentials) -> Request:
-    """Groups with their permanent numbers, while qun.qq.com lets us (5.9)."""
-    return _qun("get_group_list", tokens)
+def qun_groups(credentials: Credentials) -> Request:
+    """Request groups with their permanent numbers from qun.qq.com (5.9)."""
+    return _qun("get_group_list", credentials)
 
 
-def qun_members(tokens: Credentials, number: str) -> Request:
-    """The members of a group, by its permanent number, with theirs (5.9)."""
-    form = (("gc", number), ("u", tokens.account), ("bkn", str(bkn(tokens.jar.get("skey", HOME)))))
+def qun_members(credentials: Credentials, number: str) -> Request:
+    """Request a group's members with their permanent numbers, by the group's (5.9)."""
+    form = (("gc", number), ("u", credentials.account), ("bkn", str(bkn(credentials.jar.get("skey", HOME)))))
     host = "qinfo.clt.qq.com"
     return Request(
         "POST",
@@ -281,18 +245,18 @@ def qun_members(tokens: Credentials, number: str) -> Request:
 # --- pictures in messages ----------------------------------------------------------------------
 
 
-def offline_picture(tokens: Credentials, path: str, sender: str) -> Request:
-    """A picture from a friend (5.12)."""
+def offline_picture(credentials: Credentials, path: str, sender: str) -> Request:
+    """Fetch a picture from a friend (5.12)."""
     return Request(
         "GET",
         f"{OLD_CHANNEL}/channel/get_offpic2",
-        (("file_path", path), ("f_uin", sender), *_session(tokens)),
+        (("file_path", path), ("f_uin", sender), *_session(credentials)),
         referer=HOME_REFERER,
     )
 
 
 def group_picture(
-    tokens: Credentials,
+    credentials: Credentials,
     *,
     name: str,
     file_id: str,
@@ -302,29 +266,29 @@ def group_picture(
     sender: str,
     now: float,
 ) -> Request:
-    """A picture from a group (by its `code`) or, if `did` is given, from a discussion (5.12)."""
+    """Fetch a picture from a group (by its `code`) or, with `did`, a discussion (5.12)."""
     host, _, port = server.partition(":")
-    place = ("did", did) if did else ("gid", group)
+    chat = ("did", did) if did else ("gid", group)
     return Request(
         "GET",
         "http://web2.qq.com/cgi-bin/get_group_pic",
         (
             ("type", "0"),
             ("fid", file_id),
-            place,
+            chat,
             ("pic", name),
             ("rip", host),
             ("rport", port or "80"),
             ("uin", sender),
-            ("vfwebqq", tokens.vfwebqq),
+            ("vfwebqq", credentials.vfwebqq),
             ("t", _t(now)),
         ),
         referer=HOME_REFERER,
     )
 
 
-def custom_picture(tokens: Credentials, name: str, message_id: str, sender: str) -> Request:
-    """A picture in the older, listed form, from a friend (5.12)."""
+def custom_picture(credentials: Credentials, name: str, message_id: str, sender: str) -> Request:
+    """Fetch a picture in the older, listed form, from a friend (5.12)."""
     return Request(
         "GET",
         f"{OLD_CHANNEL}/channel/get_cface2",
@@ -334,7 +298,7 @@ def custom_picture(tokens: Credentials, name: str, message_id: str, sender: str)
             ("to", sender),
             ("count", "5"),
             ("time", "1"),
-            *_session(tokens),
+            *_session(credentials),
         ),
         referer=HOME_REFERER,
     )

@@ -1,1 +1,1 @@
-"""Contacts of SmartQQ: lists, roster, loader."""
+"""Load, hold and number the contacts of a session."""

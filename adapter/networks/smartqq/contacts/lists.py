@@ -1,7 +1,6 @@
-"""The lists of contacts and what they join to (5). Pure: answers in, contacts out.
+"""Read contact lists and join their parts (5). Pure.
 
-Joined by uin throughout: the official client joins some of them by position, which holds until
-one list lacks a line.
+Parts are joined by uin. The official client joins some by position, which fails when one part lacks a row.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,14 +9,14 @@ from typing import Final
 from adapter.events import Contact
 from adapter.networks.smartqq.protocol.parsing import iter_objects, mapping, parse_id, parse_int, parse_text
 
+# The name of category 0, which the server omits unless it was renamed.
 MY_FRIENDS: Final = "我的好友"
-"""The name of category 0, which upstream leaves out unless it was renamed."""
 
 Statuses = Mapping[str, Mapping[str, object]]
 
 
 def _by(key: str, value: object) -> dict[str, Mapping[str, object]]:
-    """The objects of a list by the id under this key."""
+    """Index the objects of a list by the id under this key."""
     return {uin: row for row in iter_objects(value) if (uin := parse_id(row.get(key)))}
 
 
@@ -26,7 +25,7 @@ def _known(**values: object) -> dict[str, object]:
 
 
 def statuses(reply: Mapping[str, object]) -> Statuses:
-    """Who is online and how (get_online_buddies2); whoever is missing is offline."""
+    """Return who is online and how (get_online_buddies2); friends not listed are offline."""
     return {
         uin: _known(status=parse_text(row.get("status")), client_type=parse_int(row.get("client_type")))
         for uin, row in _by("uin", reply.get("result")).items()
@@ -34,10 +33,10 @@ def statuses(reply: Mapping[str, object]) -> Statuses:
 
 
 def friends(reply: Mapping[str, object], online: Statuses) -> tuple[Contact, ...]:
-    """All friends with nick, mark, category and state (get_user_friends2)."""
+    """Return all friends with nick, remark, category and state (get_user_friends2)."""
     result = mapping(reply.get("result"))
     infos = _by("uin", result.get("info"))
-    marks = _by("uin", result.get("marknames"))
+    remarks = _by("uin", result.get("marknames"))
     vips = _by("u", result.get("vipinfo"))
     categories = {0: MY_FRIENDS} | {
         index: parse_text(row.get("name"))
@@ -47,7 +46,7 @@ def friends(reply: Mapping[str, object], online: Statuses) -> tuple[Contact, ...
     found = []
     for uin, row in (infos | _by("uin", result.get("friends"))).items():
         info, category = infos.get(uin, {}), parse_int(row.get("categories")) or 0
-        nick, mark = parse_text(info.get("nick")), parse_text(marks.get(uin, {}).get("markname"))
+        nick, remark = parse_text(info.get("nick")), parse_text(remarks.get(uin, {}).get("markname"))
         data = _known(
             category=categories.get(category, ""),
             category_id=category,
@@ -55,25 +54,25 @@ def friends(reply: Mapping[str, object], online: Statuses) -> tuple[Contact, ...
             vip=parse_int(vips.get(uin, {}).get("vip_level")),
             **{"status": "offline", **online.get(uin, {})},
         )
-        found.append(Contact(uin, mark or nick, nick=nick, remark=mark, data=data))
+        found.append(Contact(uin, remark or nick, nick=nick, remark=remark, data=data))
     return tuple(found)
 
 
 def groups(reply: Mapping[str, object]) -> tuple[Contact, ...]:
-    """All groups with mark, mask and code (get_group_name_list_mask2)."""
+    """Return all groups with remark, mask and code (get_group_name_list_mask2)."""
     result = mapping(reply.get("result"))
-    marks = _by("uin", result.get("gmarklist"))
+    remarks = _by("uin", result.get("gmarklist"))
     masks = _by("gid", result.get("gmasklist"))
     found = []
     for gid, row in _by("gid", result.get("gnamelist")).items():
-        nick, mark = parse_text(row.get("name")), parse_text(marks.get(gid, {}).get("markname"))
+        nick, remark = parse_text(row.get("name")), parse_text(remarks.get(gid, {}).get("markname"))
         mask = parse_int(masks.get(gid, {}).get("mask"))
         found.append(
             Contact(
                 gid,
-                mark or nick,
+                remark or nick,
                 nick=nick,
-                remark=mark,
+                remark=remark,
                 code=parse_id(row.get("code")),
                 data=_known(mask=mask),
             )
@@ -82,7 +81,7 @@ def groups(reply: Mapping[str, object]) -> tuple[Contact, ...]:
 
 
 def discussions(reply: Mapping[str, object]) -> tuple[Contact, ...]:
-    """All discussions (get_discus_list). Their names may be empty."""
+    """Return all discussions (get_discus_list). Their names may be empty."""
     result = mapping(reply.get("result"))
     return tuple(
         Contact(did, parse_text(row.get("name")), nick=parse_text(row.get("name")))
@@ -90,10 +89,10 @@ def discussions(reply: Mapping[str, object]) -> tuple[Contact, ...]:
     )
 
 
-def group_members(reply: Mapping[str, object], marks: Mapping[str, str]) -> tuple[Contact, ...]:
-    """The members of a group (get_group_info_ext2). `marks`: what we call those who are friends too.
+def group_members(reply: Mapping[str, object], remarks: Mapping[str, str]) -> tuple[Contact, ...]:
+    """Return the members of a group (get_group_info_ext2). `remarks`: of those who are friends.
 
-    Cards stand only for members who have one; `minfo` may be missing altogether.
+    Only some members have a card; `minfo` may be missing altogether.
     """
     result = mapping(reply.get("result"))
     group = mapping(result.get("ginfo"))
@@ -105,7 +104,7 @@ def group_members(reply: Mapping[str, object], marks: Mapping[str, str]) -> tupl
     for uin, row in (infos | _by("muin", group.get("members"))).items():
         info = infos.get(uin, {})
         nick, card = parse_text(info.get("nick")), parse_text(cards.get(uin, {}).get("card"))
-        mark = marks.get(uin, "")
+        remark = remarks.get(uin, "")
         data = _known(
             card=card,
             gender=parse_text(info.get("gender")),
@@ -116,10 +115,11 @@ def group_members(reply: Mapping[str, object], marks: Mapping[str, str]) -> tupl
             owner=uin == owner or None,
             status=STATES.get(parse_int(states.get(uin, {}).get("stat")) or 0),
         )
-        found.append(Contact(uin, mark or card or nick, nick=nick, remark=mark, data=data))
+        found.append(Contact(uin, remark or card or nick, nick=nick, remark=remark, data=data))
     return tuple(found)
 
 
+# `stat` of a member. Source: the page script.
 STATES: Final = {
     10: "online",
     20: "offline",
@@ -131,8 +131,8 @@ STATES: Final = {
 }
 
 
-def discussion_members(reply: Mapping[str, object], marks: Mapping[str, str]) -> tuple[Contact, ...]:
-    """The members of a discussion (get_discu_info): the last list that gives permanent numbers away."""
+def discussion_members(reply: Mapping[str, object], remarks: Mapping[str, str]) -> tuple[Contact, ...]:
+    """Return the members of a discussion, with permanent numbers (get_discu_info)."""
     result = mapping(reply.get("result"))
     infos = _by("uin", result.get("mem_info"))
     states = _by("uin", result.get("mem_status"))
@@ -140,11 +140,11 @@ def discussion_members(reply: Mapping[str, object], marks: Mapping[str, str]) ->
     owner = parse_id(info.get("discu_owner"))
     found = []
     for uin, row in (infos | _by("mem_uin", info.get("mem_list"))).items():
-        nick, mark = parse_text(infos.get(uin, {}).get("nick")), marks.get(uin, "")
+        nick, remark = parse_text(infos.get(uin, {}).get("nick")), remarks.get(uin, "")
         data = _known(owner=uin == owner or None, status=parse_text(states.get(uin, {}).get("status")))
         qq = parse_id(row.get("ruin"))
         found.append(
-            Contact(uin, mark or nick, nick=nick, remark=mark, qq="" if qq == "0" else qq, data=data)
+            Contact(uin, remark or nick, nick=nick, remark=remark, qq="" if qq == "0" else qq, data=data)
         )
     return tuple(found)
 
@@ -153,21 +153,21 @@ def discussion_members(reply: Mapping[str, object], marks: Mapping[str, str]) ->
 
 
 def qun_friends(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    """Name and number of each friend, as qun.qq.com lists them (5.9)."""
+    """Yield name and number of each friend in the list of qun.qq.com (5.9)."""
     for category in mapping(reply.get("result")).values():
         for row in iter_objects(mapping(category).get("mems")):
             yield parse_text(row.get("name")), parse_id(row.get("uin"))
 
 
 def qun_groups(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    """Name and number of each group, as qun.qq.com lists them (5.9)."""
+    """Yield name and number of each group in the list of qun.qq.com (5.9)."""
     for key in ("join", "manage", "create"):
         for row in iter_objects(reply.get(key)):
             yield parse_text(row.get("gn")), parse_id(row.get("gc"))
 
 
 def qun_members(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    """Nick and card, each with the number, of the members of a group (5.9)."""
+    """Return nick and card, each with the number, of a group's members (5.9)."""
     cards = mapping(reply.get("cards"))
     found = {
         (name, qq)
@@ -176,6 +176,3 @@ def qun_members(reply: Mapping[str, object]) -> Iterable[tuple[str, str]]:
         for name in (parse_text(row.get("n")), parse_text(cards.get(qq)))
     }
     return sorted(found)
-
-
-# --- all that is known -------------------------------------------------------------------------

@@ -1,328 +1,299 @@
-"""Loads contacts: all lists after a login, members bit by bit, one list again for an unknown sender."""
+"""Load contacts: all lists after a login, members and unknown speakers between polls.
+
+Loads are paced: a list is requested at most once in `Limits.lookup_interval`, at most
+`Limits.max_parallel_lookups` at a time. What cannot be requested yet stays queued.
+A login with new ids replaces the roster. A load that was started before it changes nothing.
+"""
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Final
 
 import anyio
 
 from adapter.errors import ProtocolError, TransportError
-from adapter.events import Address, ChatKind, Contact, ContactList, ListKind, Message
+from adapter.events import Address, Batch, ChatKind, Contact, ContactList, ListKind, Message, Notice
 from adapter.networks.smartqq.client import endpoints
-from adapter.networks.smartqq.contacts import lists, roster
+from adapter.networks.smartqq.contacts import lists
+from adapter.networks.smartqq.contacts.list_client import ListClient, Reply, Send
 from adapter.networks.smartqq.contacts.lists import Statuses
+from adapter.networks.smartqq.contacts.numbers import NumberLookup
 from adapter.networks.smartqq.contacts.roster import Roster
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.protocol.http import Request, Response
-from adapter.networks.smartqq.protocol.parsing import OK, mapping, parse_id, parse_json, return_code
-from adapter.networks.smartqq.protocol.return_codes import SESSION_INVALID
+from adapter.networks.smartqq.protocol.parsing import parse_id, parse_json
 from adapter.networks.smartqq.session.credentials import Credentials
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[Request], Awaitable[Response]]
-ReadNames = Callable[[Mapping[str, object]], Iterable[tuple[str, str]]]
-
-TRIES: Final = 3
-"""A list may be refused or come without its main part, and be there a moment later (5)."""
-
-ALL: Final = (ListKind.FRIENDS, ListKind.GROUPS, ListKind.DISCUSSES)
-
-_LISTS: Final[Mapping[ChatKind, ListKind]] = {
+LISTS: Final[Mapping[ChatKind, ListKind]] = {
     ChatKind.FRIEND: ListKind.FRIENDS,
     ChatKind.GROUP: ListKind.GROUPS,
     ChatKind.DISCUSS: ListKind.DISCUSSES,
 }
+# Unknown speakers remembered until a list names them: more than speak between two look-ups.
+MAX_UNNAMED: Final = 256
 
 
 class ContactLoader:
-    """The contacts of the present session and how to get them. `doubt`: upstream doubts the session."""
+    """Fill the roster of the present session and return what is new as events."""
 
-    def __init__(self, ask: Ask, tokens: Credentials, limits: Limits, clock: Callable[[], float]) -> None:
-        self.book = Roster()
-        self.session_suspect = False
-        self._ask = ask
-        self._tokens = tokens
+    def __init__(
+        self, request: Send, credentials: Credentials, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        self.roster = Roster()
+        self._request = request
+        self._credentials = credentials
         self._limits = limits
         self._clock = clock
-        self._online: Statuses = {}
-        self._due: deque[Address] = deque()
-        self._missing: set[ListKind] = set(ALL)
-        self._asked: dict[str, float] = {}
-        self._numbers_closed = False
-        self._qun_closed = False
+        self._client = ListClient(request, limits)
+        self._numbers = NumberLookup(self._client, credentials, limits, clock)
+        self._presence: Statuses = {}
+        self._missing: set[ListKind] = set(LISTS.values())
+        self._due: deque[Address] = deque()  # chats whose members are missing
+        self._requested_at: dict[str, float] = {}
+        self._group_codes: dict[str, str] = {}  # as messages give them, for groups that no list has
+        self._unnamed: dict[tuple[Address, str], None] = {}
+        self._refreshed: dict[tuple[ListKind, Address | None], ContactList] = {}
         self._lock = anyio.Lock()
 
     def reset(self) -> None:
-        """All momentary ids are new: nothing that is known holds."""
-        self.book = Roster()
-        self._due.clear()
-        self._missing = set(ALL)
-        self._asked.clear()
-        self._numbers_closed = self._qun_closed = False
-
-    def update_presence(self, online: Response) -> None:
-        """Who is online, from the answer to the probe."""
-        try:
-            self._online = lists.statuses(parse_json(online))
-        except ProtocolError:
-            self._online = {}
+        """Forget everything: a login has made all momentary ids invalid."""
+        self.roster = Roster()
+        self._missing = set(LISTS.values())
+        self._numbers.reset()
+        for kept in (self._due, self._requested_at, self._group_codes, self._unnamed, self._refreshed):
+            kept.clear()
 
     @property
-    def incomplete(self) -> bool:
-        """Whether there is more to load."""
-        return bool(self._due or self._missing)
+    def session_suspect(self) -> bool:
+        """Whether the server refused a list as if the session were invalid."""
+        return self._client.session_suspect
+
+    def clear_suspicion(self) -> None:
+        """Trust the session again: a probe has succeeded."""
+        self._client.session_suspect = False
+
+    def update_presence(self, online: Response) -> None:
+        """Take who is online from the answer to a probe."""
+        try:
+            self._presence = lists.statuses(parse_json(online))
+        except ProtocolError:
+            self._presence = {}
 
     # --- whole lists ---
 
-    async def load(self) -> list[ContactList]:
-        """Friends, groups and discussions, as far as they come within the limit."""
+    async def load(self) -> Batch:
+        """Return friends, groups and discussions, as far as they come within the limit."""
         found: list[ContactList] = []
-        with anyio.move_on_after(self._limits.lists):
+        with anyio.move_on_after(self._limits.lists_timeout):
             async with self._lock, anyio.create_task_group() as group:
-                for kind in ALL:
-                    group.start_soon(self._load, kind, found)
-        return found
+                for kind in LISTS.values():
+                    group.start_soon(self._load_list, kind, found)
+        return tuple(found)
 
-    async def reload(self) -> list[ContactList]:
-        """Everything again: the lists and all members, as far as they come within the limits.
+    async def refresh(self) -> None:
+        """Load all lists and members again; `take_refreshed` returns them.
 
-        Nothing where a new login came between: what is due then is for its own `more` to load and tell.
+        Discards them if a login came in between: `load` and `load_missing` follow that login.
         """
-        roster = self.book
-        lists = await self.load()
-        if roster is not self.book:
-            return []
-        for told in lists:
-            if told.kind in (ListKind.GROUPS, ListKind.DISCUSSES):
-                self._queue(told.kind, told.contacts, again=True)
-        return lists + await self.load_missing(self._limits.lists)
+        roster = self.roster
+        try:
+            self.update_presence(
+                await self._request(endpoints.online_friends(self._credentials, self._clock()))
+            )
+        except TransportError as exc:
+            log.warning("cannot refresh who is online: %s", exc)
+        found = await self.load()
+        if roster is not self.roster:
+            return
+        for listed in found:
+            if isinstance(listed, ContactList) and listed.kind is not ListKind.FRIENDS:
+                self._queue_members(listed.kind, listed.contacts, is_again=True)
+        found += await self.load_missing(self._limits.lists_timeout)
+        if roster is self.roster:
+            self._refreshed |= {(e.kind, e.of): e for e in found if isinstance(e, ContactList)}
 
-    async def load_missing(self, seconds: float) -> list[ContactList]:
-        """What is still missing, as far as it comes within so many seconds."""
+    def take_refreshed(self) -> Batch:
+        """Return the lists of a finished refresh, once."""
+        taken = tuple(self._refreshed.values())
+        self._refreshed.clear()
+        return taken
+
+    # --- what is missing ---
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `load_missing` would request anything now."""
+        wanted = [*(kind.value for kind in self._missing), *map(str, self._due)]
+        return any(self._is_allowed(name) for name in wanted)
+
+    async def load_missing(self, seconds: float) -> Batch:
+        """Return missing lists, as far as they come in time, and who was unknown before."""
         found: list[ContactList] = []
-        book = self.book
+        roster = self.roster
         with anyio.move_on_after(seconds):
             async with self._lock, anyio.create_task_group() as group:
-                if book is not self.book:
-                    return []  # a new login came while we waited
-                for kind in [kind for kind in self._missing if self._may_ask(kind.value)]:
-                    group.start_soon(self._load, kind, found)
+                if roster is not self.roster:
+                    return ()  # a login came while this waited for the lock
+                for kind in [kind for kind in self._missing if self._is_allowed(kind.value)]:
+                    group.start_soon(self._load_list_and_members, kind, found)
                 for _ in range(self._limits.max_parallel_lookups):
-                    group.start_soon(self._load_members, book, found)
+                    group.start_soon(self._load_members, roster, found)
+        return (*found, *self._take_named())
+
+    def request_lookup(self, message: Message) -> None:
+        """Queue the lists that may name the speaker of a message, before all others."""
+        chat = message.chat
+        kind = LISTS.get(chat.kind)
+        if kind is not None and self.roster.find(chat) is None:
+            self._missing.add(kind)
+        if chat.kind is not ChatKind.FRIEND:
+            if code := parse_id(message.upstream.get("group_code")):
+                self._group_codes[chat.id] = code
+            if chat in self._due:
+                self._due.remove(chat)
+            self._due.appendleft(chat)
+        self._unnamed.pop((chat, message.sender), None)
+        while len(self._unnamed) >= MAX_UNNAMED:
+            del self._unnamed[next(iter(self._unnamed))]
+        self._unnamed[chat, message.sender] = None
+
+    def _take_named(self) -> list[Notice]:
+        """Return a notice for each speaker who was unknown and now has a name."""
+        found = []
+        for chat, sender in list(self._unnamed):
+            if (contact := self.roster.find_speaker(chat, sender)) is not None:
+                del self._unnamed[chat, sender]
+                text = f"发言者：{contact.name}"
+                found.append(Notice("contacts", text, chat=chat, sender=sender, data={"event": "named"}))
         return found
 
-    async def _load(self, kind: ListKind, found: list[ContactList]) -> None:
-        self._asked[kind.value] = self._clock()
+    def invalidate(self, kind: ListKind) -> None:
+        """Request a list again soon: the server says that it has changed."""
         self._missing.add(kind)
-        book = self.book
-        book.numbers[self._tokens.account] = self._tokens.account
-        request, read = {
-            ListKind.FRIENDS: (endpoints.friends(self._tokens), self._read_friends),
-            ListKind.GROUPS: (endpoints.groups(self._tokens), lists.groups),
-            ListKind.DISCUSSES: (endpoints.discussions(self._tokens, self._clock()), lists.discussions),
-        }[kind]
-        reply = await self._fetch(request)
-        if reply is None or book is not self.book:
-            return
-        listed = read(reply)
-        if kind is not ListKind.DISCUSSES:
-            with anyio.move_on_after(self._limits.details):
-                await self._number(kind, listed)
-        if book is not self.book:
-            return  # a new login came between: these ids are nobody's
-        listed = book.with_numbers(listed)
-        book.put(kind, listed)
-        self._missing.discard(kind)
-        found.append(ContactList(kind, listed))
-        if kind is not ListKind.FRIENDS:
-            self._queue(kind, listed)
-
-    def _read_friends(self, reply: Mapping[str, object]) -> tuple[Contact, ...]:
-        return lists.friends(reply, self._online)
-
-    def _queue(self, kind: ListKind, listed: Iterable[Contact], *, again: bool = False) -> None:
-        chat = ChatKind.GROUP if kind is ListKind.GROUPS else ChatKind.DISCUSS
-        waiting = set(self._due)
-        for contact in listed:
-            address = Address(chat, contact.id)
-            if address not in waiting and (again or str(address) not in self.book.members):
-                self._due.append(address)
-
-    # --- permanent numbers ---
-
-    async def _number(self, kind: ListKind, listed: tuple[Contact, ...]) -> None:
-        """Permanent numbers, for as long as upstream gives them away (5.9)."""
-        todo = deque(c for c in listed if c.id not in self.book.numbers and (c.code or kind is ALL[0]))
-        if self._numbers_closed or not todo or not await self._next_number(kind, todo):
-            await self._number_by_name(kind, listed)
-            return
-        async with anyio.create_task_group() as group:
-            for _ in range(self._limits.max_parallel_lookups):
-                group.start_soon(self._numbers, kind, todo)
-
-    async def _numbers(self, kind: ListKind, todo: deque[Contact]) -> None:
-        while todo and not self._numbers_closed:
-            await self._next_number(kind, todo)
-
-    async def _next_number(self, kind: ListKind, todo: deque[Contact]) -> bool:
-        contact = todo.popleft()
-        book, now = self.book, self._clock()
-        person = kind is ListKind.FRIENDS
-        uin = contact.id if person else contact.code
-        request = endpoints.qq_number(self._tokens, uin, endpoints.PERSON if person else endpoints.GROUP, now)
-        reply = await self._once(request, vital=False)
-        qq = parse_id(mapping((reply or {}).get("result")).get("account"))
-        if qq in ("", "0"):
-            self._numbers_closed = True
-            return False
-        book.numbers[contact.id] = qq
-        return True
-
-    async def _number_by_name(self, kind: ListKind, listed: tuple[Contact, ...]) -> None:
-        if kind is ListKind.FRIENDS:
-            await self._compare(endpoints.qun_friends(self._tokens), lists.qun_friends, listed)
-        else:
-            await self._compare(endpoints.qun_groups(self._tokens), lists.qun_groups, listed)
-
-    async def _compare(self, request: Request, read: ReadNames, listed: tuple[Contact, ...]) -> None:
-        """Numbers from one of the lists at qun.qq.com, until it is closed to us."""
-        book = self.book
-        if self._qun_closed or all(contact.id in book.numbers for contact in listed):
-            return
-        reply = await self._once(request, vital=False)
-        if reply is None:
-            self._qun_closed = True
-            return
-        for uin, qq in roster.match_by_name(listed, read(reply)).items():
-            book.numbers.setdefault(uin, qq)
-
-    # --- members ---
-
-    async def _load_members(self, book: Roster, found: list[ContactList]) -> None:
-        while self._due and book is self.book:
-            chat = self._due.popleft()
-            try:
-                await self._members(chat, found)
-            except anyio.get_cancelled_exc_class():
-                if book is self.book:
-                    self._due.appendleft(chat)
-                raise
-
-    async def _members(self, chat: Address, found: list[ContactList], code: str = "") -> None:
-        self._asked[str(chat)] = self._clock()
-        book = self.book
-        known = self.book.find(chat)
-        if chat.kind is ChatKind.GROUP:
-            code = (known.code if known else "") or code
-            request = endpoints.group_members(self._tokens, code, self._clock())
-            read, part = lists.group_members, "minfo"
-            if not code:
-                return
-        else:
-            request = endpoints.discussion_members(self._tokens, chat.id, self._clock())
-            read, part = lists.discussion_members, "mem_info"
-        reply = await self._fetch(request, part)
-        if reply is None or book is not self.book:
-            return
-        listed = read(reply, book.marks())
-        if known and known.qq:
-            await self._compare(endpoints.qun_members(self._tokens, known.qq), lists.qun_members, listed)
-        listed = book.with_numbers(listed)
-        book.put(ListKind.MEMBERS, listed, chat)
-        found.append(ContactList(ListKind.MEMBERS, listed, chat))
-        self._recognise(listed, found)
-
-    def _recognise(self, listed: Iterable[Contact], found: list[ContactList]) -> None:
-        """Friends whose permanent number a member list has just given away."""
-        book = self.book
-        friends = tuple((book.friends or {}).values())
-        book.numbers.update({contact.id: contact.qq for contact in listed if contact.qq})
-        if (known := book.with_numbers(friends)) != friends:
-            book.put(ListKind.FRIENDS, known)
-            found.append(ContactList(ListKind.FRIENDS, known))
-
-    # --- an unknown sender ---
-
-    def can_look_up(self, messages: Iterable[Message]) -> bool:
-        """Whether `learn` would take its time for these."""
-        return self._lock.locked() or any(self._lacks(m) or self._lacks_members(m) for m in messages)
-
-    async def look_up_senders(self, messages: Iterable[Message], found: list[ContactList]) -> None:
-        """Load again what could name these senders; results are in `found` even if time runs out."""
-        async with self._lock:
-            for message in messages:
-                if not self.book.knows(message):
-                    await self._look_up(message, found)
-
-    async def _look_up(self, message: Message, found: list[ContactList]) -> None:
-        if kind := self._lacks(message):
-            await self._load(kind, found)
-        if self._lacks_members(message):
-            await self._members(message.chat, found, parse_id(message.upstream.get("group_code")))
-
-    def _lacks(self, message: Message) -> ListKind | None:
-        """The list that should have this chat, if it has not and may be asked for."""
-        kind = _LISTS.get(message.chat.kind)
-        lacks = kind is not None and self.book.find(message.chat) is None and self._may_ask(kind.value)
-        return kind if lacks else None
-
-    def _lacks_members(self, message: Message) -> bool:
-        chat = message.chat
-        return chat.kind in (ChatKind.GROUP, ChatKind.DISCUSS) and self._may_ask(str(chat))
-
-    def _may_ask(self, name: str) -> bool:
-        return (
-            self._clock() - self._asked.get(name, -self._limits.lookup_interval)
-            >= self._limits.lookup_interval
-        )
+        self._requested_at.pop(kind.value, None)
 
     def note_group_number(self, message: Message) -> ContactList | None:
-        """A group's permanent number, if this message tells it first (until the end of 2015)."""
+        """Take a group's permanent number from a message (until the end of 2015)."""
         qq = parse_id(message.upstream.get("info_seq"))
-        groups = self.book.groups or {}
+        groups = self.roster.groups or {}
         known = groups.get(message.chat.id)
         if message.chat.kind is not ChatKind.GROUP or known is None or known.qq or qq in ("", "0"):
             return None
-        self.book.numbers[known.id] = qq
+        self.roster.numbers[known.id] = qq
         listed = tuple(replace(c, qq=qq) if c.id == known.id else c for c in groups.values())
-        self.book.put(ListKind.GROUPS, listed)
+        self.roster.put(ListKind.GROUPS, listed)
         return ContactList(ListKind.GROUPS, listed)
 
-    def invalidate(self, kind: ListKind) -> None:
-        """Upstream says that this list has changed."""
+    def _is_allowed(self, name: str) -> bool:
+        requested = self._requested_at.get(name)
+        return requested is None or self._clock() - requested >= self._limits.lookup_interval
+
+    # --- one list ---
+
+    async def _load_list(self, kind: ListKind, found: list[ContactList]) -> None:
+        self._requested_at[kind.value] = self._clock()
         self._missing.add(kind)
-        self._asked.pop(kind.value, None)
+        roster = self.roster
+        roster.numbers[self._credentials.account] = self._credentials.account
+        reply = await self._client.fetch(self._list_request(kind))
+        if reply is None or roster is not self.roster:
+            return
+        listed = self._read_list(kind, reply)
+        if kind is not ListKind.DISCUSSES:
+            with anyio.move_on_after(self._limits.members_timeout):
+                await self._numbers.look_up(kind, listed, roster)
+        if roster is not self.roster:
+            return
+        listed = roster.with_numbers(listed)
+        roster.put(kind, listed)
+        self._missing.discard(kind)
+        found.append(ContactList(kind, listed))
+        if kind is not ListKind.FRIENDS:
+            self._queue_members(kind, listed)
 
-    # --- asking ---
+    def _list_request(self, kind: ListKind) -> Request:
+        match kind:
+            case ListKind.FRIENDS:
+                return endpoints.friends(self._credentials)
+            case ListKind.GROUPS:
+                return endpoints.groups(self._credentials)
+            case _:
+                return endpoints.discussions(self._credentials, self._clock())
 
-    async def _fetch(self, request: Request, part: str = "") -> Mapping[str, object] | None:
-        """A list, asked for again if it is refused or lacks its main part; None if it does not come."""
-        reply = None
-        for attempt in range(TRIES):
-            if attempt:
-                await anyio.sleep(self._limits.retry_first)
-            reply = await self._once(request)
-            if reply is not None and (not part or part in mapping(reply.get("result"))):
-                break
-            if self.session_suspect:
-                break
-        if reply is None:
-            log.warning("no answer to use from %s", request.safe_name)
-        return reply
+    def _read_list(self, kind: ListKind, reply: Reply) -> tuple[Contact, ...]:
+        match kind:
+            case ListKind.FRIENDS:
+                return lists.friends(reply, self._presence)
+            case ListKind.GROUPS:
+                return lists.groups(reply)
+            case _:
+                return lists.discussions(reply)
 
-    async def _once(self, request: Request, *, vital: bool = True) -> Mapping[str, object] | None:
-        """The reply if it is a good one. `vital`: a refusal casts doubt on the session."""
-        try:
-            answer = await self._ask(request)
-            reply = parse_json(answer) if answer.status == HTTPStatus.OK else None
-        except (TransportError, ProtocolError):
-            return None
-        if reply is None:
-            return None
-        code = return_code(reply)
-        self.session_suspect = self.session_suspect or (vital and code in SESSION_INVALID)
-        return reply if code == OK else None
+    # --- members ---
+
+    def _queue_members(self, kind: ListKind, listed: Iterable[Contact], *, is_again: bool = False) -> None:
+        chat_kind = ChatKind.GROUP if kind is ListKind.GROUPS else ChatKind.DISCUSS
+        queued = set(self._due)
+        for contact in listed:
+            chat = Address(chat_kind, contact.id)
+            if is_again:
+                self._requested_at.pop(str(chat), None)
+            if chat not in queued and (is_again or str(chat) not in self.roster.members):
+                self._due.append(chat)
+
+    async def _load_list_and_members(self, kind: ListKind, found: list[ContactList]) -> None:
+        roster = self.roster
+        await self._load_list(kind, found)
+        await self._load_members(roster, found)
+
+    async def _load_members(self, roster: Roster, found: list[ContactList]) -> None:
+        while roster is self.roster and (chat := self._take_due()) is not None:
+            try:
+                await self._load_members_of(chat, roster, found)
+            except anyio.get_cancelled_exc_class():
+                if roster is self.roster:
+                    self._due.appendleft(chat)
+                    self._requested_at.pop(str(chat), None)
+                raise
+
+    def _take_due(self) -> Address | None:
+        chat = next((chat for chat in self._due if self._is_allowed(str(chat))), None)
+        if chat is not None:
+            self._due.remove(chat)
+        return chat
+
+    async def _load_members_of(self, chat: Address, roster: Roster, found: list[ContactList]) -> None:
+        self._requested_at[str(chat)] = self._clock()
+        known = roster.find(chat)
+        if chat.kind is ChatKind.GROUP:
+            code = (known.code if known else "") or self._group_codes.get(chat.id, "")
+            if not code:
+                return
+            request = endpoints.group_members(self._credentials, code, self._clock())
+            read, main_part = lists.group_members, "minfo"
+        else:
+            request = endpoints.discussion_members(self._credentials, chat.id, self._clock())
+            read, main_part = lists.discussion_members, "mem_info"
+        reply = await self._client.fetch(request, main_part)
+        if reply is None or roster is not self.roster:
+            return
+        listed = read(reply, roster.remarks())
+        if known and known.qq:
+            await self._numbers.look_up_members(known.qq, listed, roster)
+        listed = roster.with_numbers(listed)
+        roster.put(ListKind.MEMBERS, listed, chat)
+        found.append(ContactList(ListKind.MEMBERS, listed, chat))
+        self._number_friends(listed, roster, found)
+
+    @staticmethod
+    def _number_friends(listed: Iterable[Contact], roster: Roster, found: list[ContactList]) -> None:
+        """Add the numbers of a member list to friends who are among the members."""
+        friends = tuple((roster.friends or {}).values())
+        roster.numbers.update({contact.id: contact.qq for contact in listed if contact.qq})
+        if (numbered := roster.with_numbers(friends)) != friends:
+            roster.put(ListKind.FRIENDS, numbered)
+            found.append(ContactList(ListKind.FRIENDS, numbered))

@@ -1,1 +1,1 @@
-"""Logins to SmartQQ: QR code, password, quick login."""
+"""Log in to SmartQQ: relink, quick login, QR code, password."""

@@ -1,8 +1,8 @@
-"""Conversations: what the generators of the logins yield, are sent, and share. Pure.
+"""Define login flows: generators that yield actions and are sent their results. Pure.
 
-A conversation yields a `Request` and is sent its `Answer`; yields a `Wait` and is sent whether
-`login` was asked for meanwhile; yields an `Ask` and is sent what a person typed, or None; yields
-a `SessionChange` for the world to see. client.py and network.py do what it yields.
+A flow yields a `Request` and is sent the `Response`. It yields `Sleep` and is sent whether a login was
+requested during it. It yields `AwaitCaptcha` and is sent the text, or None. It yields a `SessionChange` to
+be published. `LoginRunner` performs what a flow yields.
 """
 
 import re
@@ -19,14 +19,14 @@ from adapter.networks.smartqq.session.credentials import Credentials
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Let so many seconds pass."""
+    """Let time pass."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitCaptcha:
-    """Wait at most so long for a person to type what the challenge shows."""
+    """Wait until a person has typed what the challenge shows."""
 
     seconds: float
 
@@ -38,15 +38,15 @@ T = TypeVar("T")
 LoginFlow = Generator[Action, Input, T]
 
 
-class SessionRejected(Exception):  # noqa: N818 – a state of the login, not a mistake
-    """Upstream does not accept these cookies or this session; another way in may work."""
+class SessionRejected(Exception):  # noqa: N818 – a state of the login, not an error
+    """The server does not accept the cookies or the session; a later stage may work."""
 
 
 @dataclass(slots=True)
 class LoginContext:
-    """What a conversation works with. `codes`: QR codes shown since anybody cared."""
+    """Hold what flows share. `qr_shown`: QR codes shown since a person last acted."""
 
-    tokens: Credentials
+    credentials: Credentials
     limits: Limits
     clock: Callable[[], float]
     random: Callable[[], float]
@@ -58,22 +58,22 @@ class LoginContext:
 
 
 def send(request: Request) -> LoginFlow[Response]:
-    """One request, one answer."""
-    answer = yield request
-    if not isinstance(answer, Response):
-        raise TypeError("a request is answered by an Answer")
-    return answer
+    """Send a request and return its response."""
+    response = yield request
+    if not isinstance(response, Response):
+        raise TypeError("a flow that yields a Request is sent a Response")
+    return response
 
 
 def sleep(seconds: float) -> LoginFlow[bool]:
-    """Let time pass; True if somebody asked for a login meanwhile."""
+    """Let time pass. Returns whether a login was requested during it."""
     return (yield Sleep(seconds)) is True
 
 
 def await_captcha(seconds: float) -> LoginFlow[str | None]:
-    """What a person typed, or None."""
-    typed = yield AwaitCaptcha(seconds)
-    return typed if isinstance(typed, str) else None
+    """Return what a person typed, or None after a time-out."""
+    text = yield AwaitCaptcha(seconds)
+    return text if isinstance(text, str) else None
 
 
 _CALL: Final = re.compile(r"(ptuiCB|ptui_checkVC|ptui_auth_CB)\s*\(\s*'(.*)'\s*\)", re.DOTALL)
@@ -81,14 +81,16 @@ _COMMA: Final = re.compile(r"'\s*,\s*'")
 _FIELDS: Final = {"ptuiCB": 6, "ptui_checkVC": 6, "ptui_auth_CB": 2}
 
 
-def parse_ptui_callback(answer: Response) -> tuple[str, ...]:
-    """The arguments of the JavaScript call that an answer of ptlogin2 is, six at least (1.4, 2.2).
+def parse_ptui_callback(response: Response) -> tuple[str, ...]:
+    """Return the arguments of ptlogin2's JavaScript call, padded to six (1.4, 2.2).
 
-    The last one goes on to the closing bracket, so that a quote in a nick disturbs nothing.
+    The last argument extends to the closing bracket: a nick may hold quotes.
     Raises ProtocolError for anything else.
     """
-    found = _CALL.search(answer.text)
+    found = _CALL.search(response.text)
     if found is None:
-        raise ProtocolError(f"no call in the answer: status {answer.status}, {len(answer.body)} bytes")
+        raise ProtocolError(
+            f"no ptui call in the answer: status {response.status}, {len(response.body)} bytes"
+        )
     parts = _COMMA.split(found[2], maxsplit=_FIELDS[found[1]] - 1)
     return (*parts, *[""] * (6 - len(parts)))

@@ -1,4 +1,4 @@
-"""Login by account and password, with a captcha where upstream wants one (2). Pure."""
+"""Log in by account and password, with a captcha where the server wants one (2). Pure."""
 
 import re
 from collections.abc import Mapping
@@ -24,121 +24,130 @@ VERSION: Final = "10116"
 
 
 class NextStep(Enum):
-    """What follows an answer of the password login."""
+    """Name what follows an answer of the password login."""
 
     ENTER = auto()
+    # Only the owner can help: wrong password, frozen account.
     REFUSED = auto()
-    """Only the owner can help: wrong password, frozen account."""
+    # Start again at the page: parameters, cookies or the captcha were not accepted.
     AGAIN = auto()
-    """From the page on: parameters, cookies or the captcha were not accepted."""
     LATER = auto()
     BACK_OFF = auto()
+    # The server insists on the QR code.
     SCAN = auto()
-    """Upstream insists on the QR code."""
 
 
+# Codes of ptlogin2's `login`, with their sources.
 BY_CODE: Final[Mapping[str, NextStep]] = {
-    "0": NextStep.ENTER,
-    "1": NextStep.LATER,  # system busy
-    "2": NextStep.REFUSED,  # number out of date
-    "3": NextStep.REFUSED,  # wrong account or password
-    "4": NextStep.AGAIN,  # wrong captcha, or the page is outdated
-    "5": NextStep.AGAIN,  # verification failed
-    "6": NextStep.AGAIN,
-    "7": NextStep.AGAIN,  # parameters or cookies
-    "8": NextStep.BACK_OFF,  # too many logins from this address
-    "12": NextStep.REFUSED,  # suspended
-    "19": NextStep.REFUSED,  # frozen
-    "22": NextStep.AGAIN,  # cookies
-    "24": NextStep.AGAIN,
-    "71": NextStep.AGAIN,
-    "10005": NextStep.SCAN,
-    "10006": NextStep.SCAN,
+    "0": NextStep.ENTER,  # PiWebQQ
+    "1": NextStep.LATER,  # system busy. lwqq, webqq-core
+    "2": NextStep.REFUSED,  # number out of date. lwqq, webqq-core
+    "3": NextStep.REFUSED,  # wrong account or password. PiWebQQ, webqq-core
+    "4": NextStep.AGAIN,  # wrong captcha, or the page is outdated. PiWebQQ, webqq-core
+    "5": NextStep.AGAIN,  # verification failed. lwqq, webqq-core
+    "6": NextStep.AGAIN,  # abnormal login. lwqq
+    "7": NextStep.AGAIN,  # parameters or cookies. PiWebQQ, a Go client of the same host
+    "8": NextStep.BACK_OFF,  # too many logins from this address. lwqq
+    "12": NextStep.REFUSED,  # suspended. lwqq
+    "19": NextStep.REFUSED,  # frozen. lwqq, webqq-core
+    "22": NextStep.AGAIN,  # cookies are disabled. lwqq
+    "24": NextStep.AGAIN,  # a problem of the device. lwqq
+    "71": NextStep.AGAIN,  # as 6. lwqq
+    "10005": NextStep.SCAN,  # risk control. Mojo, as a branch that is commented out
+    "10006": NextStep.SCAN,  # likewise
 }
 
-ATTEMPTS: Final = 5
-"""Of one login: each wrong one brings the account closer to being locked."""
+# Codes of `check`, before it: PiWebQQ.
+NO_CAPTCHA: Final = "0"
+CAPTCHA_NEEDED: Final = "1"
+
+# Attempts of one login: each wrong one brings the account closer to being locked.
+MAX_ATTEMPTS: Final = 5
 
 
-class QRRequired(Exception):  # noqa: N818 – a turn of the conversation
-    """Upstream takes no password from this place."""
+class QRRequired(Exception):  # noqa: N818 – a turn of the login, not an error
+    """The server takes no password from this address."""
 
 
-def password_flow(desk: LoginContext) -> LoginFlow[tuple[str, str]]:
-    """Log in with the password: the check_sig address and the nick.
+def password_flow(context: LoginContext) -> LoginFlow[tuple[str, str]]:
+    """Log in with the password. Returns the check_sig address and the nick.
 
-    Raises LoginRefused when only the owner can help, ScanInstead when the QR code is wanted.
+    Raises LoginRefused if only the owner can help, QRRequired if the server wants a scan.
     """
     code = text = ""
-    for _ in range(ATTEMPTS):
-        code, url, text, nick = yield from _attempt(desk)
+    for _ in range(MAX_ATTEMPTS):
+        code, url, text, nick = yield from _attempt(context)
         match BY_CODE.get(code, NextStep.REFUSED):
             case NextStep.ENTER:
                 return url, nick
             case NextStep.REFUSED:
                 break
             case NextStep.LATER:
-                yield from sleep(desk.limits.busy_pause)
+                yield from sleep(context.limits.busy_pause)
             case NextStep.BACK_OFF:
                 yield SessionChange(SessionState.OFFLINE, "login.blocked", text)
-                yield from sleep(desk.limits.blocked)
+                yield from sleep(context.limits.blocked_pause)
             case NextStep.SCAN:
                 raise QRRequired(text)
             case NextStep.AGAIN:
-                yield from sleep(desk.limits.short_pause)
+                yield from sleep(context.limits.short_pause)
     raise LoginRefused(f"{code}: {text}")
 
 
-def _attempt(desk: LoginContext) -> LoginFlow[tuple[str, str, str, str]]:
-    """From the page to the verdict: code, address, text, nick."""
+def _attempt(context: LoginContext) -> LoginFlow[tuple[str, str, str, str]]:
+    """Try once, from the page on. Returns code, address, text and nick."""
     page = yield from send(Request("GET", PAGE, referer="http://w.qq.com/"))
-    signature = _signature(page.text)
+    signature = _find_signature(page.text)
     code, verify, salt, session, random_salt, _ = parse_ptui_callback(
-        (yield from send(_check(desk, signature)))
+        (yield from send(_check(context, signature)))
     )
-    if code == "1":
-        verify, session = yield from _captcha(desk, verify)
-    elif code != "0":
+    if code == CAPTCHA_NEEDED:
+        verify, session = yield from _solve_captcha(context, verify)
+    elif code != NO_CAPTCHA:
         raise LoginRefused(f"{code}: {random_salt or session or verify}")
-    proof = digest(desk.password, _salt(salt, desk.account), verify, desk.random_bytes)
-    session = session or desk.tokens.jar.find("ptvfsession") or desk.tokens.jar.find("verifysession")
+    proof = digest(context.password, _parse_salt(salt, context.account), verify, context.random_bytes)
+    session = (
+        session
+        or context.credentials.jar.find("ptvfsession")
+        or context.credentials.jar.find("verifysession")
+    )
     request = _login(
-        desk, proof=proof, verify=verify, session=session, signature=signature, random_salt=random_salt
+        context, proof=proof, verify=verify, session=session, signature=signature, random_salt=random_salt
     )
     code, _, url, _, text, nick = parse_ptui_callback((yield from send(request)))
     return code, url, text, nick
 
 
-def _captcha(desk: LoginContext, cap_cd: str) -> LoginFlow[tuple[str, str]]:
-    """Show the picture, wait for somebody to type it: the letters and the session they belong to."""
+def _solve_captcha(context: LoginContext, cap_cd: str) -> LoginFlow[tuple[str, str]]:
+    """Show the picture until a person types it. Returns the letters and their session."""
     request = Request(
         "GET",
         CAPTCHA,
         (
             ("aid", APPID),
-            ("r", f"{desk.random():.16f}"),
-            ("uin", desk.account),
+            ("r", f"{context.random():.16f}"),
+            ("uin", context.account),
             *((("cap_cd", cap_cd),) if cap_cd else ()),
         ),
         referer=PAGE,
     )
     picture = yield from send(request)
     if not picture.content_type.startswith("image/"):
-        raise ProtocolError("upstream wants a captcha and shows none")
-    expires = desk.clock() + desk.limits.captcha
+        raise ProtocolError("the server wants a captcha and sends no picture of one")
+    expires = context.clock() + context.limits.captcha_timeout
     challenge = Challenge(picture.body, expires=expires)
     yield SessionChange(SessionState.CAPTCHA, "type what the picture shows", challenge=challenge)
-    typed = yield from await_captcha(desk.limits.captcha)
-    if not typed or not typed.strip():
-        raise LoginRefused("nobody typed what the captcha shows")
-    return typed.strip(), desk.tokens.jar.find("verifysession")
+    text = yield from await_captcha(context.limits.captcha_timeout)
+    if not text or not text.strip():
+        raise LoginRefused("no answer to the captcha came in time; run `qqbus login` to try again")
+    return text.strip(), context.credentials.jar.find("verifysession")
 
 
 _SIGNATURE: Final = re.compile(r'g_login_sig\s*=\s*(?:encodeURIComponent\()?\s*["\']([^"\']*)["\']')
 
 
-def _signature(page: str) -> str:
-    """`login_sig`: empty since spring 2015, which is no error."""
+def _find_signature(page: str) -> str:
+    """Return `login_sig`, which is empty since spring 2015."""
     found = _SIGNATURE.search(page)
     return found[1] if found else ""
 
@@ -146,39 +155,39 @@ def _signature(page: str) -> str:
 _SALT: Final = re.compile(r"(?:\\x[0-9a-fA-F]{2}){8}")
 
 
-def _salt(text: str, account: str) -> bytes:
-    """The salt as check gave it; older answers have none, then it is the account."""
+def _parse_salt(text: str, account: str) -> bytes:
+    """Return the salt of `check`; older answers have none, then it is the account."""
     if _SALT.fullmatch(text):
         return bytes.fromhex(text.replace("\\x", ""))
     return int(account).to_bytes(8, "big")
 
 
-def _check(desk: LoginContext, signature: str) -> Request:
+def _check(context: LoginContext, signature: str) -> Request:
     return Request(
         "GET",
         f"{SSL}/check",
         (
             ("pt_tea", "1"),
-            ("uin", desk.account),
+            ("uin", context.account),
             ("appid", APPID),
             ("js_ver", VERSION),
             ("js_type", "0"),
             ("login_sig", signature),
             ("u1", HOME),
-            ("r", f"{desk.random():.16f}"),
+            ("r", f"{context.random():.16f}"),
         ),
         referer=PAGE,
     )
 
 
 def _login(
-    desk: LoginContext, *, proof: str, verify: str, session: str, signature: str, random_salt: str
+    context: LoginContext, *, proof: str, verify: str, session: str, signature: str, random_salt: str
 ) -> Request:
     return Request(
         "GET",
         f"{SSL}/login",
         (
-            ("u", desk.account),
+            ("u", context.account),
             ("p", proof),
             ("verifycode", verify),
             ("webqq_type", "10"),
@@ -194,7 +203,7 @@ def _login(
             ("pttype", "1"),
             ("dumy", ""),
             ("fp", "loginerroralert"),
-            ("action", f"1-{len(desk.password) + 8}-{int(desk.random() * 10000) + 5000}"),
+            ("action", f"1-{len(context.password) + 8}-{int(context.random() * 10000) + 5000}"),
             ("mibao_css", "m_webqq"),
             ("t", "1"),
             ("g", "1"),

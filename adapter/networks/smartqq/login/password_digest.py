@@ -1,4 +1,4 @@
-"""The digest that a password travels as: MD5, RSA and QQ's TEA, from scratch (2.4). Pure.
+"""Compute the digest that a password is sent as: MD5, RSA and QQ's TEA (2.4). Pure.
 
 Randomness is an argument: `random_bytes(n)` returns n bytes.
 """
@@ -12,6 +12,7 @@ from adapter.errors import ProtocolError
 
 RandomBytes = Callable[[int], bytes]
 
+# The public key in the script of the login page.
 MODULUS: Final = int(
     "F20CE00BAE5361F8FA3AE9CEFA495362FF7DA1BA628F64A347F0A8C012BF0B25"
     "4A30CD92ABFFE7A6EE0DC424CB6166F8819EFA5BCCB20EDFB4AD02E412CCF579"
@@ -30,10 +31,10 @@ _32_BITS: Final = 0xFFFFFFFF
 
 
 def digest(password: str, salt: bytes, verify_code: str, random_bytes: RandomBytes) -> str:
-    """The parameter `p` of the login: `salt` is the account as check gave it, 8 bytes."""
+    """Return the parameter `p` of the login. `salt`: 8 bytes, as `check` gives them."""
     if len(salt) != SALT_BYTES:
         raise ProtocolError("the salt of the password is not 8 bytes")
-    # MD5 is what upstream speaks; it protects nobody here.
+    # The server demands MD5; no security rests on it here.
     once = hashlib.md5(password.encode(), usedforsecurity=False).digest()
     key = hashlib.md5(once + salt, usedforsecurity=False).digest()
     secret = rsa_encrypt(once, random_bytes)
@@ -48,7 +49,7 @@ def _counted(data: bytes) -> bytes:
 
 
 def rsa_encrypt(data: bytes, random_bytes: RandomBytes) -> bytes:
-    """PKCS#1 v1.5 under upstream's public key: always 128 bytes."""
+    """Encrypt by PKCS#1 v1.5 with the server's public key. Returns 128 bytes."""
     padding = _non_zero(KEY_BYTES - 3 - len(data), random_bytes)
     block = b"\x00\x02" + padding + b"\x00" + data
     return pow(int.from_bytes(block, "big"), EXPONENT, MODULUS).to_bytes(KEY_BYTES, "big")
@@ -62,9 +63,9 @@ def _non_zero(count: int, random_bytes: RandomBytes) -> bytes:
 
 
 def tea_encrypt(data: bytes, key: bytes, random_bytes: RandomBytes) -> bytes:
-    """QQ's TEA: padded in front, chained both ways, seven zeros at the end."""
+    """Encrypt with QQ's TEA: padded in front, chained both ways, seven zeros at the end."""
     pad = -(len(data) + 10) % BLOCK
-    # The upper five bits are free; ones, as the peers sent them.
+    # The upper five bits are free; ones, as PiWebQQ sent them.
     plain = bytes([0xF8 | pad]) + random_bytes(pad + 2) + data + bytes(7)
     before = cipher = bytes(BLOCK)
     out = b""
@@ -76,41 +77,20 @@ def tea_encrypt(data: bytes, key: bytes, random_bytes: RandomBytes) -> bytes:
     return out
 
 
-def tea_decrypt(data: bytes, key: bytes) -> bytes:
-    """The inverse. Raises ProtocolError if the key is not the one."""
-    if len(data) < 2 * BLOCK or len(data) % BLOCK:
-        raise ProtocolError("not a TEA cipher")
-    before = cipher = bytes(BLOCK)
-    plain = b""
-    for start in range(0, len(data), BLOCK):
-        block = data[start : start + BLOCK]
-        mixed = tea_block(_xor(block, before), key, back=True)
-        plain += _xor(mixed, cipher)
-        before, cipher = mixed, block
-    if plain[-7:] != bytes(7):
-        raise ProtocolError("the key does not open this cipher")
-    return plain[(plain[0] & 7) + 3 : -7]
-
-
-def tea_block(block: bytes, key: bytes, *, back: bool = False) -> bytes:
-    """One block of 8 bytes under a key of 16, there or back."""
-    y, z = _two(block)
-    a, b = _two(key)
-    c, d = _two(key[8:])
-    total = _DELTA * _ROUNDS & _32_BITS if back else 0
+def tea_block(block: bytes, key: bytes) -> bytes:
+    """Encrypt one block of 8 bytes with a key of 16."""
+    y, z = _split(block)
+    a, b = _split(key)
+    c, d = _split(key[8:])
+    total = 0
     for _ in range(_ROUNDS):
-        if back:
-            z = z - ((y << 4) + c ^ y + total ^ (y >> 5) + d) & _32_BITS
-            y = y - ((z << 4) + a ^ z + total ^ (z >> 5) + b) & _32_BITS
-            total = total - _DELTA & _32_BITS
-        else:
-            total = total + _DELTA & _32_BITS
-            y = y + ((z << 4) + a ^ z + total ^ (z >> 5) + b) & _32_BITS
-            z = z + ((y << 4) + c ^ y + total ^ (y >> 5) + d) & _32_BITS
+        total = total + _DELTA & _32_BITS
+        y = y + ((z << 4) + a ^ z + total ^ (z >> 5) + b) & _32_BITS
+        z = z + ((y << 4) + c ^ y + total ^ (y >> 5) + d) & _32_BITS
     return y.to_bytes(4, "big") + z.to_bytes(4, "big")
 
 
-def _two(data: bytes) -> tuple[int, int]:
+def _split(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big")
 
 

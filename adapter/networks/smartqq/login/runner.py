@@ -1,4 +1,4 @@
-"""Leads a login conversation: does what it yields and hands on what it has to tell."""
+"""Drive a login flow: perform what it yields and return what it reports."""
 
 import logging
 import random
@@ -20,65 +20,69 @@ log = logging.getLogger(__name__)
 
 
 class LoginRunner:
-    """One conversation at a time. `desk` is what they work with."""
+    """Run one login flow at a time."""
 
-    def __init__(self, desk: LoginContext, client: HttpTransport, wishes: SessionRequests) -> None:
-        self.context = desk
-        self._client = client
-        self._wishes = wishes
-        self._talk: LoginFlow[LoginResult] | None = None
+    def __init__(self, context: LoginContext, transport: HttpTransport, requests: SessionRequests) -> None:
+        self._context = context
+        self._transport = transport
+        self._requests = requests
+        self._flow: LoginFlow[LoginResult] | None = None
 
     def start(self, stage: Stage) -> None:
-        """Start over from this stage on."""
-        self._talk = login_flow(self.context, stage)
+        """Begin a new flow at this stage."""
+        self._flow = login_flow(self._context, stage)
 
     def cancel(self) -> None:
-        """Leave the conversation."""
-        self._talk = None
+        """Drop the flow; `advance` begins a new one at the first stage."""
+        self._flow = None
+
+    def reset_attempts(self) -> None:
+        """Show QR codes at the quick interval again: a person is present."""
+        self._context.qr_shown = 0
 
     async def advance(self) -> SessionChange | LoginResult | None:
-        """Its next word: a change to tell, the arrival, or None if somebody wants to leave.
+        """Run the flow to its next report or its end; None if a logout is requested.
 
         Raises LoginRefused, TransportError, ProtocolError.
         """
-        if self._talk is None:
+        if self._flow is None:
             self.start(Stage.PROBE)
-        talk = self._talk
-        reply: Input = None
-        while talk is not None and not self._wishes.leaving:
+        flow = self._flow
+        value: Input = None
+        while flow is not None and not self._requests.is_logout_requested:
             try:
-                step = talk.send(reply)
+                action = flow.send(value)
             except StopIteration as done:
-                arrival: LoginResult = done.value
-                return arrival
-            match step:
+                result: LoginResult = done.value
+                return result
+            match action:
                 case SessionChange():
-                    if step.state is SessionState.CAPTCHA:
-                        self._wishes.clear_captcha()
-                    return _with_qr_text(step)
+                    if action.state is SessionState.CAPTCHA:
+                        self._requests.clear_captcha()
+                    return _with_qr_text(action)
                 case Sleep(seconds):
-                    reply = await self._wishes.sleep(seconds)
+                    value = await self._requests.sleep(seconds)
                 case AwaitCaptcha(seconds):
-                    reply = await self._wishes.wait_captcha(seconds)
+                    value = await self._requests.wait_captcha(seconds)
                 case Request():
-                    reply = await self._request_with_retry(step)
+                    value = await self._request_with_retry(action)
         return None
 
     async def _request_with_retry(self, request: Request) -> Response:
-        """A call of the login, tried again where no answer came. Raises TransportError."""
-        limits = self.context.limits
+        """Send a request of the login, again where no answer comes. Raises TransportError."""
+        limits = self._context.limits
         delays = backoff(random.random, first=limits.retry_first)
-        for _ in range(limits.tries - 1):
+        for _ in range(limits.login_attempts - 1):
             try:
-                return await self._client.request(request)
+                return await self._transport.request(request)
             except TransportError as exc:
                 log.info("%s; trying again", exc)
             await anyio.sleep(next(delays))
-        return await self._client.request(request)
+        return await self._transport.request(request)
 
 
 def _with_qr_text(change: SessionChange) -> SessionChange:
-    """The change with its QR code read."""
+    """Return the change with the text of its QR code."""
     if change.state is not SessionState.QR or change.challenge is None:
         return change
     return replace(change, challenge=replace(change.challenge, text=decode_qr(change.challenge.picture)))

@@ -1,4 +1,4 @@
-"""The ways online, cheapest first: probe, relink, open anew, quick login, scan or password (1). Pure."""
+"""Get online by the cheapest stage: probe, relink, reopen, quick login, full login (1). Pure."""
 
 import html
 import re
@@ -38,102 +38,102 @@ from adapter.networks.smartqq.session.credentials import HOME as COOKIE_HOME
 
 
 class Stage(IntEnum):
-    """Where to begin; what fails is followed by the next."""
+    """Order the stages; a stage that fails is followed by the next."""
 
+    # The former session may still be valid.
     PROBE = 0
-    """The former session may still be alive."""
+    # The former session may be opened again.
     RELINK = 1
-    """The former session may be opened again."""
+    # The cookies may be good for a new session.
     REOPEN = 2
-    """The cookies may be good for a new session."""
+    # The login of the account may be good for new cookies.
     QUICK = 3
-    """The login of the account may be good for new cookies."""
+    # A person scans, or the password is sent.
     FULL = 4
-    """A person scans, or the password is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """We are online. `renewed`: all momentary ids are new. `online`: the answer to the probe."""
+    """Report success. `ids_changed`: all momentary ids are new. `online`: the probe's answer."""
 
     stage: Stage
     ids_changed: bool
     online: Response
 
 
+# Redirects followed after a login; never more than one mattered.
 MAX_REDIRECTS: Final = 5
-"""Redirects followed after a login; there was never more than one that mattered."""
 
+# Full logins in a row whose cookies the server does not accept afterwards.
 MAX_ATTEMPTS: Final = 3
-"""Logins in a row whose cookies upstream does not accept afterwards."""
 
 
-def login_flow(desk: LoginContext, begin: Stage) -> LoginFlow[LoginResult]:
-    """Get online from this stage on. Raises LoginRefused when only a person can help."""
+def login_flow(context: LoginContext, first: Stage) -> LoginFlow[LoginResult]:
+    """Get online, from the first stage on. Raises LoginRefused if only a person can help."""
     for stage in (Stage.PROBE, Stage.RELINK, Stage.REOPEN, Stage.QUICK):
-        if stage < begin or not _possible(stage, desk):
+        if stage < first or not _is_possible(stage, context):
             continue
         if stage is not Stage.PROBE:
             yield SessionChange(SessionState.RELINKING, stage.name.lower())
         try:
-            online = yield from _by(stage, desk)
+            online = yield from _run_stage(stage, context)
         except (SessionRejected, ProtocolError):
             continue
-        yield from fetch_profile(desk)
+        yield from fetch_profile(context)
         return LoginResult(stage, stage is not Stage.PROBE, online)
-    desk.tokens.clear()
-    online = yield from _full(desk)
-    yield from fetch_profile(desk)
+    context.credentials.clear()
+    online = yield from _full(context)
+    yield from fetch_profile(context)
     return LoginResult(Stage.FULL, ids_changed=True, online=online)
 
 
-def _possible(stage: Stage, desk: LoginContext) -> bool:
-    tokens = desk.tokens
-    if desk.by_password and tokens.account and tokens.account != desk.account:
-        return False  # somebody else's session
+def _is_possible(stage: Stage, context: LoginContext) -> bool:
+    credentials = context.credentials
+    if context.by_password and credentials.account and credentials.account != context.account:
+        return False  # the session of another account
     if stage in (Stage.PROBE, Stage.RELINK):
-        return tokens.has_session
+        return credentials.has_session
     if stage is Stage.REOPEN:
-        return tokens.has_login
-    return bool(tokens.jar.get("supertoken", PTLOGIN))
+        return credentials.has_login
+    return bool(credentials.jar.get("supertoken", PTLOGIN))
 
 
-def _by(stage: Stage, desk: LoginContext) -> LoginFlow[Response]:
+def _run_stage(stage: Stage, context: LoginContext) -> LoginFlow[Response]:
     match stage:
         case Stage.RELINK:
-            yield from _channel(desk, relink=True)
-            yield from _data_token(desk)
+            yield from _open_channel(context, relink=True)
+            yield from _fetch_data_token(context)
         case Stage.REOPEN:
-            yield from _open(desk)
+            yield from _open(context)
         case Stage.QUICK:
-            yield from _quick(desk)
-            yield from _open(desk)
-    return (yield from probe_session(desk))
+            yield from _quick(context)
+            yield from _open(context)
+    return (yield from probe_session(context))
 
 
-def _full(desk: LoginContext) -> LoginFlow[Response]:
-    """By password or by QR code, until upstream also accepts what it gave."""
+def _full(context: LoginContext) -> LoginFlow[Response]:
+    """Log in by password or QR code until the server accepts its own cookies."""
     failure = ""
     for _ in range(MAX_ATTEMPTS):
-        url, nick = yield from _entrance(desk)
+        url, nick = yield from _confirm(context)
         try:
-            yield from follow_redirects(desk, url)
-            desk.tokens.nick = parse_text(nick)
-            yield from _open(desk)
-            return (yield from probe_session(desk))
+            yield from follow_redirects(context, url)
+            context.credentials.nick = parse_text(nick)
+            yield from _open(context)
+            return (yield from probe_session(context))
         except SessionRejected as exc:
             failure = str(exc)
-        yield from sleep(desk.limits.short_pause)
-    raise LoginRefused(f"upstream does not accept the login it has just confirmed: {failure}")
+        yield from sleep(context.limits.short_pause)
+    raise LoginRefused(f"the server does not accept the login that it has just confirmed: {failure}")
 
 
-def _entrance(desk: LoginContext) -> LoginFlow[tuple[str, str]]:
-    if not desk.by_password:
-        return (yield from qr_flow(desk))
+def _confirm(context: LoginContext) -> LoginFlow[tuple[str, str]]:
+    if not context.by_password:
+        return (yield from qr_flow(context))
     try:
-        return (yield from password_flow(desk))
+        return (yield from password_flow(context))
     except QRRequired as exc:
-        return (yield from qr_flow(desk, reason=f"password refused: {exc}"))
+        return (yield from qr_flow(context, reason=f"password refused: {exc}"))
 
 
 # --- from the login page's answer to cookies ---------------------------------------------------
@@ -143,24 +143,26 @@ _OLD_PAGE: Final = re.compile(r' src="([^"]*mibao_res[^"]*)"')
 _OLD_NEXT: Final = re.compile(r'location\.href="([^"]*)"')
 
 
-def follow_redirects(desk: LoginContext, url: str) -> LoginFlow[None]:
-    """Open the check_sig address, unchanged, and what it leads to, for the cookies' sake (1.5)."""
+def follow_redirects(context: LoginContext, url: str) -> LoginFlow[None]:
+    """Open the check_sig address, unchanged, and its redirects, for their cookies (1.5)."""
     if _host(url) == _FROZEN:
-        raise LoginRefused("the account is frozen; its owner must visit aq.qq.com")
+        raise LoginRefused("the account is frozen; its owner has to unlock it at aq.qq.com")
     for _ in range(MAX_REDIRECTS):
-        if not _ours(url):
-            raise ProtocolError("the login leads to a place that is not upstream's")
+        if not _is_trusted(url):
+            raise ProtocolError("the login redirects to a host that is not below qq.com")
         answer = yield from send(Request("GET", url, referer=PAGE))
-        following = _following(url, answer)
+        following = _find_redirect(url, answer)
         # The last hop is a static page: whether it can be reached makes no difference.
         if not following or urlsplit(following).path.endswith("proxy.html"):
             break
         url = following
-    desk.tokens.take_ptwebqq()
-    desk.tokens.account = _number(desk.tokens.jar.get("uin", COOKIE_HOME)) or desk.tokens.account
+    context.credentials.take_ptwebqq()
+    context.credentials.account = (
+        _parse_uin(context.credentials.jar.get("uin", COOKIE_HOME)) or context.credentials.account
+    )
 
 
-def _following(url: str, answer: Response) -> str:
+def _find_redirect(url: str, answer: Response) -> str:
     if answer.location:
         return resolve_redirect(url, answer.location)
     for form in (_OLD_PAGE, _OLD_NEXT):
@@ -176,18 +178,18 @@ def _host(url: str) -> str:
         return ""
 
 
-def _ours(url: str) -> bool:
+def _is_trusted(url: str) -> bool:
     return url.startswith(("http://", "https://")) and f".{_host(url)}".endswith(".qq.com")
 
 
-def _number(cookie: str) -> str:
-    """`o0305419896` is the number 305419896."""
+def _parse_uin(cookie: str) -> str:
+    """Return the number in a cookie like `o0305419896`."""
     return parse_id(cookie.removeprefix("o"))
 
 
-def _quick(desk: LoginContext) -> LoginFlow[None]:
-    """New cookies without a scan, for as long as upstream remembers the login (1.10)."""
-    token = time33(desk.tokens.jar.get("supertoken", PTLOGIN))
+def _quick(context: LoginContext) -> LoginFlow[None]:
+    """Get new cookies without a scan, while the server remembers the login (1.10)."""
+    token = time33(context.credentials.jar.get("supertoken", PTLOGIN))
     answer = yield from send(
         Request(
             "GET",
@@ -197,95 +199,96 @@ def _quick(desk: LoginContext) -> LoginFlow[None]:
         )
     )
     code, url, *_ = parse_ptui_callback(answer)
-    # The page script goes on at once for 2 and shows the account first for 0: the address decides.
-    if not _ours(url) or not urlsplit(url).path.endswith("/check_sig"):
+    # Page script: 2 goes on at once, 0 shows the account first. The address decides, as Mojo does it.
+    if not _is_trusted(url) or not urlsplit(url).path.endswith("/check_sig"):
         raise SessionRejected(f"quick login: {code}")
-    yield from follow_redirects(desk, f"{url}&regmaster=&aid={APPID}&s_url={quote(HOME, safe='')}")
+    yield from follow_redirects(context, f"{url}&regmaster=&aid={APPID}&s_url={quote(HOME, safe='')}")
 
 
 # --- from cookies to a session -----------------------------------------------------------------
 
 
-def _open(desk: LoginContext) -> LoginFlow[None]:
-    """A new session from the cookies."""
-    desk.tokens.psessionid = ""
-    yield from _data_token(desk)
-    yield from _channel(desk, relink=False)
+def _open(context: LoginContext) -> LoginFlow[None]:
+    """Open a new session with the cookies."""
+    context.credentials.psessionid = ""
+    yield from _fetch_data_token(context)
+    yield from _open_channel(context, relink=False)
 
 
-def _data_token(desk: LoginContext) -> LoginFlow[None]:
-    for _ in range(desk.limits.tries):
-        answer = yield from send(endpoints.vfwebqq(desk.tokens, desk.clock()))
+def _fetch_data_token(context: LoginContext) -> LoginFlow[None]:
+    for _ in range(context.limits.login_attempts):
+        answer = yield from send(endpoints.vfwebqq(context.credentials, context.clock()))
         if answer.status == HTTPStatus.OK:
             reply = parse_json(answer)
             token = mapping(reply.get("result")).get("vfwebqq")
             if return_code(reply) == OK and isinstance(token, str) and token:
-                desk.tokens.vfwebqq = token
+                context.credentials.vfwebqq = token
                 return
             raise SessionRejected(f"getvfwebqq: {return_code(reply)}")
-        yield from sleep(desk.limits.short_pause)
+        yield from sleep(context.limits.short_pause)
     raise SessionRejected(f"getvfwebqq: status {answer.status}")
 
 
-_SHUT_OUT: Final = frozenset({106, 111})
-_NOT_NOW: Final = frozenset({112, 113, 115})
-_TRIES: Final = 3
+# Codes of login2, with their sources. All others mean that the cookies are not accepted.
+_SHUT_OUT: Final = frozenset({106, 111})  # not on a white list, on a black list. Comment in the page script
+_NOT_NOW: Final = frozenset({112, 113, 115})  # overloaded, or blocked for some time. Page script retries
+_MAX_CALLS: Final = 3  # page script: at most three relinks
 
 
-def _channel(desk: LoginContext, *, relink: bool) -> LoginFlow[None]:
-    """login2, at most three times where upstream says later (1.7)."""
+def _open_channel(context: LoginContext, *, relink: bool) -> LoginFlow[None]:
+    """Call login2, again where the server says "later" (1.7)."""
     code = 0
-    for _ in range(_TRIES):
-        answer = yield from send(endpoints.login2(desk.tokens, relink=relink))
+    for _ in range(_MAX_CALLS):
+        answer = yield from send(endpoints.login2(context.credentials, relink=relink))
         if answer.status != HTTPStatus.OK:
             code = answer.status
-            yield from sleep(desk.limits.short_pause)
+            yield from sleep(context.limits.short_pause)
             continue
         reply = parse_json(answer)
         code = return_code(reply)
         if code == OK:
-            _adopt(desk, mapping(reply.get("result")))
+            _take_session(context, mapping(reply.get("result")))
             return
         if code in _SHUT_OUT:
             raise LoginRefused(f"login2: {code} {error_message(reply)}")
         if code not in _NOT_NOW and not relink:
             break
-        yield from sleep(desk.limits.busy_pause if code in _NOT_NOW else desk.limits.short_pause)
+        yield from sleep(context.limits.busy_pause if code in _NOT_NOW else context.limits.short_pause)
     raise SessionRejected(f"login2: {code}")
 
 
-def _adopt(desk: LoginContext, result: Mapping[str, object]) -> None:
-    """Take over what is there. Its vfwebqq is of no use to anybody (1.6)."""
-    tokens = desk.tokens
+def _take_session(context: LoginContext, result: Mapping[str, object]) -> None:
+    """Take each present value but vfwebqq: login2 gives a wrong one (1.6)."""
+    credentials = context.credentials
     session, ptwebqq = result.get("psessionid"), result.get("ptwebqq")
     if isinstance(session, str) and session:
-        tokens.psessionid = session
+        credentials.psessionid = session
     if isinstance(ptwebqq, str) and ptwebqq:
-        tokens.renew(ptwebqq, desk.clock())
-    tokens.account = parse_id(result.get("uin")) or tokens.account
-    if not tokens.psessionid or not tokens.account:
-        raise SessionRejected("login2 gave no session")
+        credentials.renew(ptwebqq, context.clock())
+    credentials.account = parse_id(result.get("uin")) or credentials.account
+    if not credentials.psessionid or not credentials.account:
+        raise SessionRejected("login2 gave no session id or no account")
 
 
-def probe_session(desk: LoginContext) -> LoginFlow[Response]:
-    """The probe that is also the set-up of the channel: without it the first polls are refused (1.8)."""
+def probe_session(context: LoginContext) -> LoginFlow[Response]:
+    """Probe the session, which also sets the channel up: without it polls are refused (1.8)."""
     code = 0
     for _ in range(2):
-        answer = yield from send(endpoints.online_friends(desk.tokens, desk.clock()))
+        answer = yield from send(endpoints.online_friends(context.credentials, context.clock()))
         code = return_code(parse_json(answer)) if answer.status == HTTPStatus.OK else answer.status
         if code == OK:
             return answer
-        yield from sleep(desk.limits.short_pause)
+        yield from sleep(context.limits.short_pause)
     raise SessionRejected(f"get_online_buddies2: {code}")
 
 
-def fetch_profile(desk: LoginContext) -> LoginFlow[None]:
-    """Who are we, and whom did we talk to? Both are nice to know and nothing waits for them."""
-    answer = yield from send(endpoints.self_info(desk.clock()))
+def fetch_profile(context: LoginContext) -> LoginFlow[None]:
+    """Fetch the own nick and face, and the recent chats; failures do not matter."""
+    answer = yield from send(endpoints.self_info(context.clock()))
     try:
         result = mapping(parse_json(answer).get("result"))
     except ProtocolError:
         result = {}
-    desk.tokens.nick = parse_text(result.get("nick")) or desk.tokens.nick
-    desk.tokens.face = parse_int(result.get("face")) or desk.tokens.face
-    yield from send(endpoints.recent(desk.tokens))
+    context.credentials.nick = parse_text(result.get("nick")) or context.credentials.nick
+    context.credentials.face = parse_int(result.get("face")) or context.credentials.face
+    yield from send(endpoints.recent(context.credentials))

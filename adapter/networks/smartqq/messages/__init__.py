@@ -1,1 +1,1 @@
-"""Messages of SmartQQ: polls in, sends out."""
+"""Receive and send messages: poll, classify, send, fetch pictures."""

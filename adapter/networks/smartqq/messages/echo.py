@@ -1,10 +1,13 @@
-"""Who really speaks: our own echo, the service, or somebody (3.5). Pure.
+"""Classify messages: the own account's echo, a service text, or a person (3.5). Pure.
 
-Since May 2017 upstream sends back whatever the account says, from here or from another device,
-under a number that is in no list. A bot that answers its own echo never stops.
+Since May 2017 the server sends back whatever the account says, from here or from another device, under
+an id that is in no list (an alias). A bot that answers its own echo never stops.
+
+A message is classified before its speaker is looked up. An unknown speaker who repeats a sent text within
+`lifetime_seconds` therefore counts as the echo, but only once for each message sent. A speaker whom a list
+names later is that person again.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -13,76 +16,89 @@ from adapter.events import Address, ChatKind, Face, Message, Notice, Segment, Te
 from adapter.networks.smartqq.contacts.roster import Roster
 from adapter.networks.smartqq.protocol.notices import service_event
 
-REMEMBERED: Final = 64
-"""Sends in half a minute, several times over."""
+# Sent messages remembered: several times what the account may send within the lifetime of an echo.
+MAX_SENT: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sent:
     time: float
     to: Address
-    words: str
+    text: str
+    # Speaker and id of the message that was classified as the echo. The server may deliver that one twice.
+    echo: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
 class EchoDetector:
-    """What was sent lately, and the numbers under which it came back. `life` in seconds."""
+    """Remember what was sent lately, and the aliases under which it came back."""
 
-    life: float
-    _sent: deque[_Sent] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    lifetime_seconds: float
+    _sent: dict[str, _Sent] = field(default_factory=dict)
     _aliases: set[str] = field(default_factory=set)
 
-    def remember(self, to: Address, segments: tuple[Segment, ...], now: float) -> None:
-        """Something leaves; its echo may be here before the answer is."""
-        self._sent.append(_Sent(now, to, comparison_text(segments)))
+    def remember(self, to: Address, segments: tuple[Segment, ...], message_id: str, now: float) -> None:
+        """Record a message before it is sent: its echo may arrive before the answer.
 
-    def forget_numbers(self) -> None:
-        """All momentary ids are new: where something was sent to is known by its kind alone."""
+        A repeated attempt, which keeps the message id, replaces the record.
+        """
+        self._sent.pop(message_id, None)
+        while len(self._sent) >= MAX_SENT:
+            del self._sent[next(iter(self._sent))]
+        self._sent[message_id] = _Sent(now, to, comparison_text(segments))
+
+    def forget_ids(self) -> None:
+        """Drop all momentary ids after a login; recipients stay known by kind alone."""
         self._aliases.clear()
-        nowhere = [replace(sent, to=Address(sent.to.kind, "")) for sent in self._sent]
-        self._sent.clear()
-        self._sent.extend(nowhere)
+        for sent in self._sent.values():
+            sent.to = Address(sent.to.kind, "")
 
-    def needs_lookup(self, message: Message, book: Roster) -> bool:
-        """Whether the lists have to be looked at again before this message can be judged."""
-        return not message.from_self and message.sender not in self._aliases and not book.knows(message)
+    def needs_lookup(self, message: Message, roster: Roster) -> bool:
+        """Return whether the speaker is neither listed nor a known alias."""
+        return (
+            not message.from_self
+            and message.sender not in self._aliases
+            and not roster.knows(message.chat, message.sender)
+        )
 
-    def copy(self) -> "EchoDetector":
-        """The same, apart: what is learnt there is not learnt here."""
-        return replace(self, _aliases=self._aliases.copy())
-
-    def classify(self, message: Message, book: Roster, account: str, now: float) -> Message | Notice:
-        """The message with `own` right, or the notice that it is."""
-        if not message.from_self and book.knows(message):
+    def classify(self, message: Message, roster: Roster, account: str, now: float) -> Message | Notice:
+        """Return the message with `from_self` set right, or the service notice it is."""
+        if not message.from_self and roster.knows(message.chat, message.sender):
             return message
-        # The text first: a mute is told under an unknown number too.
+        # The text comes first: a mute too is announced under an id that is in no list.
         if message.chat.kind is ChatKind.GROUP and not message.from_self:
-            event = service_event(_plain(message.segments))
+            event = service_event(_plain_text(message.segments))
             if event is not None:
-                return _service(message, event)
+                return _service_notice(message, event)
         sent = self._match(message, now)
-        if message.from_self or sent or message.sender in self._aliases:
-            if not message.from_self:
-                self._aliases.add(message.sender)
-            told = sent is not None and sent.to.id and message.chat.kind is ChatKind.FRIEND
-            chat = sent.to if sent is not None and told else message.chat
-            return replace(message, from_self=True, sender=account or message.sender, chat=chat)
-        return message
+        if not (message.from_self or sent or message.sender in self._aliases):
+            return message
+        if not message.from_self:
+            self._aliases.add(message.sender)
+        has_recipient = sent is not None and sent.to.id and message.chat.kind is ChatKind.FRIEND
+        chat = sent.to if sent is not None and has_recipient else message.chat
+        return replace(message, from_self=True, sender=account or message.sender, chat=chat)
 
     def _match(self, message: Message, now: float) -> _Sent | None:
-        words = comparison_text(message.segments)
-        for sent in reversed(self._sent):
-            if now - sent.time > self.life:
-                break
-            kin = message.chat.kind is sent.to.kind
-            same = sent.to == message.chat or (kin and (sent.to.kind is ChatKind.FRIEND or not sent.to.id))
-            if same and sent.words == words:
+        """Find the oldest sent message that this one repeats, and mark it as echoed."""
+        text, echo = comparison_text(message.segments), (message.sender, message.message_id)
+        for sent in self._sent.values():
+            is_recent = now - sent.time <= self.lifetime_seconds
+            if is_recent and sent.text == text and sent.echo in (None, echo) and _fits(message.chat, sent.to):
+                sent.echo = echo
                 return sent
         return None
 
 
+def _fits(chat: Address, to: Address) -> bool:
+    """Return whether the echo of a message to `to` may arrive in `chat`."""
+    if chat == to:
+        return True
+    return chat.kind is to.kind and (to.kind is ChatKind.FRIEND or not to.id)
+
+
 def comparison_text(segments: tuple[Segment, ...]) -> str:
-    """Text for comparison: upstream may change the number of a face and the blank at the end."""
+    """Return text to compare: the server may change a face's number and the last blank."""
     parts = []
     for segment in segments:
         match segment:
@@ -95,14 +111,14 @@ def comparison_text(segments: tuple[Segment, ...]) -> str:
     return "".join(parts).strip()
 
 
-def _plain(segments: tuple[Segment, ...]) -> str:
+def _plain_text(segments: tuple[Segment, ...]) -> str:
     return "".join(segment.text for segment in segments if isinstance(segment, Text))
 
 
-def _service(message: Message, event: Mapping[str, object]) -> Notice:
+def _service_notice(message: Message, event: Mapping[str, object]) -> Notice:
     return Notice(
         "group",
-        text=_plain(message.segments),
+        text=_plain_text(message.segments),
         chat=message.chat,
         time=message.time,
         message_id=message.message_id,

@@ -1,153 +1,97 @@
-"""What is fetched only when somebody asks: pictures, avatars, profiles; and how others see us."""
+"""Fetch the pictures of messages on request."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from adapter.errors import ProtocolError, TransportError
+from adapter.errors import ProtocolError
 from adapter.events import Address, ChatKind, Image, ImageData
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.contacts.loader import ContactLoader
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.protocol.http import Request, Response, resolve_redirect
-from adapter.networks.smartqq.protocol.parsing import (
-    OK,
-    error_message,
-    iter_objects,
-    mapping,
-    parse_id,
-    parse_int,
-    parse_json,
-    parse_text,
-    return_code,
-)
-from adapter.networks.smartqq.session.credentials import STATUSES, Credentials
+from adapter.networks.smartqq.protocol.parsing import error_message, parse_id, parse_json, return_code
+from adapter.networks.smartqq.session.credentials import Credentials
 
-CHAIN: Final = 5
-"""Redirects to a storage host; there was one."""
+# Redirects to a storage host: there was one.
+MAX_REDIRECTS: Final = 5
 
 
 class MediaClient:
-    """Raises TransportError where there is no answer, ProtocolError where it is another one than wanted."""
+    """Fetch pictures while the session lasts in which they arrived."""
 
     def __init__(
         self,
-        ask: Callable[[Request], Awaitable[Response]],
-        tokens: Credentials,
-        roster: ContactLoader,
+        request: Callable[[Request], Awaitable[Response]],
+        credentials: Credentials,
+        contacts: ContactLoader,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
-        self._ask = ask
-        self._tokens = tokens
-        self._roster = roster
+        self._request = request
+        self._credentials = credentials
+        self._contacts = contacts
         self._limits = limits
         self._clock = clock
 
-    # --- pictures ---
+    async def fetch(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
+        """Return the picture of a segment. `upstream` is that field of its message (5.12).
 
-    async def image(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
-        """The picture of a segment. `upstream`: that of the message it stood in (5.12).
-
-        Works for as long as the session does in which it came.
+        Raises TransportError if there is no answer, ProtocolError if the answer is no picture.
         """
-        return await self._picture(self._image(image, upstream))
+        request = self._build_request(image, upstream)
+        response = await self._request(request)
+        for _ in range(MAX_REDIRECTS):
+            if not response.location:
+                break
+            target = resolve_redirect(request.target, response.location)
+            if not target.startswith(("http://", "https://")):
+                raise ProtocolError(f"{request.safe_name} redirects to another scheme than http or https")
+            request = replace(request, url=target, params=())
+            response = await self._request(request)
+        # Errors come as JSON with status 200.
+        if response.status != HTTPStatus.OK or not response.content_type.startswith("image/"):
+            raise ProtocolError(f"{request.safe_name} answered {_describe(response)} instead of a picture")
+        if len(response.body) > self._limits.max_picture_bytes:
+            raise ProtocolError(f"{request.safe_name}: a picture of {len(response.body)} bytes is too large")
+        return ImageData(response.content_type.partition(";")[0].strip(), response.body)
 
-    async def avatar(self, of: Address) -> ImageData:
-        """The picture of a person or, by its code, of a group (5.11)."""
-        if of.kind is ChatKind.GROUP:
-            return await self._picture(
-                endpoints.avatar(self._tokens, self._code(of.id), endpoints.GROUP, self._clock())
-            )
-        return await self._picture(endpoints.avatar(self._tokens, of.id, endpoints.PERSON, self._clock()))
-
-    def _image(self, image: Image, upstream: Mapping[str, object]) -> Request:
+    def _build_request(self, image: Image, upstream: Mapping[str, object]) -> Request:
         def number(name: str) -> str:
             return parse_id(upstream.get(name))
 
         if image.kind == "offpic" and image.file_path:
-            return endpoints.offline_picture(self._tokens, image.file_path, number("from_uin"))
+            return endpoints.offline_picture(self._credentials, image.file_path, number("from_uin"))
         if image.kind == "cface" and image.file_id:
-            discussion = upstream.get("poll_type") == "discu_message"
+            is_discussion = upstream.get("poll_type") == "discu_message"
             return endpoints.group_picture(
-                self._tokens,
+                self._credentials,
                 name=image.name,
                 file_id=image.file_id,
                 server=image.server,
-                group="" if discussion else self._code(number("from_uin"), number("group_code")),
-                did=number("did") if discussion else "",
+                group="" if is_discussion else self._find_code(number("from_uin"), number("group_code")),
+                did=number("did") if is_discussion else "",
                 sender=number("send_uin"),
                 now=self._clock(),
             )
         if image.kind == "cface" and image.name:
-            return endpoints.custom_picture(self._tokens, image.name, number("msg_id"), number("from_uin"))
-        raise ProtocolError("upstream did not say where this picture is")
+            message_id, sender = number("msg_id"), number("from_uin")
+            return endpoints.custom_picture(self._credentials, image.name, message_id, sender)
+        raise ProtocolError("the message does not say where this picture is")
 
-    def _code(self, gid: str, given: str = "") -> str:
-        known = self._roster.book.find(Address(ChatKind.GROUP, gid))
-        code = (known.code if known else "") or given
+    def _find_code(self, gid: str, code_in_message: str) -> str:
+        known = self._contacts.roster.find(Address(ChatKind.GROUP, gid))
+        code = (known.code if known else "") or code_in_message
         if not code:
-            raise ProtocolError("a group without a code")
+            raise ProtocolError("the picture's group is in no list and the message has no group_code")
         return code
 
-    async def _picture(self, request: Request) -> ImageData:
-        answer = await self._ask(request)
-        for _ in range(CHAIN):
-            if not answer.location:
-                break
-            target = resolve_redirect(request.target, answer.location)
-            if not target.startswith(("http://", "https://")):
-                raise ProtocolError(f"{request.safe_name} leads nowhere")
-            request = replace(request, url=target, params=())
-            answer = await self._ask(request)
-        # Errors come as JSON with status 200.
-        if answer.status != HTTPStatus.OK or not answer.content_type.startswith("image/"):
-            raise ProtocolError(f"{request.safe_name} gave no picture but {_instead(answer)}")
-        if len(answer.body) > self._limits.picture:
-            raise ProtocolError(f"{request.safe_name} gave a picture of {len(answer.body)} bytes")
-        return ImageData(answer.content_type.partition(";")[0].strip(), answer.body)
 
-    # --- people ---
-
-    async def profile(self, uin: str) -> Mapping[str, object]:
-        """What a friend tells about themselves: profile, signature and level, as far as they come (5.10)."""
-        tokens, now = self._tokens, self._clock()
-        info = await self._result(endpoints.friend_info(tokens, uin, now))
-        lines = await self._result(endpoints.long_nick(tokens, uin, now))
-        level = mapping(await self._result(endpoints.level(tokens, uin, now)))
-        signature = next((parse_text(row.get("lnick")) for row in iter_objects(lines)), "")
-        told = {
-            name: value if isinstance(value, int | dict) else parse_text(value)
-            for name, value in mapping(info).items()
-            if name not in ("uin", "vfwebqq", "token")
-        }
-        numbers = {"level": parse_int(level.get("level")), "days": parse_int(level.get("days"))}
-        return {**told, "signature": signature, **{k: v for k, v in numbers.items() if v is not None}}
-
-    async def change_status(self, status: str) -> None:
-        """Be seen as one of STATUSES."""
-        if status not in STATUSES:
-            raise ProtocolError(f"{status!r} is not one of {', '.join(STATUSES)}")
-        request = endpoints.change_status(self._tokens, status, self._clock())
-        reply = parse_json(await self._ask(request))
-        if return_code(reply) != OK:
-            raise ProtocolError(f"{request.safe_name}: {return_code(reply)} {error_message(reply)}".strip())
-        self._tokens.status = status
-
-    async def _result(self, request: Request) -> object:
-        """The result of a call, None where upstream has none: 100000 may mean no signature."""
-        try:
-            reply = parse_json(await self._ask(request))
-        except (TransportError, ProtocolError):
-            return None
-        return reply.get("result") if return_code(reply) == OK else None
-
-
-def _instead(answer: Response) -> str:
-    """What came in place of a picture."""
+def _describe(response: Response) -> str:
+    """Describe an answer without quoting what may be a secret."""
     try:
-        reply = parse_json(answer)
+        reply = parse_json(response)
     except ProtocolError:
-        return repr(answer)
+        return repr(response)
     return f"{return_code(reply)} {error_message(reply)}".strip()

@@ -1,7 +1,7 @@
-"""What the answer to a poll means and what to do next: the table of 3.2 as a table. Pure."""
+"""Decide what the answer to a poll means and what to do next (3.2). Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
@@ -14,169 +14,178 @@ from adapter.networks.smartqq.protocol.poll_items import poll_items
 
 
 class Action(Enum):
-    """What follows an answer. All but LOGIN, RELINK and STOP end in the next poll."""
+    """Name what follows an answer. All but LOGIN, RELINK and STOP end in the next poll."""
 
+    # There are items.
     DELIVER = auto()
-    """It brought something."""
+    # There is nothing new, as is usual.
     REPOLL = auto()
-    """Nothing new; that is how it should be."""
+    # The server has changed `ptwebqq`.
     RENEW = auto()
-    """Upstream changed `ptwebqq`."""
+    # Pause, and count the answer.
     WAIT = auto()
-    """Not now: pause, count."""
+    # The session is in doubt: ask who is online.
     PROBE = auto()
-    """Perhaps the session is gone: ask who is online."""
+    # The channel is lost: open it again with the same session.
     RELINK = auto()
-    """The channel is gone: open it again with the same session."""
+    # The session is lost: open a new one with the cookies, else log in.
     LOGIN = auto()
-    """The session is gone: open a new one with the cookies, else log in."""
+    # The request itself is wrong: a repetition cannot help.
     STOP = auto()
-    """Our own mistake: asking again cannot help."""
 
 
 class Pause(Enum):
-    """How long before the next step; the seconds are in `Limits`."""
+    """Name the pause before the next step; `Limits` has the seconds."""
 
     NONE = auto()
-    MOMENT = auto()
+    SHORT = auto()
     LONG = auto()
     BUSY = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`trust`: how many times in a row a probe that works is taken for an answer, None for ever.
+    """Map one kind of answer to an action.
 
-    `counted`: several in a row are a reason to look after the session. `good`: upstream itself says
-    that all is well.
+    `trust`: successful probes in a row that are believed, None for any number. `is_counted`: several in a
+    row lead to a probe. `is_good`: the server itself confirms the session.
     """
 
     action: Action
     pause: Pause = Pause.NONE
     trust: int | None = 1
-    counted: bool = False
-    good: bool = False
+    is_counted: bool = False
+    is_good: bool = False
 
 
-_REPOLL: Final = Rule(Action.REPOLL, good=True)
-_GATEWAY: Final = Rule(Action.REPOLL)  # no word from upstream itself, which is how a quiet poll may end
-_PROBE: Final = Rule(Action.PROBE, Pause.MOMENT)
-_ODD: Final = Rule(Action.WAIT, Pause.MOMENT, counted=True)
-_UNKNOWN: Final = Rule(Action.WAIT, Pause.LONG, counted=True)
+_REPOLL: Final = Rule(Action.REPOLL, is_good=True)
+# A gateway answers in the server's place: that is how a quiet poll may end.
+_GATEWAY: Final = Rule(Action.REPOLL)
+_PROBE: Final = Rule(Action.PROBE, Pause.SHORT)
+_ODD: Final = Rule(Action.WAIT, Pause.SHORT, is_counted=True)
+_UNKNOWN: Final = Rule(Action.WAIT, Pause.LONG, is_counted=True)
 
+# Short names of the sources stand in the docstring of protocol/.
 BY_CODE: Final[Mapping[int, Rule]] = {
-    100: Rule(Action.LOGIN),  # not logged in
-    102: _REPOLL,  # nothing, until the end of 2015
-    103: _PROBE,  # the online set-up was never called, or cookies or address changed
-    108: Rule(Action.LOGIN, Pause.BUSY),  # login lost, or too fast
-    109: Rule(Action.WAIT, Pause.LONG),
-    110: Rule(Action.WAIT, Pause.LONG),
-    116: Rule(Action.RENEW),
-    120: Rule(Action.RELINK),  # connection lost
-    121: Rule(Action.RELINK),  # out of the channel
-    122: Rule(Action.LOGIN),  # wrong kind of client
-    1202: _GATEWAY,
-    100000: _PROBE,  # headers, cookies or parameters not accepted
-    100001: _PROBE,
-    100003: Rule(Action.WAIT, Pause.LONG),  # too frequent
-    100006: Rule(Action.STOP),  # no form, or no `r` in it
-    100012: Rule(Action.PROBE, Pause.MOMENT, trust=3),  # login expired – mostly it is not
-    100100: _GATEWAY,
-    100101: _PROBE,  # no cookie
+    100: Rule(Action.LOGIN),  # not logged in. Page script stops; Mojo logs in anew
+    102: _REPOLL,  # the empty poll until the end of 2015. Recorded 2012 to 2015
+    103: _PROBE,  # not set up, or cookies changed. Recorded 2015 to 2018; Yinzo probes, Mojo logs in
+    108: Rule(Action.LOGIN, Pause.BUSY),  # login lost, or too fast. lwqq
+    109: Rule(Action.WAIT, Pause.LONG),  # harmless. Page script waits 10 s; Mojo ignores it
+    110: Rule(Action.WAIT, Pause.LONG),  # harmless. Page script waits 10 s; Mojo ignores it
+    116: Rule(Action.RENEW),  # `p` is the new ptwebqq. Recorded 2012 to 2017; Mojo sets the cookie too
+    120: Rule(Action.RELINK),  # connection lost. Recorded 2015; page script relinks
+    121: Rule(Action.RELINK),  # out of the channel. Recorded 2014, 2015; page script and Mojo relink
+    122: Rule(Action.LOGIN),  # wrong kind of client. A third party's list of codes
+    1202: _GATEWAY,  # uncertain. Yinzo: all is well; Mojo ignores it
+    100000: _PROBE,  # headers, cookies or parameters not accepted. Mojo: login; probing first is ours
+    100001: _PROBE,  # wrong Referer or psessionid. pandolia probes, then logs in
+    100003: Rule(Action.WAIT, Pause.LONG),  # too frequent. pandolia, slince: expected
+    100006: Rule(Action.STOP),  # no form, or no `r` in it. RASP and QQRobot stop; Yinzo: an error
+    100012: Rule(Action.PROBE, Pause.SHORT, trust=3),  # login expired, mostly not. pandolia, slince probe
+    100100: _GATEWAY,  # accepted, or nothing. pandolia, slince, ScienJus
+    100101: _PROBE,  # no cookie. A third party's list of codes
 }
 
 BY_STATUS: Final[Mapping[int, Rule]] = {
-    HTTPStatus.BAD_GATEWAY: _GATEWAY,
-    HTTPStatus.GATEWAY_TIMEOUT: _GATEWAY,
-    HTTPStatus.NOT_FOUND: _ODD,
+    HTTPStatus.BAD_GATEWAY: _GATEWAY,  # pandolia: an empty poll; Mojo ignores it
+    HTTPStatus.GATEWAY_TIMEOUT: _GATEWAY,  # the idle poll of 2016 and 2017, after 60 s. Recorded
+    HTTPStatus.NOT_FOUND: _ODD,  # passing. pandolia
 }
 
-# {"retcode":0,"retmsg":"ok","errmsg":"error"} of 2018: perhaps dead, but also how quiet polls ended.
-_HALF_DEAD: Final = Rule(Action.PROBE, Pause.MOMENT, trust=None)
+# {"retcode":0,"retmsg":"ok","errmsg":"error"}: quiet polls of 2018, and dead sessions. pandolia probes.
+_HALF_DEAD: Final = Rule(Action.PROBE, Pause.SHORT, trust=None)
 
+# Counted answers in a row before the session is probed. Mojo: three.
 PROBE_AFTER: Final = 3
-"""Counted answers in a row before the session is probed …"""
 
+# Counted answers in a row before it is opened again. Page script: eight.
 RELINK_AFTER: Final = 8
-"""… and before it is opened again, as the official client does."""
 
+# Fast empty answers in a row before a probe: what answers may not be SmartQQ any more.
 FAST_EMPTY_LIMIT: Final = 20
-"""Empty answers in a row that came at once, before somebody asks whether this still is SmartQQ."""
 
-RELINKS: Final = 3
-"""Relinks without a good poll between them, before the session is given up."""
+# Relinks without a good poll between them before a new login. Page script: three.
+MAX_RELINKS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PollDecision:
-    """What to do, after how long a pause. `lost`: an answer may have been lost on the way."""
+    """State what to do, after a pause in seconds.
+
+    `logins`: logins in a row, this one included, without a good poll. `is_answer_lost`: an answer may have
+    been lost on its way.
+    """
 
     action: Action
     reason: str
     pause: float = 0.0
     items: Sequence[object] = ()
     ptwebqq: str = ""
-    lost: bool = False
+    logins: int = 0
+    is_answer_lost: bool = False
 
 
 @dataclass(slots=True)
 class PollHistory:
-    """What happened in a row, so that the same answer does not get the same reaction for ever."""
+    """Count what happens in a row: the same answer must not get the same reaction for ever."""
 
     errors: int = 0
     probes: int = 0
-    quick: int = 0
+    fast: int = 0
     relinks: int = 0
     logins: int = 0
     losses: int = 0
     renewals: int = 0
     copies: int = 0
-    body: int = 0
+    body_hash: int = 0
 
     def reset(self) -> None:
-        """A poll went as it should."""
-        self.errors = self.probes = self.quick = self.renewals = 0
+        """Start over after a good poll."""
+        self.errors = self.probes = self.fast = self.renewals = 0
         self.relinks = self.logins = self.losses = 0
 
     def count_repeat(self, body: bytes) -> int:
-        """How many times in a row these very items have come."""
-        self.copies = self.copies + 1 if hash(body) == self.body else 0
-        self.body = hash(body)
+        """Return how many times in a row this very body has been repeated."""
+        self.copies = self.copies + 1 if hash(body) == self.body_hash else 0
+        self.body_hash = hash(body)
         return self.copies
 
 
 def evaluate(
-    answer: Response | TransportError, took: float, health: PollHistory, limits: Limits
+    answer: Response | TransportError, seconds: float, history: PollHistory, limits: Limits
 ) -> PollDecision:
-    """What to do about the outcome of a poll that took so many seconds."""
+    """Decide what to do about the outcome of a poll that took these seconds."""
     if isinstance(answer, TransportError):
-        return _broken(answer, took, health, limits)
+        rule = _GATEWAY if answer.may_have_sent else _ODD
+        decision = _weigh(rule, str(answer), seconds, history, limits)
+        return replace(decision, is_answer_lost=answer.may_have_sent)
     rule, reason, reply = _read(answer)
     if rule.action is Action.DELIVER:
-        health.reset()
-        pause = _growing(health.count_repeat(answer.body), limits)
+        history.reset()
+        pause = _growing_pause(history.count_repeat(answer.body), limits)
         return PollDecision(Action.DELIVER, reason, pause, items=poll_items(reply))
     if rule.action is Action.RENEW:
-        return _renewed(reply.get("p"), reason, health, limits)
-    # Half of an answer: what stood in the other half is gone.
-    cut = reason == "not JSON" and answer.body.lstrip()[:1] in (b"{", b"[")
-    verdict = _weigh(rule, reason, took, health, limits)
-    return PollDecision(verdict.action, reason, verdict.pause, lost=cut)
+        return _renew(reply.get("p"), reason, history, limits)
+    # Of a truncated answer the items in the missing part are lost.
+    is_truncated = reason == "not JSON" and answer.body.lstrip()[:1] in (b"{", b"[")
+    decision = _weigh(rule, reason, seconds, history, limits)
+    return replace(decision, is_answer_lost=is_truncated)
 
 
-def _renewed(fresh: object, reason: str, health: PollHistory, limits: Limits) -> PollDecision:
-    """A new `ptwebqq`: once at once, again and again with growing pauses."""
-    before = health.renewals
-    health.reset()
-    health.renewals = before + 1
-    pause = _growing(before, limits)
-    if isinstance(fresh, str) and fresh.isascii() and fresh.isprintable():
-        return PollDecision(Action.RENEW, reason, pause, ptwebqq=fresh)
+def _renew(value: object, reason: str, history: PollHistory, limits: Limits) -> PollDecision:
+    """Take a new `ptwebqq`: the first at once, repeated ones with growing pauses."""
+    before = history.renewals
+    history.reset()
+    history.renewals = before + 1
+    pause = _growing_pause(before, limits)
+    if isinstance(value, str) and value.isascii() and value.isprintable():
+        return PollDecision(Action.RENEW, reason, pause, ptwebqq=value)
     return PollDecision(Action.REPOLL, reason, pause)
 
 
 def _read(answer: Response) -> tuple[Rule, str, Mapping[str, object]]:
-    """The rule for an answer, why, and its JSON."""
+    """Return the rule for an answer, its reason, and the JSON."""
     if answer.status != HTTPStatus.OK:
         return BY_STATUS.get(answer.status, _ODD), f"status {answer.status}", {}
     if not answer.body.strip():
@@ -185,10 +194,10 @@ def _read(answer: Response) -> tuple[Rule, str, Mapping[str, object]]:
         reply = parse_json(answer)
     except ProtocolError:
         return _ODD, "not JSON", {}
-    return *_understand(reply), reply
+    return *_choose_rule(reply), reply
 
 
-def _understand(reply: Mapping[str, object]) -> tuple[Rule, str]:
+def _choose_rule(reply: Mapping[str, object]) -> tuple[Rule, str]:
     code = return_code(reply)
     if code != OK:
         return BY_CODE.get(code, _UNKNOWN), f"retcode {code}"
@@ -199,75 +208,66 @@ def _understand(reply: Mapping[str, object]) -> tuple[Rule, str]:
     return _REPOLL, "nothing"
 
 
-def _broken(error: TransportError, took: float, health: PollHistory, limits: Limits) -> PollDecision:
-    """No answer, or half of one."""
-    verdict = _weigh(_GATEWAY if error.may_have_sent else _ODD, str(error), took, health, limits)
-    return PollDecision(verdict.action, verdict.reason, verdict.pause, lost=error.may_have_sent)
-
-
-def _weigh(rule: Rule, reason: str, took: float, health: PollHistory, limits: Limits) -> PollDecision:
-    """Apply a rule with regard to what happened before."""
-    pause = _seconds(rule.pause, limits)
+def _weigh(rule: Rule, reason: str, seconds: float, history: PollHistory, limits: Limits) -> PollDecision:
+    """Apply a rule with regard to what happened before it."""
+    pause = _pause_seconds(rule.pause, limits)
     action = rule.action
     match action:
         case Action.REPOLL:
-            action, pause = _again(rule, took, health, limits)
-        case Action.WAIT if rule.counted:
-            health.errors += 1
-            pause = max(pause, min(limits.quick_first * 2**health.errors, limits.quick_most))
-            if health.errors > PROBE_AFTER:
-                action = Action.PROBE if health.errors <= RELINK_AFTER else Action.RELINK
+            action, pause = _repoll(rule, seconds, history, limits)
+        case Action.WAIT if rule.is_counted:
+            history.errors += 1
+            pause = max(pause, min(limits.fast_pause_first * 2**history.errors, limits.fast_pause_max))
+            if history.errors > PROBE_AFTER:
+                action = Action.PROBE if history.errors <= RELINK_AFTER else Action.RELINK
         case Action.PROBE:
-            health.probes += 1
-            if rule.trust is not None and health.probes > rule.trust:
+            history.probes += 1
+            if rule.trust is not None and history.probes > rule.trust:
                 action = Action.RELINK
     if action in (Action.RELINK, Action.LOGIN):
-        action, pause = _escalated(action, health), max(pause, _lost(health, limits))
-    return PollDecision(action, reason, pause)
+        action, pause = _escalate(action, history), max(pause, _pause_after_loss(history, limits))
+    return PollDecision(action, reason, pause, logins=history.logins)
 
 
-def _again(rule: Rule, took: float, health: PollHistory, limits: Limits) -> tuple[Action, float]:
-    """Poll again: at once after a long poll, with growing pauses where the answer came too soon."""
-    quick = health.quick + 1
-    if rule.good or took >= limits.quick:
-        health.reset()
-    if took >= limits.quick:
+def _repoll(rule: Rule, seconds: float, history: PollHistory, limits: Limits) -> tuple[Action, float]:
+    """Poll again: at once after a long poll, after a growing pause where the answer came too fast."""
+    fast = history.fast + 1
+    if rule.is_good or seconds >= limits.fast_answer:
+        history.reset()
+    if seconds >= limits.fast_answer:
         return Action.REPOLL, 0.0
-    health.quick = quick
-    action = Action.PROBE if quick % FAST_EMPTY_LIMIT == 0 else Action.REPOLL
-    return action, _growing(quick, limits)
+    history.fast = fast
+    action = Action.PROBE if fast % FAST_EMPTY_LIMIT == 0 else Action.REPOLL
+    return action, _growing_pause(fast, limits)
 
 
-def _growing(times: int, limits: Limits) -> float:
-    """No pause at first, then longer ones."""
-    return min(limits.quick_first * 2 ** min(times - 1, 16), limits.quick_most) if times else 0.0
+def _growing_pause(times: int, limits: Limits) -> float:
+    """Return 0 at first, then longer and longer pauses in seconds."""
+    return min(limits.fast_pause_first * 2 ** min(times - 1, 16), limits.fast_pause_max) if times else 0.0
 
 
-def _escalated(action: Action, health: PollHistory) -> Action:
-    """What helped three times in a row and did not last does not help."""
-    health.errors = health.probes = 0
+def _escalate(action: Action, history: PollHistory) -> Action:
+    """Replace a relink that did not last `MAX_RELINKS` times by a login."""
+    history.errors = history.probes = 0
     if action is Action.RELINK:
-        health.relinks += 1
-        action = Action.LOGIN if health.relinks > RELINKS else action
+        history.relinks += 1
+        action = Action.LOGIN if history.relinks > MAX_RELINKS else action
     if action is Action.LOGIN:
-        health.relinks = 0
-        health.logins += 1
+        history.relinks = 0
+        history.logins += 1
     return action
 
 
-def _lost(health: PollHistory, limits: Limits) -> float:
-    """The pause before a lost session is replaced: none, then doubling while no poll goes well."""
-    pause = (
-        min(limits.short_pause * 2 ** min(health.losses - 1, 16), limits.blocked) if health.losses else 0.0
-    )
-    health.losses += 1
-    return pause
+def _pause_after_loss(history: PollHistory, limits: Limits) -> float:
+    """Return the pause before a new session: none, then doubling until a good poll."""
+    losses, history.losses = history.losses, history.losses + 1
+    return min(limits.short_pause * 2 ** min(losses - 1, 16), limits.blocked_pause) if losses else 0.0
 
 
-def _seconds(pause: Pause, limits: Limits) -> float:
+def _pause_seconds(pause: Pause, limits: Limits) -> float:
     return {
         Pause.NONE: 0.0,
-        Pause.MOMENT: limits.short_pause,
+        Pause.SHORT: limits.short_pause,
         Pause.LONG: limits.long_pause,
         Pause.BUSY: limits.busy_pause,
     }[pause]

@@ -1,82 +1,54 @@
-"""What a poll brought, with everybody's name known as far as it can be: events ready to be told."""
+"""Turn the items of a poll into events, and queue look-ups of unknown speakers."""
 
 from collections.abc import Callable, Sequence
 
-import anyio
-
-from adapter.events import Batch, ContactList, ListKind, Message, Notice, UnresolvedBatch, UpstreamEvent
+from adapter.events import Batch, ContactList, ListKind, Message, Notice, UpstreamEvent
 from adapter.failpoints import Failpoint, hit
 from adapter.networks.smartqq.contacts.loader import ContactLoader
-from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.echo import EchoDetector
 from adapter.networks.smartqq.protocol.poll_items import parse_items
 from adapter.networks.smartqq.session.credentials import Credentials
 
 
 class MessageReceiver:
-    """Turns the items of polls into events."""
+    """Decode polls. Nothing here waits: the server has forgotten these items."""
 
     def __init__(
         self,
-        roster: ContactLoader,
-        echoes: EchoDetector,
-        tokens: Credentials,
-        limits: Limits,
+        contacts: ContactLoader,
+        echo_detector: EchoDetector,
+        credentials: Credentials,
         *,
         clock: Callable[[], float],
         keep_raw: bool,
     ) -> None:
-        self._roster = roster
-        self._echoes = echoes
-        self._tokens = tokens
-        self._limits = limits
+        self._contacts = contacts
+        self._echo_detector = echo_detector
+        self._credentials = credentials
         self._clock = clock
         self._keep_raw = keep_raw
-        self._taken: list[UpstreamEvent] = []
-        self._asks = False
 
-    @property
-    def has_pending(self) -> bool:
-        """Whether something was taken and has not been heard yet."""
-        return bool(self._taken)
-
-    def decode(self, items: Sequence[object], before: Batch) -> UnresolvedBatch | None:
-        """Take what a poll brought, after `before`; what can be told already, if `hear` will take time."""
+    def decode(self, items: Sequence[object]) -> Batch:
+        """Return the events of a poll, oldest first, after the lists they change."""
         hit(Failpoint.BROUGHT)
-        now, account = self._clock(), self._tokens.account
-        self._taken = [*before, *parse_items(items, account=account, now=now, keep_raw=self._keep_raw)]
-        strangers = self._strangers()
-        self._asks = bool(strangers) and self._roster.can_look_up(strangers)
-        return UnresolvedBatch(tuple(self._judged(self._echoes.copy()))) if self._asks else None
-
-    async def resolve(self) -> list[UpstreamEvent]:
-        """What was taken, oldest first, after the lists that name its speakers.
-
-        A cancellation waits: upstream has forgotten these items. It waits for `Limits.learn` at most.
-        """
-        found = list[ContactList]()
-        if self._asks:
-            with anyio.move_on_after(self._limits.sender_lookup, shield=True):
-                await self._roster.look_up_senders(self._strangers(), found)
-        for event in self._taken:
+        now, account = self._clock(), self._credentials.account
+        lists: list[ContactList] = []
+        events: list[UpstreamEvent] = []
+        for event in parse_items(items, account=account, now=now, keep_raw=self._keep_raw):
             match event:
                 case Message():
-                    found += [told] if (told := self._roster.note_group_number(event)) else []
+                    if (listed := self._contacts.note_group_number(event)) is not None:
+                        lists.append(listed)
+                    events.append(self._classify(event, account, now))
                 case Notice(kind="contacts"):
-                    self._roster.invalidate(ListKind.FRIENDS)
-        events = [*found, *self._judged(self._echoes)]
-        self._taken = []
-        return events
+                    self._contacts.invalidate(ListKind.FRIENDS)
+                    events.append(event)
+                case _:
+                    events.append(event)
+        return (*lists, *events)
 
-    def _judged(self, echoes: EchoDetector) -> list[UpstreamEvent]:
-        book, account, now = self._roster.book, self._tokens.account, self._clock()
-        return [
-            echoes.classify(event, book, account, now) if isinstance(event, Message) else event
-            for event in self._taken
-        ]
-
-    def _strangers(self) -> list[Message]:
-        book, taken = self._roster.book, self._taken
-        return [
-            event for event in taken if isinstance(event, Message) and self._echoes.needs_lookup(event, book)
-        ]
+    def _classify(self, message: Message, account: str, now: float) -> Message | Notice:
+        roster = self._contacts.roster
+        if self._echo_detector.needs_lookup(message, roster):
+            self._contacts.request_lookup(message)
+        return self._echo_detector.classify(message, roster, account, now)

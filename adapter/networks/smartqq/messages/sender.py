@@ -1,4 +1,4 @@
-"""Carries one message out: the permission a stranger needs, tries to connect, what came of it."""
+"""Send one message: the permission for a stranger, attempts to connect, the outcome."""
 
 import random
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,164 +22,161 @@ from adapter.networks.smartqq.protocol.return_codes import RESULTS, SESSION_INVA
 from adapter.networks.smartqq.session.credentials import Credentials
 from adapter.networks.smartqq.shutdown import ShutdownScope
 
-_LAP: Final = 10000
+# Message ids count ten-thousandths of a second and have eight digits.
+_IDS_PER_SECOND: Final = 10_000
+_ID_RANGE: Final = 100_000_000
 
-
-SIGNATURES = 200
-"""Permissions kept: more strangers at a time than anybody talks to."""
+# Permissions kept: more strangers than one account talks to at a time.
+MAX_SIGNATURES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """A message has not left: the session or the network is doubted.
+    """Report that a message was not sent because the session or the network is in doubt.
 
-    `refusal` is what became of it where that cannot be mended; None: it is to be addressed again.
+    `refusal` is the outcome if that cannot be repaired; None: resolve the address again.
     """
 
     refusal: Outcome | None = None
 
 
 def message_ids(now: float) -> Iterator[int]:
-    """Message numbers by the official client's formula: from the second of the start, then counting (4.4).
+    """Yield message ids by the official client's formula: the time of the start, then counting (4.4).
 
-    Where in that second is counted too: a program can be started again within it, a page was not, and
-    a number that comes twice is accepted and not delivered.
+    The fraction of the second is part of it: a restart within one second must not repeat an id. The server
+    accepts a repeated id and does not deliver the message.
     """
-    number = int(now * _LAP) % (_LAP * _LAP)
+    number = int(now * _IDS_PER_SECOND) % _ID_RANGE
     while True:
         number += 1
         yield number
 
 
-def outcome(answer: Response) -> Outcome | None:
-    """What became of a message, or None if the session has to be mended first (4.6).
+def parse_outcome(response: Response) -> Outcome | NotSent:
+    """Return the outcome of a message, or NotSent if the session was refused (4.6).
 
-    `errCode` is looked at before `retcode`: each era has its own.
+    `errCode` takes precedence over `retcode`: each era has its own.
     """
-    if answer.status == HTTPStatus.FORBIDDEN:
+    if response.status == HTTPStatus.FORBIDDEN:
         return Outcome(Status.FAILED, "upstream.denied", "status 403")
-    if answer.status != HTTPStatus.OK:
-        return Outcome(Status.UNKNOWN, "upstream.lost", f"status {answer.status}")
+    if response.status != HTTPStatus.OK:
+        return Outcome(Status.UNKNOWN, "upstream.lost", f"status {response.status}")
     try:
-        reply = parse_json(answer)
+        reply = parse_json(response)
     except ProtocolError as exc:
         return Outcome(Status.UNKNOWN, "upstream.lost", str(exc))
     code = return_code(reply, "errCode", "retcode")
+    detail = f"{code} {error_message(reply)}".strip()
     if code in SESSION_INVALID:
-        return None
-    status, word = RESULTS.get(code, (Status.FAILED, "upstream.denied"))
-    return Outcome(status, word, f"{code} {error_message(reply)}".strip())
-
-
-def rejected(why: str) -> Outcome:
-    """What became of a message that the session did not allow."""
-    return Outcome(Status.FAILED, "session.rejected", why.strip())
+        return NotSent(_rejected(detail))
+    status, result = RESULTS.get(code, (Status.FAILED, "upstream.denied"))
+    return Outcome(status, result, detail)
 
 
 def outcome_of_error(error: TransportError) -> Outcome:
-    """What became of a message whose answer never came."""
+    """Return the outcome of a message whose answer never came."""
     if not error.may_have_sent:
         return Outcome(Status.FAILED, "upstream.denied", str(error))
-    late = isinstance(error, TransportTimeoutError)
-    return Outcome(Status.UNKNOWN, "upstream.timeout" if late else "upstream.lost", str(error))
+    is_timeout = isinstance(error, TransportTimeoutError)
+    return Outcome(Status.UNKNOWN, "upstream.timeout" if is_timeout else "upstream.lost", str(error))
+
+
+def _rejected(detail: str) -> Outcome:
+    return Outcome(Status.FAILED, "session.rejected", detail)
 
 
 class MessageSender:
-    """Sends parts. Never raises for a refusal: a refusal is an Outcome."""
+    """Send parts. A refusal is an Outcome, not an exception."""
 
     def __init__(
         self,
-        ask: Callable[[Request], Awaitable[Response]],
-        tokens: Credentials,
-        echoes: EchoDetector,
-        patience: ShutdownScope,
+        request: Callable[[Request], Awaitable[Response]],
+        credentials: Credentials,
+        echo_detector: EchoDetector,
+        shutdown: ShutdownScope,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
-        self._ask = ask
-        self._tokens = tokens
-        self._echoes = echoes
-        self._patience = patience
+        self._request = request
+        self._credentials = credentials
+        self._echo_detector = echo_detector
+        self._shutdown = shutdown
         self._limits = limits
         self._clock = clock
         self._signatures: dict[Address, tuple[float, str]] = {}
 
-    def clear(self) -> None:
-        """All momentary ids are new."""
+    def forget_ids(self) -> None:
+        """Drop all permissions: a login has made all momentary ids invalid."""
         self._signatures.clear()
 
-    async def send(self, to: Address, part: Part, may: Callable[[], bool]) -> Outcome | NotSent | None:
-        """Send a part, or say why the session or the network is doubted and nothing was sent.
+    async def send(self, to: Address, part: Part, may_send: Callable[[], bool]) -> Outcome | NotSent | None:
+        """Send a part. Returns NotSent if session or network are in doubt.
 
-        None where it may not be sent any more.
+        Returns None if `may_send()` no longer allows it.
         """
         if not to.id.isdecimal():
-            return Outcome(Status.FAILED, "upstream.denied", f"{to.id!r} is no id of SmartQQ's")
-        signature, session = "", self._tokens.psessionid
+            return Outcome(Status.FAILED, "upstream.denied", f"{to.id!r} is not an id of SmartQQ")
+        signature, session = "", self._credentials.psessionid
         if to.kind is ChatKind.TEMP:
-            permitted = await self._signature(to, may)
-            if not isinstance(permitted, str):
-                return permitted
-            signature = permitted
-        if not session or self._tokens.psessionid != session:
-            return NotSent()  # these ids belong to the session before
-        self._echoes.remember(to, decode_sent(part.content), self._clock())
-        request = endpoints.send(self._tokens, to, part.content, int(part.message_id), signature)
+            permission = await self._request_signature(to, may_send)
+            if not isinstance(permission, str):
+                return permission
+            signature = permission
+        if not session or self._credentials.psessionid != session:
+            return NotSent()  # a login came in between: these ids are invalid
+        self._echo_detector.remember(to, decode_sent(part.content), part.message_id, self._clock())
+        request = endpoints.send(self._credentials, to, part.content, int(part.message_id), signature)
         try:
-            answer = await self._deliver(request, may)
+            response = await self._deliver(request, may_send)
         except TransportError as exc:
             return outcome_of_error(exc) if exc.may_have_sent else NotSent(outcome_of_error(exc))
-        return None if answer is None else _outcome(answer)
+        return None if response is None else parse_outcome(response)
 
-    async def _deliver(self, request: Request, may: Callable[[], bool]) -> Response | None:
-        """Post, again only for as long as nothing has left and somebody is patient. Raises TransportError.
+    async def _deliver(self, request: Request, may_send: Callable[[], bool]) -> Response | None:
+        """Send a request, again if it was certainly not sent. Raises TransportError.
 
-        None where it may not.
+        Returns None if `may_send()` does not allow it.
         """
-        delays = islice(backoff(random.random, first=self._limits.resend_first), self._limits.resends - 1)
-        while may():
+        delays = islice(
+            backoff(random.random, first=self._limits.send_retry_first), self._limits.send_attempts - 1
+        )
+        while may_send():
             try:
-                return await self._ask(request)
+                return await self._request(request)
             except TransportError as exc:
-                pause = next(delays, None)
-                if exc.may_have_sent or pause is None:
+                delay = next(delays, None)
+                if exc.may_have_sent or delay is None:
                     raise
-                await self._patience.run(anyio.sleep(pause))
-                if self._patience.is_shutting_down:
+                await self._shutdown.run(anyio.sleep(delay))
+                if self._shutdown.is_shutting_down:
                     raise
         return None
 
-    async def _signature(self, to: Address, may: Callable[[], bool]) -> str | Outcome | NotSent | None:
-        """The permission to speak to a stranger, the outcome if there is none, or doubt (4.5)."""
+    async def _request_signature(
+        self, to: Address, may_send: Callable[[], bool]
+    ) -> str | Outcome | NotSent | None:
+        """Return the permission to write to a stranger, or the outcome without it (4.5)."""
         now = self._clock()
-        taken, value = self._signatures.get(to, (0.0, ""))
-        if value and now - taken < self._limits.temp_session_ttl:
+        given_at, value = self._signatures.get(to, (0.0, ""))
+        if value and now - given_at < self._limits.temp_session_ttl:
             return value
         try:
-            answer = await self._deliver(endpoints.signature(self._tokens, to, now), may)
-            if answer is None:
+            response = await self._deliver(endpoints.signature(self._credentials, to, now), may_send)
+            if response is None:
                 return None
-            reply = parse_json(answer)
+            reply = parse_json(response)
         except (TransportError, ProtocolError) as exc:
-            # Only the permission was asked for: the message has not left.
+            # Only the permission was requested: the message has not been sent.
             refusal = Outcome(Status.FAILED, "upstream.denied", str(exc))
             return NotSent(refusal) if isinstance(exc, TransportError) else refusal
-        code = return_code(reply) if answer.status == HTTPStatus.OK else answer.status
+        code = return_code(reply) if response.status == HTTPStatus.OK else response.status
         if code in SESSION_INVALID:
-            return NotSent(rejected(f"get_c2cmsg_sig2: {code} {error_message(reply)}"))
+            return NotSent(_rejected(f"get_c2cmsg_sig2: {code} {error_message(reply)}".strip()))
         given = mapping(reply.get("result")).get("value")
         if code != OK or not isinstance(given, str) or not given:
             return Outcome(Status.FAILED, "upstream.denied", f"no temporary conversation possible: {code}")
-        self._signatures = {key: kept for key, kept in self._signatures.items() if key != to}
-        if len(self._signatures) >= SIGNATURES:
-            self._signatures.clear()
+        self._signatures.pop(to, None)
+        while len(self._signatures) >= MAX_SIGNATURES:
+            del self._signatures[next(iter(self._signatures))]
         self._signatures[to] = (now, given)
         return given
-
-
-def _outcome(answer: Response) -> Outcome | NotSent:
-    done = outcome(answer)
-    if done is None:
-        reply = parse_json(answer)
-        return NotSent(rejected(f"{return_code(reply, 'errCode', 'retcode')} {error_message(reply)}"))
-    return done

@@ -1,4 +1,4 @@
-"""Content arrays, both ways: what a message says, as upstream writes it (3.4, 4.2, 4.3, 4.7)."""
+"""Decode and encode content arrays, the text of messages (3.4, 4.2, 4.3, 4.7)."""
 
 import json
 import re
@@ -11,29 +11,29 @@ from adapter.events import Face, Font, Image, Markup, Segment, Text, Unknown
 from adapter.networks.smartqq.protocol.faces import name_of, number_of
 from adapter.networks.smartqq.protocol.parsing import dump_json, join_surrogates, parse_int, unescape
 
+# Texts of this many UTF-8 bytes and more were cut or refused silently.
 PART_BYTES: Final = 720
-"""Texts of this many UTF-8 bytes and more were cut or refused without a word."""
 
+# A message is cut at a blank from this byte on; an earlier one would waste too much of it.
 SEARCH_FROM: Final = 620
-"""A blank from this byte on is a good place to cut; earlier ones waste too much of the message."""
 
+# Parts of one request, 3 s each: more of them would have the account blocked.
 MAX_PARTS: Final = 32
-"""More messages for one request would have the account blocked, at 3 s each."""
 
 BLANKS: Final = " \t\r\n"
 
 DEFAULT_FONT: Final = Font(name="宋体", size=10, style=(0, 0, 0), color="000000")
 
-# --- in ----------------------------------------------------------------------------------------
+# --- received ----------------------------------------------------------------------------------
 
-# A font record of the desktop client that upstream forgot to take off the text.
-_RUBBISH: Final = re.compile("\x00\n\x00\x00\x00\x00[\x00-\x1f][^\r\n\x00]{1,32}\r\\Z")
+# A font record of the desktop client that the server left in the text.
+_FONT_RECORD: Final = re.compile("\x00\n\x00\x00\x00\x00[\x00-\x1f][^\r\n\x00]{1,32}\r\\Z")
 
 
 def decode(content: object, *, early: bool) -> tuple[tuple[Segment, ...], Font | None]:
-    """Segments and font of a received message. `early`: it has the shape of the years before 2016.
+    """Return segments and font of a received message. `early`: in the form of before 2016.
 
-    Raises ProtocolError where there is no array.
+    Raises ProtocolError if there is no array.
     """
     if not isinstance(content, list):
         raise ProtocolError("a message without a content array")
@@ -48,7 +48,7 @@ def decode(content: object, *, early: bool) -> tuple[tuple[Segment, ...], Font |
         else:
             font = font or found
     if content and not others:
-        # All that is left of a picture since the end of 2015: a font, since 2017 with an empty text.
+        # What is left of a picture: since the end of 2015 a font alone, since 2017 with an empty text.
         # A big face of 2015 has the empty text and no font.
         return (Image("missing"),), font
     return _without_last_blank(segments), font
@@ -83,7 +83,7 @@ def _segment(element: object, *, early: bool) -> Segment:
 
 def _text(text: str) -> str:
     if "\x00" in text:
-        text = _RUBBISH.sub("", text)
+        text = _FONT_RECORD.sub("", text)
     text = unescape(text)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
@@ -104,22 +104,22 @@ def _picture(kind: str, data: Mapping[str, object]) -> Image:
 
 
 def _font(element: object) -> Font | None:
-    """The font of a `["font", {…}]`, mended where it is odd; None for every other element."""
+    """Return the font of a `["font", {…}]`, repaired where needed; None for other elements."""
     if not (isinstance(element, list) and element and element[0] == "font"):
         return None
     data = element[1] if len(element) > 1 and isinstance(element[1], dict) else {}
     try:
-        return _known_font(data["name"], data["size"], data["color"], *data["style"])
+        return _cached_font(data["name"], data["size"], data["color"], *data["style"])
     except (KeyError, TypeError):
-        return _mended_font(data)  # something is missing, or is neither text nor number
+        return _repair_font(data)  # a field is missing, or is neither text nor number
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _known_font(name: object, size: object, color: object, *style: object) -> Font:
-    return _mended_font({"name": name, "size": size, "color": color, "style": list(style)})
+def _cached_font(name: object, size: object, color: object, *style: object) -> Font:
+    return _repair_font({"name": name, "size": size, "color": color, "style": list(style)})
 
 
-def _mended_font(data: Mapping[str, object]) -> Font:
+def _repair_font(data: Mapping[str, object]) -> Font:
     style = data.get("style")
     bits = [parse_int(bit) for bit in style[:3]] if isinstance(style, list) else []
     marks = [int(bool(bit)) for bit in bits] + [0, 0, 0]
@@ -134,7 +134,7 @@ def _mended_font(data: Mapping[str, object]) -> Font:
 
 
 def _without_last_blank(segments: list[Segment]) -> tuple[Segment, ...]:
-    """Senders on a desktop end every text with one blank that nobody typed."""
+    """Drop the last blank, which desktop clients append to every text."""
     match segments[-1] if segments else None:
         case Text(text=" "):
             return tuple(segments[:-1])
@@ -144,23 +144,23 @@ def _without_last_blank(segments: list[Segment]) -> tuple[Segment, ...]:
             return tuple(segments)
 
 
-# --- out ---------------------------------------------------------------------------------------
+# --- sent --------------------------------------------------------------------------------------
 
 _NAMED: Final = re.compile(r"\[([A-Za-z\u4e00-\u9fa5]{1,20})\]")
 
+# One character or one face: what is never cut.
 Unit = str | Face
-"""One character or one face: what is never cut."""
 
 
 def encode(segments: Sequence[Segment], font: Font | None) -> tuple[str, ...]:
-    """The inner JSON of each message that these segments need, in order.
+    """Return the inner JSON of each message that the segments need, in order.
 
-    Raises SchemaError: `content.empty`, `content.toolong`, or `content.unsupported` for a segment
-    that SmartQQ has no way to send (pictures were never accepted from a client like this).
+    Raises SchemaError: `content.empty`, `content.toolong`, or `content.unsupported` for a segment that
+    SmartQQ cannot send (it never accepted pictures from a web client).
     """
     units = list(_units(segments))
     if not any(isinstance(unit, Face) or not unit.isspace() for unit in units):
-        raise SchemaError("there is nothing to send", "content.empty")
+        raise SchemaError("the text is empty", "content.empty")
     parts = list(_split(units))
     if len(parts) > MAX_PARTS:
         raise SchemaError(f"the text needs {len(parts)} messages, at most {MAX_PARTS}", "content.toolong")
@@ -184,7 +184,7 @@ def _units(segments: Iterable[Segment]) -> Iterator[Unit]:
 
 
 def _marked(text: str) -> Iterator[Unit]:
-    """Text in which the `[名称]` of a known face stands for that face; unknown ones stay text."""
+    """Replace the `[名称]` of each known face by that face; unknown names stay text."""
     end = 0
     for found in _NAMED.finditer(text):
         number = number_of(found[1])
@@ -200,7 +200,7 @@ def _size(unit: Unit) -> int:
 
 
 def _split(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
-    """Cut where a message is full: after the last blank near its end, else between two characters."""
+    """Cut into full messages: after the last blank near the end, else between characters."""
     while (cut := _cut(units)) is not None:
         yield units[:cut]
         units = units[cut:]
@@ -209,7 +209,7 @@ def _split(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
 
 
 def _cut(units: Sequence[Unit]) -> int | None:
-    """How many units go into the first message, or None if all do."""
+    """Return how many units fit into the first message, or None if all do."""
     start = full = 0
     blank: int | None = None
     for count, unit in enumerate(units, start=1):
@@ -225,7 +225,7 @@ def _cut(units: Sequence[Unit]) -> int | None:
 
 
 def _inner(units: Sequence[Unit], font: Font) -> str:
-    """The inner JSON of one message; the font stands last."""
+    """Return the inner JSON of one message; the font stands last."""
     parts: list[object] = []
     text = ""
     for unit in units:
@@ -243,5 +243,5 @@ def _inner(units: Sequence[Unit], font: Font) -> str:
 
 
 def decode_sent(inner: str) -> tuple[Segment, ...]:
-    """The segments of an inner JSON, as they will be when its echo comes back."""
+    """Return the segments of an inner JSON, as they are in its echo."""
     return decode(json.loads(inner), early=False)[0]

@@ -1,14 +1,14 @@
-"""Built-in emoticons: the number on the wire and the name in brackets, both ways."""
+"""Map built-in emoticons between the number on the wire and the name in brackets."""
 
 from typing import Final
 
+# The name of a face without a known name.
 UNNAMED: Final = "表情"
-"""How a face is shown that nobody has a name for."""
 
+# Until 2017 the number of 惊讶; since then also sent for each face that web clients do not have.
 SURPRISE: Final = 0
-"""Until 2017 the number of 惊讶; since then also what upstream sends for every face it will not tell."""
 
-# Numbers and names of the official web client.
+# Source: the page script.
 _OFFICIAL: Final = """
 0 惊讶 1 撇嘴 2 色 3 发呆 4 得意 5 流泪 6 害羞 7 闭嘴 8 睡 9 大哭 10 尴尬 11 发怒 12 调皮 13 呲牙 14 微笑
 21 飞吻 23 跳跳 25 发抖 26 怄火 27 爱情 29 足球 32 西瓜 33 玫瑰 34 凋谢 36 爱心 37 心碎 38 蛋糕 39 礼物
@@ -23,7 +23,7 @@ _OFFICIAL: Final = """
 159 熊猫 160 灯泡 161 风车 162 闹钟 163 打伞 164 彩球 165 钻戒 166 沙发 167 纸巾 168 药 169 手枪 170 青蛙
 """
 
-# What phones added in 2017. Where they renamed an older face the official name stays.
+# Source: pandolia, for the faces that phones added in 2017. An older face keeps its name.
 _MOBILE: Final = """
 90 雾 94 女人 135 招财猫 171 粥 172 眨眼睛 173 泪奔 174 无奈 175 卖萌 176 小纠结 177 喷血 178 斜眼笑 179 doge
 180 惊喜 181 骚扰 182 笑哭 183 我最美 184 河蟹 185 羊驼 187 幽灵 188 蛋 189 马赛克 190 菊花 191 肥皂 192 红包
@@ -42,12 +42,12 @@ NUMBERS: Final = {name: number for number, name in NAMES.items()}
 
 
 def name_of(number: int, *, early: bool) -> str:
-    """The name of a received face. `early`: the message has the shape of the years before 2016."""
+    """Return the name of a received face. `early`: in a message in the form of before 2016."""
     if number == SURPRISE and not early:
         return UNNAMED
     return NAMES.get(number, UNNAMED)
 
 
 def number_of(name: str) -> int | None:
-    """The number to send for a name without brackets; 惊讶 is 0, which is a number too."""
+    """Return the number for a name without brackets, None if unknown. 惊讶 is 0."""
     return NUMBERS.get(name)

@@ -10,7 +10,7 @@ _SALT: Final = b"ECOK"
 
 
 def time33(text: str, start: int = 0) -> int:
-    """Times 33, plus the character, modulo 2^32. Of `supertoken`: the `auth_token` of pt4_auth (1.10)."""
+    """Return Bernstein's hash modulo 2^32; of `supertoken`, the `auth_token` of pt4_auth (1.10)."""
     value = start
     for character in text:
         value = (value * 33 + ord(character)) & _32_BITS
@@ -18,18 +18,18 @@ def time33(text: str, start: int = 0) -> int:
 
 
 def hash33(text: str) -> int:
-    """Of the cookie `qrsig`: the `ptqrtoken` that goes with it (1.3)."""
+    """Return the `ptqrtoken` for the cookie `qrsig` (1.3)."""
     return time33(text) & _31_BITS
 
 
 def bkn(skey: str) -> int:
-    """Of the cookie `skey`: what qun.qq.com wants to see (5.9)."""
+    """Return the `bkn` of qun.qq.com for the cookie `skey` (5.9)."""
     return time33(skey, 5381) & _31_BITS
 
 
 def contact_hash(uin: int | str, ptwebqq: str) -> str:
-    """The proof that goes with the two contact lists: 16 upper-case hex digits (5.3)."""
-    units = ptwebqq.encode("utf-16-le", "surrogatepass")[::2]  # only the low byte of a unit shows
+    """Return the proof for the two contact lists: 16 upper-case hex digits (5.3)."""
+    units = ptwebqq.encode("utf-16-le", "surrogatepass")[::2]  # only the low byte of a unit matters
     slots = [0, 0, 0, 0]
     for index, low in enumerate(units):
         slots[index % 4] ^= low

@@ -1,4 +1,4 @@
-"""Everything a poll brings that nobody said: typing, presence, files, joins and leaves (3.3).
+"""Decode the items of a poll that are not messages: typing, presence, files, joins (3.3).
 
 `data` holds a notice's own fields with ids as decimal text; `text` is one short line for people.
 """
@@ -24,7 +24,7 @@ STATUSES: Final = {
 
 
 def other(item: PollItem, reason: str = "") -> Notice:
-    """What has no place of its own, with the value as received. `reason`: why it could not be read."""
+    """Return a notice of any other item, with its value. `reason`: why it is unreadable."""
     return Notice(
         "other",
         text=item.kind,
@@ -181,9 +181,9 @@ _LABEL: Final = re.compile(r"共享文件|分享文件|\d+|个|\d\d:\d\d:\d\d|�
 
 
 def _group_web(item: PollItem) -> Notice:
-    """A card of the group's web page: mostly a shared file. Its XML may be binary rubbish.
+    """Read a card of the group's web page, mostly a shared file. Its XML may be binary.
 
-    Raises ProtocolError where it says nothing that can be read.
+    Raises ProtocolError if it has no readable text.
     """
     xml = item.value.get("xml")
     tags = [dict(_ATTRIBUTE.findall(tag)) for tag in _TAG.findall(xml if isinstance(xml, str) else "")]
@@ -191,7 +191,7 @@ def _group_web(item: PollItem) -> Notice:
     if not texts:
         raise ProtocolError("group_web_message without text")
     number = next((parse_id(tag.get("u")) for tag in tags if tag.get("t") == "h"), "")
-    names = _names(tags) or [text for text in texts if text not in _TITLES]
+    names = _find_names(tags) or [text for text in texts if text not in _TITLES]
     shared = bool(names) and not _TITLES.isdisjoint(texts)
     sender = parse_id(item.value.get("send_uin"))
     return _notice(
@@ -211,14 +211,14 @@ def _texts(tags: Sequence[Mapping[str, str]]) -> list[str]:
     return [parse_text(tag["s"]) for tag in tags if tag.get("t") == "t" and "s" in tag]
 
 
-def _names(tags: Sequence[Mapping[str, str]]) -> list[str]:
+def _find_names(tags: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the texts that may be a file's name, those behind the card's picture first."""
     kinds = [tag.get("t") for tag in tags]
     behind = tags[kinds.index("i") :] if "i" in kinds else ()
     return [text for text in (*_texts(behind), *_texts(tags)) if not _LABEL.fullmatch(text)]
 
 
-# What the service says in a group under a number that is no member's.
+# Texts of the service, sent to a group under an id that is no member's.
 _SERVICE: Final = (
     ("mute", re.compile(r"(?P<nick>.*)\((?P<qq>[0-9]+)\) 被管理员禁言(?P<rest>.*)", re.DOTALL)),
     ("unmute", re.compile(r"(?P<nick>.*)\((?P<qq>[0-9]+)\) 被管理员解除禁言(?P<rest>.*)", re.DOTALL)),
@@ -229,7 +229,10 @@ _SERVICE: Final = (
 
 
 def service_event(text: str) -> Mapping[str, object] | None:
-    """What a service text says, if it is one. Whether a member typed it is for the caller to know."""
+    """Return the event of a service text, None for other texts.
+
+    The caller makes sure that no member typed it.
+    """
     for event, form in _SERVICE:
         if found := form.fullmatch(text.strip()):
             parts = found.groupdict()

@@ -1,8 +1,4 @@
-"""What all of SmartQQ's HTTP calls share: requests, answers, tolerant JSON, return codes and hashes.
-
-Pure: what is asked is a `Request`, what came is an `Answer`; client.py alone carries them.
-Numbers in brackets, in this package, are sections of the notes on SmartQQ it was written from.
-"""
+"""Parse SmartQQ's tolerant JSON, its values and its return codes."""
 
 import html
 import json
@@ -16,25 +12,24 @@ from adapter.networks.smartqq.protocol.http import Response
 
 OK: Final = 0
 
-
 # --- JSON --------------------------------------------------------------------------------------
 
+# Levels of nesting: more than any real answer has, and few enough for msgpack.
 MAX_DEPTH: Final = 64
-"""Deeper nesting than any real answer has; what lies below must be able to pack it again."""
 
+# Larger numbers become text: readers of the bus could not hold them as integers.
 INT64: Final = 1 << 63
-"""Larger numbers become text: no reader of the bus could hold them as integers."""
 
 _BLANK: Final = b" \t\r\n\x00"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-def parse_json(answer: Response) -> Mapping[str, object]:
-    """The JSON object in an answer. BOM, blanks and raw control characters are let through.
+def parse_json(response: Response) -> Mapping[str, object]:
+    """Return the JSON object in a response. Tolerates BOM, blanks and raw control characters.
 
-    Raises ProtocolError for anything that is no object.
+    Raises ProtocolError if there is no object.
     """
-    body = answer.body.strip(_BLANK).removeprefix(_BOM).strip(_BLANK)
+    body = response.body.strip(_BLANK).removeprefix(_BOM).strip(_BLANK)
     try:
         value = json.loads(
             body.decode("utf-8", "replace"),
@@ -43,11 +38,11 @@ def parse_json(answer: Response) -> Mapping[str, object]:
             parse_float=_finite,
         )
         if not _is_plain(body, value):
-            value = _sound(value, 0)
+            value = _sanitize(value, 0)
     except (ValueError, RecursionError) as exc:
-        raise ProtocolError(f"not JSON: status {answer.status}, {len(answer.body)} bytes") from exc
+        raise ProtocolError(f"not JSON: status {response.status}, {len(response.body)} bytes") from exc
     if not isinstance(value, dict):
-        raise ProtocolError(f"JSON, but no object: status {answer.status}, {len(answer.body)} bytes")
+        raise ProtocolError(f"JSON, but no object: status {response.status}, {len(response.body)} bytes")
     return value
 
 
@@ -57,17 +52,17 @@ _LONG: Final = b"0" * 19
 
 
 def _is_plain(body: bytes, value: object) -> bool:
-    """Whether nothing in it can be unsound: looking at the bytes is many times cheaper than at the values.
+    """Return whether no value needs `_sanitize`; the bytes tell it many times faster than the values.
 
-    Nesting is measured by taking away the innermost pairs; brackets within texts only cost the long way.
+    Nesting is measured by removing the innermost pairs. Brackets within texts only cost time.
     """
     if _LONG in body.translate(_ALL_DIGITS):
-        return False  # a number that may not travel
+        return False  # a number beyond 64 bits
     if b"\\ud" in body or b"\\uD" in body:
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except (UnicodeEncodeError, RecursionError):
-            return False  # half a character
+            return False  # a lone surrogate
     brackets = body.translate(None, _NO_BRACKETS)
     for _ in range(MAX_DEPTH // 4):
         if not brackets:
@@ -81,24 +76,24 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _sound(value: object, depth: int) -> object:
-    """The same value as valid Unicode and with numbers that travel; too deep raises ValueError."""
+def _sanitize(value: object, depth: int) -> object:
+    """Return the value with valid Unicode and numbers of 64 bits. Raises ValueError if too deep."""
     if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
     match value:
         case str():
             return join_surrogates(value)
         case list():
-            return [_sound(item, depth + 1) for item in value]
+            return [_sanitize(item, depth + 1) for item in value]
         case dict():
-            return {join_surrogates(key): _sound(item, depth + 1) for key, item in value.items()}
+            return {join_surrogates(key): _sanitize(item, depth + 1) for key, item in value.items()}
         case int() if not -INT64 <= value < INT64:
             return str(value)
     return value
 
 
 def join_surrogates(text: str) -> str:
-    """Text with every lone surrogate as U+FFFD; two halves that stand together become one."""
+    """Return text with surrogate pairs joined and lone surrogates as U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -109,7 +104,7 @@ def join_surrogates(text: str) -> str:
 
 
 def dump_json(value: object) -> str:
-    """JSON as the web client writes it: no blanks, characters as they are."""
+    """Write JSON as the web client does: no blanks, characters unescaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -119,7 +114,7 @@ _DIGITS: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 def parse_int(value: object) -> int | None:
-    """An integer of 64 bits that may be written as a number or as text, else None."""
+    """Return a 64-bit integer that is written as number or text, else None."""
     match value:
         case bool():
             number = INT64
@@ -135,20 +130,20 @@ def parse_int(value: object) -> int | None:
 
 
 def parse_id(value: object) -> str:
-    """An id as decimal text, or "" where there is none. Zero is an id: it means oneself (3.3)."""
+    """Return an id as decimal text, "" if there is none. Zero is an id: oneself (3.3)."""
     if type(value) is int and 0 <= value < INT64:
-        return str(value)  # as it nearly always is
+        return str(value)  # the usual case
     number = parse_int(value)
     return "" if number is None or number < 0 else str(number)
 
 
 def mapping(value: object) -> Mapping[str, object]:
-    """The object, or an empty one in place of anything else."""
+    """Return the object, or an empty one in place of anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def iter_objects(value: object) -> Iterable[Mapping[str, object]]:
-    """The objects in a list; whatever else stands in it is passed over."""
+    """Return the objects in a list; skips other elements."""
     return (row for row in value if isinstance(row, dict)) if isinstance(value, list) else ()
 
 
@@ -156,20 +151,20 @@ _ENTITY: Final = re.compile(r"&(?:lt|gt|amp|nbsp|quot|apos|#[0-9]{1,7}|#[xX][0-9
 
 
 def unescape(text: str) -> str:
-    """Undo HTML's escapes exactly once. Only closed, known ones: `?a=1&copy=2` is somebody's link."""
+    """Undo HTML's escapes once. Only closed, known ones: `?a=1&copy=2` is a link."""
     if "&" not in text:
         return text
-    return _ENTITY.sub(lambda found: _character(found.group()), text)
+    return _ENTITY.sub(lambda found: _decode_entity(found.group()), text)
 
 
-def _character(entity: str) -> str:
+def _decode_entity(entity: str) -> str:
     if entity == "&nbsp;":
         return " "
     return join_surrogates(html.unescape(entity))
 
 
 def parse_text(value: object) -> str:
-    """A name or label: text or a bare number, unescaped, NBSP as a blank."""
+    """Return a name or label: text or a number, unescaped, NBSP as a blank."""
     match value:
         case bool() | None:
             return ""
@@ -187,7 +182,7 @@ NO_CODE: Final = -1
 
 
 def return_code(reply: Mapping[str, object], *names: str) -> int:
-    """The return code under the first of these names that holds one, else NO_CODE."""
+    """Return the code under the first of these names that holds one, else NO_CODE."""
     for name in names or ("retcode", "errCode", "ec"):
         code = parse_int(reply.get(name))
         if code is None and isinstance(text := reply.get(name), str) and text.startswith("-"):
@@ -199,12 +194,9 @@ def return_code(reply: Mapping[str, object], *names: str) -> int:
 
 
 def error_message(reply: Mapping[str, object]) -> str:
-    """Upstream's own words about a code, cut to what fits a log line."""
+    """Return the server's text about a code, cut to what fits a log line."""
     for name in ("errMsg", "errmsg", "msg", "retmsg", "em"):
         text = reply.get(name)
         if isinstance(text, str) and text:
             return text[:200]
     return ""
-
-
-# --- hashes ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""One item of a poll: its type, its value and what every kind of event takes from it."""
+"""Represent one item of a poll: its type, its value and what all events take from it."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -6,17 +6,17 @@ from typing import Final, NamedTuple
 from adapter.errors import ProtocolError
 from adapter.networks.smartqq.protocol.parsing import mapping, parse_id, parse_int
 
-LATEST: Final = 253_402_300_800.0
-"""The year 10000: a time beyond it is rubbish."""
+# Seconds; the year 10000. A later time is invalid.
+MAX_TIME: Final = 253_402_300_800.0
 
+# Fields that the server stopped sending in December 2015.
 EARLY_FIELDS: Final = frozenset({"msg_id2", "reply_ip", "info_seq"})
-"""Fields that upstream stopped sending in December 2015."""
 
 
 class PollItem(NamedTuple):
-    """`kind` is the poll_type, "" if there is none; `time` None where upstream gives none.
+    """Hold an item. `kind`: the poll_type or ""; `time`: None if the server gives none.
 
-    `raw` is the value if values are kept, `whole` the value or, where there is none, the item itself.
+    `raw`: the value if raw values are kept. `whole`: the value, or the item if it has none.
     """
 
     kind: str
@@ -29,7 +29,7 @@ class PollItem(NamedTuple):
 
     @classmethod
     def read(cls, item: object, *, now: float, keep_raw: bool) -> "PollItem":
-        """Take anything at all: what is no item has no kind and becomes `notice.other`."""
+        """Read any value; one that is no item has no kind and becomes `notice.other`."""
         outer = mapping(item)
         kind, inner = outer.get("poll_type"), outer.get("value")
         value = mapping(inner)
@@ -45,7 +45,7 @@ class PollItem(NamedTuple):
         )
 
     def id(self, name: str) -> str:
-        """The id under a name that must hold one. Raises ProtocolError."""
+        """Return the id under a name. Raises ProtocolError if there is none."""
         found = parse_id(self.value.get(name))
         if not found:
             raise ProtocolError(f"{self.kind} without {name}")
@@ -53,16 +53,16 @@ class PollItem(NamedTuple):
 
     @property
     def moment(self) -> float:
-        """Upstream's time, or ours where it gives none."""
+        """The server's time, or ours if it gives none."""
         return self.now if self.time is None else self.time
 
     def upstream(self) -> Mapping[str, object]:
-        """The network, the type, and all of upstream's own integers by their own names."""
-        # JSON knows no subclass of int but bool, which is no number here.
+        """Return the network, the type, and the server's own integers by their names."""
+        # The exact type excludes bool, a subclass of int.
         numbers = {name: value for name, value in self.value.items() if type(value) is int}
         return {"network": "smartqq", "poll_type": self.kind, **numbers}
 
 
 def _time(value: Mapping[str, object]) -> float | None:
     seconds = parse_int(value.get("time", value.get("now")))
-    return float(seconds) if seconds is not None and 0 < seconds < LATEST else None
+    return float(seconds) if seconds is not None and 0 < seconds < MAX_TIME else None

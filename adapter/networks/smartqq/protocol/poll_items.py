@@ -1,6 +1,6 @@
-"""What a poll brought, put in order and turned into events (3.3). Nothing upstream said is dropped.
+"""Order the items of a poll and turn them into events (3.3). No item is dropped.
 
-Whether a message of unknown origin is our own echo needs to know more than one poll: see echo.py.
+Whether a message is an echo of our own takes more than one poll to know: messages/echo.py decides it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,28 +13,29 @@ from adapter.networks.smartqq.protocol.notices import NOTICES, other
 from adapter.networks.smartqq.protocol.parsing import mapping, parse_id, parse_int, parse_text
 from adapter.networks.smartqq.protocol.poll_item import PollItem
 
+# The id under which the server sometimes names the own account.
 ONESELF: Final = "0"
+# The official client's text for a kick without a reason of its own.
 KICKED: Final = "您的帐号在另一地点登录，您已被迫下线"
-"""What the client says of a kick that comes without a reason to be shown."""
 
 
 def parse_items(
     items: Sequence[object], *, account: str, now: float, keep_raw: bool = False
 ) -> list[UpstreamEvent]:
-    """The events of one poll, oldest first. `account`: the own number, "" while unknown."""
+    """Return the events of one poll, oldest first. `account`: the own number, "" if unknown."""
     read = [PollItem.read(item, now=now, keep_raw=keep_raw) for item in items]
     return [_event(item, account) for item in _ordered(read)]
 
 
 def _ordered(items: list[PollItem]) -> list[PollItem]:
-    """Ascending by time and, within a group, by its counter.
+    """Sort by time and, within a group, by its counter.
 
-    Early batches come newest first, so among equals the later one in the array is the older. What
-    has no time (somebody types, somebody goes offline) keeps its place after what stood before it.
-    Notices look early in late batches too: where there are messages, they tell.
+    Early batches come newest first: among equals, the later one in the array is the older. An item without a
+    time (typing, presence) stays behind the item before it. Notices look early in late batches too, so that
+    messages decide, if there are any.
     """
-    talk = [item for item in items if item.kind in MESSAGES]
-    if any(item.early for item in talk or items):
+    messages = [item for item in items if item.kind in MESSAGES]
+    if any(item.early for item in messages or items):
         items.reverse()
     moment = 0.0
     keyed: list[tuple[float, int, PollItem]] = []
@@ -51,8 +52,8 @@ def _event(item: PollItem, account: str) -> UpstreamEvent:
     try:
         if (read := MESSAGES.get(item.kind)) is not None:
             return read(item, account)
-        if (tell := NOTICES.get(item.kind)) is not None:
-            return tell(item)
+        if (read_notice := NOTICES.get(item.kind)) is not None:
+            return read_notice(item)
     except ProtocolError as exc:
         return other(item, str(exc))
     return other(item)
@@ -69,14 +70,14 @@ def _kick(value: Mapping[str, object]) -> SessionChange:
 def _friend(item: PollItem, account: str) -> Message:
     sender = item.id("from_uin")
     partner = sender
-    if _oneself(sender, account):
+    if _is_oneself(sender, account):
         to = parse_id(item.value.get("to_uin"))
-        partner = sender if _oneself(to, account) else to or sender
+        partner = sender if _is_oneself(to, account) else to or sender
     return _message(item, Address(ChatKind.FRIEND, partner), sender, account)
 
 
 def _group(item: PollItem, account: str) -> Message:
-    # Never by group_code: until 2015 that is another number.
+    # group_code is another number until 2015.
     return _message(item, Address(ChatKind.GROUP, item.id("from_uin")), item.id("send_uin"), account)
 
 
@@ -106,31 +107,31 @@ MESSAGES: Final[Mapping[str, Callable[[PollItem, str], Message]]] = {
 
 def _message(item: PollItem, chat: Address, sender: str, account: str) -> Message:
     segments, font = decode(item.value.get("content"), early=item.early)
-    own = _oneself(sender, account)
+    from_self = _is_oneself(sender, account)
     return Message(
         chat=chat,
-        sender=account if own and account else sender,
+        sender=account if from_self and account else sender,
         time=item.moment,
         segments=segments,
         message_id=parse_id(item.value.get("msg_id")),
         font=font,
-        from_self=own,
-        qq=_number(item.value.get("ruin")),
+        from_self=from_self,
+        qq=_parse_qq(item.value.get("ruin")),
         upstream=item.upstream(),
         raw=item.raw,
     )
 
 
-def _oneself(sender: str, account: str) -> bool:
+def _is_oneself(sender: str, account: str) -> bool:
     return sender == ONESELF or (bool(account) and sender == account)
 
 
-def _number(value: object) -> str:
+def _parse_qq(value: object) -> str:
     number = parse_id(value)
     return "" if number == ONESELF else number
 
 
 def poll_items(reply: Mapping[str, object]) -> Sequence[object]:
-    """The array of a poll's answer, empty where there is none: `result` may be missing, text or null."""
+    """Return a poll's items, () if `result` is missing, text or null."""
     result = mapping(reply).get("result")
     return result if isinstance(result, list) else ()

@@ -1,1 +1,1 @@
-"""Credentials of a SmartQQ session: cookies, tokens and their file."""
+"""Keep the credentials of a SmartQQ session: cookies, tokens and their file."""

@@ -1,7 +1,7 @@
-"""Cookies by domain and path (RFC 6265), as plain values: parsed, matched, forgotten, no I/O.
+"""Parse, match and expire cookies by domain and path (RFC 6265). Pure.
 
-check_sig sets `p_skey` for web2.qq.com and deletes it for qq.com in one answer (1.5): a jar keyed
-by name alone loses the login.
+check_sig sets `p_skey` for web2.qq.com and deletes it for qq.com in one answer (1.5): a jar keyed by name
+alone loses the login.
 """
 
 import re
@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+# Cookies of one jar and bytes of one cookie: SmartQQ stays far below both.
 MAX_COOKIES: Final = 300
 MAX_SIZE: Final = 4096
-"""No cookie of SmartQQ comes near; what is larger is not ours to keep."""
 
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """One cookie. `expires` in seconds since 1970, None for one that lives as long as the login."""
+    """Represent one cookie. `expires`: seconds since 1970, None for a session cookie."""
 
     name: str
     value: str = field(repr=False)
@@ -31,7 +31,7 @@ class Cookie:
     expires: float | None = None
 
     def goes_to(self, host: str, path: str, *, secure: bool) -> bool:
-        """Whether it is sent with a request to this host and path."""
+        """Return whether the cookie is sent with a request to this host and path."""
         return (
             (host == self.domain or (not self.host_only and host.endswith("." + self.domain)))
             and (path == self.path or path.startswith(self.path.rstrip("/") + "/"))
@@ -41,26 +41,26 @@ class Cookie:
 
 @dataclass(slots=True)
 class Jar:
-    """All cookies of one login."""
+    """Hold all cookies of one login."""
 
     _cookies: dict[tuple[str, str, str], Cookie] = field(default_factory=dict, repr=False)
 
     def store_response(self, url: str, headers: Iterable[str], now: float) -> None:
-        """Take the Set-Cookie headers of an answer from this URL; what has expired is deleted."""
+        """Store the Set-Cookie headers of a response from this URL."""
         for header in headers:
             cookie = parse(header, url, now)
             if cookie is not None:
                 self.put(cookie, now)
 
     def put(self, cookie: Cookie, now: float) -> None:
-        """Keep one cookie in place of its namesake, or delete that if this one has expired."""
+        """Replace the cookie of the same name, domain and path; an expired one only deletes it."""
         key = (cookie.domain, cookie.path, cookie.name)
         self._cookies.pop(key, None)
         if (cookie.expires is None or cookie.expires > now) and len(self._cookies) < MAX_COOKIES:
             self._cookies[key] = cookie
 
     def header(self, url: str, now: float) -> str:
-        """The Cookie header for a request to this URL, "" for none; longer paths first."""
+        """Return the Cookie header for a URL, "" for none; longer paths first."""
         parts = urlsplit(url)
         host, path = (parts.hostname or "").lower(), parts.path or "/"
         chosen = [
@@ -72,18 +72,18 @@ class Jar:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in chosen)
 
     def get(self, name: str, domain: str) -> str:
-        """The value of a cookie of exactly this domain, "" if there is none."""
+        """Return the value of a cookie of exactly this domain, "" if there is none."""
         for cookie in self._cookies.values():
             if cookie.name == name and cookie.domain == domain:
                 return cookie.value
         return ""
 
     def find(self, name: str) -> str:
-        """The value under a name in whichever domain: eras differ in where they set it."""
+        """Return the value under a name in any domain: eras differ in where they set it."""
         return next((c.value for c in self._cookies.values() if c.name == name and c.value), "")
 
     def retain(self, *names: str) -> None:
-        """Forget all but these names."""
+        """Delete all cookies but those of these names."""
         self._cookies = {key: cookie for key, cookie in self._cookies.items() if cookie.name in names}
 
     def __len__(self) -> int:
@@ -93,19 +93,19 @@ class Jar:
         return (c for c in self._cookies.values() if c.expires is None or c.expires > now)
 
     def dump(self) -> list[dict[str, object]]:
-        """All cookies as plain values; those without an end are kept too, for they are the login."""
+        """Return all cookies as plain values, session cookies included: they are the login."""
         return [asdict(cookie) for cookie in self._cookies.values()]
 
     @classmethod
     def restore(cls, rows: Iterable[Mapping[str, object]], now: float) -> "Jar":
-        """The jar that `dump` wrote. Raises TypeError or ValueError for anything else."""
+        """Return the jar that `dump` described. Raises TypeError or ValueError."""
         jar = cls()
         for row in rows:
-            jar.put(_restored(row), now)
+            jar.put(_restore_cookie(row), now)
         return jar
 
 
-def _restored(row: Mapping[str, object]) -> Cookie:
+def _restore_cookie(row: Mapping[str, object]) -> Cookie:
     match row:
         case {
             "name": str() as name,
@@ -115,26 +115,26 @@ def _restored(row: Mapping[str, object]) -> Cookie:
             "host_only": bool() as host_only,
             "secure": bool() as secure,
             "expires": (int() | float() | None) as expires,
-        } if _printable(name, value):
+        } if _is_printable(name, value):
             return Cookie(name, value, domain, path, host_only, secure, expires)
-    raise ValueError("a cookie is not as it was written")
+    raise ValueError("a stored cookie has another form than this version writes")
 
 
-def _printable(*texts: str) -> bool:
+def _is_printable(*texts: str) -> bool:
     return all(_PRINTABLE.fullmatch(text) for text in texts)
 
 
 def parse(header: str, url: str, now: float) -> Cookie | None:
-    """The cookie of one Set-Cookie header, or None if it may not be set from this URL."""
+    """Return the cookie of a Set-Cookie header, or None if this URL may not set it."""
     pair, *attributes = header.split(";")
     name, equals, value = pair.partition("=")
     name, value = name.strip(), value.strip()
-    if not name or not equals or len(pair) > MAX_SIZE or not _printable(name, value):
+    if not name or not equals or len(pair) > MAX_SIZE or not _is_printable(name, value):
         return None
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     given: dict[str, str] = {}
-    for attribute in attributes:  # an empty one stands between two semicolons at times
+    for attribute in attributes:  # some are empty
         key, _, text = attribute.partition("=")
         given[key.strip().lower()] = text.strip()
     domain = given.get("domain", "").lower().lstrip(".")
@@ -145,14 +145,14 @@ def parse(header: str, url: str, now: float) -> Cookie | None:
         name,
         value,
         domain=domain or host,
-        path=path if path.startswith("/") else _folder(parts.path),
+        path=path if path.startswith("/") else _parent(parts.path),
         host_only=not domain,
         secure="secure" in given,
-        expires=_end(given, now),
+        expires=_parse_expiry(given, now),
     )
 
 
-def _folder(path: str) -> str:
+def _parent(path: str) -> str:
     return path[: path.rfind("/")] or "/" if path.startswith("/") else "/"
 
 
@@ -163,7 +163,7 @@ _DATE: Final = re.compile(
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
-def _end(given: Mapping[str, str], now: float) -> float | None:
+def _parse_expiry(given: Mapping[str, str], now: float) -> float | None:
     if _AGE.fullmatch(age := given.get("max-age", "")):
         return now + int(age)
     found = _DATE.match(given.get("expires", ""))

@@ -1,4 +1,4 @@
-"""Tokens: all that one login consists of – cookies, channel session, data token, own number."""
+"""Hold what one login consists of: cookies, session id, tokens, own number. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ FORMAT: Final = 1
 HOME: Final = "qq.com"
 APIS: Final = "web2.qq.com"
 
+# Cookies that identify the machine: the server checks logins from an unknown one more closely.
 DEVICE: Final = ("ptcz", "RK", "pgv_pvi", "pgv_info")
-"""Cookies by which upstream knows a machine again: a stranger's logins are looked at more closely."""
 
+# Presence of the account (1.7).
 STATUSES: Final = ("online", "away", "busy", "hidden", "callme", "silent")
-"""How one can be seen (1.7)."""
 
 _TEXTS: Final = ("account", "nick", "ptwebqq", "vfwebqq", "psessionid")
 
 
 @dataclass(slots=True)
 class Credentials:
-    """What upstream gave us. Nothing here may be shown, so nothing here has a repr."""
+    """Hold the secrets of one login. None of them appears in a repr."""
 
     jar: Jar = field(default_factory=Jar, repr=False)
     account: str = ""
@@ -31,24 +31,24 @@ class Credentials:
     vfwebqq: str = field(default="", repr=False)
     psessionid: str = field(default="", repr=False)
     face: int = 522
+    # Presence, requested again with each new session.
     status: str = "online"
-    """How others are to see us: asked for again with every new session."""
+    # Time of the last answer to a poll: where a gap begins.
     last_poll: float | None = None
-    """When upstream last answered a poll: the other end of a gap."""
 
     @property
     def hash(self) -> str:
-        """The proof for the contact lists; follows `ptwebqq` wherever it goes (5.3)."""
+        """The proof for the contact lists, from account and `ptwebqq` (5.3)."""
         return contact_hash(self.account or 0, self.ptwebqq)
 
     @property
     def has_session(self) -> bool:
-        """Whether there is a channel session that may still be alive."""
+        """Whether there is a session that may still be valid."""
         return bool(self.psessionid and self.vfwebqq and self.account)
 
     @property
     def has_login(self) -> bool:
-        """Whether there are cookies that may still be good for a new channel session."""
+        """Whether there are cookies that may be good for a new session."""
         return bool(self.jar.get("p_skey", APIS) or self.jar.get("skey", HOME))
 
     def take_ptwebqq(self) -> None:
@@ -56,17 +56,17 @@ class Credentials:
         self.ptwebqq = self.jar.get("ptwebqq", HOME)
 
     def renew(self, ptwebqq: str, now: float) -> None:
-        """Return code 116: a new `ptwebqq`, in the field and in the cookie."""
+        """Set a new `ptwebqq` (return code 116), in the field and in the cookie."""
         self.ptwebqq = ptwebqq
         self.jar.put(Cookie("ptwebqq", ptwebqq, HOME), now)
 
     def clear(self) -> None:
-        """As before the first login, but for the time of the last poll and what this machine is known by."""
+        """Forget the login, except the time of the last poll and the machine's cookies."""
         self.jar.retain(*DEVICE)
         self.account = self.nick = self.ptwebqq = self.vfwebqq = self.psessionid = ""
 
     def dump(self) -> Mapping[str, object]:
-        """Plain values for the file."""
+        """Return plain values for the file."""
         texts = {name: getattr(self, name) for name in _TEXTS}
         return {
             "format": FORMAT,
@@ -79,7 +79,7 @@ class Credentials:
 
     @classmethod
     def restore(cls, data: object, now: float) -> "Credentials":
-        """What `dump` gave. Raises ValueError for anything else."""
+        """Return the credentials that `dump` described. Raises ValueError."""
         match data:
             case {
                 "format": 1,
@@ -96,4 +96,4 @@ class Credentials:
                 status = data.get("status") if isinstance(data, dict) else None
                 shown = status if status in STATUSES else "online"
                 return cls(jar, account, nick, ptwebqq, vfwebqq, psessionid, face, shown, last_poll)
-        raise ValueError("the session file is of another kind")
+        raise ValueError("the session file has another form than this version writes")

@@ -1,4 +1,4 @@
-"""The login kept on disk, so that a restart needs no scan: 0600, replaced in one step, synced."""
+"""Keep the login on disk, so that a restart needs no scan: 0600, replaced atomically, synced."""
 
 import json
 import logging
@@ -15,35 +15,35 @@ NAME: Final = "smartqq.json"
 
 
 class SessionStore:
-    """The file in the state folder. Its content is as good as the password."""
+    """Read and write the file in the state directory. Its content equals a password."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._written = ""
 
     def load(self, now: float) -> Credentials:
-        """What was kept, or a fresh start where there is nothing or nothing usable."""
+        """Return the stored credentials, or empty ones if there are none that can be used."""
         try:
             text = self._path.read_text(encoding="utf-8")
-            tokens = Credentials.restore(json.loads(text), now)
+            credentials = Credentials.restore(json.loads(text), now)
         except FileNotFoundError:
             return Credentials()
         except (OSError, ValueError, TypeError, RecursionError) as exc:
-            # Neither the text nor the exception's words: both may hold a token.
-            log.warning("the session file %s cannot be used: %s", self._path.name, type(exc).__name__)
+            # Without the exception's text, which may quote a token.
+            log.warning("session file %s is unusable (%s); a login is needed", self._path, type(exc).__name__)
             return Credentials()
         self._written = text
-        return tokens
+        return credentials
 
-    def save(self, tokens: Credentials) -> None:
-        """Keep this login, unless it is kept already. A full disk costs the next start a scan, no more."""
-        text = json.dumps(tokens.dump(), ensure_ascii=False)
+    def save(self, credentials: Credentials) -> None:
+        """Write the credentials if they have changed. A failure costs the next start a scan."""
+        text = json.dumps(credentials.dump(), ensure_ascii=False)
         if text == self._written:
             return
         try:
             self._replace(text)
         except OSError as exc:
-            log.warning("the session cannot be kept in %s: %s", self._path.parent, exc.strerror)
+            log.warning("cannot save the session in %s: %s", self._path.parent, exc.strerror)
             return
         self._written = text
 
@@ -58,7 +58,7 @@ class SessionStore:
                 os.fsync(file.fileno())
             Path(name).replace(self._path)
         finally:
-            Path(name).unlink(missing_ok=True)  # there is one only if something went wrong
+            Path(name).unlink(missing_ok=True)  # it exists only after a failure
         directory = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(directory)

@@ -1,6 +1,5 @@
 """Proof of adapter/networks/smartqq/upstream.py, echo.py and hearing.py: SmartQQ as an upstream, over sockets."""
 
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from adapter.events import (
     Address,
-    Batch,
     ChatKind,
     ContactList,
     Face,
@@ -22,13 +20,12 @@ from adapter.events import (
     SessionState,
     Status,
     Text,
-    UnresolvedBatch,
     render,
 )
 from adapter.networks.smartqq.upstream import SmartQQUpstream
 from adapter.networks.upstream import Upstream
 from tests.simulator import Answer as Scripted
-from tests.simulator import Simulator
+from tests.simulator import Friend, Person, Simulator
 from tests.support.helpers import wait_until
 from tests.support.smartqq_harness import FAST, always, config, friend, listening, names, online, send
 
@@ -129,101 +126,60 @@ async def test_a_service_text_is_a_notice(tmp_path: Path) -> None:
         assert (notice.kind, notice.data["event"]) == ("group", "mute")
 
 
-async def test_an_unknown_sender_has_the_members_loaded_again_once(tmp_path: Path) -> None:
-    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
-        since = len(sim.requests)
-        sim.say("group:123456789", "who am I?", sender=111)
-        message = await listener.first(Message)
-        assert (message.from_self, message.sender) == (False, str(sim.uin_of(111)))
-        assert names(sim, since).count("get_group_info_ext2") <= 1
-
-
-async def test_a_new_friend_is_learnt_with_the_first_message(tmp_path: Path) -> None:
+async def test_an_unknown_sender_is_published_at_once_and_named_afterwards(tmp_path: Path) -> None:
     limits = replace(FAST, lookup_interval=0.0)
     async with Simulator("e3") as sim, online(sim, tmp_path, limits) as listener:
-        lists = len(listener.of(ContactList))
-        uin = sim.network.ids.stray()
-        value = {"from_uin": uin, "to_uin": 1, "msg_id": 1, "time": 9, "content": [["font", {}], "hi"]}
-        friends = await listener.first(ContactList)
-        sim.next_answer(
-            "/api/get_user_friends2",
-            Scripted(json={"retcode": 0, "result": {"friends": [], "info": [{"uin": uin, "nick": "new"}]}}),
-        )
-        sim.push("message", value)
+        sim.next_answer("/api/get_user_friends2", Scripted(delay=0.2))
+        sim.world.friends[77777] = Friend(Person(77777, "新朋友"))
+        sim.say("friend:77777", "hi")
         message = await listener.first(Message)
-        told = listener.of(ContactList)[lists:]
-        assert told[0].kind is ListKind.FRIENDS
-        assert told[0].contacts[0].name == "new"
-        assert friends
         assert not message.from_self
-        batch = next(batch for batch in listener.batches if message in batch)
-        assert batch.index(told[0]) < batch.index(message)
+        before = listener.batches.index((message,))
+        named = await listener.first(Notice)
+        assert (named.kind, named.chat, named.sender) == ("contacts", message.chat, message.sender)
+        assert (named.text, named.data) == ("发言者：新朋友", {"event": "named"})
+        batch = next(batch for batch in listener.batches[before:] if named in batch)
+        assert isinstance(batch[0], ContactList)
+        assert "新朋友" in {contact.name for contact in batch[0].contacts}
 
 
-async def test_what_somebody_unknown_said_is_told_provisionally_before_anybody_is_asked(
+async def test_members_are_looked_up_once_an_interval_however_often_a_stranger_speaks(
     tmp_path: Path,
 ) -> None:
-    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, lookup_interval=0.0)) as listener:
-        sim.next_answer("/api/get_group_info_ext2", Scripted(delay=0.3))
-        sim.say("group:123456789", "who am I?", sender=111)
-        await wait_until(lambda: listener.provisional, "it is told provisionally")
-        assert not listener.of(Message)
+    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, lookup_interval=0.5)) as listener:
+        for number in range(3):
+            sim.say("group:123456789", "who am I?", sender=111)
+            message = await listener.first(Message, number + 1)
+            assert (message.from_self, message.sender) == (False, str(sim.uin_of(111)))
+        since = len(sim.requests)
+        await wait_until(
+            lambda: (
+                names(sim, since).count("get_group_info_ext2")
+                or sim.say("group:123456789", "and now?", sender=111) is None
+            ),
+            "the members are looked up when the interval is over",
+        )
+        assert names(sim, since).count("get_group_info_ext2") == 1
+
+
+async def test_the_first_words_of_an_unlisted_group_load_the_group_and_its_members(tmp_path: Path) -> None:
+    limits = replace(FAST, lookup_interval=0.0)
+    async with Simulator("e3") as sim, online(sim, tmp_path, limits) as listener:
+        sim.world.groups[777] = replace(sim.world.groups[123456789], number=777, name="新群")
+        sim.say("group:777", "welcome", sender=10001)
         message = await listener.first(Message)
-        assert listener.provisional == [(message,)]
-        sim.say("friend:10001", "you know me")
+        named = await listener.first(Notice)
+        assert (named.chat, named.sender) == (message.chat, message.sender)
+
+
+async def test_a_stranger_who_repeats_our_words_is_our_echo_once(tmp_path: Path) -> None:
+    async with Simulator("e3", echo="off") as sim, online(sim, tmp_path) as listener:
+        chat = "group:123456789"
+        await send(listener, Address(ChatKind.GROUP, str(sim.gid_of(123456789))), "same words")
+        for sender in (111, 222):
+            sim.say(chat, "same words", sender=sender)
         await listener.first(Message, 2)
-        assert len(listener.provisional) == 1
-
-
-async def test_nothing_is_provisional_where_nobody_would_be_asked(tmp_path: Path) -> None:
-    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, lookup_interval=60.0)) as listener:
-        sim.say("group:123456789", "who am I?", sender=111)
-        await listener.first(Message)
-        assert not listener.provisional
-
-
-async def test_what_was_told_provisionally_is_told_for_good_by_an_upstream_that_is_hung_up(
-    tmp_path: Path,
-) -> None:
-    got: list[Batch | UnresolvedBatch] = []
-    async with Simulator("e3") as sim:
-        limits = replace(FAST, lookup_interval=0.0)
-        async with (
-            SmartQQUpstream(config(sim, tmp_path), limits=limits) as upstream,
-            aclosing(upstream.events()) as told,
-        ):
-            async for batch in told:
-                got.append(batch)
-                if isinstance(batch, UnresolvedBatch):
-                    upstream.stop_receiving()
-                elif any(isinstance(event, SessionChange) for event in batch) and sim.state == "online":
-                    sim.say("group:123456789", "who am I?", sender=111)
-        assert isinstance(got[-2], UnresolvedBatch)
-        assert isinstance(got[-1], tuple)
-        assert [event for event in got[-1] if isinstance(event, Message)] == [*got[-2].batch]
-
-
-async def test_a_provisional_word_of_ours_teaches_nothing(tmp_path: Path) -> None:
-    """A friend who is not listed yet says what was said to him: he is no echo of ours."""
-    async with Simulator("e3") as sim, online(sim, tmp_path, replace(FAST, lookup_interval=0.0)) as listener:
-        await send(listener, friend(sim), "same words")
-        uin = sim.network.ids.stray()
-        info = [{"uin": uin, "nick": "new"}]
-        sim.next_answer(
-            "/api/get_user_friends2",
-            Scripted(delay=0.1, json={"retcode": 0, "result": {"friends": [], "info": info}}),
-        )
-        value = {
-            "from_uin": uin,
-            "to_uin": 1,
-            "msg_id": 1,
-            "time": 9,
-            "content": [["font", {}], "same words"],
-        }
-        sim.push("message", value)
-        message = await listener.first(Message)
-        assert not message.from_self
-        assert [event.from_self for event in listener.provisional[0] if isinstance(event, Message)] == [True]
+        assert [message.from_self for message in listener.of(Message)] == [True, False]
 
 
 # --- contacts ---
@@ -244,7 +200,7 @@ async def test_all_lists_follow_a_login_and_come_before_any_message(tmp_path: Pa
 
 
 async def test_lists_that_do_not_come_hold_up_nothing(tmp_path: Path) -> None:
-    limits = replace(FAST, lists=0.05, lookup_interval=0.05)
+    limits = replace(FAST, lists_timeout=0.05, lookup_interval=0.05)
     async with Simulator("e3") as sim:
         for path in ("/api/get_user_friends2", "/api/get_group_name_list_mask2", "/api/get_discus_list"):
             sim.next_answer(path, Scripted(delay=5.0), Scripted(status=502), Scripted(json={"retcode": 6}))

@@ -91,7 +91,7 @@ async def hung_up(answer: bytes) -> tuple[Response | None, float]:
         found.append(await client.long_poll(POLL))
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    client = HttpTransport(Jar(), replace(FAST, linger=0.1), lambda: 0.0, origin(listener))
+    client = HttpTransport(Jar(), replace(FAST, abort_grace=0.1), lambda: 0.0, origin(listener))
     async with client, listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, on_its_way)
         group.start_soon(poll)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from adapter.events import Address, ChatKind, Contact, ListKind, Message
+from adapter.events import Address, ChatKind, Contact, ListKind
 from adapter.networks.smartqq.contacts.lists import (
     discussion_members,
     discussions,
@@ -161,14 +161,11 @@ def test_the_book_finds_and_knows_by_address() -> None:
     book.put(ListKind.MEMBERS, [Contact("21", "b")], group)
     book.numbers["11"] = "10001"
 
-    def says(chat: Address, sender: str) -> Message:
-        return Message(chat, sender, 1.0, (), "1")
-
     assert book.find(friend) == Contact("11", "a", remark="m")
     assert book.find(group) == Contact("4", "g")
     assert book.find(Address(ChatKind.DISCUSS, "6")) == Contact("6", "d")
     assert book.find(Address(ChatKind.TEMP, "21", group)) == Contact("21", "b")
-    assert (book.knows(says(friend, "11")), book.knows(says(friend, "12"))) == (True, False)
-    assert (book.knows(says(group, "21")), book.knows(says(group, "11"))) == (True, False)
-    assert book.marks() == {"11": "m"}
+    assert (book.knows(friend, "11"), book.knows(friend, "12")) == (True, False)
+    assert (book.knows(group, "21"), book.knows(group, "11")) == (True, False)
+    assert book.remarks() == {"11": "m"}
     assert book.with_numbers([Contact("11", "a"), Contact("12", "b")])[0].qq == "10001"

@@ -74,7 +74,7 @@ async def test_lists_with_a_part_missing_are_told_all_the_same(part: str, tmp_pa
 
 
 async def test_members_that_take_too_long_come_later(tmp_path: Path) -> None:
-    limits = replace(FAST, details=0.2, idle_lookup=2.0)
+    limits = replace(FAST, members_timeout=0.2, idle_lookup=2.0)
     async with Simulator("e3", poll_seconds=0.05) as sim:
         sim.next_answer("/api/get_group_info_ext2", *[Answer(delay=0.6)] * 2)
         async with online(sim, tmp_path, limits) as listener:
@@ -118,6 +118,7 @@ async def test_a_crowd_of_friends_is_asked_for_a_few_at_a_time(tmp_path: Path) -
     world = sample_world()
     for qq in range(800_000, 800_200):
         world.friends[qq] = Friend(Person(qq, f"friend {qq}"))
-    async with Simulator("e1", world=world) as sim, online(sim, tmp_path) as listener:
+    limits = replace(FAST, members_timeout=8.0)
+    async with Simulator("e1", world=world) as sim, online(sim, tmp_path, limits) as listener:
         found = numbers(listener, ListKind.FRIENDS)
         assert all(found[f"friend {qq}"] == str(qq) for qq in range(800_000, 800_200))

@@ -13,9 +13,9 @@ from adapter.networks.smartqq.login.password_digest import (
     digest,
     rsa_encrypt,
     tea_block,
-    tea_decrypt,
     tea_encrypt,
 )
+from tests.simulator.tea import DigestError, decrypt
 from tests.support import DATA
 
 VECTORS: dict[str, Any] = json.loads((DATA / "login_vectors.json").read_text(encoding="utf-8"))
@@ -37,7 +37,6 @@ def handing_out(*chunks: str) -> Callable[[int], bytes]:
 def test_a_tea_block_is_the_peers(vector: dict[str, str]) -> None:
     key, block = bytes.fromhex(vector["key_hex"]), bytes.fromhex(vector["block_hex"])
     assert tea_block(block, key).hex() == vector["cipher_hex"]
-    assert tea_block(bytes.fromhex(vector["cipher_hex"]), key, back=True) == block
 
 
 @pytest.mark.parametrize("vector", VECTORS["qqtea"], ids=lambda vector: vector["cipher_hex"][:16])
@@ -45,7 +44,6 @@ def test_chained_tea_is_the_peers(vector: dict[str, str]) -> None:
     key, data = bytes.fromhex(vector["key_hex"]), bytes.fromhex(vector["data_hex"])
     cipher = tea_encrypt(data, key, handing_out(vector["fill_hex"]))
     assert cipher.hex() == vector["cipher_hex"]
-    assert tea_decrypt(cipher, key) == data
 
 
 @pytest.mark.parametrize("vector", VECTORS["password"], ids=lambda vector: str(vector["uin"]))
@@ -65,15 +63,9 @@ def test_rsa_padding_holds_no_zero_whatever_the_randomness() -> None:
 @given(st.binary(max_size=64), st.binary(min_size=16, max_size=16))
 def test_tea_opens_with_its_key_and_with_no_other(data: bytes, key: bytes) -> None:
     cipher = tea_encrypt(data, key, lambda count: b"r" * count)
-    assert tea_decrypt(cipher, key) == data
-    with pytest.raises(ProtocolError):
-        tea_decrypt(cipher, bytes([key[0] ^ 1]) + key[1:])
-
-
-@pytest.mark.parametrize("cipher", [b"", b"short", b"x" * 17])
-def test_what_is_no_cipher_is_a_protocol_error(cipher: bytes) -> None:
-    with pytest.raises(ProtocolError):
-        tea_decrypt(cipher, b"k" * 16)
+    assert decrypt(cipher, key) == data
+    with pytest.raises(DigestError):
+        decrypt(cipher, bytes([key[0] ^ 1]) + key[1:])
 
 
 def test_a_salt_of_another_length_is_a_protocol_error() -> None:

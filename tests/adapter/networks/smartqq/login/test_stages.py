@@ -271,7 +271,7 @@ async def test_a_spoilt_session_file_shows_a_code(tmp_path: Path, caplog: pytest
     (tmp_path / "smartqq.json").write_text("{spoilt", encoding="utf-8")
     async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
         assert "qr" in listener.states
-        assert "cannot be used" in caplog.text
+        assert "unusable" in caplog.text
 
 
 # --- by password ---
@@ -319,7 +319,7 @@ async def test_a_wrong_captcha_is_followed_by_another(tmp_path: Path) -> None:
 
 
 async def test_a_captcha_nobody_answers_is_put_away(tmp_path: Path) -> None:
-    limits = replace(FAST, captcha=0.05)
+    limits = replace(FAST, captcha_timeout=0.05)
     async with (
         Simulator("e1", captcha=True) as sim,
         listening(sim, tmp_path, limits, settings=PASSWORD) as listener,

@@ -1,10 +1,12 @@
 """Proof of adapter/networks/smartqq/messages/echo.py: every case in which the own account speaks, and those in which not."""
 
+from dataclasses import replace
+
 import pytest
 
 from adapter.events import Address, ChatKind, Contact, Face, ListKind, Message, Notice, Segment, Text
 from adapter.networks.smartqq.contacts.roster import Roster
-from adapter.networks.smartqq.messages.echo import EchoDetector
+from adapter.networks.smartqq.messages.echo import MAX_SENT, EchoDetector
 
 ME = "305419896"
 NOW = 1_450_000_000.0
@@ -26,8 +28,8 @@ def book() -> Roster:
 @pytest.fixture
 def echoes() -> EchoDetector:
     made = EchoDetector(30.0)
-    made.remember(GROUP, (Text("hello "), Face(14, "微笑")), NOW)
-    made.remember(FRIEND, (Text("hi"),), NOW)
+    made.remember(GROUP, (Text("hello "), Face(14, "微笑")), "1", NOW)
+    made.remember(FRIEND, (Text("hi"),), "2", NOW)
     return made
 
 
@@ -68,12 +70,12 @@ def test_another_text_place_or_time_is_an_unknown_sender(
 def test_the_number_of_an_echo_is_known_from_then_on(echoes: EchoDetector, book: Roster) -> None:
     judged(echoes, book, said(GROUP, "999", Text("hello "), Face(14, "微笑")))
     assert judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).from_self
-    echoes.forget_numbers()
+    echoes.forget_ids()
     assert not judged(echoes, book, said(OTHER, "999", Text("from my phone")), NOW + 100).from_self
 
 
 def test_an_echo_that_comes_after_a_relink_is_known_by_its_words(echoes: EchoDetector, book: Roster) -> None:
-    echoes.forget_numbers()
+    echoes.forget_ids()
     moved = Address(ChatKind.GROUP, "14")
     found = judged(echoes, book, said(moved, "999", Text("hello "), Face(14, "微笑")))
     assert (found.from_self, found.sender, found.chat) == (True, ME, moved)
@@ -118,7 +120,7 @@ def test_from_another_device_stays_own_without_a_match(echoes: EchoDetector, boo
 def test_service_texts_are_notices_even_if_we_said_the_same(
     echoes: EchoDetector, book: Roster, text: str, event: dict[str, str]
 ) -> None:
-    echoes.remember(GROUP, (Text(text),), NOW)
+    echoes.remember(GROUP, (Text(text),), "3", NOW)
     found = echoes.classify(said(GROUP, "888", Text(text)), book, ME, NOW + 1)
     assert isinstance(found, Notice)
     assert (found.kind, found.text, found.chat, dict(found.data)) == ("group", text, GROUP, event)
@@ -130,9 +132,35 @@ def test_a_member_who_types_a_service_text_is_a_member(echoes: EchoDetector, boo
     )
 
 
-def test_what_a_sketch_learns_holds_within_it_alone(echoes: EchoDetector, book: Roster) -> None:
-    echo, more = said(FRIEND, "999", Text("hi")), said(GROUP, "999", Text("from another device"))
-    sketch = echoes.copy()
-    assert judged(sketch, book, echo).from_self
-    assert judged(sketch, book, more).from_self
-    assert not judged(echoes, book, more).from_self
+def test_each_sent_message_has_one_echo(echoes: EchoDetector, book: Roster) -> None:
+    def repeat(sender: str, message_id: str) -> bool:
+        return judged(
+            echoes, book, replace(said(GROUP, sender, Text("same")), message_id=message_id)
+        ).from_self
+
+    echoes.remember(GROUP, (Text("same"),), "3", NOW)
+    echoes.remember(GROUP, (Text("same"),), "3", NOW)  # tried again
+    assert repeat("999", "1")
+    assert not repeat("998", "2")
+    echoes.remember(GROUP, (Text("same"),), "4", NOW)
+    assert repeat("998", "3")
+    assert not repeat("997", "4")
+
+
+def test_an_echo_that_is_delivered_twice_is_the_same_echo(echoes: EchoDetector, book: Roster) -> None:
+    echo = said(Address(ChatKind.FRIEND, "777"), "777", Text("hi"))
+    assert judged(echoes, book, echo) == judged(echoes, book, echo)
+
+
+def test_echoes_of_one_text_to_two_friends_go_to_their_chats_in_order(
+    echoes: EchoDetector, book: Roster
+) -> None:
+    echoes.remember(Address(ChatKind.FRIEND, "12"), (Text("hi"),), "3", NOW)
+    back = [replace(said(Address(ChatKind.FRIEND, "777"), "777", Text("hi")), message_id=n) for n in "12"]
+    assert [judged(echoes, book, message).chat.id for message in back] == ["11", "12"]
+
+
+def test_memory_is_bounded(echoes: EchoDetector, book: Roster) -> None:
+    for number in range(MAX_SENT):
+        echoes.remember(OTHER, (Text("x"),), f"n{number}", NOW)
+    assert not judged(echoes, book, said(GROUP, "999", Text("hello "), Face(14, "微笑"))).from_self

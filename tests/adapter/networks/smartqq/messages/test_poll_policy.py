@@ -14,9 +14,9 @@ from adapter.events import Batch, Gap, Message, SessionChange, SessionState
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.poll_policy import (
     FAST_EMPTY_LIMIT,
+    MAX_RELINKS,
     PROBE_AFTER,
     RELINK_AFTER,
-    RELINKS,
     Action,
     PollHistory,
     evaluate,
@@ -40,9 +40,9 @@ def code(number: int, **more: Any) -> Response:
 
 
 def action(
-    answer: Response | TransportError, health: PollHistory | None = None, took: float = LONG
+    answer: Response | TransportError, history: PollHistory | None = None, took: float = LONG
 ) -> Action:
-    return evaluate(answer, took, health or PollHistory(), LIMITS).action
+    return evaluate(answer, took, history or PollHistory(), LIMITS).action
 
 
 # --- alone ---
@@ -104,71 +104,71 @@ def test_an_answer_has_its_row(answer: Response | TransportError, expected: Acti
     ("number", "trusted"), [(103, 1), (100000, 1), (100001, 1), (100101, 1), (100012, 3)]
 )
 def test_a_doubt_that_a_good_probe_does_not_end_ends_in_a_relink(number: int, trusted: int) -> None:
-    health = PollHistory()
-    assert [action(code(number), health) for _ in range(trusted + 1)] == [
+    history = PollHistory()
+    assert [action(code(number), history) for _ in range(trusted + 1)] == [
         *[Action.PROBE] * trusted,
         Action.RELINK,
     ]
 
 
 def test_a_good_poll_between_two_doubts_makes_them_forgotten() -> None:
-    health = PollHistory()
+    history = PollHistory()
     for _ in range(5):
-        assert action(code(103), health) is Action.PROBE
-        assert action(code(102), health, took=0.0) is Action.REPOLL
+        assert action(code(103), history) is Action.PROBE
+        assert action(code(102), history, took=0.0) is Action.REPOLL
 
 
 def test_the_odd_body_of_2018_is_probed_for_ever() -> None:
-    health = PollHistory()
-    assert {action(code(0, retmsg="ok", errmsg="error"), health) for _ in range(50)} == {Action.PROBE}
+    history = PollHistory()
+    assert {action(code(0, retmsg="ok", errmsg="error"), history) for _ in range(50)} == {Action.PROBE}
 
 
 def test_unknown_answers_are_waited_out_then_probed_then_relinked() -> None:
-    health = PollHistory()
-    found = [action(code(77), health) for _ in range(RELINK_AFTER + 1)]
+    history = PollHistory()
+    found = [action(code(77), history) for _ in range(RELINK_AFTER + 1)]
     assert found == [Action.WAIT] * PROBE_AFTER + [Action.PROBE] * (RELINK_AFTER - PROBE_AFTER) + [
         Action.RELINK
     ]
 
 
 def test_relinks_that_do_not_last_end_in_a_login() -> None:
-    health = PollHistory()
-    assert [action(code(121), health) for _ in range(RELINKS + 1)] == [
-        *[Action.RELINK] * RELINKS,
+    history = PollHistory()
+    assert [action(code(121), history) for _ in range(MAX_RELINKS + 1)] == [
+        *[Action.RELINK] * MAX_RELINKS,
         Action.LOGIN,
     ]
-    assert action(code(121), health) is Action.RELINK
+    assert action(code(121), history) is Action.RELINK
 
 
 def test_empty_answers_that_come_at_once_never_become_a_hot_loop() -> None:
-    health = PollHistory()
-    verdicts = [evaluate(Response(504), 0.0, health, LIMITS) for _ in range(FAST_EMPTY_LIMIT)]
-    pauses = [verdict.pause for verdict in verdicts]
+    history = PollHistory()
+    decisions = [evaluate(Response(504), 0.0, history, LIMITS) for _ in range(FAST_EMPTY_LIMIT)]
+    pauses = [decision.pause for decision in decisions]
     assert pauses == sorted(pauses)
-    assert (pauses[0], pauses[-1]) == (LIMITS.quick_first, LIMITS.quick_most)
-    assert [verdict.action for verdict in verdicts] == [Action.REPOLL] * (FAST_EMPTY_LIMIT - 1) + [
+    assert (pauses[0], pauses[-1]) == (LIMITS.fast_pause_first, LIMITS.fast_pause_max)
+    assert [decision.action for decision in decisions] == [Action.REPOLL] * (FAST_EMPTY_LIMIT - 1) + [
         Action.PROBE
     ]
-    assert evaluate(Response(504), LONG, health, LIMITS).pause == 0
-    assert evaluate(Response(504), 0.0, health, LIMITS).pause == LIMITS.quick_first
+    assert evaluate(Response(504), LONG, history, LIMITS).pause == 0
+    assert evaluate(Response(504), 0.0, history, LIMITS).pause == LIMITS.fast_pause_first
 
 
 def test_a_session_that_is_lost_again_and_again_never_becomes_a_hot_loop() -> None:
-    health = PollHistory()
-    pauses = [evaluate(code(121), 0.0, health, LIMITS).pause for _ in range(30)]
+    history = PollHistory()
+    pauses = [evaluate(code(121), 0.0, history, LIMITS).pause for _ in range(30)]
     assert pauses[:4] == [0, LIMITS.short_pause, 2 * LIMITS.short_pause, 4 * LIMITS.short_pause]
-    assert (pauses, pauses[-1]) == (sorted(pauses), LIMITS.blocked)
-    assert evaluate(code(102), 0.0, health, LIMITS).action is Action.REPOLL
-    assert evaluate(code(121), 0.0, health, LIMITS).pause == 0
+    assert (pauses, pauses[-1]) == (sorted(pauses), LIMITS.blocked_pause)
+    assert evaluate(code(102), 0.0, history, LIMITS).action is Action.REPOLL
+    assert evaluate(code(121), 0.0, history, LIMITS).pause == 0
 
 
 def test_neither_renewals_nor_copies_become_a_hot_loop() -> None:
     for answer in (code(116, p="0123"), code(116), Response(200, b'{"retcode":0,"result":[{}]}')):
-        health = PollHistory()
-        pauses = [evaluate(answer, 0.0, health, LIMITS).pause for _ in range(20)]
-        assert (pauses[0], pauses[1], pauses[-1]) == (0, LIMITS.quick_first, LIMITS.quick_most)
-        evaluate(Response(200, b'{"retcode":0,"result":[[]]}'), 0.0, health, LIMITS)
-        assert evaluate(answer, 0.0, health, LIMITS).pause == 0
+        history = PollHistory()
+        pauses = [evaluate(answer, 0.0, history, LIMITS).pause for _ in range(20)]
+        assert (pauses[0], pauses[1], pauses[-1]) == (0, LIMITS.fast_pause_first, LIMITS.fast_pause_max)
+        evaluate(Response(200, b'{"retcode":0,"result":[[]]}'), 0.0, history, LIMITS)
+        assert evaluate(answer, 0.0, history, LIMITS).pause == 0
 
 
 def test_every_answer_that_is_not_a_long_poll_s_has_a_pause() -> None:
@@ -177,10 +177,10 @@ def test_every_answer_that_is_not_a_long_poll_s_has_a_pause() -> None:
 
 
 def test_half_an_answer_may_have_lost_something() -> None:
-    assert evaluate(Response(200, b'{"retcode":0,"result":[{'), LONG, PollHistory(), LIMITS).lost
-    assert evaluate(TransportError("x", sent=True), LONG, PollHistory(), LIMITS).lost
-    assert not evaluate(TransportError("x", sent=False), LONG, PollHistory(), LIMITS).lost
-    assert not evaluate(Response(502, b"<html>"), LONG, PollHistory(), LIMITS).lost
+    assert evaluate(Response(200, b'{"retcode":0,"result":[{'), LONG, PollHistory(), LIMITS).is_answer_lost
+    assert evaluate(TransportError("x", sent=True), LONG, PollHistory(), LIMITS).is_answer_lost
+    assert not evaluate(TransportError("x", sent=False), LONG, PollHistory(), LIMITS).is_answer_lost
+    assert not evaluate(Response(502, b"<html>"), LONG, PollHistory(), LIMITS).is_answer_lost
 
 
 # --- through the client ---

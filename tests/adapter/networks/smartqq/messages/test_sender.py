@@ -84,7 +84,7 @@ async def test_a_reply_has_its_outcome(
 
 
 async def test_an_answer_that_does_not_come_is_a_time_out(tmp_path: Path) -> None:
-    limits = replace(FAST, call=0.2)
+    limits = replace(FAST, call_timeout=0.2)
     async with Simulator("e3") as sim, online(sim, tmp_path, limits) as listener:
         sim.next_answer(SEND, Scripted(delay=5.0))
         outcome = await send(listener, friend(sim))
@@ -129,12 +129,12 @@ async def test_a_message_is_not_sent_to_whoever_has_the_number_after_a_new_login
 
 # --- when nobody mends the session any more ---
 
-STUBBORN = replace(FAST, session_repair=60.0, resend_first=60.0)
+STUBBORN = replace(FAST, session_repair=60.0, send_retry_first=60.0)
 
 
 @pytest.mark.parametrize("resends", [1, 3], ids=["mending", "connecting again"])
 async def test_a_hang_up_ends_the_wait_for_a_network_that_is_gone(resends: int, tmp_path: Path) -> None:
-    limits = replace(STUBBORN, resends=resends)
+    limits = replace(STUBBORN, send_attempts=resends)
     async with Simulator("e3", poll_seconds=60.0) as sim:
         line = Line(int(sim.url.rpartition(":")[2]))
         await line.open()
@@ -180,7 +180,7 @@ async def test_what_is_refused_behind_a_hang_up_is_given_back(tmp_path: Path) ->
 
 async def test_a_refusal_is_that_of_its_own_message(tmp_path: Path) -> None:
     # The polls go on well, so the session looks well until time runs out for the one that was refused.
-    limits = replace(FAST, session_repair=4.0, short_pause=0.1, quick=0.0, call=1.0)
+    limits = replace(FAST, session_repair=4.0, short_pause=0.1, fast_answer=0.0, call_timeout=1.0)
     async with Simulator("e3", poll_seconds=0.02) as sim, online(sim, tmp_path, limits) as listener:
         to = friend(sim)
         outcomes: dict[str, Outcome] = {}

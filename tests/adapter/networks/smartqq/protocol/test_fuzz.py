@@ -14,7 +14,7 @@ from adapter.networks.smartqq.contacts import lists
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.login.flow import parse_ptui_callback
 from adapter.networks.smartqq.messages.poll_policy import PollDecision, PollHistory, evaluate
-from adapter.networks.smartqq.messages.sender import outcome
+from adapter.networks.smartqq.messages.sender import parse_outcome
 from adapter.networks.smartqq.protocol.http import Response
 from adapter.networks.smartqq.protocol.parsing import parse_json
 from adapter.networks.smartqq.protocol.poll_items import parse_items
@@ -200,7 +200,7 @@ READERS: list[Callable[[Any], object]] = [
     lambda reply: lists.discussion_members(reply, {}),
     lambda reply: list(lists.qun_friends(reply)),
     lambda reply: list(lists.qun_groups(reply)),
-    lambda reply: outcome(Response(200, json.dumps(reply).encode())),
+    lambda reply: parse_outcome(Response(200, json.dumps(reply).encode())),
 ]
 
 
