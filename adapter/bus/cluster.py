@@ -138,6 +138,7 @@ class SlotConnection(Connection):
         self._guide = guide
 
     async def connect(self) -> None:
+        """Connect to the owner of the slot; drop a connection to a former owner."""
         # The pool calls this each time it lends a connection. One that still leads to a former owner
         # may be dead without knowing, and would take a whole time-out to find out.
         if self.is_connected and (self.host, self.port) != self._guide.current:
@@ -149,11 +150,13 @@ class SlotConnection(Connection):
         check_health: bool = True,  # noqa: FBT001, FBT002 – redis-py's signature
         retry_socket_connect: bool = True,  # noqa: FBT001, FBT002
     ) -> None:
+        """Ask for the owner before a new connection."""
         if not self.is_connected:
             self.host, self.port = await self._guide.owner()
         await super().connect_check_health(check_health, retry_socket_connect)
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
+        """Read a reply; disconnect from a node that does not serve the slot."""
         try:
             return await super().read_response(*args, **options)
         except (AskError, TryAgainError, ClusterDownError, ReadOnlyError) as exc:

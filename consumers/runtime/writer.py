@@ -19,10 +19,10 @@ Fields = Sequence[str | bytes]
 class BatchWriter:
     """Collects writes during one round trip and sends them in the next.
 
-    An XACK leaves only after Redis has answered every XADD that was appended before it. Both in one
-    MULTI would lose events: when an XADD fails at run time, Redis still executes the XACK after it.
-    An XADD whose reply is lost is repeated: requests carry stable ids, and the adapter's ledger drops
-    a second copy.
+    An XACK leaves only after Redis has answered every XADD that was appended before it: it goes with the
+    XADDs of the next round trip, or alone. With its own XADD in one MULTI events would be lost: when an
+    XADD fails at run time, Redis still executes the XACK after it. A round trip whose reply is lost is
+    repeated. Requests carry stable ids, and the adapter's ledger drops a second copy.
     """
 
     def __init__(self, client: "redis.Redis", stream: str, group: str, retries: RetryLoop) -> None:
@@ -33,8 +33,10 @@ class BatchWriter:
         self._adds: list[tuple[str, Fields]] = []
         self._waiting_bytes = 0
         self._acks: dict[str, None] = {}
+        # In this round trip: XADDs, XACKs that are free to go, and those that wait for the XADDs.
         self._sending: list[tuple[str, Fields]] = []
         self._acking: dict[str, None] = {}
+        self._held: dict[str, None] = {}
         self._wakeup = asyncio.Event()
         self._flushed = asyncio.Condition()
         self._appended = 0
@@ -66,12 +68,12 @@ class BatchWriter:
 
     def ack_pending(self, entry: str) -> bool:
         """Return whether its XACK is queued or sent: Redis may still list it as pending."""
-        return entry in self._acks or entry in self._acking
+        return entry in self._acks or entry in self._acking or entry in self._held
 
     @property
     def unacknowledged(self) -> list[str]:
         """Return the entries whose XACK Redis has not answered."""
-        return [*self._acking, *self._acks]
+        return [*self._acking, *self._held, *self._acks]
 
     def close(self) -> None:
         """Let `run` return once all is written."""
@@ -80,33 +82,37 @@ class BatchWriter:
 
     async def run(self) -> None:
         """Write until closed. Raises the error of a write that no retry can mend."""
-        while not self._closed or self._adds or self._acks:
-            await self._wakeup.wait()
+        while not self._closed or self._adds or self._acks or self._acking:
+            if not self._acking:
+                await self._wakeup.wait()
             self._wakeup.clear()
             self._sending, self._adds, self._waiting_bytes = self._adds, [], 0
-            self._acking, self._acks = self._acks, {}
+            if self._sending:
+                self._held, self._acks = self._acks, {}
+            else:
+                self._acking, self._acks = self._acking | self._acks, {}
             await self._retries.run(self._flush)
+            self._acking, self._held = self._held, {}
 
     async def _flush(self) -> None:
+        commands: list[tuple[str | bytes, ...]] = [
+            ("XADD", stream, "*", *fields) for stream, fields in self._sending
+        ]
+        if self._acking:
+            commands.insert(0, ("XACK", self._stream, self._group, *self._acking))
+        if len(commands) == 1:
+            await self._client.execute_command(*commands[0])  # type: ignore[no-untyped-call]
+        elif commands:
+            # MULTI keeps the order: a server that is full refuses the whole batch, not one entry amid it.
+            async with self._client.pipeline(transaction=True) as pipe:
+                for command in commands:
+                    pipe.execute_command(*command)
+                await pipe.execute()
+        self.acked += len(self._acking)
+        self._acking = {}
         if self._sending:
-            await self._add(self._sending)
             self._sent += len(self._sending)
             self.added.update(stream for stream, _ in self._sending)
             self._sending = []
             async with self._flushed:
                 self._flushed.notify_all()
-        if self._acking:
-            await self._client.execute_command("XACK", self._stream, self._group, *self._acking)  # type: ignore[no-untyped-call]
-            self.acked += len(self._acking)
-            self._acking = {}
-
-    async def _add(self, adds: Sequence[tuple[str, Fields]]) -> None:
-        if len(adds) == 1:
-            ((stream, fields),) = adds
-            await self._client.execute_command("XADD", stream, "*", *fields)  # type: ignore[no-untyped-call]
-            return
-        # MULTI keeps the order: a server that is full refuses the whole batch, not one entry amid it.
-        async with self._client.pipeline(transaction=True) as pipe:
-            for stream, fields in adds:
-                pipe.execute_command("XADD", stream, "*", *fields)
-            await pipe.execute()

@@ -67,7 +67,7 @@ async def run(findings: Findings, folder: Path) -> None:
 async def team(stage: Stage, prefix: str, count: int, *, lanes: bool, bare: bool) -> Team:
     """Start so many processes and wait until all of them read."""
     await stage.client.xgroup_create(f"{prefix}:inbound", GROUP, "0", mkstream=True)
-    line = ("bare", "consume", stage.url, prefix) if bare else ("listener", "idle")
+    line = ("baseline", "consume", stage.url, prefix) if bare else ("listener", "idle")
     extra = ("lanes",) if lanes else ()
     settings = {"REDIS_URL": stage.url, "QQBUS_PREFIX": prefix}
     made = Team(

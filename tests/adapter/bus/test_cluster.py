@@ -325,7 +325,7 @@ async def test_a_plain_server_is_no_cluster(redis_url: str, tag: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("redis+cluster://:hunter2@one:banana", "not understood"),
+        ("redis+cluster://:hunter2@one:banana", "port that is not a number"),
         ("redis+cluster://:hunter2@one:7000/3", "names a database"),
     ],
 )
@@ -351,5 +351,5 @@ def test_addresses_of_several_nodes_are_read(url: str, nodes: list[tuple[str, in
     assert list(options["guide"].nodes) == nodes
     assert options.get("password") == ("p@ss" if "@" in url else None)
     assert client.connection_pool.connection_class.__name__.startswith(
-        "_Secure" if url.startswith("rediss") else "_Follower"
+        "Secure" if url.startswith("rediss") else "Slot"
     )

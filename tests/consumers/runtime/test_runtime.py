@@ -145,7 +145,7 @@ async def test_health_names_a_command_that_redis_refuses_for_long(
         desk_at(url, prefix) as desk,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as web,
     ):
-        options = WorkerOptions(claim_after=0.3)
+        options = WorkerOptions(claim_after=0.3, shutdown_timeout=2.0)
         worker = Worker("app", options=options, settings=Settings(url, prefix, f"127.0.0.1:{port}"))
         worker.on("message")(lambda event: event.reply(event.text))
 
@@ -159,7 +159,7 @@ async def test_health_names_a_command_that_redis_refuses_for_long(
             await wait_until(lambda: desk.all_done("app"), "the first")
             await desk.client.xgroup_setid(desk.key("inbound"), "app", "0")
             await desk.client.config_set("maxmemory", "1")
-            await wait_until(partial(health, 503, "OOM"), "the refused command named")
+            await wait_until(partial(health, 503, "OutOfMemoryError"), "the refused command named")
             await desk.client.config_set("maxmemory", "0")
             await wait_until(partial(health, 200, "ok"), "healthy again")
             await wait_until(lambda: desk.all_done("app"), "the second time")
