@@ -57,7 +57,7 @@ class Fenced(BusError):  # noqa: N818 – likewise
 class SequenceLost(BusError):  # noqa: N818 – likewise
     """Redis has fewer live events of an account than it confirmed. Nothing was appended.
 
-    `live`: how many it has, see `Appended.live`.
+    `live`: how many it has, see `Counts`.
     """
 
     def __init__(self, live: int) -> None:

@@ -44,17 +44,19 @@ class Fence(NamedTuple):
     holder: str
 
 
-class Appended(NamedTuple):
-    """Result of an append.
+class Counts(NamedTuple):
+    """Events of an account: `seq`, the number of the newest one, and `live`, without the late appends."""
 
-    `added`: new entries. `seq`: number of the account's newest event. `total`: events of all accounts.
-    `live`: events of the account without the late appends, which the lease holder cannot count.
-    """
+    seq: int = 0
+    live: int = 0
+
+
+class Appended(NamedTuple):
+    """Result of an append: `added` new entries; `total` events of all accounts."""
 
     added: int
-    seq: int
     total: int
-    live: int
+    counts: Counts
 
 
 def pack_batch(records: Sequence[EventRecord]) -> bytes:
@@ -155,15 +157,22 @@ class Bus:
         limit = 0 if published_total is None else max(1, published_total + SEEN_WINDOW - MAX_BATCH)
         names = ("ids:epoch", "ids:seq", "ids:seq:late", "seen:new", "seen:old", "inbound")
         args = [epoch, holder, account, expected, SEEN_WINDOW, limit, packed]
-        done = Appended(*map(int, await self.run_script("append", [*map(self.keys, names)], args)))
-        if done.added < 0:
-            raise SequenceLost(done.live)
-        return done
+        added, total, *counts = map(int, await self.run_script("append", [*map(self.keys, names)], args))
+        if added < 0:
+            raise SequenceLost(Counts(*counts).live)
+        return Appended(added, total, Counts(*counts))
 
-    async def raise_sequence(self, fence: Fence, account: str, live: int) -> int:
-        """Count on from `live` events where Redis has fewer; returns how many it had."""
+    async def raise_sequence(self, fence: Fence, account: str, confirmed: Counts) -> tuple[int, Counts]:
+        """Skip the numbers of lost events, up to what Redis had confirmed; returns how many, and the counts.
+
+        An event is lost if both counts lack it. One that a standby appends again lacks in `live` alone, a
+        lost late append in `seq` alone.
+        """
         names = [self.keys(name) for name in ("ids:epoch", "ids:seq", "ids:seq:late")]
-        return int(await self.run_script("raise_sequence", names, [*fence, account, live]))
+        lost, *counts = map(
+            int, await self.run_script("raise_sequence", names, [*fence, account, *confirmed])
+        )
+        return lost, Counts(*counts)
 
     async def seqs(self) -> dict[str, int]:
         """Return the number of the newest event of each account."""

@@ -2,7 +2,7 @@
 -- KEYS  fence, seq hash, late hash, seen (newer), seen (older), inbound
 -- ARGV  epoch ('': a late append, which takes the current one), holder, account, expected live events,
 --       window, limit (0: none), msgpack [[id, type, time, chat, sender, self, text, body] …]
--- Returns [added, last seq, events of all accounts, live events of this account].
+-- Returns [added, events of all accounts, last seq, live events of this account].
 -- `live`: seq without the late appends. Late appends thus never hide from the lease holder that the server
 -- lost events. `added` is -1, and nothing was done, where the server has fewer live events than expected:
 -- it came back without its tail.
@@ -20,11 +20,11 @@ local late = tonumber(redis.call('HGET', KEYS[3], account) or '0')
 local total = 0
 for _, number in ipairs(redis.call('HVALS', KEYS[2])) do total = total + tonumber(number) end
 local live = math.max(0, seq - late)
-if live < tonumber(ARGV[4]) then return { -1, seq, total, live } end
+if live < tonumber(ARGV[4]) then return { -1, total, seq, live } end
 local limit = tonumber(ARGV[6])
 local entries = cmsgpack.unpack(ARGV[7])
 local ids, count = {}, #entries
-if count == 0 or (limit > 0 and total >= limit) then return { 0, seq, total, live } end
+if count == 0 or (limit > 0 and total >= limit) then return { 0, total, seq, live } end
 
 for i = 1, count do ids[i] = entries[i][1] end
 local newer = redis.call('SMISMEMBER', KEYS[4], unpack(ids))
@@ -52,4 +52,4 @@ if #fresh > 0 then
     redis.call('RENAME', KEYS[4], KEYS[5])
   end
 end
-return { #fresh, seq, total + #fresh, math.max(0, seq - late) }
+return { #fresh, total + #fresh, seq, math.max(0, seq - late) }

@@ -31,13 +31,14 @@ class Checkpoint:
     """Publication state of a spool.
 
     `cursor`: the first record that was never published. `newest`: the last published record by its place in
-    the spool. `latest`: the record that was published last in time; another one after a replay. `live`: what
-    Redis had confirmed of `account`, see `Appended.live`.
+    the spool. `latest`: the record that was published last in time; another one after a replay. `seq` and
+    `live`: what Redis had confirmed of `account`, see `Counts` in bus.py.
     """
 
     def __init__(self, cursor: Position) -> None:
         self.cursor = cursor
         self.account = ""
+        self.seq = 0
         self.live = 0
         self.newest: Mark | None = None
         self.latest: Mark | None = None
@@ -48,10 +49,13 @@ class Checkpoint:
     def read(cls, data: bytes) -> Self:
         """Parse the file. Raises ValueError if the bytes are no checkpoint."""
         head, *rows = data.decode("ascii").rstrip().split(",")
-        segment, offset, *confirmed = head.split(" ")
+        segment, offset, *confirmed = head.split()
         checkpoint = cls(Position(int(segment), int(offset)))
-        if len(confirmed) == len(("account", "live")):
-            checkpoint.account, checkpoint.live = confirmed[0].replace(_NO_ACCOUNT, ""), int(confirmed[1])
+        if len(confirmed) > 1:
+            # The previous release wrote no live count, and had no late appends.
+            account, seq, live = [*confirmed, confirmed[-1]][:3]
+            checkpoint.account = account.replace(_NO_ACCOUNT, "")
+            checkpoint.seq, checkpoint.live = int(seq), int(live)
         marks = [Mark(Position(a, b), total) for a, b, total in (map(int, row.split(" ")) for row in rows)]
         if marks:
             checkpoint.newest, checkpoint.latest, *older = marks
@@ -59,15 +63,19 @@ class Checkpoint:
         return checkpoint
 
     def __bytes__(self) -> bytes:
-        line = f"{self.cursor.segment} {self.cursor.offset} {self.account or _NO_ACCOUNT} {self.live}"
+        line = (
+            f"{self.cursor.segment} {self.cursor.offset} {self.account or _NO_ACCOUNT} {self.seq} {self.live}"
+        )
         if self.newest is not None:
             line += _row(self.newest) + _row(self.latest or self.newest) + self._packed_marks
         return line.ljust(SIZE).encode("ascii")
 
-    def record(self, start: Position, account: str, live: int, total: int, *, fresh: bool) -> None:
+    def record(self, start: Position, account: str, seq: int, live: int, total: int, *, fresh: bool) -> None:
         """Record that Redis has this record; `fresh`: it did not have it before."""
-        # During a replay the number is lower than it was, and will reach that again.
-        self.account, self.live = account, max(live, self.live if account == self.account else 0)
+        if account != self.account:
+            self.account, self.seq, self.live = account, 0, 0
+        # During a replay the counts are lower than they were, and will reach that again.
+        self.seq, self.live = max(seq, self.seq), max(live, self.live)
         if not fresh and start < self.cursor:
             return
         if not fresh:
@@ -91,7 +99,7 @@ class Checkpoint:
         return max((mark.total for mark in self._marks if mark.start <= start), default=0)
 
     def truncate(self, end: Position, last: Position) -> None:
-        """Forget what the spool lost behind `end`; `last` is its last record. `live` stays."""
+        """Forget what the spool lost behind `end`; `last` is its last record. The counts stay."""
         self.cursor = min(self.cursor, end)
         self._set_marks([mark for mark in self._marks if mark.start < end])
         if self.newest is not None and self.newest.start >= end:

@@ -166,11 +166,13 @@ class Spool:
         self._cursor, self.unpublished = self._end, 0
         return None
 
-    def advance(self, account: str = "", live: int = 0, total: int = 0, *, fresh: bool = True) -> None:
+    def advance(
+        self, account: str = "", seq: int = 0, live: int = 0, total: int = 0, *, fresh: bool = True
+    ) -> None:
         """Pass the record that `peek` gave: Redis has it.
 
-        `live` and `total` as in `Appended`; `fresh`: Redis did not have it before. Without a total the
-        checkpoint's marks stay. Not fsynced: after a power cut the record is offered again.
+        `seq` and `live` as in `Counts`, `total` as in `Appended`; `fresh`: Redis did not have it before.
+        Without a total the checkpoint's marks stay. Not fsynced: after a power cut it is offered again.
         """
         found = self._next()
         if found is None:
@@ -181,7 +183,7 @@ class Spool:
         if after.segment > cursor.segment:
             self._drop_segments(after.segment - KEPT_SEGMENTS)
         if total:
-            self.checkpoint.record(cursor, account, live, total, fresh=fresh)
+            self.checkpoint.record(cursor, account, seq, live, total, fresh=fresh)
         self._cursor = after
         self.checkpoint.cursor = max(self.checkpoint.cursor, after)
         self.unpublished = max(0, self.unpublished - 1)

@@ -27,7 +27,7 @@ import anyio
 import anyio.lowlevel
 
 from adapter.aio import AutoResetEvent, backoff
-from adapter.bus.bus import MAX_BATCH, Bus, last_of, pack_batch
+from adapter.bus.bus import MAX_BATCH, Bus, Counts, last_of, pack_batch
 from adapter.bus.lease import Lease
 from adapter.bus.spool.legacy import append_handoff
 from adapter.bus.spool.log import Spool
@@ -70,17 +70,18 @@ class DurablePublisher:
         # `fast_acquire`: the command is on its way to Redis before another task has a turn.
         self._lock = anyio.Lock(fast_acquire=True)
         self._wakeup = AutoResetEvent()
-        # Live events by account (`Appended.live`): what Redis confirmed, and what readers have seen.
-        self._expected: dict[str, int] = {}
-        self._min_live: dict[str, int] = {}
-        if spool.checkpoint.account:
-            self._expected[spool.checkpoint.account] = spool.checkpoint.live
+        # What Redis confirmed by account, and during a replay what it had confirmed before.
+        self._expected: dict[str, Counts] = {}
+        self._confirmed: dict[str, Counts] = {}
+        checkpoint = spool.checkpoint
+        if checkpoint.account:
+            self._expected[checkpoint.account] = Counts(checkpoint.seq, checkpoint.live)
         spool.resume()
         self._recovered = False
         self._reported = spool.corrupt_records
         # Time of the newest published event before which nothing is corrupt; seconds since 1970.
         self._intact_until = self._last_published_at()
-        self.seq = spool.checkpoint.live
+        self.seq = checkpoint.seq
         self.disk_error = ""
         self.disconnected = False
 
@@ -153,15 +154,15 @@ class DurablePublisher:
 
     async def _append_next(self, payload: bytes) -> None:
         account, _ = split_record(payload)
-        expected, fence = self._expected.get(account, 0), self._lease.fence
+        expected, fence = self._expected.get(account, Counts()), self._lease.fence
         try:
             done = await append_next(
-                self._bus, self._spool, fence, payload, expected=expected, replicas=self._replicas
+                self._bus, self._spool, fence, payload, expected=expected.live, replicas=self._replicas
             )
         except SequenceLost as exc:
             await self._replay(account, expected, exc.live)
         else:
-            self._expected[account], self.seq = done.live, done.seq
+            self._expected[account], self.seq = done.counts, done.counts.seq
 
     async def run(self, stop: anyio.Event) -> None:
         """Publish what waited for Redis, and check that it still has what it confirmed, until stopped."""
@@ -198,11 +199,11 @@ class DurablePublisher:
         async with self._lock:
             for account, expected in [*self._expected.items()]:
                 try:
-                    done = await self._bus.append(self._lease.fence, account, pack_batch([]), expected)
+                    done = await self._bus.append(self._lease.fence, account, pack_batch([]), expected.live)
                 except SequenceLost as exc:
                     await self._replay(account, expected, exc.live)
                 else:
-                    self.seq = done.seq
+                    self.seq = done.counts.seq
 
     async def _report_corruption(self) -> None:
         """Publish a gap where records on disk are corrupt. Without room on disk it is tried again."""
@@ -223,20 +224,21 @@ class DurablePublisher:
             return time.time()
         return datetime.fromisoformat(last_of(split_record(payload)[1]).time).timestamp()
 
-    async def _replay(self, account: str, expected: int, live: int) -> None:
-        log.warning("Redis came back with %d of %d events; giving it again what is kept", live, expected)
-        self._min_live[account] = max(expected, self._min_live.get(account, 0))
-        self._expected[account] = 0
+    async def _replay(self, account: str, expected: Counts, live: int) -> None:
+        log.warning("Redis came back with %d of %d events; giving it again what is kept", live, expected.live)
+        before = self._confirmed.get(account, Counts())
+        self._confirmed[account] = Counts(max(before.seq, expected.seq), max(before.live, expected.live))
+        self._expected[account] = Counts()
         await rewind_to_missing(self._bus, self._spool)
 
     async def _raise_sequences(self) -> None:
-        """After a replay: count on from what readers have seen, and report what is lost for good."""
-        for account, minimum in list(self._min_live.items()):
-            live = await self._bus.raise_sequence(self._lease.fence, account, minimum)
-            self._expected[account] = max(live, minimum)
-            del self._min_live[account]
-            if live < minimum:
-                self._on_lost(account, minimum - live)
+        """After a replay: skip the numbers of the events that are lost for good, and report them."""
+        for account, confirmed in [*self._confirmed.items()]:
+            lost, counts = await self._bus.raise_sequence(self._lease.fence, account, confirmed)
+            self._expected[account], self.seq = counts, counts.seq
+            del self._confirmed[account]
+            if lost:
+                self._on_lost(account, lost)
 
     def _on_disconnect(self, exc: BusUnavailable) -> None:
         if not self.disconnected:

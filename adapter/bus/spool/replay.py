@@ -1,14 +1,15 @@
 """Append what Redis lacks: events it lost, and those that a former lease holder left on its disk.
 
 Mechanism. A server that was killed may come back without its last events. The lease holder sees that by the
-number of live events (`Appended.live`). An adapter that held the lease earlier cannot: others have counted
+number of live events (`Counts.live`). An adapter that held the lease earlier cannot: others have counted
 on. It asks for the ids of its own newest records (`is_tail_lost`), rewinds its spool to the first record that
 Redis lacks, and appends from there. An adapter on standby does so by late appends: these need no lease, take
 the current epoch, and may come behind younger events of the same chat.
 
 Invariants.
 - A late append never fails for its epoch, and never doubles an event: the script drops known ids.
-- Late appends do not count as live events: the holder's check for lost events stays exact.
+- Late appends do not count as live events: the holder's check for lost events stays exact. `seq` skips the
+  numbers of events that both counts lack: neither those that a standby brought again nor its own lost ones.
 - A record that came before is offered only while Redis still knows its ids (`published_total`).
 
 What breaks them.
@@ -49,7 +50,7 @@ async def append_next(
     if replicas:
         await bus.wait_replicas(replicas)
     hit(Failpoint.APPENDED)
-    spool.advance(account, done.live, done.total, fresh=done.added > 0)
+    spool.advance(account, *done.counts, done.total, fresh=done.added > 0)
     hit(Failpoint.ADVANCED)
     return done
 

@@ -23,7 +23,7 @@ def drain(spool: Spool, first: int = 0) -> list[bytes]:
     while (payload := spool.peek()) is not None:
         found.append(payload)
         number = first and first + len(found) - 1
-        spool.advance("1", number, number)
+        spool.advance("1", number, number, number)
     return found
 
 
@@ -52,10 +52,10 @@ def test_what_was_not_published_is_there_after_a_restart(tmp_path: Path) -> None
         for payload in payloads(5):
             spool.write(payload)
         spool.peek()
-        spool.advance("305419896", 7, 9)
+        spool.advance("305419896", 7, 6, 9)
     with Spool(tmp_path / "s") as spool:
         assert (spool.unpublished, spool.last_published()) == (4, payloads(1)[0])
-        assert (spool.checkpoint.account, spool.checkpoint.live) == ("305419896", 7)
+        assert (spool.checkpoint.account, spool.checkpoint.seq, spool.checkpoint.live) == ("305419896", 7, 6)
         assert spool.checkpoint.newest == ((1, 0), 9)
         spool.write(b"new")
         assert drain(spool) == [*payloads(5)[1:], b"new"]
@@ -116,7 +116,7 @@ def test_what_may_be_offered_again_is_asked_anew_each_time(tmp_path: Path) -> No
         assert drain(spool, 5) == payloads(3)
         spool.write(b"waits")
         spool.rewind(0)
-        spool.advance("1", 5, 5, fresh=False)
+        spool.advance("1", 5, 5, 5, fresh=False)
     with Spool(tmp_path / "s") as spool:
         assert drain(spool) == [b"waits"]
         spool.rewind(0)
@@ -130,7 +130,7 @@ def test_of_a_frame_whose_answer_was_lost_the_one_before_it_says_when_it_came(tm
         for number, payload in enumerate(payloads(3)):
             spool.write(payload)
             spool.peek()
-            spool.advance("1", 100 + number, 100 + number, fresh=number != 1)
+            spool.advance("1", 100 + number, 0, 100 + number, fresh=number != 1)
             assert spool.last_published() == payload
             newest = spool.checkpoint.newest
             assert newest is not None
@@ -181,7 +181,7 @@ def test_the_bookmark_of_a_spool_fits_a_sector(tmp_path: Path, monkeypatch: pyte
         for number in range(100):
             spool.write(b"x")
             start, seq = Position(10_000_000 + number, 99_999_999), 10_000_000_000 + number * 10_000
-            spool.checkpoint.record(start, "305419896305", seq, seq, fresh=True)
+            spool.checkpoint.record(start, "305419896305", seq, seq, seq, fresh=True)
         assert len(bytes(spool.checkpoint)) == checkpoint.SIZE
         assert Checkpoint.read(bytes(spool.checkpoint)).position_at(0) == Position(10_000_089, 99_999_999)
 
@@ -314,7 +314,7 @@ def test_whatever_the_disk_does_what_was_taken_comes_out_in_order(  # noqa: C901
             assert payload == waiting.pop(0)
         published.add(payload)
         number = next(numbers)
-        spool.advance("1", number, number)
+        spool.advance("1", number, number, number)
         return True
 
     monkeypatch.setattr(module, "SEGMENT", 200)

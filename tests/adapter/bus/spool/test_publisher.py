@@ -134,7 +134,7 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
         await desk.lease.acquire()
         await desk.add("1", [draft(n) for n in range(10)])
     with Spool(tmp_path / "new") as spool:
-        spool.checkpoint.account, spool.checkpoint.live = "1", 10
+        spool.checkpoint.account, spool.checkpoint.seq, spool.checkpoint.live = "1", 10, 10
         later = Desk(bus, spool)
         later.lease = desk.lease
         later.journal = DurablePublisher(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)

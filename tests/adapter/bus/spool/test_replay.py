@@ -110,6 +110,23 @@ async def test_the_loss_of_late_events_is_no_hole_of_the_holder(bus: Bus, tmp_pa
         assert holder.lost == []
 
 
+async def test_what_a_standby_brought_again_is_no_hole_when_it_takes_over(bus: Bus, tmp_path: Path) -> None:
+    with Spool(tmp_path / "a") as mine:
+        holder = Desk(bus, mine)
+        await holder.lease.acquire()
+        for number in range(4):
+            await holder.add("1", [draft(number)])
+        await holder.lease.release()
+        await roll_back(bus, keep=2)
+        await StandbyPublisher(bus, mine).drain()
+        again = Desk(bus, mine)
+        await again.lease.acquire()
+        await again.add("1", [draft(4)])
+        assert await again.texts() == ["0", "1", "2", "3", "4"]
+        assert again.journal.seq == 5
+        assert again.lost == []
+
+
 async def test_a_record_that_waited_until_redis_may_have_forgotten_it_is_not_offered_again(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
