@@ -70,7 +70,7 @@ class Handlers:
         stream, entry = request.query_params.get("stream", ""), request.query_params.get("entry", "")
         if stream not in {"inbound", "outbound"} or not ENTRY.fullmatch(entry):
             raise HTTPException(400, "give stream=inbound or outbound, and the id of an entry")
-        fields = await self.monitor.entry(stream, entry)
+        fields = await self.monitor.get_entry(stream, entry)
         if fields is None:
             raise HTTPException(404, "that entry has been trimmed")
         return JSONResponse({"text": decode(fields.get(b"text", b"")[:MAX_WHOLE_TEXT])})
@@ -125,7 +125,7 @@ class Handlers:
             raise HTTPException(400, "give the id of a dead letter, and redrive or drop")
         if action == "drop":
             return JSONResponse({"done": await self.monitor.drop([entry]) == 1})
-        letter = await self.monitor.dead_letter(entry)
+        letter = await self.monitor.get_entry("dead", entry)
         if letter is None:
             raise HTTPException(404, "that dead letter is gone")
         stream, fields = decode(letter.get(b"stream")), letter_fields(letter)

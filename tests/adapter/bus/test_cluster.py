@@ -296,7 +296,7 @@ async def test_a_prefix_without_a_tag_is_refused_in_words(nodes: Nodes, prefix: 
         for module, words in (("adapter", ["run"]), ("adapter", ["status"]), ("consumers.echo", [])):
             program = it.start(module, *words, QQBUS_PREFIX=prefix)
             assert await program.ended() == 2
-            assert f"give a hash tag, {{{prefix}}}" in program.text()
+            assert f"set QQBUS_PREFIX={{{prefix}}}" in program.text()
             assert "Traceback" not in program.text()
 
 
@@ -318,7 +318,7 @@ async def test_a_plain_address_of_a_node_is_refused_in_words(nodes: Nodes, tag: 
 
 async def test_a_plain_server_is_no_cluster(redis_url: str, tag: str) -> None:
     async with Bus.open(redis_url.replace("redis://", "redis+cluster://"), tag) as bus:
-        with pytest.raises(ConfigError, match="this Redis is none"):
+        with pytest.raises(ConfigError, match="this Redis is no Cluster"):
             await bus.check_server()
 
 
@@ -348,8 +348,8 @@ def test_addresses_of_several_nodes_are_read(url: str, nodes: list[tuple[str, in
     assert Config.from_env({"REDIS_URL": url, "QQBUS_PREFIX": "{qq}"}).redis_url == url
     client = connect(url, "{qq}")
     options = client.connection_pool.connection_kwargs
-    assert list(options["guide"].nodes) == nodes
+    assert list(options["resolver"].nodes) == nodes
     assert options.get("password") == ("p@ss" if "@" in url else None)
     assert client.connection_pool.connection_class.__name__.startswith(
-        "_Secure" if url.startswith("rediss") else "_Follower"
+        "SecureSlotConnection" if url.startswith("rediss") else "SlotConnection"
     )
