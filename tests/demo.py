@@ -19,12 +19,13 @@ import anyio
 import redis.asyncio as redis
 
 from adapter.bus.connection import connect
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.cli.qr import modules
 from adapter.cli.qr import render as render_qr
 from adapter.codec.outbound import decode_request
 from adapter.events import render
 from tests.support.helpers import clean_environment
+from tests.support.ports import free_port
 
 FRIEND = 10001
 PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -83,13 +82,6 @@ def _port_taken(port: int) -> str:
         f"a program that is not Redis listens on 127.0.0.1:{port}: "
         "set REDIS_URL to a Redis, for example redis://127.0.0.1:6380"
     )
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

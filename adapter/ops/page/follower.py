@@ -13,12 +13,12 @@ from adapter.bus.admin import MonitorClient
 from adapter.bus.entries import Entry
 from adapter.errors import BusError, BusUnavailable
 from adapter.failpoints import Failpoint, inject
+from adapter.ops.contact_search import LISTS
 from adapter.ops.history import SLOT
 from adapter.ops.metrics import Metrics
 from adapter.ops.page.broadcaster import Broadcaster
 from adapter.ops.page.state import EVENTS, REQUESTS, RESULTS, PageState
 from adapter.ops.page.views import (
-    LISTS,
     View,
     event_view,
     group_view,

@@ -8,8 +8,8 @@ import redis.asyncio as redis
 
 from adapter.bus.admin import CONTROL_ENTRIES, PAGE_SIZE, AdminClient
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port
 from adapter.errors import BusUnavailable
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -14,12 +14,13 @@ import redis.asyncio as redis
 
 from adapter.bus.bus import Bus
 from adapter.bus.connection import connect, map_redis_errors
-from adapter.bus.embedded import find_server, free_port
+from adapter.bus.embedded import find_server
 from adapter.config import Config
 from adapter.contract.acl import ROLES, hashed, line
 from adapter.errors import BusUnavailable, ConfigError
 from consumers.runtime.worker import Event, Settings, Worker, WorkerOptions
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import System, system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]

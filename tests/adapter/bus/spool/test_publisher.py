@@ -12,13 +12,14 @@ import msgpack
 import pytest
 
 from adapter.bus.bus import Bus, pack_batch
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.bus.lease import Lease
 from adapter.bus.spool import checkpoint
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import LOOK_EVERY, DurablePublisher
 from adapter.codec.inbound import EventRecord
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.small_disk import filled, small_disk
 
 pytestmark = pytest.mark.anyio

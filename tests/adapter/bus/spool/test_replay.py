@@ -11,7 +11,7 @@ import pytest
 
 from adapter.bus import bus as bus_module
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.bus.lease import Lease
 from adapter.bus.spool import replay
 from adapter.bus.spool.log import Spool
@@ -19,6 +19,7 @@ from adapter.bus.spool.publisher import DurablePublisher
 from adapter.bus.spool.replay import StandbyPublisher
 from adapter.errors import Fenced
 from tests.adapter.bus.spool.test_publisher import Desk, draft, roll_back
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
