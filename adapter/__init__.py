@@ -1,4 +1,4 @@
-"""qqbus: QQ on a Redis stream. The names here are what consumers and tests may rely on."""
+"""QQ on a Redis stream. The names here are the API for consumers and tests."""
 
 from adapter.codec.address import chat_from_event_id, parse_address
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter

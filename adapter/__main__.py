@@ -1,4 +1,4 @@
-"""`python -m adapter` is `qqbus`."""
+"""Run `qqbus` as `python -m adapter`."""
 
 from adapter.cli.main import main
 

@@ -1,8 +1,24 @@
 """Asyncio helpers: a wake-up event, a periodic loop, delays between retries."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
 
 import anyio
+
+# Seconds that one step of a periodic loop may take. The longest is a probe that logs in again.
+STEP_TIMEOUT = 150.0
+
+
+class Service(Protocol):
+    """A task in the background. To stop it: set `stop`, then call `wake`."""
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Work until stopped."""
+        ...
+
+    def wake(self) -> None:
+        """Let `run` notice that it was stopped."""
+        ...
 
 
 class AutoResetEvent:
@@ -30,10 +46,11 @@ async def periodic(
 ) -> None:
     """Await `step` at once, then every `seconds` and at each wake-up, until stopped.
 
-    To stop: set `stop`, then `wakeup`.
+    To stop: set `stop`, then `wakeup`. Raises TimeoutError if a step hangs.
     """
     while not stop.is_set():
-        await step()
+        with anyio.fail_after(STEP_TIMEOUT):
+            await step()
         await wakeup.wait(seconds)
 
 

@@ -1,4 +1,8 @@
-"""The life of the adapter: open the rooms, run the corridors in one task group, close in reverse."""
+"""Run the adapter: open the resources, wait for the lease, run the active adapter, close in reverse.
+
+A term lasts from acquiring the lease to losing or releasing it. Within a term only the pipelines, the lease
+and the publisher may end the process; every other service runs under the supervisor.
+"""
 
 import logging
 import os
@@ -7,12 +11,13 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 
+from adapter.aio import Service
 from adapter.bus import embedded
 from adapter.bus.bus import Bus
 from adapter.bus.connection import redact_url, unreachable_error
@@ -23,24 +28,24 @@ from adapter.bus.spool.legacy import recover_staging_file
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
 from adapter.bus.spool.replay import StandbyPublisher
-from adapter.codec.inbound import RecordContext, encode_session_event
 from adapter.config import DEFAULT_PORT, Config
 from adapter.contact_store import ContactStore, load
 from adapter.control import Control
 from adapter.directory import Directory
-from adapter.errors import BusUnavailable, ConfigError, Fenced, SpoolError
-from adapter.events import Gap, SessionChange, SessionState
+from adapter.errors import BusUnavailable, ConfigError, Fenced
+from adapter.events import SessionChange, SessionState
 from adapter.inbound import InboundPipeline
-from adapter.networks.smartqq.session.store import NAME as SESSION
-from adapter.networks.smartqq.upstream import SmartQQUpstream
+from adapter.networks.open import open_upstream, session_file
+from adapter.networks.upstream import Upstream
 from adapter.ops import page
 from adapter.ops.alerts.channels import configured_channels
 from adapter.ops.alerts.notifier import Notifier
 from adapter.ops.alerts.store import FILE as ALERTS_FILE
 from adapter.ops.alerts.store import AlertStore
 from adapter.ops.alerts.watchdog import Watchdog
-from adapter.ops.metrics import Metrics, Snapshot
+from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
+from adapter.ops.supervisor import Supervisor
 from adapter.outbound.pacing import Pacer
 from adapter.outbound.pipeline import OutboundPipeline
 from adapter.outbound.settlement import Settlement
@@ -48,15 +53,28 @@ from adapter.rpc import ControlRpc
 
 log = logging.getLogger(__name__)
 
-# A term that Redis has ended is followed by the next one after so long.
+# Seconds between a term that Redis has ended and the next one.
 RESTART_DELAY = 1.0
-# After a stop: how long Redis is waited for before results are left to the next start.
+# Seconds that a stop waits for Redis before it leaves results to the next start.
 SHUTDOWN_REDIS_TIMEOUT = 1.5
+# Seconds that a stop waits for background services, one of which may hang.
+SERVICE_STOP_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the process keeps from term to term."""
+
+    config: Config
+    bus: Bus
+    spool: Spool
+    metrics: Metrics
+    supervisor: Supervisor
 
 
 @asynccontextmanager
 async def redis_url(config: Config) -> AsyncIterator[str]:
-    """The Redis to use: the one that is set, what already listens, or the embedded server."""
+    """Yield the URL of REDIS_URL, of a Redis on the default port, or of the embedded server."""
     if config.redis_url is not None:
         yield config.redis_url
     elif await embedded.probe_port(DEFAULT_PORT):
@@ -68,220 +86,204 @@ async def redis_url(config: Config) -> AsyncIterator[str]:
 
 
 async def run(config: Config, stop: anyio.Event) -> None:
-    """Hold the connection until stopped; whoever finds another holder stands by and takes over."""
-    async with AsyncExitStack() as rooms:
-        url = await rooms.enter_async_context(redis_url(config))
-        bus = await rooms.enter_async_context(Bus.open(url, config.prefix))
+    """Run the adapter until stopped. While another one holds the lease it stands by."""
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(redis_url(config))
+        bus = await stack.enter_async_context(Bus.open(url, config.prefix))
         try:
             server = await bus.check_server()
         except BusUnavailable as exc:
             raise unreachable_error(url, exc) from exc
         log.info("%s at %s, prefix %s", server, redact_url(url), config.prefix)
-        spool = rooms.enter_context(Spool(config.state_dir / "spool"))
+        spool = stack.enter_context(Spool(config.state_dir / "spool"))
         recover_staging_file(spool, config.state_dir / "spool" / "held")
         if spool.corrupt_records:
-            log.error("the spool was damaged: what could not be read is lost")
+            log.error("the spool is damaged: events that cannot be read are lost")
         metrics = Metrics(version("qqbus"))
-        await rooms.enter_async_context(page.run_page(config, url, metrics))
+        resources = Resources(config, bus, spool, metrics, Supervisor(metrics))
+        await stack.enter_async_context(page.run_page(config, url, metrics, resources.supervisor))
         while not stop.is_set():
             try:
-                await _term(config, bus, spool, metrics, stop)
+                await _run_term(resources, stop)
             except* Fenced as group:
                 log.warning("%s: standing by", group.exceptions[0])
             except* BusUnavailable as group:
                 if stop.is_set():
                     raise
-                log.warning("%s; beginning anew", group.exceptions[0])
+                log.warning("%s; starting the next term", group.exceptions[0])
                 with anyio.move_on_after(RESTART_DELAY):
                     await stop.wait()
 
 
-async def _term(config: Config, bus: Bus, spool: Spool, metrics: Metrics, stop: anyio.Event) -> None:
-    """One term of office: from waiting for the lease to losing or releasing it."""
+async def _run_term(resources: Resources, stop: anyio.Event) -> None:
+    """Wait for the lease, then be the active adapter until stopped. Raises Fenced and BusUnavailable."""
+    config, bus = resources.config, resources.bus
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     lease = Lease(bus, holder, config.lease_seconds, time.monotonic)
-    standby_publisher = StandbyPublisher(bus, spool, config.min_replicas)
-    told = False
+    await _stand_by(resources, lease, stop)
+    if not lease.valid():
+        return
+    async with hold_lease(lease):
+        replicator = await _restore_session(resources, lease)
+        directory = await load(bus, time.time())
+        async with open_upstream(config) as upstream:
+            await ActiveAdapter(resources, lease, directory, upstream, replicator).run(stop)
 
-    async def waiting(seconds: float) -> None:
-        nonlocal told
+
+async def _stand_by(resources: Resources, lease: Lease, stop: anyio.Event) -> None:
+    """Try to acquire the lease until it is held or `stop` is set; publish late what is in the spool."""
+    publisher = StandbyPublisher(resources.bus, resources.spool, resources.config.min_replicas)
+    is_logged = False
+    async for seconds_left in lease.acquire_attempts(stop):
+        if not is_logged:
+            log.info("another adapter is active: standing by (its lease ends in %.1f s)", seconds_left)
+            is_logged = True
         with suppress(BusUnavailable):
-            await standby_publisher.drain()
-        if not told:
-            log.info("another adapter holds the connection: standing by (its lease ends in %.1f s)", seconds)
-            told = True
-
-    async with hold_lease(lease, stop, waiting) as mine:
-        if mine:
-            directory = await load(bus, time.time())
-            mirror = await _mirror(config, bus, lease)
-            async with SmartQQUpstream(config) as upstream:
-                office = ActiveAdapter(config, bus, spool, lease, metrics, directory, upstream)
-                if mirror is not None:
-                    office.services.append(mirror)
-                await office.run(stop)
+            await publisher.drain()
 
 
-async def _mirror(config: Config, bus: Bus, lease: Lease) -> SessionReplicator | None:
-    """The session that the adapter before this one left, where a key for it is set."""
+async def _restore_session(resources: Resources, lease: Lease) -> SessionReplicator | None:
+    """Take over the session of the former holder; None without QQBUS_SESSION_KEY."""
+    config = resources.config
     if not config.session_key:
         return None
-    mirror = SessionReplicator(bus, lease, config.state_dir / SESSION, config.session_key)
-    if await mirror.restore():
-        log.info("going on with the session of the adapter before this one")
-    return mirror
-
-
-class Service(Protocol):
-    """What works beside the corridors until it is stopped and woken."""
-
-    async def run(self, stop: anyio.Event) -> None: ...
-
-    def wake(self) -> None: ...
+    replicator = SessionReplicator(resources.bus, lease, session_file(config), config.session_key)
+    if await replicator.restore():
+        log.info("continuing the session of the former lease holder")
+    return replicator
 
 
 class ActiveAdapter:
-    """All that works together while the lease is held."""
+    """All parts that work together while the lease is held."""
 
     def __init__(
         self,
-        config: Config,
-        bus: Bus,
-        spool: Spool,
+        resources: Resources,
         lease: Lease,
-        metrics: Metrics,
         directory: Directory,
-        upstream: SmartQQUpstream,
+        upstream: Upstream,
+        replicator: SessionReplicator | None,
     ) -> None:
-        self._lease = lease
-        self._spool = spool
+        config, bus, metrics = resources.config, resources.bus, resources.metrics
         self._bus = bus
         self._metrics = metrics
-        self.publisher = DurablePublisher(
-            bus, lease, spool, self._lost, self._damaged, replicas=config.min_replicas
+        self._supervisor = resources.supervisor
+        self._lease = lease
+        self._publisher = DurablePublisher(bus, lease, resources.spool, replicas=config.min_replicas)
+        self._status_reporter = StatusReporter(
+            bus, lease, self._publisher, metrics, version("qqbus"), time.time
         )
-        self.status_reporter = StatusReporter(
-            bus, lease, self.publisher, version("qqbus"), time.time, stuck=lambda: self.publisher.disk_error
-        )
-        self.settlement = Settlement(
-            bus, lease, lambda: self.status_reporter.account, time.time, metrics.observe_result
-        )
-        pacer = Pacer(config.send_interval, config.chat_interval)
-        self.outbound = OutboundPipeline(
+        self._settlement = Settlement(bus, lease, self._status_reporter, metrics, time.time)
+        pacer = Pacer(config.send_interval_seconds, config.chat_interval_seconds)
+        self._outbound = OutboundPipeline(
             bus,
             lease,
             upstream,
             directory,
-            self.settlement,
+            self._settlement,
             pacer,
             wall=time.time,
             clock=time.monotonic,
         )
-        registry = ContactStore(bus, lease, directory)
-        self.inbound = InboundPipeline(
+        self._inbound = InboundPipeline(
             upstream,
             directory,
-            self.publisher,
-            registry,
+            self._publisher,
+            ContactStore(bus, lease, directory),
             lease,
-            self.status_reporter,
+            self._status_reporter,
             pacer,
             metrics,
+            supervisor=resources.supervisor,
             wall=time.time,
             raw=config.include_raw,
         )
-        self.retention = Retention(bus, lease, self._alarm, self._publish_gap, time.time)
-        errands = ControlRpc(bus, lease, upstream)
-        self.control = Control(
-            bus, upstream, self.outbound, self.status_reporter, self.retention, errands, time.time
+        retention = Retention(bus, lease, self._publisher, time.time)
+        self._control = Control(
+            bus,
+            upstream,
+            self._outbound,
+            self._status_reporter,
+            retention,
+            ControlRpc(bus, lease, upstream, resources.supervisor),
+            resources.supervisor,
+            time.time,
         )
-        alerts = AlertStore(config.state_dir / ALERTS_FILE)
-        self.watchdog = Watchdog(
-            metrics,
-            alerts,
-            Notifier(configured_channels(config.alarm_command, config.alarm_url), alerts),
-            probe=upstream.probe,
-            reconnect=upstream.reconnect,
-            wall=time.time,
-            silence_seconds=config.silence_alarm_seconds,
-        )
-        self.services: list[Service] = [self.publisher, self.status_reporter, self.retention, self.watchdog]
-
-    def _snapshot(self) -> Snapshot:
-        return Snapshot(
-            state=self.status_reporter.state,
-            reason=self.status_reporter.reason,
-            account=self.status_reporter.account,
-            leased=self._lease.valid(),
-            epoch=self._lease.fence.epoch,
-            paused=self.outbound.paused,
-            spool_bytes=self._spool.unsent_bytes(),
-            bus_away=self.publisher.disconnected,
-            stuck=self.publisher.disk_error,
-        )
-
-    def _lost(self, account: str, events: int) -> None:
-        self._alarm(f"Redis lost {events} events of {account} that are not kept here: seq has a hole")
-
-    async def _damaged(self, since: float) -> None:
-        await self._publish_gap(Gap(since, time.time(), "the spool was damaged"))
-
-    def _alarm(self, words: str) -> None:
-        log.error("%s", words)
-
-    async def _publish_gap(self, gap: Gap) -> None:
-        """Raises SpoolError where it is to be said again later."""
-        account = self.status_reporter.account or self._spool.checkpoint.account
-        if not account:
-            raise SpoolError("a gap is to be told, and nobody knows yet in whose events")
-        origin = RecordContext(account, self._lease.fence.epoch, time.time())
-        self.publisher.append(origin.account, [encode_session_event(gap, origin)])
-        with suppress(SpoolError):  # it is in the spool, and whoever flushes next tries again
-            await self.publisher.flush()
+        self._services: dict[str, Service] = {
+            "status": self._status_reporter,
+            "retention": retention,
+            "watchdog": _watchdog(config, metrics, upstream),
+        }
+        if replicator is not None:
+            self._services["session replication"] = replicator
 
     async def run(self, stop: anyio.Event) -> None:
-        self._metrics.snapshot = self._snapshot
+        """Work until stopped. Raises Fenced if another adapter takes over."""
+        self._metrics.snapshot = self._status_reporter.snapshot
         try:
+            await self._supervisor.attempt("status", self._restore_paused)
             await self._run(stop)
         finally:
             self._metrics.closed()
 
-    async def _run(self, stop: anyio.Event) -> None:
+    async def _restore_paused(self) -> None:
         if (await self._bus.hash(self._bus.keys("status"))).get("paused") == b"1":
-            self.control.set_paused(paused=True)
-        for stream in ("outbound", "control"):
-            await self._bus.ensure_group(stream)
-        ended = anyio.Event()
-        async with anyio.create_task_group() as keepers:
-            keepers.start_soon(self._lease.run, ended)
-            for keeper in self.services:
-                keepers.start_soon(keeper.run, ended)
-            async with anyio.create_task_group() as corridors:
-                corridors.start_soon(self.inbound.run)
-                corridors.start_soon(self.outbound.run, stop)
-                corridors.start_soon(self.control.run, stop)
-                try:
-                    await stop.wait()
-                finally:  # also where the lease is lost
-                    self.inbound.stop()
-                log.info("stopping: no more is taken, what is in hand is finished")
-                self.outbound.wake()
-                keepers.start_soon(self._bound_shutdown, ended)
-                with suppress(BusUnavailable):
-                    await self.publisher.drain()
-            await self.status_reporter.report(SessionChange(SessionState.STOPPED, "SIGTERM"), time.time())
-            ended.set()
-            for keeper in (self._lease, *self.services):
-                keeper.wake()
+            self._control.set_paused(paused=True)
 
-    async def _bound_shutdown(self, ended: anyio.Event) -> None:
+    async def _run(self, stop: anyio.Event) -> None:
+        stopped = anyio.Event()
+        async with anyio.create_task_group() as background:
+            for core in (self._lease, self._publisher):
+                background.start_soon(core.run, stopped)
+            for name, service in self._services.items():
+                background.start_soon(self._supervisor.run, name, service, stopped)
+            background.start_soon(self._supervisor.run, "control", self._control, stop)
+            await self._run_pipelines(stop, stopped)
+            change = SessionChange(SessionState.STOPPED, "SIGTERM")
+            self._status_reporter.record(change, time.time())
+            await self._supervisor.attempt("status", self._status_reporter.flush)
+            stopped.set()
+            services: list[Service] = [self._lease, self._publisher, *self._services.values()]
+            for service in services:
+                service.wake()
+            background.cancel_scope.deadline = anyio.current_time() + SERVICE_STOP_TIMEOUT
+
+    async def _run_pipelines(self, stop: anyio.Event, stopped: anyio.Event) -> None:
+        """Receive and send until stopped; then finish what is in flight."""
+        async with anyio.create_task_group() as pipelines:
+            pipelines.start_soon(self._inbound.run)
+            pipelines.start_soon(self._outbound.run, stop)
+            try:
+                await stop.wait()
+            finally:  # also if the lease is lost
+                self._inbound.stop()
+            log.info("stopping: nothing more is taken, what is in flight is finished")
+            self._outbound.wake()
+            pipelines.start_soon(self._bound_shutdown, stopped)
+            with suppress(BusUnavailable):
+                await self._publisher.drain()
+
+    async def _bound_shutdown(self, stopped: anyio.Event) -> None:
         with anyio.move_on_after(SHUTDOWN_REDIS_TIMEOUT):
-            await ended.wait()
-        self.settlement.shutting_down = True
+            await stopped.wait()
+        self._settlement.shutting_down = True
+
+
+def _watchdog(config: Config, metrics: Metrics, upstream: Upstream) -> Watchdog:
+    alerts = AlertStore(config.state_dir / ALERTS_FILE)
+    channels = configured_channels(config.alarm_command, config.alarm_url)
+    return Watchdog(
+        metrics,
+        alerts,
+        Notifier(channels, alerts),
+        upstream,
+        wall=time.time,
+        silence_seconds=config.silence_alarm_seconds,
+    )
 
 
 def ensure_state_dir(config: Config) -> Path:
-    """The folder that keeps session, spool and embedded data; made if need be. Only the owner may look."""
+    """Return the folder for session, spool and embedded data; make it, for its owner alone, if need be."""
     try:
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as exc:

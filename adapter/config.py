@@ -10,14 +10,16 @@ from urllib.parse import urlsplit
 
 from adapter.errors import ConfigError
 
+# The port of the embedded server, and of a Redis that is found without REDIS_URL.
 DEFAULT_PORT = 6379
 PREFIX = re.compile(r"(\w[\w.-]*|\{\w[\w.-]*\})\Z", re.ASCII)
 REDIS_SCHEMES = (
     *("redis", "rediss", "unix"),
     *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
 )
+# Characters: a shorter QQBUS_SESSION_KEY could be guessed.
 MIN_KEY_LENGTH = 16
-# Those that `Config.read` looks for; a test holds them against it.
+# The variables that `Config.from_env` reads; a test compares them.
 SETTINGS = (
     *("QQBUS_PREFIX", "QQBUS_STATE_DIR", "QQBUS_SMARTQQ_URL", "QQBUS_LEASE", "QQBUS_REPLICAS"),
     *("QQBUS_LOGIN", "QQBUS_ACCOUNT", "QQBUS_PASSWORD", "QQBUS_PASSWORD_FILE", "QQBUS_SESSION_KEY"),
@@ -25,9 +27,12 @@ SETTINGS = (
     *("QQBUS_ALARM_COMMAND", "QQBUS_ALARM_URL", "QQBUS_SILENCE_ALARM"),
     *("QQBUS_RAW", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
 )
+# Ratio of difflib from which a name counts as misspelt: one letter of a usual name.
 SIMILARITY = 0.85
 # Seconds: a longer silence than a month is no alarm.
 MAX_SILENCE_SECONDS = 31 * 86_400.0
+MAX_PORT = 65_535
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -42,8 +47,8 @@ class Config:
     account: str
     password: str = field(repr=False)
     smartqq_url: str | None
-    send_interval: float
-    chat_interval: float
+    send_interval_seconds: float
+    chat_interval_seconds: float
     lease_seconds: float
     min_replicas: int
     session_key: str = field(repr=False)
@@ -58,7 +63,7 @@ class Config:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
-        """Read all settings. Raises ConfigError naming the variable that is wrong."""
+        """Read all settings. Raises ConfigError, which names the wrong variable."""
         login = _choice(env, "QQBUS_LOGIN", "qr", ("qr", "password"))
         account = _text(env, "QQBUS_ACCOUNT", "")
         if account and not re.fullmatch(r"[1-9]\d{4,10}", account, re.ASCII):
@@ -78,8 +83,8 @@ class Config:
             account=account,
             password=password,
             smartqq_url=_http_origin(env, "QQBUS_SMARTQQ_URL"),
-            send_interval=_number(env, "QQBUS_SEND_INTERVAL", 3.0, 0.0, 3600.0),
-            chat_interval=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
+            send_interval_seconds=_number(env, "QQBUS_SEND_INTERVAL", 3.0, 0.0, 3600.0),
+            chat_interval_seconds=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
             lease_seconds=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
             min_replicas=int(_number(env, "QQBUS_REPLICAS", 0, 0, 16)),
             session_key=_session_key(env),
@@ -117,14 +122,14 @@ def _choice(
 ) -> str:
     value = fold(_text(env, name, default))
     if value not in choices:
-        raise ConfigError(f"{name}={value!r} is not known: give one of {', '.join(choices)}")
+        raise ConfigError(f"{name}={value!r} is not valid: give one of {', '.join(choices)}")
     return value
 
 
-def _matching(env: Mapping[str, str], name: str, default: str, form: re.Pattern[str], words: str) -> str:
+def _matching(env: Mapping[str, str], name: str, default: str, form: re.Pattern[str], expected: str) -> str:
     value = _text(env, name, default)
     if not form.match(value):
-        raise ConfigError(f"{name}={value!r} cannot be used: give {words}")
+        raise ConfigError(f"{name}={value!r} cannot be used: give {expected}")
     return value
 
 
@@ -135,7 +140,7 @@ def _number(env: Mapping[str, str], name: str, default: float, least: float, mos
     except ValueError:
         value = float("nan")
     if not least <= value <= most:
-        raise ConfigError(f"{name}={text!r} is not a number from {least:g} to {most:g}")
+        raise ConfigError(f"{name}={text!r} is not valid: give a number from {least:g} to {most:g}")
     return value
 
 
@@ -145,14 +150,14 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
         return None
     try:
         parts = urlsplit(url)
-        if "+" not in parts.scheme:  # of several hosts
-            _ = parts.port  # raises ValueError for a bad one
+        if "+" not in parts.scheme:  # a list of hosts has a port each
+            _ = parts.port  # raises ValueError if it is none
     except ValueError as exc:
-        # The address may hold a password: it is never repeated.
-        raise ConfigError("REDIS_URL has a port that is not a number from 1 to 65535") from exc
+        # The URL may hold a password: it is not repeated.
+        raise ConfigError("REDIS_URL has an invalid port: give a number from 1 to 65535") from exc
     if parts.scheme not in REDIS_SCHEMES or not (parts.netloc or parts.path):
         raise ConfigError(
-            "REDIS_URL is not understood: give redis://host:port, rediss://…, unix:///path, "
+            "REDIS_URL is not valid: give redis://host:port, rediss://…, unix:///path, "
             "redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port"
         )
     return url
@@ -162,28 +167,27 @@ def _http_origin(env: Mapping[str, str], name: str) -> str | None:
     url = _text(env, name, "")
     if not url:
         return None
-    parts = urlsplit(url)
     try:
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        parts = urlsplit(url)
+        is_origin = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or parts.path.strip("/") or parts.query:
-        raise ConfigError(f"{name} is not an origin: give http://host:port without a path")
+        is_origin = False
+    if not is_origin or parts.path.strip("/") or parts.query:
+        raise ConfigError(f"{name} is not valid: give http://host:port without a path")
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def _state_dir(env: Mapping[str, str]) -> Path:
-    given = _text(env, "QQBUS_STATE_DIR", "")
-    if given:
-        return Path(given).expanduser().absolute()
-    base = _text(env, "XDG_STATE_HOME", "")
-    # An XDG path that is not absolute is to be ignored (XDG base directory specification).
-    root = (
-        Path(base)
-        if base and Path(base).is_absolute()
-        else Path(_text(env, "HOME", "~")).expanduser() / ".local/state"
-    )
-    return root / "qqbus"
+    given, base = _text(env, "QQBUS_STATE_DIR", ""), _text(env, "XDG_STATE_HOME", "")
+    try:
+        if given:
+            return Path(given).expanduser().absolute()
+        # The XDG base directory specification ignores a path that is not absolute.
+        if base and Path(base).is_absolute():
+            return Path(base) / "qqbus"
+        return Path(_text(env, "HOME", "~")).expanduser() / ".local/state/qqbus"
+    except RuntimeError as exc:
+        raise ConfigError(f"QQBUS_STATE_DIR: no home directory ({exc}): give an absolute path") from exc
 
 
 def _http(env: Mapping[str, str]) -> tuple[str, int] | None:
@@ -192,10 +196,8 @@ def _http(env: Mapping[str, str]) -> tuple[str, int] | None:
         return None
     host, colon, port = text.rpartition(":")
     name, port = ("PORT", env["PORT"].strip()) if env.get("PORT", "").strip() else ("QQBUS_HTTP", port)
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 – the highest port
-        raise ConfigError(
-            f"{name} is not an address: give host:port (PORT: the port alone), or QQBUS_HTTP=off"
-        )
+    if not colon or not host or not _PORT.fullmatch(port) or int(port) > MAX_PORT:
+        raise ConfigError(f"{name} is not valid: give host:port (for PORT the port alone), or QQBUS_HTTP=off")
     return host.strip("[]"), int(port)
 
 
@@ -231,9 +233,7 @@ def _alarm_url(env: Mapping[str, str]) -> str:
 def _session_key(env: Mapping[str, str]) -> str:
     key = _text(env, "QQBUS_SESSION_KEY", "")
     if key and len(key) < MIN_KEY_LENGTH:
-        raise ConfigError(
-            f"QQBUS_SESSION_KEY is too short to be a key: give {MIN_KEY_LENGTH} characters or more"
-        )
+        raise ConfigError(f"QQBUS_SESSION_KEY is too short: give {MIN_KEY_LENGTH} characters or more")
     return key
 
 
@@ -242,6 +242,10 @@ def _password(env: Mapping[str, str]) -> str:
     if not path:
         return env.get("QQBUS_PASSWORD", "")
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"QQBUS_PASSWORD_FILE={path!r} cannot be read: {type(exc).__name__}") from exc
+        # Editors put a byte order mark in front and a line break behind: neither belongs to the password.
+        return Path(path).expanduser().read_text(encoding="utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"QQBUS_PASSWORD_FILE={path!r} is not UTF-8: save it as UTF-8") from exc
+    except (OSError, RuntimeError, ValueError) as exc:  # no such user in ~user; a NUL in the path
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise ConfigError(f"QQBUS_PASSWORD_FILE={path!r} cannot be read: {reason}") from exc

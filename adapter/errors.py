@@ -1,4 +1,4 @@
-"""The errors of qqbus. A leaf exists only where some caller acts on it.
+"""Define the errors of qqbus. A leaf exists only if a caller handles it.
 
 QQBusError
 ├── ConfigError            a setting is wrong: name the variable, exit 2
@@ -11,12 +11,12 @@ QQBusError
 └── UpstreamError
     ├── ProtocolError      upstream's bytes make no sense
     ├── TransportError     no answer, or half of one
-    └── LoginRefused       upstream will not let this account in: only a person can help
+    └── LoginRefused       upstream refuses this account: only its owner can help
 """
 
 
 class QQBusError(Exception):
-    """Whatever qqbus raises on purpose."""
+    """Base of all errors that qqbus raises."""
 
 
 class ConfigError(QQBusError):
@@ -35,15 +35,15 @@ class SchemaError(QQBusError):
 
 
 class SpoolError(QQBusError):
-    """A batch could not be put on disk. Upstream must not be asked for more until it is safe."""
+    """A batch could not be written to disk. Upstream must not be polled until it is."""
 
 
 class BusError(QQBusError):
-    """Redis did not do what was asked."""
+    """Redis did not execute a command."""
 
 
 class BusUnavailable(BusError):  # noqa: N818 – a state of the bus, not a mistake
-    """Redis is away, loading, read-only or out of memory. Trying again later may help."""
+    """Redis is away, loading, read-only or out of memory: retry."""
 
 
 class UnsupportedServer(BusError):  # noqa: N818 – likewise
@@ -51,7 +51,7 @@ class UnsupportedServer(BusError):  # noqa: N818 – likewise
 
 
 class Fenced(BusError):  # noqa: N818 – likewise
-    """A newer holder of the lease exists. What was asked for has not been done."""
+    """A newer holder of the lease exists. The write was refused."""
 
 
 class SequenceLost(BusError):  # noqa: N818 – likewise
@@ -66,17 +66,17 @@ class SequenceLost(BusError):  # noqa: N818 – likewise
 
 
 class UpstreamError(QQBusError):
-    """The network did not do what was asked."""
+    """The network did not execute a request."""
 
 
 class ProtocolError(UpstreamError):
-    """Upstream's answer cannot be understood. Never quotes what may be a secret."""
+    """Upstream's answer cannot be parsed. The text quotes no secret."""
 
 
 class TransportError(UpstreamError):
     """No answer, or half of one.
 
-    `sent` tells whether the request may have reached upstream: a send that may have is ambiguous.
+    `may_have_sent`: the request may have reached upstream, so that a send is ambiguous.
     """
 
     def __init__(self, detail: str, *, sent: bool) -> None:
@@ -85,4 +85,4 @@ class TransportError(UpstreamError):
 
 
 class LoginRefused(UpstreamError):  # noqa: N818 – the field's word
-    """Upstream will not let this account in; the text is upstream's own."""
+    """Upstream refuses this account; the text is upstream's own."""

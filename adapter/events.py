@@ -1,8 +1,7 @@
-"""The vocabulary of qqbus: what travels between the rooms, as frozen values and nothing else.
+"""Define the vocabulary of qqbus: the frozen values that modules exchange.
 
-Ids are decimal strings. Where an `Address` or `sender` comes from an upstream it holds upstream's
-momentary ids; once the directory has looked at it, stable ids (contract, "Addresses").
-Times are seconds since 1970, UTC.
+Ids are decimal strings. An `Address` or `sender` from an upstream holds session-scoped ids; the directory
+replaces them by stable ids. Times are seconds since 1970, UTC.
 """
 
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ CONTRACT_VERSION: Final = "1"
 
 
 class ChatKind(StrEnum):
-    """What an address names."""
+    """Kind of the chat that an address names."""
 
     FRIEND = "friend"
     GROUP = "group"
@@ -73,7 +72,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """An element nobody has described yet, as upstream gave it."""
+    """An element that no description of SmartQQ names, as upstream gave it."""
 
     raw: object
 
@@ -92,7 +91,7 @@ class Font:
 
 
 def render(segments: tuple[Segment, ...]) -> str:
-    """The plain text of some segments: faces as `[名称]`, pictures as `[图片]`."""
+    """Return the plain text of segments: faces as `[名称]`, pictures as `[图片]`."""
     parts: list[str] = []
     for segment in segments:
         match segment:
@@ -107,15 +106,15 @@ def render(segments: tuple[Segment, ...]) -> str:
     return "".join(parts)
 
 
-# --- what an upstream tells --------------------------------------------------------------------
+# --- events of an upstream ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Somebody said something. `own`: the own account did, here or on another device.
+    """A message in a chat. `from_self`: the own account sent it, here or on another device.
 
-    `qq` is the sender's permanent number where upstream tells it. `upstream` holds the network's
-    own integers; `raw` the value as received.
+    `qq` is the sender's permanent number if upstream gives it. `upstream` holds the network's own
+    integers; `raw` the value as received.
     """
 
     chat: Address
@@ -132,9 +131,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Anything upstream tells that is not a message. `kind` is the type after `notice.`.
+    """An event of upstream that is not a message. `kind` is the type after `notice.`.
 
-    `time` is None where upstream gives none. `data` is the notice's own content, ready for the bus.
+    `time` is None if upstream gives none. `data` is the notice's own content, ready for the bus.
     """
 
     kind: str
@@ -150,7 +149,7 @@ class Notice:
 
 
 class SessionState(StrEnum):
-    """Where the session with upstream stands (contract, `qq:session`)."""
+    """State of the session with upstream, as `qq:session` shows it."""
 
     STARTING = "starting"
     QR = "qr"
@@ -166,7 +165,7 @@ class SessionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a person has to look at: a QR code or a captcha. A credential: never logged."""
+    """A QR code or a captcha that the operator must look at. A credential: never logged."""
 
     picture: bytes = field(repr=False)
     text: str = field(repr=False, default="")
@@ -175,7 +174,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class SessionChange:
-    """The session moved to another state. `renewed`: upstream's momentary ids are all new."""
+    """The session changed its state. `ids_changed`: all session-scoped ids are new."""
 
     state: SessionState
     reason: str = ""
@@ -197,10 +196,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A friend, group, discussion or member. `id` is momentary, `qq` the permanent number if known.
+    """A friend, group, discussion or member. `id` is session-scoped, `qq` the permanent number if known.
 
-    `name` is what to show: mark before card before nick. `data` holds what else is known, ready
-    for the bus (category, card, online state, …); `code` a second id some networks want.
+    `name` is what to show: remark before card before nick. `data` holds other fields, ready for the bus
+    (category, card, online state, …); `code` a second id that some networks need.
     """
 
     id: str
@@ -213,7 +212,7 @@ class Contact:
 
 
 class ListKind(StrEnum):
-    """Which list of contacts."""
+    """Kind of a contact list."""
 
     FRIENDS = "friends"
     GROUPS = "groups"
@@ -223,7 +222,7 @@ class ListKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContactList:
-    """A whole list: what is not in it is gone. `of` is the chat whose members these are."""
+    """A complete list: a contact that is not in it is gone. `of` is the chat of a list of members."""
 
     kind: ListKind
     contacts: tuple[Contact, ...]
@@ -234,11 +233,14 @@ UpstreamEvent = Message | Notice | SessionChange | Gap | ContactList
 Batch = tuple[UpstreamEvent, ...]
 
 
-# --- who is who, once the directory has looked -------------------------------------------------
+# --- contacts with stable ids, from the directory ----------------------------------------------
 
 
 class Identity(StrEnum):
-    """How surely a stable id names the same contact as before: by its number, by a name, not at all."""
+    """How a stable id was matched to the same contact in an earlier session.
+
+    EXACT: by its number. MATCHED: by a unique name. SESSION: not matched, valid for this session.
+    """
 
     EXACT = "exact"
     MATCHED = "matched"
@@ -258,9 +260,9 @@ class ContactRef:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Participants:
-    """Where something was said and by whom, in stable ids. `party` is what `chat` names.
+    """The chat and the sender of an event, in stable ids. `chat_contact` is the contact that `chat` names.
 
-    The directory gives the same object for the same place: it is known by its identity.
+    The directory returns the same object for the same pair: compare by identity.
     """
 
     chat: Address | None = None
@@ -270,7 +272,7 @@ class Participants:
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
-    """A picture as a network gave it."""
+    """A picture as the network sent it."""
 
     content_type: str
     body: bytes = field(repr=False)
@@ -280,14 +282,14 @@ class ImageData:
 
 
 class Delivery(StrEnum):
-    """What to do about an attempt that may or may not have arrived."""
+    """Guarantee for an attempt that may or may not have arrived."""
 
     AT_MOST_ONCE = "at-most-once"
     AT_LEAST_ONCE = "at-least-once"
 
 
 class Priority(StrEnum):
-    """Who goes first when several wait."""
+    """Priority of a request in the backlog."""
 
     HIGH = "high"
     NORMAL = "normal"
@@ -295,7 +297,7 @@ class Priority(StrEnum):
 
 
 class Status(StrEnum):
-    """How a request ended."""
+    """Status of a result."""
 
     SENT = "sent"
     UNKNOWN = "unknown"
@@ -308,7 +310,7 @@ class Status(StrEnum):
 class SendRequest:
     """One readable entry of `qq:outbound`. `to` holds stable ids; `results` is a whole key.
 
-    `traceparent` (W3C Trace Context) comes back with the result.
+    `traceparent` (W3C Trace Context) is repeated in the result.
     """
 
     entry: str
@@ -326,7 +328,7 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One message as upstream will take it. `content` is the network's own form, opaque to others.
+    """One message of a request. `content` is in the network's own form, opaque to other modules.
 
     A retry keeps `message_id`; a new message never reuses one.
     """
@@ -337,7 +339,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one part: `status` is sent, unknown or failed; `code` as in the contract."""
+    """Outcome of sending one part: `status` is sent, unknown or failed; `code` as in the contract."""
 
     status: Status
     code: str
@@ -346,7 +348,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """How one entry of `qq:outbound` ended. `to` is the address as far as it could be read."""
+    """Result of one entry of `qq:outbound`. `to` is the address, as far as it could be read."""
 
     entry: str
     id: str

@@ -1,6 +1,6 @@
 """Failpoints: steps between which a process may die. Only tests set a handler, and kill at each step."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 
@@ -20,12 +20,27 @@ class Failpoint(StrEnum):
     ANSWERED = "answered"  # upstream has answered to a part
     STEPPED = "stepped"  # the ledger knows that answer
     SETTLED = "settled"  # the result is written
+    # A background service is at work; see `inject`.
+    STATUS = "status"
+    RETENTION = "retention"
+    WATCHDOG = "watchdog"
+    REPLICATION = "session replication"
+    CONTROL = "control"
+    RPC = "rpc"
+    PAGE = "page"
+    PAGE_SERVER = "page server"
 
 
-handler: Callable[[Failpoint], None] | None = None
+handler: Callable[[Failpoint], Awaitable[None] | None] | None = None
 
 
 def hit(step: Failpoint) -> None:
     """Call the handler, if there is one."""
     if handler is not None:
         handler(step)
+
+
+async def inject(step: Failpoint) -> None:
+    """Call the handler and await what it returns: a test may let a service raise or hang here."""
+    if handler is not None and (fault := handler(step)) is not None:
+        await fault

@@ -35,6 +35,7 @@ from adapter.failpoints import Failpoint, hit
 from adapter.networks.upstream import Upstream
 from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
+from adapter.ops.supervisor import Supervisor
 from adapter.outbound.pacing import Pacer
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class InboundPipeline:
         pacer: Pacer,
         metrics: Metrics,
         *,
+        supervisor: Supervisor,
         wall: Callable[[], float],
         raw: bool,
     ) -> None:
@@ -76,6 +78,7 @@ class InboundPipeline:
         self._status_reporter = status_reporter
         self._pacer = pacer
         self._metrics = metrics
+        self._supervisor = supervisor
         self._wall = wall
         self._raw = raw
         self._stopped = False
@@ -111,8 +114,9 @@ class InboundPipeline:
             if records and not await self._persist(records, self._publisher.sync):
                 return
             await self._bump_epoch()
-            await self._contact_store.flush()
-            await self._status_reporter.flush()
+            # Neither may end the connection, whatever Redis holds under their keys.
+            await self._supervisor.attempt("contacts", self._contact_store.flush)
+            await self._supervisor.attempt("status", self._status_reporter.flush)
         if records:
             await self._persist([] if changes_state else records, self._publisher.flush)
             types = [record.type for record in records]

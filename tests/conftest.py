@@ -15,9 +15,10 @@ import pytest
 import pytest_timeout
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.bus.keys import Keys
 from tests.support.helpers import HASTY
+from tests.support.ports import free_port
 
 # Of the time that a test has, an asynchronous one is ended in words after this part.
 WORDS = 0.9

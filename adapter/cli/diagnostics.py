@@ -47,6 +47,7 @@ class Facts:
     settings: Mapping[str, str] | None = None
     skew: float | None = None
     held: bool | None = None
+    failing: str = ""
     dead: int = 0
     state_dir: str = ""
     state_mode: int | None = None
@@ -173,6 +174,12 @@ def _bus(facts: Facts) -> Iterator[Check]:
         yield Check(Level.WARN, "no adapter is running", "start one with `qqbus run`")
     elif facts.held:
         yield Check(Level.GOOD, "an adapter is running")
+    if facts.failing:
+        yield Check(
+            Level.BAD,
+            f"background services of the adapter fail: {facts.failing}",
+            "look into the adapter's log: messages flow on without them",
+        )
     if facts.dead >= _MANY_DEAD:
         yield Check(Level.WARN, f"{facts.dead} dead letters", "look at them: `qqbus dead`")
 

@@ -265,6 +265,7 @@ STATUS: Final = Table(
         Field("paused", "1: sends are held", _FLAG),
         Field("version", "of the adapter"),
         Field("disk", "why events cannot be put on disk; empty if they can", required=False),
+        Field("failing", "background services that fail, and their errors; empty if none", required=False),
     ),
 )
 TABLES: Final = {table.name: table for table in (INBOUND, OUTBOUND, RESULTS, DEAD, CONTROL, SESSION, STATUS)}

@@ -103,6 +103,14 @@ class Metrics:
         self._changes = Counter(
             "qqbus_session_changes", "Changes of the session, by new state.", ["state"], registry=registry
         )
+        self._service_failures = Counter(
+            "qqbus_service_failures",
+            "Failures of background services that were run again, by service.",
+            ["service"],
+            registry=registry,
+        )
+        # Background services that fail: the type of the error, and until when it is shown.
+        self._failing: dict[str, tuple[str, float]] = {}
         self._alarms = Counter("qqbus_alarms", "Alarms raised, by reason.", ["reason"], registry=registry)
         self._polls = Histogram(
             "qqbus_poll_duration_seconds",
@@ -167,6 +175,15 @@ class Metrics:
         self.line_state = line_state
         self._gauges.set_line_state(line_state)
 
+    def count_service_failure(self, service: str, error: str, shown_seconds: float) -> None:
+        """Count a failure of a background service; it shows as failing for so many seconds."""
+        self._service_failures.labels(service).inc()
+        self._failing[service] = error, self._clock() + shown_seconds
+
+    def clear_service_failure(self, service: str) -> None:
+        """Show a background service as failing no longer."""
+        self._failing.pop(service, None)
+
     def heartbeat(self, loop: str) -> None:
         """Note that a loop has come round."""
         self.heartbeats[loop] = self._clock()
@@ -178,6 +195,11 @@ class Metrics:
         self.set_line_state("offline")
 
     # --- read by the page ----------------------------------------------------------------------
+
+    def failing_text(self) -> str:
+        """Return the background services that fail, with the type of the error; "" for none."""
+        now = self._clock()
+        return ", ".join(f"{name}: {error}" for name, (error, until) in self._failing.items() if until > now)
 
     @property
     def stuck(self) -> str | None:

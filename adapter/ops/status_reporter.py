@@ -12,6 +12,8 @@ from adapter.bus.spool.publisher import DurablePublisher
 from adapter.codec.inbound import replace_surrogates, timestamp
 from adapter.errors import BusUnavailable
 from adapter.events import CONTRACT_VERSION, SessionChange, SessionState
+from adapter.failpoints import Failpoint, inject
+from adapter.ops.metrics import Metrics, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +27,7 @@ _ALARMING = frozenset({SessionState.OFFLINE, SessionState.KICKED})
 class StatusReporter:
     """Write the state of the session; the only secret is the QR code on `qq:session`.
 
-    `stuck` returns why events cannot be written to disk, "" if they can. What Redis does not take is kept and
-    written later.
+    What Redis does not take is kept and written later.
     """
 
     def __init__(
@@ -34,16 +35,15 @@ class StatusReporter:
         bus: Bus,
         lease: Lease,
         publisher: DurablePublisher,
+        metrics: Metrics,
         version: str,
         wall: Callable[[], float],
-        *,
-        stuck: Callable[[], str] = lambda: "",
     ) -> None:
         self._bus = bus
         self._lease = lease
         self._publisher = publisher
+        self._metrics = metrics
         self._wall = wall
-        self._stuck = stuck
         self._wakeup = AutoResetEvent()
         self._lock = anyio.Lock()
         self._counted = 0.0
@@ -54,11 +54,21 @@ class StatusReporter:
         self.reason = ""
         self.was_online = False
         self.account = ""
+        self.paused = False
 
-    async def report(self, change: SessionChange, now: float) -> None:
-        """Record a change of the session and write it."""
-        self.record(change, now)
-        await self.flush()
+    def snapshot(self) -> Snapshot:
+        """Return the state of the adapter at this moment."""
+        return Snapshot(
+            state=self.state,
+            reason=self.reason,
+            account=self.account,
+            leased=self._lease.valid(),
+            epoch=self._lease.fence.epoch,
+            paused=self.paused,
+            spool_bytes=self._publisher.unsent_bytes(),
+            bus_away=self._publisher.disconnected,
+            stuck=self._publisher.disk_error,
+        )
 
     def record(self, change: SessionChange, now: float) -> None:
         """Record a change of the session; `flush` writes it."""
@@ -88,7 +98,8 @@ class StatusReporter:
             fence = self._lease.fence
             self._figures |= {"epoch": str(fence.epoch), "holder": fence.holder}
             self._figures["inbound_seq"] = str(self._publisher.seq)
-            self._figures["disk"] = replace_surrogates(self._stuck())
+            self._figures["disk"] = replace_surrogates(self._publisher.disk_error)
+            self._figures["failing"] = self._metrics.failing_text()
             news = {name: text for name, text in self._figures.items() if self._written.get(name) != text}
             try:
                 while self._entries:
@@ -128,6 +139,7 @@ class StatusReporter:
 
     def set_paused(self, *, paused: bool) -> None:
         """Record that sends are held, or released."""
+        self.paused = paused
         self._figures["paused"] = "1" if paused else "0"
         self._wakeup.set()
 
@@ -140,6 +152,7 @@ class StatusReporter:
         self._wakeup.set()
 
     async def _refresh(self) -> None:
+        await inject(Failpoint.STATUS)
         try:
             if self._wall() - self._counted >= COUNT_INTERVAL:
                 self._counted = self._wall()

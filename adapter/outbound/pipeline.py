@@ -29,15 +29,16 @@ RECHECK_SECONDS.
 
 import logging
 import math
-import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 from anyio.abc import TaskGroup
 
-from adapter.aio import AutoResetEvent, backoff
+from adapter.aio import AutoResetEvent
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
+from adapter.bus.retry import until_served
 from adapter.codec.outbound import decode_request
 from adapter.directory import Directory
 from adapter.errors import BusError, BusUnavailable, SchemaError
@@ -97,6 +98,8 @@ class OutboundPipeline:
         self._wall = wall
         self._clock = clock
         self._backlog = Backlog()
+        # Whether the pending list was read since Redis served last, and when it was counted, by `clock`.
+        self._is_recovered, self._checked = False, -math.inf
         # Entries read and not settled.
         self._seen_entries: set[str] = set()
         # Started requests that are not settled, and requests in flight or settling, by request id.
@@ -126,29 +129,29 @@ class OutboundPipeline:
     # --- unread -> queued --------------------------------------------------------------------------
 
     async def _read_loop(self, stop: anyio.Event) -> None:
-        delays = backoff(random.random, first=0.05, most=2.0)
-        recovered, checked = False, -math.inf
+        async def step() -> None:
+            await self._read(stop)
+
         while not stop.is_set():
-            try:
-                # Entries that a former holder reads stay unsent until its successor finds them.
-                await self._lease.verify()
-                if recovered and self._clock() - checked >= RECHECK_SECONDS:
-                    checked = self._clock()
-                    recovered = await self._bus.pending_count(STREAM) <= len(self._seen_entries)
-                if not recovered:
-                    await self._recover_pending(stop)
-                    recovered = True
-                elif len(self._seen_entries) >= MAX_BACKLOG:
-                    await self._capacity.wait(TICK_SECONDS)
-                else:
-                    for entry, fields in await self._bus.read_new(STREAM, READ_COUNT):
-                        await self._enqueue(entry, fields)
-                delays = backoff(random.random, first=0.05, most=2.0)
-            except BusUnavailable as exc:
-                # The reply may be lost: its entries are in the pending list.
-                recovered = False
-                log.debug("outbound: %s", exc)
-                await self._capacity.wait(next(delays))
+            with suppress(BusUnavailable):  # stopped while Redis is away
+                await until_served(step, give_up=stop.is_set, sleep=self._capacity.wait)
+
+    async def _read(self, stop: anyio.Event) -> None:
+        # If this raises, its reply may be lost: the entries are in the pending list.
+        is_recovered, self._is_recovered = self._is_recovered, False
+        # Entries that a former holder reads stay unsent until its successor finds them.
+        await self._lease.verify()
+        if is_recovered and self._clock() - self._checked >= RECHECK_SECONDS:
+            self._checked = self._clock()
+            is_recovered = await self._bus.pending_count(STREAM) <= len(self._seen_entries)
+        if not is_recovered:
+            await self._recover_pending(stop)
+        elif len(self._seen_entries) >= MAX_BACKLOG:
+            await self._capacity.wait(TICK_SECONDS)
+        else:
+            for entry, fields in await self._bus.read_new(STREAM, READ_COUNT):
+                await self._enqueue(entry, fields)
+        self._is_recovered = True
 
     async def _recover_pending(self, stop: anyio.Event) -> None:
         """Queue what was read before, by any process, and not settled."""

@@ -20,25 +20,24 @@ free again.
 """
 
 import logging
-import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from typing import TypeVar
 
-import anyio
-
-from adapter.aio import backoff
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import RESULT_TTL, Completed, InDoubt, Ledger, Started
+from adapter.bus.retry import until_served
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.codec.inbound import timestamp
 from adapter.codec.outbound import encode_result, request_id, result_stream, unwrapped
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.failpoints import Failpoint, hit
+from adapter.ops.metrics import Metrics
+from adapter.ops.status_reporter import StatusReporter
 from adapter.outbound.send_job import SendJob, build_result, resume_job
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ MAX_STARTS = 10
 
 
 class Settlement:
-    """The owner of the ledger. `on_result` is called with each new result after it is published.
+    """The owner of the ledger.
 
     `shutting_down`: a write is tried once more and no longer.
     """
@@ -62,16 +61,16 @@ class Settlement:
         self,
         bus: Bus,
         lease: Lease,
-        account: Callable[[], str],
+        status_reporter: StatusReporter,
+        metrics: Metrics,
         wall: Callable[[], float],
-        on_result: Callable[[SendResult], None],
     ) -> None:
         self._bus = bus
         self._lease = lease
         self._ledger = Ledger(bus)
-        self._account = account
+        self._status_reporter = status_reporter
+        self._metrics = metrics
         self._wall = wall
-        self._on_result = on_result
         # Results of this process by request id: seconds since 1970, and the fields.
         self._recent: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
         self._attempt_seq = count(1)
@@ -141,7 +140,7 @@ class Settlement:
         """Publish the result of a request and acknowledge its entry. Raises Fenced."""
         result = build_result(request, outcome, job)
         now = self._wall()
-        fields = encode_result(result, self._account(), self._lease.fence.epoch, now)
+        fields = self._encode(result, now)
         self._recent.pop(request.id, None)
         self._recent[request.id] = now, fields
         if len(self._recent) > RECENT_RESULTS:
@@ -154,7 +153,7 @@ class Settlement:
             result.code,
             extra={"request": result.id, "entry": result.entry},
         )
-        self._on_result(result)
+        self._metrics.observe_result(result)
         hit(Failpoint.SETTLED)
 
     async def expire(self, request: SendRequest) -> bool:
@@ -176,7 +175,7 @@ class Settlement:
         result = SendResult(entry, request_id(entry, fields), to, Status.REJECTED, error.code, detail)
         letter = DeadLetter(stream, entry, fields, GROUP, CONSUMER, error.code, detail)
         now = self._wall()
-        result_fields = encode_result(result, self._account(), self._lease.fence.epoch, now)
+        result_fields = self._encode(result, now)
         dead = encode_dead_letter(letter, now)
         results = result_stream(fields, self._bus.keys.prefix)
         await self._retry(
@@ -184,7 +183,7 @@ class Settlement:
                 fence, result.id, entry, results, result_fields, remember=False, dead=dead
             )
         )
-        self._on_result(result)
+        self._metrics.observe_result(result)
 
     async def _settle_crash(self, job: SendJob, detail: str) -> None:
         await self.settle(job.request, Outcome(Status.UNKNOWN, "crash", detail), job)
@@ -226,16 +225,18 @@ class Settlement:
 
     async def _retry(self, step: Callable[[Fence], Awaitable[T]]) -> T:
         """Repeat an idempotent step until Redis serves; while shutting down try once."""
-        delays = backoff(random.random, first=0.05, most=2.0)
-        while True:
+
+        async def attempt() -> T:
             try:
                 return await step(self._lease.fence)
-            except BusUnavailable as exc:
+            except BusUnavailable:
                 self._redis_failures += 1
-                if self.shutting_down:
-                    raise
-                log.debug("settlement: %s", exc)
-                await anyio.sleep(next(delays))
+                raise
+
+        return await until_served(attempt, give_up=lambda: self.shutting_down)
+
+    def _encode(self, result: SendResult, now: float) -> list[str]:
+        return encode_result(result, self._status_reporter.account, self._lease.fence.epoch, now)
 
     def _is_overdue(self, request: SendRequest) -> bool:
         return request.expires is not None and request.expires <= self._wall()

@@ -1,4 +1,4 @@
-"""Proof of adapter/config.py."""
+"""Test adapter/config.py."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from adapter.errors import ConfigError
 def test_nothing_needs_to_be_set() -> None:
     config = Config.from_env({"HOME": "/home/somebody"})
     assert config.redis_url is None
-    assert (config.prefix, config.login, config.send_interval) == ("qq", "qr", 3.0)
+    assert (config.prefix, config.login, config.send_interval_seconds) == ("qq", "qr", 3.0)
     assert config.state_dir == Path("/home/somebody/.local/state/qqbus")
     assert config.http_bind == ("127.0.0.1", 8710)
     assert (config.include_raw, config.log_format, config.log_level) == (False, "text", "INFO")
@@ -19,7 +19,7 @@ def test_nothing_needs_to_be_set() -> None:
 
 def test_settings_are_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("hunter2\n")
+    secret.write_text("\ufeffhunter2\r\n", encoding="utf-8")
     config = Config.from_env(
         {
             "REDIS_URL": "rediss://user:pw@example.org:6380/2",
@@ -35,7 +35,11 @@ def test_settings_are_read(tmp_path: Path) -> None:
         }
     )
     assert (config.password, config.smartqq_url) == ("hunter2", "http://127.0.0.1:8080")
-    assert (config.send_interval, config.log_level, config.http_bind) == (0.0, "DEBUG", ("127.0.0.1", 5000))
+    assert (config.send_interval_seconds, config.log_level, config.http_bind) == (
+        0.0,
+        "DEBUG",
+        ("127.0.0.1", 5000),
+    )
     assert "hunter2" not in repr(config)
 
 
@@ -76,8 +80,11 @@ def test_a_misspelt_setting_is_found_and_somebody_elses_is_not() -> None:
         ("QQBUS_LOGIN", "telepathy"),
         ("QQBUS_ACCOUNT", "me"),
         ("QQBUS_PASSWORD_FILE", "/nowhere/at/all"),
+        ("QQBUS_PASSWORD_FILE", "~nowhere/at/all"),
         ("QQBUS_SMARTQQ_URL", "127.0.0.1:80"),
         ("QQBUS_SMARTQQ_URL", "http://x/path"),
+        ("QQBUS_SMARTQQ_URL", "http://[x"),
+        ("QQBUS_STATE_DIR", "~nowhere/at/all"),
         ("QQBUS_SEND_INTERVAL", "fast"),
         ("QQBUS_SEND_INTERVAL", "-1"),
         ("QQBUS_SEND_INTERVAL", "nan"),
@@ -95,6 +102,7 @@ def test_a_misspelt_setting_is_found_and_somebody_elses_is_not() -> None:
         ("QQBUS_ALARM_URL", "https://example.org/secret\x7f"),
         ("QQBUS_SILENCE_ALARM", "-1"),
         ("QQBUS_SILENCE_ALARM", "1d"),
+        ("PORT", "9" * 5_000),
         ("QQBUS_RAW", "yes"),
         ("QQBUS_LOG", "xml"),
         ("QQBUS_LOG_LEVEL", "LOUD"),

@@ -32,8 +32,9 @@ from adapter.events import (
 from adapter.inbound import InboundPipeline
 from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
+from adapter.ops.supervisor import Supervisor
 from adapter.outbound.pacing import Pacer
-from tests.support.helpers import quiet, wait_until
+from tests.support.helpers import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -67,18 +68,18 @@ class Told:
 def an_inbound(
     bus: Bus, lease: Lease, spool: Spool, told: Told, publisher: DurablePublisher | None = None
 ) -> InboundPipeline:
-    publisher = publisher or DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
-    status_reporter = StatusReporter(bus, lease, publisher, "0", time.time)
-    directory = Directory()
+    publisher = publisher or DurablePublisher(bus, lease, spool)
+    metrics, directory = Metrics("0"), Directory()
     return InboundPipeline(
         told,  # type: ignore[arg-type]
         directory,
         publisher,
         ContactStore(bus, lease, directory),
         lease,
-        status_reporter,
+        StatusReporter(bus, lease, publisher, metrics, "0", time.time),
         Pacer(0.0),
-        Metrics("0"),
+        metrics,
+        supervisor=Supervisor(metrics),
         wall=time.time,
         raw=False,
     )
@@ -144,7 +145,7 @@ async def test_what_has_no_room_is_lost_only_if_it_is_stopped_and_the_log_says_s
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
     with Spool(tmp_path, limit=100) as spool:
-        publisher = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
+        publisher = DurablePublisher(bus, lease, spool)
         inbound = an_inbound(bus, lease, spool, Told((SAID,)), publisher)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(inbound.run)
@@ -162,7 +163,7 @@ async def test_a_disk_that_refuses_to_sync_keeps_nothing_from_the_bus(bus: Bus, 
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
     with Spool(tmp_path) as spool:
-        publisher = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
+        publisher = DurablePublisher(bus, lease, spool)
         inbound = an_inbound(bus, lease, spool, told := Told((SAID,)), publisher)
         async with anyio.create_task_group() as tasks:
             with pytest.MonkeyPatch.context() as patch:

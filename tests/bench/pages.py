@@ -21,11 +21,11 @@ from pathlib import Path
 
 import anyio
 
-from adapter.bus.embedded import free_port
 from adapter.ops.page.broadcaster import MAX_PAGES
 from tests.bench.clocked import moments
 from tests.bench.figures import percentile
 from tests.bench.stage import Crowd, Program, staged
+from tests.support.ports import free_port
 
 PREFIX = "qq"
 # Seconds of events before each measurement.

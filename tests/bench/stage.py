@@ -15,8 +15,9 @@ import anyio
 import redis.asyncio as redis
 
 from adapter.bus.connection import connect
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from tests.support.helpers import HASTY, clean_environment, wait_until
+from tests.support.ports import free_port
 
 START = 30.0
 ANSWER = 90.0

@@ -14,11 +14,12 @@ from typing import Any
 import anyio
 
 from adapter.bus.connection import connect, map_redis_errors
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.errors import BusUnavailable
 from tests.chaos.window_timer import Marks, State, marks, overtaken, state, windows
 from tests.simulator import Simulator
 from tests.support.helpers import clean_environment
+from tests.support.ports import free_port
 
 LEASE = 1.5
 GUARD = 0.5  # how often it is looked whether somebody has ended by himself

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from functools import partial
 
-from adapter import app
 from adapter.cli.main import main
+from adapter.networks import open as networks
 from adapter.networks.smartqq.limits import Limits
 from tests.support.smartqq_harness import FAST
 
@@ -14,7 +14,7 @@ HASTY = replace(FAST, short_pause=0.03, fast_answer=0.2, lookup_interval=0.1, me
 
 def hurry(limits: Limits = HASTY) -> None:
     """Let the adapter open its door with these limits."""
-    app.SmartQQUpstream = partial(app.SmartQQUpstream, limits=limits)  # type: ignore[assignment,misc]
+    networks.SmartQQUpstream = partial(networks.SmartQQUpstream, limits=limits)  # type: ignore[assignment,misc]
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ from typing import Any
 import anyio
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from tests.chaos.line import Line
 from tests.simulator import Answer
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 
 ROOMS = {"group:123456789": (10001, 987654321, 50005, 2718281828), "group:223344556": (20002,)}

@@ -13,11 +13,12 @@ from typing import Any
 import msgpack
 import pytest
 
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.events import Face, Text
 from tests.support import ROOT
 from tests.support.bus_events import Cutter, Desk, Program, desk_at, fields, message, notice, program
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 

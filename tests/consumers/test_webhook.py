@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from adapter.bus.embedded import free_port
 from consumers.webhook import replies, signature
 from tests.support.bus_events import desk_at, message, notice, program
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -18,11 +18,12 @@ import pytest
 import yaml
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import find_server, free_port
+from adapter.bus.embedded import find_server
 from adapter.config import Config
 from adapter.errors import BusUnavailable
 from tests.support import ROOT
 from tests.support.helpers import clean_environment, wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]

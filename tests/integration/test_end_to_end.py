@@ -97,7 +97,7 @@ def run_once(**settings: str) -> "subprocess.CompletedProcess[str]":
 def test_a_bad_setting_names_its_variable_and_exits_2(tmp_path: Path) -> None:
     ended = run_once(QQBUS_STATE_DIR=str(tmp_path), QQBUS_SEND_INTERVAL="fast")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "QQBUS_SEND_INTERVAL='fast' is not a number" in ended.stderr
+    assert "QQBUS_SEND_INTERVAL='fast' is not valid: give a number" in ended.stderr
 
 
 def test_no_redis_exits_3_in_words(tmp_path: Path) -> None:

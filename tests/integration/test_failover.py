@@ -12,10 +12,11 @@ import redis.asyncio as redis
 
 from adapter.bus.bus import Bus
 from adapter.bus.connection import connect, map_redis_errors
-from adapter.bus.embedded import find_server, free_port, run_server
+from adapter.bus.embedded import find_server, run_server
 from adapter.errors import BusUnavailable
 from tests.chaos.line import Line
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import system
 
 pytestmark = pytest.mark.anyio

@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.bus.spool.log import Spool
 from adapter.errors import SpoolError
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.small_disk import filled, small_disk
 from tests.support.system_harness import Program, System, system
 from tests.support.webhook_server import webhook

@@ -18,9 +18,9 @@ import anyio
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port
 from tests.support import ROOT
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(400)]

@@ -7,10 +7,11 @@ import msgpack
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.bus.spool.log import HEADER
 from adapter.failpoints import Failpoint
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(400)]

@@ -7,12 +7,12 @@ import httpx
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port
 from adapter.networks.smartqq.session.store import NAME
 from tests.simulator import PICTURE
 from tests.simulator import Answer as Scripted
 from tests.support.cli import Cli, running
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.secrets import found_in, secrets_of, whole_bus, written
 from tests.support.system_harness import System
 

@@ -15,8 +15,8 @@ import anyio
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 from tests.support.webhook_server import Hook, webhook
 

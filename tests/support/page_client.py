@@ -15,6 +15,7 @@ from adapter.codec.inbound import pack
 from adapter.config import Config
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import run_page
+from adapter.ops.supervisor import Supervisor
 
 
 def config(prefix: str, folder: Path, **settings: str) -> Config:
@@ -27,8 +28,8 @@ async def page(
     bus: Bus, redis_url: str, folder: Path, metrics: Metrics | None = None, **settings: str
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Open a page as a viewer would."""
-    made = config(bus.keys.prefix, folder, **settings)
-    async with run_page(made, redis_url, metrics or Metrics()) as url:
+    made, metrics = config(bus.keys.prefix, folder, **settings), metrics or Metrics()
+    async with run_page(made, redis_url, metrics, Supervisor(metrics)) as url:
         port = url.rpartition(":")[2]
         own = {"X-QQBus": "1", "Origin": f"http://127.0.0.1:{port}"}
         async with httpx.AsyncClient(

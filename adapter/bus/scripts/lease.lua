@@ -1,6 +1,7 @@
--- The sole connection: one holder at a time, a rising epoch.
+-- The lease: one holder at a time, a rising epoch.
 -- KEYS  fence, lease      ARGV  action, holder, milliseconds
--- acquire | renew give the epoch, or minus the milliseconds to wait; raise gives the next epoch; release 0.
+-- Returns for acquire and renew the epoch, or minus the milliseconds until the lease ends; for raise the next
+-- epoch; for release 0.
 local action, holder, ttl = ARGV[1], ARGV[2], ARGV[3]
 local owner = redis.call('GET', KEYS[2])
 if action == 'release' then

@@ -17,38 +17,37 @@ What breaks them.
 """
 
 import logging
-import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import anyio
 import anyio.lowlevel
 
-from adapter.aio import AutoResetEvent, backoff
+from adapter.aio import AutoResetEvent
 from adapter.bus.bus import MAX_BATCH, Bus, Counts, last_of, pack_batch
 from adapter.bus.lease import Lease
+from adapter.bus.retry import until_served
 from adapter.bus.spool.legacy import append_handoff
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.replay import append_next, replay_lost_tail, rewind_to_missing, split_record
-from adapter.codec.inbound import EventRecord
+from adapter.codec.inbound import EventRecord, RecordContext, encode_session_event
 from adapter.errors import BusUnavailable, Fenced, SequenceLost, SpoolError
+from adapter.events import Gap
 from adapter.failpoints import Failpoint, hit
 
 log = logging.getLogger(__name__)
 
 # Seconds between two checks of an idle adapter that Redis still has what it confirmed.
 LOOK_EVERY = 5.0
-# Longest delay in seconds between two attempts to reconnect.
-RETRY_MOST = 2.0
 
 
 class DurablePublisher:
     """Publishes the events of the lease holder.
 
     `seq`: number of the newest event. `disk_error`: why the disk takes no more events, "" while it does.
-    `disconnected`: events wait on disk for Redis.
+    `disconnected`: events wait on disk for Redis. `lost_events`: those whose numbers stay a hole.
     """
 
     def __init__(
@@ -56,20 +55,18 @@ class DurablePublisher:
         bus: Bus,
         lease: Lease,
         spool: Spool,
-        lost: Callable[[str, int], None],
-        damaged: Callable[[float], Awaitable[None]],
         *,
         replicas: int = 0,
     ) -> None:
         self._bus = bus
         self._lease = lease
         self._spool = spool
-        self._on_lost = lost
-        self._on_corrupt = damaged
         self._replicas = replicas
         # `fast_acquire`: the command is on its way to Redis before another task has a turn.
         self._lock = anyio.Lock(fast_acquire=True)
         self._wakeup = AutoResetEvent()
+        # Account of the newest record of this process.
+        self._account = ""
         # What Redis confirmed by account, and during a replay what it had confirmed before.
         self._expected: dict[str, Counts] = {}
         self._confirmed: dict[str, Counts] = {}
@@ -84,12 +81,14 @@ class DurablePublisher:
         self.seq = checkpoint.seq
         self.disk_error = ""
         self.disconnected = False
+        self.lost_events = 0
 
     def append(self, account: str, records: Sequence[EventRecord]) -> None:
         """Write a batch to the spool. Raises SpoolError: repeat it; known ids are dropped later.
 
         The end of this process loses nothing from here on; `flush` or `sync` put it on disk.
         """
+        self._account = account
         with self._watch_disk():
             for start in range(0, len(records), MAX_BATCH):
                 packed = pack_batch(records[start : start + MAX_BATCH])
@@ -140,6 +139,20 @@ class DurablePublisher:
         except SpoolError as exc:
             failed.append(exc)
 
+    async def publish_gap(self, gap: Gap) -> None:
+        """Publish a gap to the workers of the account. Raises SpoolError: publish it later."""
+        account = self._account or self._spool.checkpoint.account
+        if not account:
+            raise SpoolError("no account has been online yet whose workers a gap is for")
+        context = RecordContext(account, self._lease.fence.epoch, time.time())
+        self.append(account, [encode_session_event(gap, context)])
+        with suppress(SpoolError):  # the next flush tries again: the record is in the spool
+            await self.flush()
+
+    def unsent_bytes(self) -> int:
+        """Return how many bytes of events wait on disk for Redis."""
+        return self._spool.unsent_bytes()
+
     async def drain(self) -> None:
         """Publish all that waits. Raises BusUnavailable with the rest still waiting, and Fenced."""
         async with self._lock:
@@ -183,17 +196,13 @@ class DurablePublisher:
         self._wakeup.set()
 
     async def _reconnect(self, stop: anyio.Event) -> None:
-        for delay in backoff(random.random, first=0.05, most=RETRY_MOST):
-            if stop.is_set():
-                return
-            await self._wakeup.wait(delay)
-            try:
-                await self._bus.ping()
-                await self.drain()
-            except BusUnavailable:
-                continue
+        async def reconnect() -> None:
+            await self._bus.ping()
+            await self.drain()
+
+        with suppress(BusUnavailable):  # stopped while Redis is away
+            await until_served(reconnect, give_up=stop.is_set, sleep=self._wakeup.wait)
             self._on_reconnect()
-            return
 
     async def _verify_sequences(self) -> None:
         async with self._lock:
@@ -212,7 +221,7 @@ class DurablePublisher:
             self._reported = self._spool.corrupt_records
         if self._spool.corrupt_records:
             with suppress(SpoolError):
-                await self._on_corrupt(self._intact_until)
+                await self.publish_gap(Gap(self._intact_until, time.time(), "the spool was damaged"))
                 self._spool.corrupt_records = self._reported = 0
         if not self._spool.corrupt_records:
             self._intact_until = self._last_published_at()
@@ -238,7 +247,8 @@ class DurablePublisher:
             self._expected[account], self.seq = counts, counts.seq
             del self._confirmed[account]
             if lost:
-                self._on_lost(account, lost)
+                self.lost_events += lost
+                log.error("Redis lost %d events of %s that are not kept here: seq has a hole", lost, account)
 
     def _on_disconnect(self, exc: BusUnavailable) -> None:
         if not self.disconnected:

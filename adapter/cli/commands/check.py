@@ -3,7 +3,7 @@
 import argparse
 
 from adapter.bus.admin import AdminClient
-from adapter.bus.bus import Entry
+from adapter.bus.entries import Entry
 from adapter.bus.keys import GROUP
 from adapter.cli import conformance
 from adapter.cli.terminal import Paint, as_json, harmless, say

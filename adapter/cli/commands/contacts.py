@@ -1,24 +1,15 @@
 """`qqbus contacts`: who can be written to, with the address to use."""
 
 import argparse
-from collections.abc import Iterator
 from typing import Any
-
-import msgpack
 
 from adapter.bus.admin import AdminClient
 from adapter.cli.terminal import Paint, as_json, say, table
 from adapter.codec.address import parse_address
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
-from adapter.events import ChatKind, ListKind
-
-_KINDS = {
-    ListKind.FRIENDS.value: ChatKind.FRIEND,
-    ListKind.GROUPS.value: ChatKind.GROUP,
-    ListKind.DISCUSSES.value: ChatKind.DISCUSS,
-}
-_SEARCHED = ("address", "name", "nick", "mark", "card", "qq", "category")
+from adapter.events import ListKind
+from adapter.ops.contact_search import LISTS, contact_rows, has_members, matches
 
 
 def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,10 +31,10 @@ async def contacts(config: Config, arguments: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     async with AdminClient.open(config.redis_url, config.prefix) as desk:
         if chat:
-            rows += _members(chat, await desk.hash(f"members:{chat}"))
+            rows += contact_rows(ListKind.MEMBERS.value, await desk.hash(f"members:{chat}"), chat)
         for kind in kinds:
-            rows += _rows(kind, await desk.hash(kind))
-    rows = [row for row in rows if _fits(row, search)]
+            rows += contact_rows(kind, await desk.hash(kind))
+    rows = [row for row in rows if matches(row, search)]
     if arguments.json:
         for row in rows:
             say(as_json(row))
@@ -61,37 +52,15 @@ def _asked(words: list[str]) -> tuple[list[str], str, str]:
         if len(words) == 1:
             raise ConfigError("members of what? give a chat, for example group:2419712345")
         try:
-            chat = parse_address(words[1])
+            chat = str(parse_address(words[1]))
         except SchemaError as exc:
             raise ConfigError(str(exc)) from exc
-        if chat.kind not in {ChatKind.GROUP, ChatKind.DISCUSS}:
+        if not has_members(chat):
             raise ConfigError(f"{chat} has no members: give a group or a discussion")
-        return [], str(chat), " ".join(words[2:])
-    if words and words[0] in _KINDS:
+        return [], chat, " ".join(words[2:])
+    if words and words[0] in LISTS:
         return words[:1], "", " ".join(words[1:])
-    return list(_KINDS), "", " ".join(words)
-
-
-def _rows(kind: str, found: dict[str, bytes]) -> Iterator[dict[str, Any]]:
-    for stable, packed in found.items():
-        yield {"address": f"{_KINDS[kind]}:{stable}"} | _unpacked(packed)
-
-
-def _members(chat: str, found: dict[str, bytes]) -> Iterator[dict[str, Any]]:
-    for stable, packed in found.items():
-        yield {"address": f"temp:{stable}@{chat}"} | _unpacked(packed)
-
-
-def _unpacked(packed: bytes) -> dict[str, Any]:
-    try:
-        row = msgpack.unpackb(packed)
-    except (ValueError, msgpack.UnpackException):
-        row = None
-    return {str(name): value for name, value in row.items()} if isinstance(row, dict) else {}
-
-
-def _fits(row: dict[str, Any], search: str) -> bool:
-    return search.casefold() in "\n".join(str(row.get(name, "")) for name in _SEARCHED).casefold()
+    return list(LISTS), "", " ".join(words)
 
 
 def _page(rows: list[dict[str, Any]], paint: Paint) -> list[str]:

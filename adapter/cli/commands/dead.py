@@ -92,7 +92,7 @@ async def _redrive(desk: AdminClient, arguments: argparse.Namespace) -> int:
     wanted = [entry async for entry, _ in desk.entries("dead")] if arguments.all else arguments.ids
     failed = 0
     for ident in wanted:
-        fields = await desk.dead_letter(ident)
+        fields = await desk.get_entry("dead", ident)
         if fields is None:
             failed += 1
             print(f"qqbus: {ident} is not there", file=sys.stderr)

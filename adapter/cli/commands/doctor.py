@@ -64,6 +64,7 @@ async def _redis(config: Config, facts: Facts) -> Facts:
                 settings=await desk.config("bind", "requirepass", "protected-mode", "appendfsync"),
                 skew=theirs - ours,
                 held=held,
+                failing=(await desk.status()).get("failing", "") if held else "",
                 dead=await desk.length("dead"),
                 port="ours" if held and facts.port == "taken" else facts.port,
             )

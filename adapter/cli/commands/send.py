@@ -5,7 +5,7 @@ import sys
 import time
 
 from adapter.bus.admin import AdminClient
-from adapter.bus.bus import Entry
+from adapter.bus.entries import Entry
 from adapter.cli.commands.status import session_words, take
 from adapter.cli.terminal import Paint, as_json, harmless, say
 from adapter.codec.outbound import decode_request

@@ -1,12 +1,14 @@
 """Watch the adapter: tick the monitors, carry out their remedies, raise and clear alarms."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import anyio
 
 from adapter.aio import AutoResetEvent, periodic
+from adapter.failpoints import Failpoint, inject
+from adapter.networks.upstream import Upstream
 from adapter.ops.alerts.alert import Alert
 from adapter.ops.alerts.delivery_monitor import Action, DeliveryMonitor, Remedy
 from adapter.ops.alerts.disk_monitor import DiskMonitor
@@ -21,16 +23,15 @@ INTERVAL: Final = 5.0
 
 
 class Watchdog:
-    """Look at `metrics` every few seconds. `probe` and `reconnect` are the upstream's."""
+    """Look at `metrics` every few seconds."""
 
     def __init__(
         self,
         metrics: Metrics,
         store: AlertStore,
         notifier: Notifier,
+        upstream: Upstream,
         *,
-        probe: Callable[[], Awaitable[Any]],
-        reconnect: Callable[[], Awaitable[Any]],
         wall: Callable[[], float],
         silence_seconds: float = 0.0,
         interval: float = INTERVAL,
@@ -38,8 +39,7 @@ class Watchdog:
         self._metrics = metrics
         self._store = store
         self._notifier = notifier
-        self._probe = probe
-        self._reconnect = reconnect
+        self._upstream = upstream
         self._wall = wall
         self._interval = interval
         self._wakeup = AutoResetEvent()
@@ -60,6 +60,7 @@ class Watchdog:
         self._wakeup.set()
 
     async def _check(self) -> None:
+        await inject(Failpoint.WATCHDOG)
         metrics, now = self._metrics, self._wall()
         metrics.heartbeat("watchdog")
         if metrics.snapshot is None:
@@ -80,10 +81,10 @@ class Watchdog:
         match action.remedy:
             case Remedy.PROBE:
                 log.warning("%s: probing the session", action.text)
-                await self._probe()
+                await self._upstream.probe()
             case Remedy.RECONNECT:
                 log.warning("%s: opening the session again", action.text)
-                await self._reconnect()
+                await self._upstream.reconnect()
             case Remedy.ALARM:
                 log.error("%s", action.text)
                 self._metrics.count_alert(action.reason)

@@ -12,19 +12,16 @@ from starlette.responses import JSONResponse, Response
 from adapter.bus.admin import MonitorClient
 from adapter.codec.outbound import MAX_BODY, decode_request
 from adapter.errors import SchemaError
+from adapter.ops.contact_search import LISTS, has_members, matches, sort_key
 from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, PageAuth
 from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.sse import PageStream
 from adapter.ops.page.views import (
     ENTRY,
-    LISTS,
     MAX_WHOLE_TEXT,
     View,
-    by_name,
     contact_views,
     decode,
-    fits,
-    has_members,
     letter_fields,
     media_type,
 )
@@ -70,7 +67,7 @@ class Handlers:
         stream, entry = request.query_params.get("stream", ""), request.query_params.get("entry", "")
         if stream not in {"inbound", "outbound"} or not ENTRY.fullmatch(entry):
             raise HTTPException(400, "give stream=inbound or outbound, and the id of an entry")
-        fields = await self.monitor.entry(stream, entry)
+        fields = await self.monitor.get_entry(stream, entry)
         if fields is None:
             raise HTTPException(404, "that entry has been trimmed")
         return JSONResponse({"text": decode(fields.get(b"text", b"")[:MAX_WHOLE_TEXT])})
@@ -88,7 +85,7 @@ class Handlers:
             for one in [kind] if kind in LISTS else LISTS:
                 rows += contact_views(one, await self.monitor.hash(one))
         counts = {one: sum(row["kind"] == one for row in rows) for one in LISTS}
-        found = sorted((row for row in rows if fits(row, query.get("q", ""))), key=by_name)
+        found = sorted((row for row in rows if matches(row, query.get("q", ""))), key=sort_key)
         return JSONResponse({"found": len(found), "counts": counts, "rows": found[:MAX_CONTACTS]})
 
     # --- orders --------------------------------------------------------------------------------
@@ -125,7 +122,7 @@ class Handlers:
             raise HTTPException(400, "give the id of a dead letter, and redrive or drop")
         if action == "drop":
             return JSONResponse({"done": await self.monitor.drop([entry]) == 1})
-        letter = await self.monitor.dead_letter(entry)
+        letter = await self.monitor.get_entry("dead", entry)
         if letter is None:
             raise HTTPException(404, "that dead letter is gone")
         stream, fields = decode(letter.get(b"stream")), letter_fields(letter)

@@ -1,7 +1,6 @@
 """Read Redis for all open pages, in one task; without a page it rests."""
 
 import logging
-import random
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -9,16 +8,17 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
-from adapter.aio import backoff
+from adapter.aio import STEP_TIMEOUT
 from adapter.bus.admin import MonitorClient
-from adapter.bus.bus import Entry
+from adapter.bus.entries import Entry
 from adapter.errors import BusError, BusUnavailable
+from adapter.failpoints import Failpoint, inject
+from adapter.ops.contact_search import LISTS
 from adapter.ops.history import SLOT
 from adapter.ops.metrics import Metrics
 from adapter.ops.page.broadcaster import Broadcaster
 from adapter.ops.page.state import EVENTS, REQUESTS, RESULTS, PageState
 from adapter.ops.page.views import (
-    LISTS,
     View,
     event_view,
     group_view,
@@ -75,19 +75,22 @@ class Follower:
         self._status: dict[str, str] = {}
         self._is_lease_held: bool | None = None
 
-    async def run(self) -> None:
-        """Follow until cancelled."""
-        delays = backoff(random.random, first=0.2, most=5.0)
-        while True:
+    async def run(self, stop: anyio.Event) -> None:
+        """Follow while a page is open, until stopped and cancelled. Raises BusError."""
+        while not stop.is_set():
             await self._broadcaster.wait_occupied()
             try:
                 await self._begin()
                 while len(self._broadcaster):
-                    await self._follow()
-                    delays = backoff(random.random, first=0.2, most=5.0)
+                    with anyio.fail_after(STEP_TIMEOUT):
+                        await inject(Failpoint.PAGE)
+                        await self._follow()
             except BusError as exc:
                 self._show_outage(exc)
-                await anyio.sleep(next(delays))
+                raise
+
+    def wake(self) -> None:
+        """Do nothing: `run` is cancelled."""
 
     def _show_outage(self, exc: BusError) -> None:
         log.debug("page: %s", exc)
@@ -104,7 +107,7 @@ class Follower:
         state = self._state
         self._cursors = dict.fromkeys((*STREAMS, "session", "dead"), "0-0")
         self._seq, self._facts_at, self._dead_letters = 0, 0.0, -1
-        past = {name: await self._monitor.entries_after(name, "", _FIRST[name]) for name in STREAMS}
+        past = {name: await self._monitor.last_entries(name, _FIRST[name]) for name in STREAMS}
         state.clear()
         for name, entries in past.items():
             await self._add(name, entries)
@@ -118,7 +121,7 @@ class Follower:
         began = anyio.current_time()
         for name in await self._monitor.wait_changed(self._cursors, WAIT_MS):
             if name in STREAMS:
-                await self._add(name, await self._monitor.entries_after(name, self._cursors[name], MAX_ROWS))
+                await self._add(name, await self._monitor.last_entries(name, MAX_ROWS, self._cursors[name]))
             else:
                 # A change of the session or a dead letter: look the facts up at once.
                 self._facts_at, self._dead_letters = 0.0, -1
@@ -170,7 +173,7 @@ class Follower:
             [group_view(name, group, now) for name in GROUPED for group in await monitor.groups(name)],
         )
         state.set("lengths", {name: await monitor.length(name) for name in (*STREAMS, "dead")})
-        self._update_session(await monitor.entries_after("session", self._cursors["session"], 1))
+        self._update_session(await monitor.last_entries("session", 1, self._cursors["session"]))
         await self._update_dead_letters()
         state.grow("trend", self._metrics.history.since(0.0, now), now - TREND_OVERLAP)
         self._status, self._is_lease_held = status, is_held
@@ -187,6 +190,8 @@ class Follower:
         )
         state.set("disk", disk_error)
         state.set("alarm", metrics.alarm)
+        failing = self._status.get("failing", "") if metrics.snapshot is None else metrics.failing_text()
+        state.set("failing", f"background services fail: {failing}" if failing else "")
         state.set("summary", summary_view(text))
         state.set("line", line_text(metrics.line_state, metrics.alarm))
 
@@ -194,7 +199,7 @@ class Follower:
         """Read the dead letters, which may be long, if some came or went."""
         length = await self._monitor.length("dead")
         if length != self._dead_letters:
-            letters = await self._monitor.entries_after("dead", "", MAX_DEAD_LETTERS)
+            letters = await self._monitor.last_entries("dead", MAX_DEAD_LETTERS)
             self._dead_letters = length
             self._cursors["dead"] = letters[-1][0] if letters else self._cursors["dead"]
             self._state.set("dead", [letter_view(entry, fields) for entry, fields in reversed(letters)])

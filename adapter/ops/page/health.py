@@ -47,6 +47,8 @@ class Health:
             "disk": self.metrics.stuck or "ok",
         }
         missing = [name for name, result in checks.items() if result != "ok"]
+        # A background service that fails holds up no messages: it is shown, and changes no status.
+        checks["services"] = self.metrics.failing_text() or "ok"
         return JSONResponse({"status": "not ready" if missing else "ok", **checks}, 503 if missing else 200)
 
     async def figures(self, _: Request) -> Response:

@@ -18,15 +18,17 @@ from starlette.routing import Route
 from adapter.bus.admin import MonitorClient
 from adapter.config import Config
 from adapter.errors import BusError, ConfigError
+from adapter.failpoints import Failpoint, inject
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import assets
 from adapter.ops.page.api import Handlers
-from adapter.ops.page.auth import PageAuth, page_auth
+from adapter.ops.page.auth import page_auth
 from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.follower import Follower
 from adapter.ops.page.health import Health
 from adapter.ops.page.middleware import Guard
 from adapter.ops.page.state import PageState
+from adapter.ops.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,9 @@ CLOSE_SECONDS: Final = 2
 
 
 @asynccontextmanager
-async def run_page(config: Config, url: str | None, metrics: Metrics) -> AsyncIterator[str]:
+async def run_page(
+    config: Config, url: str | None, metrics: Metrics, supervisor: Supervisor
+) -> AsyncIterator[str]:
     """Serve the page on `config.http_bind`; yield its address.
 
     Raises ConfigError if the port is taken or the token cannot be used.
@@ -53,7 +57,11 @@ async def run_page(config: Config, url: str | None, metrics: Metrics) -> AsyncIt
         log.info("status page on %s%s", address, f", its token is in {file}" if file else "")
         monitor = MonitorClient.from_url(url, config.prefix)
         try:
-            async with _running(listener, monitor, auth, metrics):
+            state = PageState()
+            broadcaster = Broadcaster(state)
+            follower = Follower(monitor, broadcaster, state, metrics)
+            app = application(Handlers(monitor, broadcaster, auth), Health(metrics, monitor, broadcaster))
+            async with _running(_PageServer(app, listener, broadcaster), follower, supervisor):
                 yield address
         finally:
             with anyio.CancelScope(shield=True):
@@ -61,45 +69,63 @@ async def run_page(config: Config, url: str | None, metrics: Metrics) -> AsyncIt
 
 
 @asynccontextmanager
-async def _running(
-    listener: socket.socket, monitor: MonitorClient, auth: PageAuth, metrics: Metrics
-) -> AsyncIterator[None]:
-    state = PageState()
-    broadcaster = Broadcaster(state)
-    app = application(Handlers(monitor, broadcaster, auth), Health(metrics, monitor, broadcaster))
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            log_level=logging.WARNING,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            http="h11",
-            loop="none",
-            proxy_headers=False,
-            server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_graceful_shutdown=CLOSE_SECONDS,
-        )
-    )
+async def _running(server: "_PageServer", follower: Follower, supervisor: Supervisor) -> AsyncIterator[None]:
+    stop = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        ended = anyio.Event()
+        closed = anyio.Event()
 
         async def serve() -> None:
-            await server.serve([listener])
-            ended.set()
+            await supervisor.run("page server", server, stop)
+            closed.set()
 
         tasks.start_soon(serve)
-        tasks.start_soon(Follower(monitor, broadcaster, state, metrics).run)
+        tasks.start_soon(supervisor.run, "page", follower, stop)
         try:
             yield
         finally:
-            broadcaster.close()
-            server.should_exit = True
+            stop.set()
+            server.wake()
             with anyio.move_on_after(CLOSE_SECONDS + 1, shield=True):
-                await ended.wait()
+                await closed.wait()
             tasks.cancel_scope.cancel()
+
+
+class _PageServer:
+    """The service that answers HTTP."""
+
+    def __init__(self, app: Starlette, listener: socket.socket, broadcaster: Broadcaster) -> None:
+        self._app = app
+        self._listener = listener
+        self._broadcaster = broadcaster
+        self._server: _Server | None = None
+
+    async def run(self, stop: anyio.Event) -> None:  # noqa: ARG002 – `wake` stops it
+        """Serve until stopped."""
+        await inject(Failpoint.PAGE_SERVER)
+        self._server = _Server(
+            uvicorn.Config(
+                self._app,
+                log_config=None,
+                log_level=logging.WARNING,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                http="h11",
+                loop="none",
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_graceful_shutdown=CLOSE_SECONDS,
+            )
+        )
+        # uvicorn closes its socket at the end, and this service may be run again.
+        await self._server.serve([self._listener.dup()])
+
+    def wake(self) -> None:
+        """Close all connections and end `run`."""
+        self._broadcaster.close()
+        if self._server is not None:
+            self._server.should_exit = True
 
 
 class _Server(uvicorn.Server):

@@ -4,15 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgpack
-
 from adapter.bus.admin import GroupInfo
-from adapter.codec.address import parse_address
 from adapter.codec.dead_letters import original_fields, restored_fields
 from adapter.codec.outbound import decode_request
 from adapter.codec.reader import read_event
 from adapter.errors import SchemaError
-from adapter.events import ChatKind, ListKind, SessionState, render
+from adapter.events import SessionState, render
+from adapter.ops.contact_search import contact_rows
 from adapter.ops.wording import StateText, as_sentence, entry_time
 
 # Characters of a text in the feed; the page asks for the rest on demand.
@@ -26,12 +24,6 @@ MAX_WHOLE_TEXT: Final = 1024 * 1024
 
 ENTRY: Final = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 WITH_PICTURE: Final = frozenset({SessionState.QR.value, SessionState.CAPTCHA.value})
-LISTS: Final = {
-    ListKind.FRIENDS.value: ChatKind.FRIEND,
-    ListKind.GROUPS.value: ChatKind.GROUP,
-    ListKind.DISCUSSES.value: ChatKind.DISCUSS,
-}
-_SEARCHED: Final = ("address", "name", "nick", "mark", "card", "qq", "category")
 
 Fields = Mapping[bytes, bytes]
 View = dict[str, Any]
@@ -139,41 +131,12 @@ def letter_fields(fields: Fields) -> list[str | bytes]:
 
 def contact_views(kind: str, rows: Mapping[str, bytes], chat: str = "") -> list[View]:
     """Show a list of contacts with the addresses to write to."""
-    found = []
-    for stable, packed in rows.items():
-        address = f"temp:{stable}@{chat}" if chat else f"{LISTS[kind]}:{stable}"
-        found.append({"kind": kind, "address": address} | _contact(packed))
-    return found
-
-
-def fits(view: View, search: str) -> bool:
-    """Return whether a contact matches a search."""
-    return search.casefold() in "\n".join(str(view.get(name, "")) for name in _SEARCHED).casefold()
-
-
-def by_name(view: View) -> tuple[bool, str]:
-    """Return the sort key of a contact: those with a name first."""
-    name = str(view.get("name", ""))
-    return (not name, name.casefold())
-
-
-def has_members(chat: str) -> bool:
-    """Return whether a chat has a list of members."""
-    try:
-        return parse_address(chat).kind in {ChatKind.GROUP, ChatKind.DISCUSS}
-    except SchemaError:
-        return False
-
-
-def _contact(packed: bytes) -> View:
-    try:
-        row = msgpack.unpackb(packed)
-    except (ValueError, msgpack.UnpackException):
-        return {}
     shown = ("name", "nick", "mark", "card", "qq", "identity", "status", "category")
-    return (
-        {name: str(row[name])[:MAX_NAME] for name in shown if row.get(name)} if isinstance(row, dict) else {}
-    )
+    return [
+        {"kind": kind, "address": row["address"]}
+        | {name: str(row[name])[:MAX_NAME] for name in shown if row.get(name)}
+        for row in contact_rows(kind, rows, chat)
+    ]
 
 
 def media_type(picture: bytes) -> str:

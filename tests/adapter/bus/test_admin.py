@@ -6,24 +6,24 @@ import anyio
 import pytest
 import redis.asyncio as redis
 
-from adapter.bus.admin import CONTROL_ENTRIES, PAGE, AdminClient
+from adapter.bus.admin import CONTROL_ENTRIES, PAGE_SIZE, AdminClient
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port
 from adapter.errors import BusUnavailable
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_long_stream_is_read_page_by_page_and_whole(bus: Bus, redis_url: str) -> None:
     async with bus.client.pipeline() as pipe:
-        for number in range(2 * PAGE + 7):
+        for number in range(2 * PAGE_SIZE + 7):
             pipe.xadd(bus.keys("inbound"), {"n": str(number)})
         await pipe.execute()
     async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
         numbers = [int(fields[b"n"]) async for _, fields in desk.entries("inbound")]
-        assert numbers == list(range(2 * PAGE + 7))
+        assert numbers == list(range(2 * PAGE_SIZE + 7))
         assert [fields[b"n"] for _, fields in await desk.last_entries("inbound", 2)] == [b"1005", b"1006"]
-        assert await desk.length("inbound") == 2 * PAGE + 7
+        assert await desk.length("inbound") == 2 * PAGE_SIZE + 7
 
 
 async def test_following_waits_for_what_is_new_and_takes_it_from_nobody(bus: Bus, redis_url: str) -> None:
@@ -66,18 +66,18 @@ async def test_a_redrive_is_one_step_that_is_done_once_however_often_it_is_asked
 async def test_what_a_group_has_not_finished_is_told_however_much_it_is(bus: Bus, redis_url: str) -> None:
     await bus.ensure_group("inbound", "bot")
     async with bus.client.pipeline() as pipe:
-        for number in range(PAGE + 10):
+        for number in range(PAGE_SIZE + 10):
             pipe.xadd(bus.keys("inbound"), {"n": str(number)})
         await pipe.execute()
-    await bus.client.xreadgroup("bot", "c", {bus.keys("inbound"): ">"}, count=PAGE + 5)
+    await bus.client.xreadgroup("bot", "c", {bus.keys("inbound"): ">"}, count=PAGE_SIZE + 5)
     async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
         last, pending = await desk.group_progress("inbound", "bot")
-        assert len(pending) == PAGE + 5
+        assert len(pending) == PAGE_SIZE + 5
         assert last == max(pending, key=lambda one: tuple(map(int, one.split("-"))))
         assert await desk.group_progress("inbound", "nobody") == ("0-0", set())
         assert await desk.group_progress("nothing", "bot") == ("0-0", set())
         (group,) = await desk.groups("inbound")
-        assert (group.name, group.pending, group.lag) == ("bot", PAGE + 5, 5)
+        assert (group.name, group.pending, group.lag) == ("bot", PAGE_SIZE + 5, 5)
         assert group.oldest == min(pending, key=lambda one: tuple(map(int, one.split("-"))))
 
 

@@ -14,12 +14,13 @@ import redis.asyncio as redis
 
 from adapter.bus.bus import Bus
 from adapter.bus.connection import connect, map_redis_errors
-from adapter.bus.embedded import find_server, free_port
+from adapter.bus.embedded import find_server
 from adapter.config import Config
 from adapter.contract.acl import ROLES, hashed, line
 from adapter.errors import BusUnavailable, ConfigError
 from consumers.runtime.worker import Event, Settings, Worker, WorkerOptions
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import System, system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
@@ -296,7 +297,7 @@ async def test_a_prefix_without_a_tag_is_refused_in_words(nodes: Nodes, prefix: 
         for module, words in (("adapter", ["run"]), ("adapter", ["status"]), ("consumers.echo", [])):
             program = it.start(module, *words, QQBUS_PREFIX=prefix)
             assert await program.ended() == 2
-            assert f"give a hash tag, {{{prefix}}}" in program.text()
+            assert f"set QQBUS_PREFIX={{{prefix}}}" in program.text()
             assert "Traceback" not in program.text()
 
 
@@ -318,14 +319,14 @@ async def test_a_plain_address_of_a_node_is_refused_in_words(nodes: Nodes, tag: 
 
 async def test_a_plain_server_is_no_cluster(redis_url: str, tag: str) -> None:
     async with Bus.open(redis_url.replace("redis://", "redis+cluster://"), tag) as bus:
-        with pytest.raises(ConfigError, match="this Redis is none"):
+        with pytest.raises(ConfigError, match="this Redis is no Cluster"):
             await bus.check_server()
 
 
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("redis+cluster://:hunter2@one:banana", "port that is not a number"),
+        ("redis+cluster://:hunter2@one:banana", "not understood"),
         ("redis+cluster://:hunter2@one:7000/3", "names a database"),
     ],
 )
@@ -348,8 +349,8 @@ def test_addresses_of_several_nodes_are_read(url: str, nodes: list[tuple[str, in
     assert Config.from_env({"REDIS_URL": url, "QQBUS_PREFIX": "{qq}"}).redis_url == url
     client = connect(url, "{qq}")
     options = client.connection_pool.connection_kwargs
-    assert list(options["guide"].nodes) == nodes
+    assert list(options["resolver"].nodes) == nodes
     assert options.get("password") == ("p@ss" if "@" in url else None)
     assert client.connection_pool.connection_class.__name__.startswith(
-        "Secure" if url.startswith("rediss") else "Slot"
+        "SecureSlotConnection" if url.startswith("rediss") else "SlotConnection"
     )

@@ -11,9 +11,10 @@ from anyio import create_task_group, create_tcp_listener
 from anyio.abc import SocketAttribute, SocketStream
 
 from adapter.bus.connection import connect, map_redis_errors
-from adapter.bus.embedded import free_port, probe_port, run_server
+from adapter.bus.embedded import probe_port, run_server
 from adapter.errors import BusUnavailable, UnsupportedServer
 from tests.support.helpers import clean_environment, wait_until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -1,6 +1,8 @@
-"""Proof of adapter/bus/lease.py."""
+"""Test adapter/bus/lease.py."""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -16,8 +18,13 @@ def lease(bus: Bus, holder: str, seconds: float = 30.0) -> Lease:
     return Lease(bus, holder, seconds, time.monotonic)
 
 
-async def nothing(_: float) -> None:
-    """Whoever waits is told so; these tests do not care."""
+@asynccontextmanager
+async def held(lease: Lease) -> AsyncIterator[None]:
+    """Hold a lease as soon as it is free."""
+    async for _ in lease.acquire_attempts(anyio.Event()):
+        pass
+    async with hold_lease(lease):
+        yield
 
 
 async def test_one_holds_and_the_other_is_told_how_long(bus: Bus) -> None:
@@ -44,7 +51,7 @@ async def test_what_was_on_its_way_while_the_holder_raised_the_epoch_is_its_own(
     before = a.fence
     await a.bump_epoch()
     await bus.write_status(before, {"state": "online"})
-    async with hold_lease(b, anyio.Event(), nothing):
+    async with held(b):
         for fence in (before, a.fence):
             with pytest.raises(Fenced):
                 await bus.write_status(fence, {"state": "online"})
@@ -54,8 +61,8 @@ async def test_what_was_on_its_way_while_the_holder_raised_the_epoch_is_its_own(
 async def test_a_holder_that_slept_too_long_is_fenced(bus: Bus) -> None:
     a, b = lease(bus, "a", 0.05), lease(bus, "b")
     await a.acquire()
-    async with hold_lease(b, anyio.Event(), nothing) as mine:
-        assert mine
+    async with held(b):
+        assert b.valid()
         assert not a.valid()
         with pytest.raises(Fenced):
             await a.run(anyio.Event())
@@ -65,7 +72,7 @@ async def test_a_holder_that_slept_too_long_is_fenced(bus: Bus) -> None:
 
 async def test_a_lease_is_renewed_for_as_long_as_it_is_kept(bus: Bus) -> None:
     a, stop = lease(bus, "a", 0.3), anyio.Event()
-    async with hold_lease(a, stop, nothing), anyio.create_task_group() as tasks:
+    async with held(a), anyio.create_task_group() as tasks:
         tasks.start_soon(a.run, stop)
         with anyio.move_on_after(0.9):
             # Longer than the lease by itself: another one asks all the while.
@@ -99,12 +106,9 @@ async def test_a_flushed_server_learns_the_epoch_again(bus: Bus) -> None:
 async def test_waiting_ends_with_a_stop(bus: Bus) -> None:
     a, b, stop = lease(bus, "a"), lease(bus, "b"), anyio.Event()
     await a.acquire()
-    asked: list[float] = []
-
-    async def waiting(seconds: float) -> None:
-        asked.append(seconds)
+    attempts = 0
+    async for seconds_left in b.acquire_attempts(stop):
+        assert 0 < seconds_left <= 30
+        attempts += 1
         stop.set()
-
-    async with hold_lease(b, stop, waiting) as mine:
-        assert not mine
-    assert len(asked) == 1
+    assert (attempts, b.valid()) == (1, False)

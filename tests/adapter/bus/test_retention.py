@@ -2,7 +2,10 @@
 
 import itertools
 import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -14,10 +17,9 @@ from adapter.bus.lease import Lease
 from adapter.bus.retention import Retention, Trimmed
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
-from adapter.codec.inbound import RecordContext, encode_session_event
+from adapter.bus.spool.replay import split_record
+from adapter.codec.inbound import EventRecord
 from adapter.errors import BusUnavailable
-from adapter.events import Gap
-from tests.support.helpers import quiet
 from tests.support.small_disk import filled, small_disk
 
 pytestmark = pytest.mark.anyio
@@ -26,22 +28,39 @@ KEPT = {"inbound": 10}
 HALVES = (0, 1, 2**53 - 1, 2**53, 2**53 + 1, 2**64 - 2, 2**64 - 1)
 IDS = list(itertools.product(HALVES, HALVES))
 
+MakeDesk = Callable[..., Awaitable["Desk"]]
+
+
+def gap_of(body: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = msgpack.unpackb(body)
+    return found
+
 
 class Desk:
-    """A retention with what it needs."""
+    """A retention with what it needs. Its gaps stay in the spool: in the stream they would be trimmed too."""
 
-    def __init__(self, bus: Bus, cap: int = 1000) -> None:
+    def __init__(self, bus: Bus, spool: Spool, cap: int) -> None:
         self.bus = bus
-        self.alarms: list[str] = []
-        self.gaps: list[Gap] = []
+        self.spool = spool
         self.key = bus.keys("inbound")
         self.lease = Lease(bus, "a", 30.0, time.monotonic)
-        self.retention = Retention(
-            bus, self.lease, self.alarms.append, self.gap, time.time, cap=cap, kept=KEPT
-        )
+        self.publisher = DurablePublisher(bus, self.lease, spool)
+        self.publisher.append("1", [])
+        self.publisher.disconnected = True
+        self.retention = self.made(cap=cap)
 
-    async def gap(self, gap: Gap) -> None:
-        self.gaps.append(gap)
+    def made(self, kind: type[Retention] = Retention, **options: Any) -> Retention:
+        return kind(self.bus, self.lease, self.publisher, time.time, **{"kept": KEPT} | options)
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """Take the gaps that wait in the spool."""
+        found = []
+        while (payload := self.spool.peek()) is not None:
+            found += [
+                gap_of(EventRecord(*row).body) for row in msgpack.unpackb(split_record(payload)[1], raw=True)
+            ]
+            self.spool.advance()
+        return found
 
     async def add(self, count: int) -> list[str]:
         made = [await self.bus.client.xadd(self.key, {"n": str(n)}) for n in range(count)]
@@ -55,22 +74,29 @@ class Desk:
         return int(await self.bus.client.xlen(self.key))
 
 
-async def a_desk(bus: Bus, cap: int = 1000) -> Desk:
-    desk = Desk(bus, cap)
-    await desk.lease.acquire()
-    return desk
+@pytest.fixture
+def a_desk(bus: Bus, tmp_path: Path) -> Iterator[MakeDesk]:
+    """Make a desk that holds the lease."""
+    with Spool(tmp_path / "spool") as spool:
+
+        async def make(cap: int = 1000) -> Desk:
+            desk = Desk(bus, spool, cap)
+            await desk.lease.acquire()
+            return desk
+
+        yield make
 
 
-async def test_without_groups_the_last_entries_stay_for_a_replay(bus: Bus) -> None:
-    desk = await a_desk(bus)
+async def test_without_groups_the_last_entries_stay_for_a_replay(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
     entries = await desk.add(50)
     await desk.retention.run_once()
     assert await desk.left() == 10
     assert (await bus.client.xrange(desk.key))[0][0].decode() == entries[40]
 
 
-async def test_what_a_group_has_not_read_stays(bus: Bus) -> None:
-    desk = await a_desk(bus)
+async def test_what_a_group_has_not_read_stays(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
     await bus.ensure_group("inbound", "slow")
     await bus.ensure_group("inbound", "quick")
     entries = await desk.add(50)
@@ -81,8 +107,8 @@ async def test_what_a_group_has_not_read_stays(bus: Bus) -> None:
     assert (await desk.read("slow", 1)) == [entries[20]]
 
 
-async def test_what_is_pending_stays(bus: Bus) -> None:
-    desk = await a_desk(bus)
+async def test_what_is_pending_stays(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
     await bus.ensure_group("inbound", "g")
     entries = await desk.add(50)
     read = await desk.read("g", 50)
@@ -94,8 +120,8 @@ async def test_what_is_pending_stays(bus: Bus) -> None:
     assert await desk.left() == 10
 
 
-async def test_a_lapsed_group_holds_nothing_back(bus: Bus) -> None:
-    desk = await a_desk(bus)
+async def test_a_lapsed_group_holds_nothing_back(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
     await bus.ensure_group("inbound", "gone")
     await desk.add(50)
     await desk.retention.run_once()
@@ -109,35 +135,34 @@ async def test_a_lapsed_group_holds_nothing_back(bus: Bus) -> None:
     assert await desk.left() == 60
 
 
-async def test_the_cap_warns_before_and_counts_what_it_drops(bus: Bus) -> None:
-    desk = await a_desk(bus, cap=60)
+async def test_the_cap_warns_before_and_counts_what_it_drops(
+    bus: Bus, a_desk: MakeDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = await a_desk(cap=60)
     await bus.ensure_group("inbound", "stuck")
     await desk.add(50)
     await desk.retention.run_once()
-    assert len(desk.alarms) == 1
-    assert "'stuck' does not acknowledge" in desk.alarms[0]
+    (alarm,) = caplog.messages
+    assert "'stuck' does not acknowledge" in alarm
     await desk.add(30)
     await desk.retention.run_once()
     assert await desk.left() == 60
     assert desk.retention.dropped == 20
-    assert "20 entries of inbound were dropped unread" in desk.alarms[1]
-    (gap,) = desk.gaps
-    assert 0 < gap.since <= gap.until <= time.time()
+    assert "20 entries of inbound were dropped unread" in caplog.messages[1]
+    (gap,) = desk.gaps()
+    assert gap["reason"].startswith("20 entries")
+    since, until = (datetime.fromisoformat(gap[name]).timestamp() for name in ("since", "until"))
+    assert 0 < since <= until <= time.time()
 
 
 async def test_a_loss_that_the_disk_has_no_room_for_is_told_to_the_workers_later(
-    bus: Bus, tmp_path: Path
+    bus: Bus, a_desk: MakeDesk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with small_disk(tmp_path / "disk", 64) as disk, Spool(disk / "s") as spool:
-        desk = await a_desk(bus, cap=60)
-        journal = DurablePublisher(bus, desk.lease, spool, lambda *_: None, quiet)
-
-        async def tell(gap: Gap) -> None:
-            journal.append("1", [encode_session_event(gap, RecordContext("1", 1, time.time()))])
-            await journal.flush()
-            desk.gaps.append(gap)
-
-        desk.retention = Retention(bus, desk.lease, desk.alarms.append, tell, time.time, cap=60, kept=KEPT)
+        desk = await a_desk(cap=60)
+        desk.publisher = DurablePublisher(bus, desk.lease, spool)
+        desk.publisher.append("1", [])
+        desk.retention = desk.made(cap=60)
         await bus.ensure_group("inbound", "stuck")
         filler = filled(disk, 0)
         await desk.add(80)
@@ -146,17 +171,19 @@ async def test_a_loss_that_the_disk_has_no_room_for_is_told_to_the_workers_later
         await desk.retention.run_once()
         await desk.retention.run_once()
         assert desk.retention.dropped == 25
-        dropped = [words for words in desk.alarms if "dropped unread" in words]
+        dropped = [words for words in caplog.messages if "dropped unread" in words]
         assert [words.partition(" ")[0] for words in dropped] == ["20", "5"]
-        assert desk.gaps == []
+        assert spool.unpublished == 0
         filler.unlink()
         await desk.retention.run_once()
-        assert [gap.reason.partition(" ")[0] for gap in desk.gaps] == ["25"]
         newest = (await bus.client.xrevrange(desk.key, count=1))[0][1]
         assert newest[b"type"] == b"session.gap"
+        assert gap_of(newest[b"body"])["reason"].startswith("25 entries")
 
 
-async def test_a_loss_is_told_though_redis_went_away_in_the_middle_of_it(bus: Bus) -> None:
+async def test_a_loss_is_told_though_redis_went_away_in_the_middle_of_it(
+    bus: Bus, a_desk: MakeDesk, caplog: pytest.LogCaptureFixture
+) -> None:
     class Interrupted(Retention):
         looks = 0
 
@@ -166,34 +193,34 @@ async def test_a_loss_is_told_though_redis_went_away_in_the_middle_of_it(bus: Bu
                 raise BusUnavailable("it went away")
             return await super().trim(stream)
 
-    desk = await a_desk(bus)
-    desk.retention = Interrupted(bus, desk.lease, desk.alarms.append, desk.gap, time.time, cap=60, kept=KEPT)
+    desk = await a_desk()
+    desk.retention = desk.made(Interrupted, cap=60)
     await bus.ensure_group("inbound", "stuck")
     await desk.add(80)
     with pytest.raises(BusUnavailable):
         await desk.retention.run_once()
-    assert (desk.alarms, desk.gaps) == ([], [])
+    assert (caplog.messages, desk.gaps()) == ([], [])
     await desk.retention.run_once()
-    assert "20 entries of inbound were dropped unread" in desk.alarms[0]
-    assert len(desk.gaps) == 1
+    assert "20 entries of inbound were dropped unread" in caplog.messages[0]
+    assert len(desk.gaps()) == 1
 
 
-async def test_the_cap_in_bytes_is_kept_too(bus: Bus) -> None:
-    desk = await a_desk(bus)
-    desk.retention = Retention(
-        bus, desk.lease, desk.alarms.append, desk.gap, time.time, cap_bytes=200_000, kept=KEPT
-    )
+async def test_the_cap_in_bytes_is_kept_too(
+    bus: Bus, a_desk: MakeDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = await a_desk()
+    desk.retention = desk.made(cap_bytes=200_000)
     await bus.ensure_group("inbound", "stuck")
     for _ in range(100):
         await bus.client.xadd(desk.key, {"body": b"x" * 4000})
     await desk.retention.run_once()
     await desk.retention.run_once()
     assert int(await bus.client.memory_usage(desk.key) or 0) < 260_000
-    assert any("dropped unread" in words for words in desk.alarms)
+    assert "dropped unread" in caplog.text
 
 
-async def test_many_entries_go_in_steps(bus: Bus) -> None:
-    desk = await a_desk(bus)
+async def test_many_entries_go_in_steps(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
     async with bus.client.pipeline(transaction=False) as pipe:
         for number in range(5000):
             pipe.xadd(desk.key, {"n": str(number)})
@@ -202,8 +229,8 @@ async def test_many_entries_go_in_steps(bus: Bus) -> None:
     assert await desk.left() == 10
 
 
-async def test_poison_is_buried_with_its_bytes(bus: Bus) -> None:
-    desk = await a_desk(bus)
+async def test_poison_is_buried_with_its_bytes(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
     await bus.ensure_group("inbound", "g")
     body = bytes(range(256)) * 300
     entry = (await bus.client.xadd(desk.key, {"id": "x", "text": "a" * 300, "body": body})).decode()
@@ -218,8 +245,8 @@ async def test_poison_is_buried_with_its_bytes(bus: Bus) -> None:
     assert (await bus.client.xpending(desk.key, "g"))["pending"] == 0
 
 
-async def test_what_was_acknowledged_meanwhile_is_not_buried(bus: Bus) -> None:
-    desk = await a_desk(bus)
+async def test_what_was_acknowledged_meanwhile_is_not_buried(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
     await bus.ensure_group("inbound", "g")
     (entry,) = await desk.add(1)
     await desk.read("g", 1)
@@ -255,6 +282,7 @@ def expected(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_ids_of_any_size_are_compared_exactly(
     bus: Bus,
+    a_desk: MakeDesk,
     entries: list[tuple[int, int]],
     groups: list[tuple[tuple[int, int], int, int]],
     keep: int,
@@ -274,18 +302,16 @@ async def test_ids_of_any_size_are_compared_exactly(
                 await bus.client.xack(key, name, shown(entry))
             unread = unread[min(read, acked) :]
         needs += unread[:1]
-    desk = await a_desk(bus)
-    desk.retention = Retention(
-        bus, desk.lease, desk.alarms.append, desk.gap, time.time, cap=cap, kept={"inbound": keep}
-    )
+    desk = await a_desk()
+    desk.retention = desk.made(cap=cap, kept={"inbound": keep})
     left, dropped = expected(entries, needs, keep, cap)
     result = await desk.retention.trim("inbound")
     assert [row[0].decode() for row in await bus.client.xrange(key)] == [shown(entry) for entry in left]
     assert (result.left, result.dropped) == (len(left), dropped)
 
 
-async def test_a_group_that_begins_now_ends_nothing(bus: Bus) -> None:
-    desk = await a_desk(bus)
+async def test_a_group_that_begins_now_ends_nothing(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
     entries = await desk.add(50)
     await bus.client.xgroup_create(desk.key, "replay", id=f"{entries[20].partition('-')[0]}-{2**64 - 1}")
     await desk.retention.run_once()
@@ -294,15 +320,17 @@ async def test_a_group_that_begins_now_ends_nothing(bus: Bus) -> None:
     assert (await desk.read("replay", 1)) == [first]
 
 
-async def test_a_group_name_that_is_not_utf8_stays_its_bytes(bus: Bus) -> None:
-    desk = await a_desk(bus, cap=60)
+async def test_a_group_name_that_is_not_utf8_stays_its_bytes(
+    bus: Bus, a_desk: MakeDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = await a_desk(cap=60)
     name: str = b"\xff\xfebot"  # type: ignore[assignment] – redis-py's types know text alone
     await bus.client.xgroup_create(desk.key, name, id="0", mkstream=True)
     await desk.add(50)
     (entry,) = await desk.read(name, 1)
     await bus.client.xclaim(desk.key, name, "c", 0, [entry], idle=120_000, retrycount=10)
     await desk.retention.run_once()
-    assert "group '\ufffd\ufffdbot' does not acknowledge" in desk.alarms[0]
+    assert "group '\ufffd\ufffdbot' does not acknowledge" in caplog.messages[0]
     (dead,) = [fields for _, fields in await bus.client.xrange(bus.keys("dead"))]
     assert (dead[b"group"], dead[b"entry"].decode()) == (b"\xff\xfebot", entry)
     await desk.retention.lapse(b"\xff\xfebot")

@@ -13,10 +13,11 @@ import anyio
 import pytest
 import redis.asyncio as redis
 
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.cli.diagnostics import Check, Facts, Level, run_checks
 from tests.simulator import Simulator
 from tests.support.helpers import clean_environment
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +73,7 @@ def test_what_the_server_may_forget_is_said() -> None:
         ({"settings": {"bind": "", "requirepass": "", "protected-mode": "no"}}, "without a password"),
         ({"held": False}, "no adapter is running"),
         ({"dead": 3}, "3 dead letters"),
+        ({"failing": "page: TypeError"}, "services of the adapter fail: page: TypeError"),
         ({"writable": False}, "cannot be written"),
         ({"state_mode": 0o755}, "chmod 700 /state"),
         ({"loose": ("/state/smartqq.json",)}, "chmod 600 /state/smartqq.json"),

@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port
 from adapter.cli.terminal import plain
 from tests.support.cli import Cli, alive, command_line, finished, publish
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

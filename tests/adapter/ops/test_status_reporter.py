@@ -10,8 +10,8 @@ from adapter.bus.lease import Lease
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
 from adapter.events import SessionChange, SessionState
+from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
-from tests.support.helpers import quiet
 
 pytestmark = pytest.mark.anyio
 
@@ -20,17 +20,16 @@ async def test_why_events_cannot_be_put_on_disk_stands_there_until_they_can(bus:
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
     with Spool(tmp_path) as spool:
-        publisher = DurablePublisher(bus, lease, spool, lambda *_: None, quiet)
-        stuck = ""
-        reporter = StatusReporter(bus, lease, publisher, "0", time.time, stuck=lambda: stuck)
+        publisher = DurablePublisher(bus, lease, spool)
+        reporter = StatusReporter(bus, lease, publisher, Metrics(), "0", time.time)
 
         async def told() -> str:
             await reporter.flush()
             return (await bus.hash(bus.keys("status")))["disk"].decode()
 
-        await reporter.report(SessionChange(SessionState.ONLINE, account="1"), time.time())
+        reporter.record(SessionChange(SessionState.ONLINE, account="1"), time.time())
         assert await told() == ""
-        stuck = "No space left on device"
-        assert await told() == stuck
-        stuck = ""
+        publisher.disk_error = "No space left on device"
+        assert await told() == "No space left on device"
+        publisher.disk_error = ""
         assert await told() == ""

@@ -9,8 +9,12 @@ from adapter.bus.bus import Bus
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import RESULT_TTL
+from adapter.bus.spool.log import Spool
+from adapter.bus.spool.publisher import DurablePublisher
 from adapter.codec.outbound import decode_request
-from adapter.events import Outcome, SendResult, Status
+from adapter.events import Outcome, Status
+from adapter.ops.metrics import Metrics
+from adapter.ops.status_reporter import StatusReporter
 from adapter.outbound.settlement import Settlement
 from tests.adapter.outbound.test_pipeline import chat_of_friend
 from tests.support.system_harness import system
@@ -58,18 +62,20 @@ async def test_how_it_ended_is_known_though_the_server_only_knows_that_it_began(
         assert [message.text for message in it.sim.received] == ["hello"]
 
 
-async def test_an_id_is_free_again_when_the_ledger_forgets_it(bus: Bus) -> None:
-    now, published = [1_000_000.0], list[SendResult]()
+async def test_an_id_is_free_again_when_the_ledger_forgets_it(bus: Bus, tmp_path: Path) -> None:
+    now, metrics = [1_000_000.0], Metrics()
     lease = Lease(bus, "a", 30.0, time.monotonic)
     await lease.acquire()
-    settlement = Settlement(bus, lease, lambda: "1", lambda: now[0], published.append)
+    with Spool(tmp_path) as spool:
+        reporter = StatusReporter(bus, lease, DurablePublisher(bus, lease, spool), metrics, "0", time.time)
+        settlement = Settlement(bus, lease, reporter, metrics, lambda: now[0])
     await bus.ensure_group("outbound")
     entry: bytes = await bus.client.xadd(bus.keys("outbound"), {"to": "friend:1", "text": "a", "id": "daily"})
     request = decode_request(
         entry.decode(), {b"to": b"friend:1", b"text": b"a", b"id": b"daily"}, bus.keys.prefix
     )
     await settlement.settle(request, Outcome(Status.SENT, "ok"))
-    assert [(result.id, result.status) for result in published] == [("daily", Status.SENT)]
+    assert b'qqbus_sends_total{code="ok",status="sent"} 1.0' in metrics.expose(None, 0, 0, 0)
     now[0] += RESULT_TTL - 1
     assert settlement.recent_result("daily")
     now[0] += 1

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from adapter import Received, read_event
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.contract.acl import ROLES, line
 from consumers.runtime.connection import Settings
 from qqbus import Event, Worker, WorkerOptions
 from tests.support.bus_events import Cutter, Desk, desk_at, fields, mapping, message, program, running
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

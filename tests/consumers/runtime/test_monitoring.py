@@ -5,10 +5,10 @@ import asyncio
 import httpx
 import pytest
 
-from adapter.bus.embedded import free_port
 from qqbus import Event, Settings, Worker
 from tests.support.bus_events import Cutter, desk_at, message, running
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

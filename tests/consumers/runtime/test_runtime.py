@@ -8,10 +8,11 @@ import httpx
 import pytest
 from redis.exceptions import ResponseError
 
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from qqbus import Event, Reject, Settings, Worker, WorkerOptions
 from tests.support.bus_events import Desk, desk_at, message, program, running
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

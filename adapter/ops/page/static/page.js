@@ -9,12 +9,12 @@ import { menu, session } from "./session.js";
 import { setClock } from "./words.js";
 
 const ROWS = ["events", "requests", "results"];
-const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "", disk: "", line: "" };
+const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "", disk: "", failing: "", line: "" };
 picture.summary = { level: "busy", headline: "Loading", hint: "" };
 
 function draw(changed) {
   const any = (...names) => !changed || names.some((name) => name in changed);
-  if (any("status", "session", "held", "alarm", "disk", "summary")) session(picture);
+  if (any("status", "session", "held", "alarm", "disk", "failing", "summary")) session(picture);
   if (any("status", "line", "lengths")) facts(picture);
   if (any("groups")) groups(picture.groups);
   if (any("dead")) dead(picture.dead, picture.lengths.dead ?? picture.dead.length);

@@ -6,7 +6,7 @@ import { now } from "./words.js";
 let shown = ""; // the entry whose picture is on the screen
 let requested = 0; // when a new code was requested, in milliseconds since 1970
 
-export function session({ status, session: change, held, alarm, disk, summary }) {
+export function session({ status, session: change, held, alarm, disk, failing, summary }) {
   const { level: colour, headline, hint } = summary;
   const online = status.state === "online" && held !== false;
   $("pill").dataset.colour = colour;
@@ -17,7 +17,7 @@ export function session({ status, session: change, held, alarm, disk, summary })
   $("session").dataset.colour = colour;
   put($("session-words"), headline);
   put($("session-todo"), hint);
-  const detail = [disk, change.state === status.state && change.detail].filter(Boolean).join(" · ");
+  const detail = [disk, failing, change.state === status.state && change.detail].filter(Boolean).join(" · ");
   put($("session-detail"), [detail, alarm && "The alarm was raised."].filter(Boolean).join(" · "));
   put($("version"), status.version ? `qqbus ${status.version} · epoch ${status.epoch || "?"}` : "");
   pause(status, held);

@@ -5,23 +5,25 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+import msgpack
 import pytest
 
 from adapter.bus.bus import Bus, pack_batch
-from adapter.bus.embedded import free_port, run_server
+from adapter.bus.embedded import run_server
 from adapter.bus.lease import Lease
 from adapter.bus.spool import checkpoint
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import LOOK_EVERY, DurablePublisher
 from adapter.codec.inbound import EventRecord
-from adapter.errors import SpoolError
-from tests.support.helpers import quiet, wait_until
+from tests.support.helpers import wait_until
+from tests.support.ports import free_port
+from tests.support.small_disk import filled, small_disk
 
 pytestmark = pytest.mark.anyio
+PAGE_BYTES = 4096
 
 
 def draft(number: int) -> EventRecord:
@@ -41,12 +43,9 @@ class Desk:
     """A journal with what it needs."""
 
     def __init__(self, bus: Bus, spool: Spool) -> None:
-        self.lost: list[tuple[str, int]] = []
         self.bus = bus
         self.lease = Lease(bus, "a", 30.0, time.monotonic)
-        self.journal = DurablePublisher(
-            bus, self.lease, spool, lambda account, count: self.lost.append((account, count)), quiet
-        )
+        self.journal = DurablePublisher(bus, self.lease, spool)
 
     async def add(self, account: str, drafts: list[EventRecord]) -> None:
         """Store a batch: it is on disk when this returns, and on the bus unless Redis is away."""
@@ -107,7 +106,7 @@ async def test_a_server_that_lost_its_tail_is_given_it_again(bus: Bus, tmp_path:
         await roll_back(bus, keep=12)
         await desk.add("1", [draft(20)])
         assert await desk.texts() == [str(n) for n in range(21)]
-        assert desk.lost == []
+        assert desk.journal.lost_events == 0
 
 
 async def test_an_idle_adapter_notices_the_loss_too(bus: Bus, tmp_path: Path) -> None:
@@ -137,11 +136,11 @@ async def test_what_is_not_kept_any_more_shows_as_a_hole(bus: Bus, tmp_path: Pat
         spool.checkpoint.account, spool.checkpoint.seq, spool.checkpoint.live = "1", 10, 10
         later = Desk(bus, spool)
         later.lease = desk.lease
-        later.journal = DurablePublisher(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
+        later.journal = DurablePublisher(bus, desk.lease, spool)
         await roll_back(bus, keep=4)
         await later.add("1", [draft(10)])
         await later.add("1", [draft(11)])
-        assert later.lost == [("1", 5)]
+        assert later.journal.lost_events == 5
         rows = await bus.client.xrange(bus.keys("inbound"))
         assert [fields[b"seq"] for _, fields in rows] == [b"1", b"2", b"3", b"4", b"5", b"11"]
 
@@ -165,7 +164,7 @@ async def test_of_what_adapters_told_in_turns_nothing_older_comes_again_than_the
         await desk.journal.drain()
         await desk.add("1", [draft(number)])
         assert await desk.texts() == [str(n) for n in range(number + 1)]
-        assert desk.lost == []
+        assert desk.journal.lost_events == 0
 
 
 async def roll_back(bus: Bus, keep: int) -> None:
@@ -203,7 +202,7 @@ async def test_a_batch_whose_answer_was_lost_is_given_again_like_any_other(bus: 
         await roll_back(bus, keep=0)
         await desk.add("1", [draft(2)])
         assert await desk.texts() == ["0", "1", "2"]
-        assert desk.lost == []
+        assert desk.journal.lost_events == 0
 
 
 async def test_what_another_account_told_before_is_given_again_too(bus: Bus, tmp_path: Path) -> None:
@@ -218,7 +217,7 @@ async def test_what_another_account_told_before_is_given_again_too(bus: Bus, tmp
         await desk.add("2", [draft(101)])
         rows = await bus.client.xrange(bus.keys("inbound"))
         assert [f[b"text"].decode() for _, f in rows] == [*map(str, range(10)), "100", "101"]
-        assert desk.lost == []
+        assert desk.journal.lost_events == 0
 
 
 async def test_a_spool_that_lost_its_end_knows_what_had_been_told(bus: Bus, tmp_path: Path) -> None:
@@ -233,55 +232,49 @@ async def test_a_spool_that_lost_its_end_knows_what_had_been_told(bus: Bus, tmp_
     with Spool(tmp_path) as spool:
         later = Desk(bus, spool)
         later.lease = desk.lease
-        later.journal = DurablePublisher(bus, desk.lease, spool, lambda *lost: later.lost.append(lost), quiet)
+        later.journal = DurablePublisher(bus, desk.lease, spool)
         await later.add("1", [draft(10)])
         assert await later.texts() == [*map(str, range(9)), "10"]
-        assert later.lost == []
+        assert later.journal.lost_events == 0
 
 
-class Told:
-    """Hears of damage, or cannot be told."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-        self.deaf = False
-
-    async def __call__(self, since: float) -> None:
-        if self.deaf:
-            raise SpoolError("full")
-        self.times.append(since)
-
-
-async def test_damage_is_told_once_it_can_be_from_the_last_sound_event_on(
-    bus: Bus, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    told, stop = Told(), anyio.Event()
-    with Spool(tmp_path) as spool:
-        desk = Desk(bus, spool)
-        await desk.lease.acquire()
-        await desk.add("1", [draft(0)._replace(time="2015-01-01T00:00:00.000Z")])
-        desk.journal.disconnected = True
-        for number in (1, 2):
-            await desk.add("1", [draft(number)])
-    file = next(tmp_path.glob("*.spool"))
-    file.write_bytes(file.read_bytes().replace(b"1.g5.2.1.3", b"1.g5.2.X.3"))
-    with Spool(tmp_path) as spool:
-        assert spool.corrupt_records
-        journal = DurablePublisher(bus, desk.lease, spool, lambda *_: None, told)
-        told.deaf = True
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(journal.run, stop)
-            await wait_until(lambda: "damaged" in caplog.text, "it is in the log")
-            assert told.times == []
-            told.deaf = False
-            journal.wake()
-            await wait_until(lambda: told.times, "it is told")
-            stop.set()
-            journal.wake()
-        assert told.times == [datetime(2015, 1, 1, tzinfo=UTC).timestamp()]
-        assert caplog.text.count("damaged") == 1
-    with Spool(tmp_path) as spool:
-        assert not spool.corrupt_records
+async def test_damage_is_told_once_it_can_be_from_the_last_sound_event_on(bus: Bus, tmp_path: Path) -> None:
+    stop = anyio.Event()
+    with small_disk(tmp_path / "disk", 64) as disk:
+        with Spool(disk / "s") as spool:
+            desk = Desk(bus, spool)
+            await desk.lease.acquire()
+            await desk.add("1", [draft(0)._replace(time="2015-01-01T00:00:00.000Z")])
+            desk.journal.disconnected = True
+            file, number = next((disk / "s").glob("*.spool")), 1
+            # A gap does not fit into what is left of the last page: on a full disk there is no room for it.
+            while number < 3 or PAGE_BYTES - file.stat().st_size % PAGE_BYTES > 200:
+                await desk.add("1", [draft(number)])
+                number += 1
+        file.write_bytes(file.read_bytes().replace(b"1.g5.2.1.3", b"1.g5.2.X.3"))
+        with Spool(disk / "s") as spool:
+            assert spool.corrupt_records
+        # Without room for the gap it is published later.
+        with Spool(disk / "s") as spool:
+            filler = filled(disk, 0)
+            journal = DurablePublisher(bus, desk.lease, spool)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(journal.run, stop)
+                await wait_until(lambda: journal.disk_error, "there is no room")
+                assert spool.corrupt_records
+                filler.unlink()
+                journal.wake()
+                await wait_until(lambda: not spool.corrupt_records, "it is published")
+                stop.set()
+                journal.wake()
+            (gap,) = [
+                fields
+                for _, fields in await bus.client.xrange(bus.keys("inbound"))
+                if fields[b"type"] == b"session.gap"
+            ]
+            assert msgpack.unpackb(gap[b"body"])["since"] == "2015-01-01T00:00:00.000Z"
+        with Spool(disk / "s") as spool:
+            assert not spool.corrupt_records
 
 
 @pytest.mark.long

@@ -17,7 +17,6 @@ from adapter.bus.spool.publisher import DurablePublisher
 from adapter.bus.spool.replay import StandbyPublisher
 from tests.adapter.bus.spool.test_publisher import draft
 from tests.adapter.bus.spool.test_replay import told
-from tests.support.helpers import quiet
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +79,7 @@ class Pair:
         await self._bus.client.delete(self._bus.keys("lease"))
         lease = Lease(self._bus, "ab"[self._holder], 60.0, time.monotonic)
         await lease.acquire()
-        self._journal = DurablePublisher(self._bus, lease, self._spools[self._holder], lambda *_: None, quiet)
+        self._journal = DurablePublisher(self._bus, lease, self._spools[self._holder])
         self._standby = StandbyPublisher(self._bus, self._spools[1 - self._holder])
 
     async def _write(self, count: int, *, publish: bool) -> None:

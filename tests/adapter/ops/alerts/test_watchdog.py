@@ -37,8 +37,7 @@ class Night:
             self.metrics,
             store,
             Notifier(configured_channels("", url), store),
-            probe=self.probe,
-            reconnect=self.reconnect,
+            self,  # type: ignore[arg-type]
             wall=lambda: self.now,
             silence_seconds=silence_seconds,
             interval=0.001,

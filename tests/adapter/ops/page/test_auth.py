@@ -15,6 +15,7 @@ from adapter.errors import ConfigError
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import run_page
 from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, PageAuth, csrf_error, is_loopback, page_auth
+from adapter.ops.supervisor import Supervisor
 from tests.support.page_client import bury, config, event, listening, page
 
 TOKEN = "correct-horse-battery"
@@ -261,5 +262,7 @@ async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_
 
 @pytest.mark.anyio
 async def test_off_means_off(bus: Bus, redis_url: str, tmp_path: Path) -> None:
-    async with run_page(config(bus.keys.prefix, tmp_path, QQBUS_HTTP="off"), redis_url, Metrics()) as url:
+    async with run_page(
+        config(bus.keys.prefix, tmp_path, QQBUS_HTTP="off"), redis_url, Metrics(), Supervisor(Metrics())
+    ) as url:
         assert url == ""

@@ -9,9 +9,9 @@ import msgpack
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.embedded import free_port
 from tests.support.browser import Tabs, browser
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]

@@ -15,6 +15,7 @@ from adapter.codec.inbound import pack
 from adapter.events import SessionState
 from adapter.ops.metrics import Metrics, Snapshot
 from adapter.ops.page import run_page
+from adapter.ops.supervisor import Supervisor
 from tests.support.helpers import wait_until
 from tests.support.page_client import bury, config, event, listening, page
 
@@ -198,7 +199,9 @@ async def test_dead_letters_are_redriven_once_or_dropped(bus: Bus, redis_url: st
 
 async def test_it_ends_at_once_though_pages_are_open(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=10.0) as http:
-        async with run_page(config(bus.keys.prefix, tmp_path), redis_url, Metrics()) as url:
+        async with run_page(
+            config(bus.keys.prefix, tmp_path), redis_url, Metrics(), Supervisor(Metrics())
+        ) as url:
             request = http.build_request("GET", f"{url}/api/stream")
             response = await http.send(request, stream=True)
             lines = response.aiter_lines()
@@ -214,7 +217,7 @@ async def test_redis_away_is_said_and_the_page_stays(redis_url: str, prefix: str
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
     async with (
-        run_page(config(prefix, tmp_path), url, Metrics()) as address,
+        run_page(config(prefix, tmp_path), url, Metrics(), Supervisor(Metrics())) as address,
         httpx.AsyncClient(base_url=address, trust_env=False, timeout=10.0) as http,
     ):
         async with listening(http) as stream:
@@ -264,7 +267,7 @@ async def test_a_full_disk_is_shown_while_redis_is_away(prefix: str, tmp_path: P
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
     async with (
-        run_page(config(prefix, tmp_path), url, metrics) as address,
+        run_page(config(prefix, tmp_path), url, metrics, Supervisor(metrics)) as address,
         httpx.AsyncClient(base_url=address, trust_env=False, timeout=10.0) as http,
         listening(http) as stream,
     ):

@@ -1,9 +1,9 @@
--- A whole hash anew: what is not in the new list is gone.
--- KEYS  fence, hash      ARGV  epoch, holder, seconds (0: for ever), field, value …
+-- Replace a whole hash.
+-- KEYS  fence, hash      ARGV  epoch, holder, TTL in seconds (0: none), field, value …
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
 redis.call('UNLINK', KEYS[2])
--- Lua's stack holds some 8,000 values: long lists go in pieces.
+-- Lua's stack holds some 8,000 values: HSET takes long lists in pieces.
 for i = 4, #ARGV, 4000 do
   redis.call('HSET', KEYS[2], unpack(ARGV, i, math.min(i + 3999, #ARGV)))
 end

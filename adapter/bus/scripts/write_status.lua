@@ -1,6 +1,6 @@
--- A change of the session: one entry for the operator, and the figures that everybody may see.
+-- Write fields of the status hash and, if given, one entry of the session stream.
 -- KEYS  fence, status, session
--- ARGV  epoch, holder, session's bound, number of status fields and values, status …, session …
+-- ARGV  epoch, holder, MAXLEN of the session stream, number of status fields and values, status …, session …
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
 local n = tonumber(ARGV[4])
