@@ -1,4 +1,4 @@
-"""`qqbus contacts`: who can be written to, with the address to use."""
+"""`qqbus contacts`: friends, groups, discussions and members with their addresses."""
 
 import argparse
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 
 from adapter.bus.admin import AdminClient
-from adapter.cli.terminal import Paint, as_json, say, table
+from adapter.cli.terminal import Paint, align_columns, as_json, say
 from adapter.codec.address import parse_address
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
@@ -19,44 +19,32 @@ _KINDS = {
     ListKind.DISCUSSES.value: ChatKind.DISCUSS,
 }
 _SEARCHED = ("address", "name", "nick", "mark", "card", "qq", "category")
-
-
-def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    one = subs.add_parser("contacts", help="friends, groups, discussions and members, with their addresses")
-    one.add_argument(
-        "words",
-        nargs="*",
-        metavar="friends|groups|discusses|members CHAT|SEARCH",
-        help="which list, and what to look for in it",
-    )
-    one.add_argument("--json", action="store_true", help="one JSON object a line")
-    one.set_defaults(command=contacts)
+_HEADER = ("ADDRESS", "NAME", "NICK OR CARD", "QQ", "STATUS")
 
 
 async def contacts(config: Config, arguments: argparse.Namespace) -> int:
-    """Print one list or all; exit code 1 where nobody is found."""
-    kinds, chat, search = _asked(arguments.words)
+    """Print one list or all. Exit code 1 if no contact matches."""
+    kinds, chat, search = _parse_words(arguments.words)
     rows: list[dict[str, Any]] = []
-    async with AdminClient.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as admin:
         if chat:
-            rows += _members(chat, await desk.hash(f"members:{chat}"))
+            rows += _members(chat, await admin.hash(f"members:{chat}"))
         for kind in kinds:
-            rows += _rows(kind, await desk.hash(kind))
-    rows = [row for row in rows if _fits(row, search)]
+            rows += _rows(kind, await admin.hash(kind))
+    rows = [row for row in rows if _matches(row, search)]
     if arguments.json:
         for row in rows:
             say(as_json(row))
     elif rows:
-        say(*_page(rows, Paint(arguments.colour)))
+        header, *lines = align_columns([_HEADER, *_sorted_cells(rows)])
+        say(Paint(arguments.colour)(header, "dim"), *lines)
     else:
-        say(
-            "nobody there" + (f" like {search!r}" if search else "; `qqbus refresh` loads the contacts again")
-        )
+        say(f"no contact matches {search!r}" if search else "no contacts: `qqbus refresh` loads them again")
     return 0 if rows else 1
 
 
-def _asked(words: list[str]) -> tuple[list[str], str, str]:
+def _parse_words(words: list[str]) -> tuple[list[str], str, str]:
+    """Return lists to read, chat whose members to read, text to find."""
     if words[:1] == [ListKind.MEMBERS.value]:
         if len(words) == 1:
             raise ConfigError("members of what? give a chat, for example group:2419712345")
@@ -72,17 +60,17 @@ def _asked(words: list[str]) -> tuple[list[str], str, str]:
     return list(_KINDS), "", " ".join(words)
 
 
-def _rows(kind: str, found: dict[str, bytes]) -> Iterator[dict[str, Any]]:
-    for stable, packed in found.items():
-        yield {"address": f"{_KINDS[kind]}:{stable}"} | _unpacked(packed)
+def _rows(kind: str, packed_contacts: dict[str, bytes]) -> Iterator[dict[str, Any]]:
+    for stable_id, packed in packed_contacts.items():
+        yield {"address": f"{_KINDS[kind]}:{stable_id}"} | _unpack(packed)
 
 
-def _members(chat: str, found: dict[str, bytes]) -> Iterator[dict[str, Any]]:
-    for stable, packed in found.items():
-        yield {"address": f"temp:{stable}@{chat}"} | _unpacked(packed)
+def _members(chat: str, packed_contacts: dict[str, bytes]) -> Iterator[dict[str, Any]]:
+    for stable_id, packed in packed_contacts.items():
+        yield {"address": f"temp:{stable_id}@{chat}"} | _unpack(packed)
 
 
-def _unpacked(packed: bytes) -> dict[str, Any]:
+def _unpack(packed: bytes) -> dict[str, Any]:
     try:
         row = msgpack.unpackb(packed)
     except (ValueError, msgpack.UnpackException):
@@ -90,25 +78,21 @@ def _unpacked(packed: bytes) -> dict[str, Any]:
     return {str(name): value for name, value in row.items()} if isinstance(row, dict) else {}
 
 
-def _fits(row: dict[str, Any], search: str) -> bool:
+def _matches(row: dict[str, Any], search: str) -> bool:
     return search.casefold() in "\n".join(str(row.get(name, "")) for name in _SEARCHED).casefold()
 
 
-def _page(rows: list[dict[str, Any]], paint: Paint) -> list[str]:
-    cells = [["ADDRESS", "NAME", "NICK OR CARD", "QQ", "STATUS"]]
-    for row in sorted(
-        rows, key=lambda row: (str(row["address"]).partition(":")[0], str(row.get("name", "")))
-    ):
-        name = str(row.get("name", ""))
-        other = str(row.get("card") or row.get("nick") or "")
-        cells.append(
-            [
-                str(row["address"]),
-                name or "(no name)",
-                other if other != name else "",
-                str(row.get("qq", "")),
-                str(row.get("status", "")),
-            ]
-        )
-    lines = table(cells)
-    return [paint(lines[0], "dim"), *lines[1:]]
+def _sorted_cells(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
+    for row in sorted(rows, key=_sort_key):
+        name, other = str(row.get("name", "")), str(row.get("card") or row.get("nick") or "")
+        yield [
+            str(row["address"]),
+            name or "(no name)",
+            other if other != name else "",
+            str(row.get("qq", "")),
+            str(row.get("status", "")),
+        ]
+
+
+def _sort_key(row: dict[str, Any]) -> tuple[str, str]:
+    return str(row["address"]).partition(":")[0], str(row.get("name", ""))
