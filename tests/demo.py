@@ -1,10 +1,11 @@
-"""The demo: a simulated QQ, the adapter, an echo worker, and what they say to each other.
+"""Demo: a simulated QQ, the adapter, an echo worker, and what they say to each other.
 
-Everything runs in processes of its own on ports that are free, with data in a temporary folder.
+Each runs as a process of its own on a free port, with its data in a temporary folder.
 """
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +21,7 @@ import redis.asyncio as redis
 
 from adapter.bus.connection import connect
 from adapter.bus.embedded import run_server
-from adapter.cli.qr import modules
-from adapter.cli.qr import render as render_qr
+from adapter.cli.qr import draw_code
 from adapter.codec.outbound import decode_request
 from adapter.events import render
 from tests.support.helpers import clean_environment
@@ -31,11 +31,13 @@ FRIEND = 10001
 PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
 START = 20.0
 STOP = 5.0
+# Columns of the names before each line.
+INDENT = 11
 BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
 
 def say(who: str, what: str) -> None:
-    """One line of what happens."""
+    """Print one line of what happens."""
     print(f"{DIM}{who:>9}{OFF}  {what}", flush=True)
 
 
@@ -43,7 +45,7 @@ def say(who: str, what: str) -> None:
 async def process(
     name: str, folder: Path, *line: str, **settings: str
 ) -> AsyncIterator[subprocess.Popen[str]]:
-    """A process of ours whose log goes to a file; ended in the end."""
+    """Run a process whose log goes to a file; end it afterwards."""
     log = (folder / f"{name}.log").open("w", encoding="utf-8")
     with (
         log,
@@ -67,7 +69,7 @@ async def process(
 
 
 async def control(origin: str, path: str, body: object = None) -> Any:
-    """Ask the simulator."""
+    """Call the simulator's control API."""
 
     def ask() -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -78,7 +80,7 @@ async def control(origin: str, path: str, body: object = None) -> Any:
 
 
 async def login(client: "redis.Redis") -> None:
-    """Follow the session until it is online, drawing the code on the way."""
+    """Follow the session until it is online, and draw the code on the way."""
     last = "0"
     with anyio.fail_after(START):
         while True:
@@ -86,12 +88,7 @@ async def login(client: "redis.Redis") -> None:
             for last, fields in (found or [[b"", []]])[0][1]:  # noqa: B007
                 state = fields[b"state"].decode()
                 if state == "qr":
-                    columns = os.get_terminal_size().columns if sys.stdout.isatty() else 80
-                    for row in (
-                        render_qr(modules(fields[b"text"].decode()), columns, colour=sys.stdout.isatty())
-                        or []
-                    ):
-                        print("           " + row)
+                    draw(fields[b"text"].decode())
                     say("QQ", "shows a code; the simulated phone scans it by itself")
                 elif state == "scanned":
                     say("phone", "scanned the code and confirms")
@@ -101,17 +98,25 @@ async def login(client: "redis.Redis") -> None:
             last = last or "0"
 
 
+def draw(text: str) -> None:
+    """Draw a QR code, if this terminal can show it."""
+    columns = shutil.get_terminal_size().columns - INDENT
+    is_terminal = sys.stdout.isatty()
+    for row in draw_code(text, columns, encoding=sys.stdout.encoding, colour=is_terminal) or []:
+        print(" " * INDENT + row)
+
+
 async def follow(client: "redis.Redis", stream: str, who: str) -> None:
-    """Tell each entry of a stream."""
+    """Print each entry of a stream."""
     last: Any = "0"
     while True:
         found: Any = await client.xread({stream: last}, block=1000)
         for last, fields in found[0][1] if found else []:
-            say(who, f"{BOLD}{stream}{OFF}  {told(stream, last.decode(), fields)}")
+            say(who, f"{BOLD}{stream}{OFF}  {describe(stream, last.decode(), fields)}")
 
 
-def told(stream: str, entry: str, fields: dict[bytes, bytes]) -> str:
-    """An entry in one line."""
+def describe(stream: str, entry: str, fields: dict[bytes, bytes]) -> str:
+    """Return an entry in one line."""
     row = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
     if stream == "qq:inbound":
         return f"{row['type']}  {row['chat']}  {row['text']}".rstrip()
@@ -122,7 +127,7 @@ def told(stream: str, entry: str, fields: dict[bytes, bytes]) -> str:
 
 
 async def phone(origin: str) -> None:
-    """Tell what reaches the simulated people."""
+    """Print what the simulated people receive."""
     after = 0
     while True:
         for message in await control(origin, f"/sim/received?after={after}&wait=10"):
@@ -131,7 +136,7 @@ async def phone(origin: str) -> None:
 
 
 def hints(url: str, page: str, origin: str, chat: str) -> None:
-    """What to type next."""
+    """Print what to try next."""
     qqbus = Path(sys.executable).with_name("qqbus")
     qqbus = qqbus.relative_to(Path.cwd()) if qqbus.is_relative_to(Path.cwd()) else qqbus
     print(
@@ -156,7 +161,7 @@ Ctrl-C ends it.
 
 
 async def main() -> None:
-    """Run it until Ctrl-C."""
+    """Run the demo until Ctrl-C."""
     with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
         folder = Path(name)
         async with (
@@ -201,7 +206,7 @@ async def main() -> None:
 
 
 async def _answered(client: "redis.Redis") -> str:
-    """The chat of the first answer that was sent."""
+    """Return the chat of the first reply that was sent."""
     with anyio.fail_after(START):
         while True:
             found: Any = await client.xread({"qq:results": "0"}, block=1000)

@@ -1,21 +1,28 @@
-"""What is wrong with an installation, and what to change: facts in, findings out. Pure."""
+"""Checks of `qqbus doctor`: from facts to findings. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-_OLDEST, _WITH_SELECTORS = (6, 2), (7, 0)
-_SKEW = 2.0  # seconds: `expires` and the age of commands are compared across machines
-_FULL, _TIGHT = 0.95, 0.8
-_DISK_BAD, _DISK_TIGHT = 100 * 2**20, 2**30
-_MANY_DEAD = 1
+from adapter.ops.wording import GONE
+
+# Streams as qqbus uses them came with 6.2, the selectors of ACL users with 7.0.
+_MIN_VERSION, _SELECTORS_VERSION = (6, 2), (7, 0)
+# Seconds: `expires` and the age of commands are compared across machines.
+_MAX_SKEW_SECONDS = 2.0
+# Share of maxmemory in use.
+_MEMORY_FULL, _MEMORY_TIGHT = 0.95, 0.8
+# Bytes free on disk.
+_DISK_FULL, _DISK_TIGHT = 100 * 2**20, 2**30
 _LOOPBACK = ("127.", "::1", "-::1", "localhost")
+# Mode bits of group and other users.
 _OTHERS = 0o077
+_UNIT_STEP = 1024
 
 
 class Level(StrEnum):
-    """How much it matters."""
+    """Severity of a finding."""
 
     GOOD = "ok"
     WARN = "warn"
@@ -24,7 +31,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `change`: what to do; empty where all is well."""
+    """A finding, and what to change; `change` is empty if all is well."""
 
     level: Level
     what: str
@@ -33,81 +40,81 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was found. Sizes in bytes, times in seconds; None where it could not be found out.
+    """What was found out; None for what could not be.
 
-    `away`: why Redis cannot be used. `info` is that of INFO, `settings` that of CONFIG GET.
-    `loose`: files of the state folder that others may read. `port`: "free", "ours" or "taken".
+    `redis_error`: why Redis cannot be used. `info`: INFO of the server; `server_config`: from CONFIG GET.
+    `unwritable`: a path of the state folder that this user cannot write. `exposed_files`: those that other
+    users can read. `page_port`: "free", "ours" or "taken". Sizes are in bytes.
     """
 
-    address: str
+    redis_url: str
     embedded: bool
     prefix: str
-    away: str = ""
+    redis_error: str = ""
     info: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, str] | None = None
-    skew: float | None = None
-    held: bool | None = None
+    server_config: Mapping[str, str] | None = None
+    skew_seconds: float | None = None
+    is_lease_held: bool | None = None
     failing: str = ""
-    dead: int = 0
+    dead_letters: int = 0
     state_dir: str = ""
     state_mode: int | None = None
-    writable: bool = True
-    loose: tuple[str, ...] = ()
-    free: int | None = None
-    waiting: int = 0
-    http: str = ""
-    port: str = "free"
+    unwritable: str = ""
+    exposed_files: tuple[str, ...] = ()
+    free_bytes: int | None = None
+    unpublished_bytes: int = 0
+    page_address: str = ""
+    page_port: str = "free"
     upstream: str = ""
-    upstream_away: str = ""
+    upstream_error: str = ""
 
 
 def run_checks(facts: Facts) -> Iterator[Check]:
-    """Everything worth a line, in the order of a way from Redis to SmartQQ."""
-    if facts.away:
+    """Yield all findings, from Redis to SmartQQ."""
+    if facts.redis_error:
         change = (
             "`qqbus run` starts the embedded server" if facts.embedded else "start it, or correct REDIS_URL"
         )
-        level = Level.WARN if facts.embedded else Level.BAD
-        yield Check(level, facts.away, change)
+        yield Check(Level.WARN if facts.embedded else Level.BAD, facts.redis_error, change)
     else:
-        yield from _server(facts)
-        yield from _memory(facts)
-        yield from _persistence(facts)
-        yield from _access(facts)
-        yield from _bus(facts)
-    yield from _folder(facts)
-    yield from _doors(facts)
+        yield from _check_server(facts)
+        yield from _check_memory(facts)
+        yield from _check_persistence(facts)
+        yield from _check_access(facts)
+        yield from _check_bus(facts)
+    yield from _check_state_dir(facts)
+    yield from _check_ports(facts)
 
 
-def _server(facts: Facts) -> Iterator[Check]:
+def _check_server(facts: Facts) -> Iterator[Check]:
     info = facts.info
     version = str(info.get("redis_version", "0"))
     number = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {version}"
-    if number < _OLDEST:
-        yield Check(Level.BAD, f"{name} at {facts.address} is too old", "use Redis 6.2 or newer, or Valkey")
-    elif number < _WITH_SELECTORS:
-        yield Check(Level.WARN, f"{name} at {facts.address}", "`qqbus acl` needs Redis 7.0 or newer")
+    if number < _MIN_VERSION:
+        yield Check(Level.BAD, f"{name} at {facts.redis_url} is too old", "use Redis 6.2 or newer, or Valkey")
+    elif number < _SELECTORS_VERSION:
+        yield Check(Level.WARN, f"{name} at {facts.redis_url}", "`qqbus acl` needs Redis 7.0 or newer")
     else:
-        yield Check(Level.GOOD, f"{name} at {facts.address}")
+        yield Check(Level.GOOD, f"{name} at {facts.redis_url}")
     if info.get("role") == "slave":
         yield Check(
-            Level.BAD, "this Redis is a replica: it takes no writes", "give the address of its primary"
+            Level.BAD, "this Redis is a replica and refuses writes", "give the address of its primary"
         )
     if info.get("loading"):
         yield Check(Level.WARN, "this Redis is loading its data", "wait until it has")
     if info.get("cluster_enabled") and not facts.prefix.startswith("{"):
         change = f"set QQBUS_PREFIX={{{facts.prefix}}}"
         yield Check(Level.BAD, "a Cluster needs all keys in one slot", change)
-    if facts.skew is not None and abs(facts.skew) > _SKEW:
+    if facts.skew_seconds is not None and abs(facts.skew_seconds) > _MAX_SKEW_SECONDS:
         yield Check(
             Level.WARN,
-            f"the clocks of this machine and of Redis are {abs(facts.skew):.0f} s apart",
-            "let both follow a time server: `expires` and commands are judged by them",
+            f"the clocks of this machine and of Redis are {abs(facts.skew_seconds):.0f} s apart",
+            "let both follow a time server: `expires` and the age of commands depend on them",
         )
 
 
-def _memory(facts: Facts) -> Iterator[Check]:
+def _check_memory(facts: Facts) -> Iterator[Check]:
     policy = str(facts.info.get("maxmemory_policy", "noeviction"))
     if policy.startswith("allkeys-"):
         yield Check(
@@ -115,64 +122,60 @@ def _memory(facts: Facts) -> Iterator[Check]:
             f"maxmemory-policy {policy} deletes whole streams when memory is short",
             "CONFIG SET maxmemory-policy noeviction",
         )
-    most, used = int(facts.info.get("maxmemory", 0)), int(facts.info.get("used_memory", 0))
-    share = used / most if most else 0.0
-    if share > _TIGHT:
-        level = Level.BAD if share > _FULL else Level.WARN
+    limit, used = int(facts.info.get("maxmemory", 0)), int(facts.info.get("used_memory", 0))
+    share = used / limit if limit else 0.0
+    if share > _MEMORY_TIGHT:
         yield Check(
-            level,
+            Level.BAD if share > _MEMORY_FULL else Level.WARN,
             f"Redis uses {share:.0%} of its maxmemory",
             "raise maxmemory: a full server takes no events",
         )
     else:
-        yield Check(
-            Level.GOOD,
-            f"memory: {_size(used)} used, " + (f"{_size(most)} at most" if most else "no limit set"),
-        )
+        most = f"{_size(limit)} at most" if limit else "no limit set"
+        yield Check(Level.GOOD, f"memory: {_size(used)} used, {most}")
 
 
-def _persistence(facts: Facts) -> Iterator[Check]:
+def _check_persistence(facts: Facts) -> Iterator[Check]:
     info = facts.info
-    broken = [
+    failed = [
         name for name in ("aof_last_write_status", "rdb_last_bgsave_status") if info.get(name, "ok") != "ok"
     ]
-    if broken:
+    if failed:
         change = "look at its log and at its disk: it may refuse writes until it can save"
-        yield Check(Level.BAD, f"Redis cannot write its files ({', '.join(broken)})", change)
-    if info.get("aof_enabled"):
-        always = (facts.settings or {}).get("appendfsync", "always") == "always"
-        yield Check(
-            Level.GOOD,
-            "append-only file is on"
-            if always
-            else "append-only file is on; killed while its disk is busy, Redis may forget what it has just "
-            "confirmed: events are told again, a message may be sent again (appendfsync always: never)",
-        )
-    else:
+        yield Check(Level.BAD, f"Redis cannot write its files ({', '.join(failed)})", change)
+    if not info.get("aof_enabled"):
         yield Check(
             Level.WARN,
             "append-only file is off: after a crash Redis comes back without its newest entries",
             "CONFIG SET appendonly yes, and the same in its configuration file",
         )
+    elif (facts.server_config or {}).get("appendfsync", "always") == "always":
+        yield Check(Level.GOOD, "append-only file is on")
+    else:
+        yield Check(
+            Level.GOOD,
+            "append-only file is on. A Redis that is killed while its disk is busy may lose its last second: "
+            "events are published again, a message may be sent again (never with appendfsync always)",
+        )
 
 
-def _access(facts: Facts) -> Iterator[Check]:
-    settings = facts.settings
-    if settings is None or "bind" not in settings:
+def _check_access(facts: Facts) -> Iterator[Check]:
+    config = facts.server_config
+    if config is None or "bind" not in config:
         return
-    open_to_all = any(not one.startswith(_LOOPBACK) for one in settings["bind"].split() or ["*"])
-    if open_to_all and not settings.get("requirepass") and settings.get("protected-mode") != "yes":
+    is_open = any(not address.startswith(_LOOPBACK) for address in config["bind"].split() or ["*"])
+    if is_open and not config.get("requirepass") and config.get("protected-mode") != "yes":
         yield Check(
             Level.BAD,
-            "Redis listens on the network without a password: whoever reaches it can log in as you",
+            "Redis listens on the network without a password: every machine there can log in as you",
             "set a password, or better users: `qqbus acl operator`, `qqbus acl adapter`, `qqbus acl worker`",
         )
 
 
-def _bus(facts: Facts) -> Iterator[Check]:
-    if facts.held is False:
-        yield Check(Level.WARN, "no adapter is running", "start one with `qqbus run`")
-    elif facts.held:
+def _check_bus(facts: Facts) -> Iterator[Check]:
+    if facts.is_lease_held is False:
+        yield Check(Level.WARN, GONE.headline, GONE.cli_hint)
+    elif facts.is_lease_held:
         yield Check(Level.GOOD, "an adapter is running")
     if facts.failing:
         yield Check(
@@ -180,47 +183,46 @@ def _bus(facts: Facts) -> Iterator[Check]:
             f"background services of the adapter fail: {facts.failing}",
             "look into the adapter's log: messages flow on without them",
         )
-    if facts.dead >= _MANY_DEAD:
-        yield Check(Level.WARN, f"{facts.dead} dead letters", "look at them: `qqbus dead`")
+    if facts.dead_letters:
+        yield Check(Level.WARN, f"{facts.dead_letters} dead letters", "look at them: `qqbus dead`")
 
 
-def _folder(facts: Facts) -> Iterator[Check]:
-    if not facts.writable:
+def _check_state_dir(facts: Facts) -> Iterator[Check]:
+    if facts.unwritable:
         yield Check(
             Level.BAD,
-            f"{facts.state_dir} cannot be written",
+            f"this user cannot write {facts.unwritable}",
             "give it to the user that runs qqbus, or set QQBUS_STATE_DIR",
         )
     elif facts.state_mode is not None and facts.state_mode & _OTHERS:
         yield Check(
             Level.BAD,
-            f"others may look into {facts.state_dir}, where the session is kept",
+            f"other users can open {facts.state_dir}, which holds the session",
             f"chmod 700 {facts.state_dir}",
         )
     else:
         yield Check(Level.GOOD, f"state folder {facts.state_dir}")
-    for name in facts.loose:
-        yield Check(Level.BAD, f"others may read {name}: it holds secrets", f"chmod 600 {name}")
-    if facts.free is not None and facts.free < _DISK_TIGHT:
-        level = Level.BAD if facts.free < _DISK_BAD else Level.WARN
+    for name in facts.exposed_files:
+        yield Check(Level.BAD, f"other users can read {name}: it holds secrets", f"chmod 600 {name}")
+    if facts.free_bytes is not None and facts.free_bytes < _DISK_TIGHT:
         yield Check(
-            level,
-            f"{_size(facts.free)} are free on the disk of the state folder",
+            Level.BAD if facts.free_bytes < _DISK_FULL else Level.WARN,
+            f"{_size(facts.free_bytes)} are free on the disk of the state folder",
             "make room: a full disk stops receiving",
         )
-    if facts.waiting:
+    if facts.unpublished_bytes:
         yield Check(
             Level.WARN,
-            f"{_size(facts.waiting)} of events wait on disk for Redis",
+            f"{_size(facts.unpublished_bytes)} of events wait on disk for Redis",
             "start the adapter and Redis",
         )
 
 
-def _doors(facts: Facts) -> Iterator[Check]:
-    if facts.port == "taken":
+def _check_ports(facts: Facts) -> Iterator[Check]:
+    if facts.page_port == "taken":
         yield Check(
             Level.BAD,
-            f"another program listens on {facts.http}, where the status page belongs",
+            f"another program listens on {facts.page_address}, the address of the status page",
             "set QQBUS_HTTP=127.0.0.1:PORT, or off",
         )
     if not facts.upstream:
@@ -229,10 +231,10 @@ def _doors(facts: Facts) -> Iterator[Check]:
             "QQBUS_SMARTQQ_URL is not set, and the real SmartQQ closed in 2019",
             "set it to a simulator (python -m tests.simulator) or to a gateway",
         )
-    elif facts.upstream_away:
+    elif facts.upstream_error:
         yield Check(
             Level.BAD,
-            f"{facts.upstream} cannot be reached: {facts.upstream_away}",
+            f"{facts.upstream} cannot be reached: {facts.upstream_error}",
             "start it, or correct QQBUS_SMARTQQ_URL",
         )
     else:
@@ -241,7 +243,7 @@ def _doors(facts: Facts) -> Iterator[Check]:
 
 def _size(count: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1024:  # noqa: PLR2004 – the step between units
+        if count < _UNIT_STEP:
             return f"{count:.0f} {unit}"
-        count /= 1024
+        count /= _UNIT_STEP
     return f"{count:.1f} TB"

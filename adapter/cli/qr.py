@@ -1,119 +1,82 @@
-"""Draws a QR code, or the picture of one, with characters that every terminal has."""
+"""Draw QR codes and other pictures with the characters of a terminal."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import segno
 from PIL import Image, UnidentifiedImageError
 
-Matrix = Sequence[Sequence[bool]]  # rows of modules, True is dark
-
-# The standard wants four light modules around a code; phones are content with two.
-QUIET = 2
-LARGEST = 2000
-_FINDER = 7  # modules of the square in each corner
-_SMALLEST, _MOST = 21, 177
-_MIDDLE = 128
-# Black on white whatever the colours of the terminal are: some phones do not read an inverted code.
-_ON, _OFF = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
-# Two modules a character, upper and lower; four a character where a window is too narrow for that.
-_HALVES = " ▄▀█"
-_QUARTERS = " ▗▖▄▝▐▞▟▘▚▌▙▀▜▛█"
+# Light modules around a code. The standard wants four; phones read it with two.
+QUIET_ZONE = 2
+# Pixels on a side of a picture: SmartQQ's captchas have about 130.
+MAX_PIXELS = 2000
+# By the upper and the lower half: 1 is light.
+_BLOCKS = " ▄▀█"
+# White on black whatever the terminal's own colours are: some phones do not read an inverted code.
+_LIGHT, _DARK, _RESET = "48;5;231", "48;5;16", "\x1b[0m"
+_COLOURS = f"\x1b[38;5;231;{_DARK}m"
+# What segno writes: inverse video, and the terminal's own background.
+_SEGNO_LIGHT, _SEGNO_DARK = "\x1b[7m", "\x1b[49m"
 
 
-def modules(text: str) -> Matrix:
-    """The code that says `text`."""
-    code = segno.make(text, error="l", micro=False, boost_error=False)
-    return [[bool(module) for module in row] for row in code.matrix]
+def draw_code(text: str, columns: int, *, encoding: str, colour: bool) -> list[str] | None:
+    """Draw a QR code; None if no phone could scan the drawing.
 
-
-def picture_modules(picture: bytes) -> Matrix | None:
-    """The modules of a picture that shows a QR code and nothing else; None if it does not."""
-    image = _open(picture)
-    if image is None:
-        return None
-    dark = image.point(lambda value: 255 if value < _MIDDLE else 0)
-    box = dark.getbbox()
-    if box is None:
-        return None
-    dark = dark.crop(box)
-    run = next((x for x in range(dark.width) if not dark.getpixel((x, 0))), dark.width)
-    size = round(dark.width * _FINDER / run) if run else 0
-    if not _SMALLEST <= size <= _MOST or (size - 17) % 4 or dark.width != dark.height:
-        return None
-    step = dark.width / size
-    middles = [int((at + 0.5) * step) for at in range(size)]
-    return [[bool(dark.getpixel((x, y))) for x in middles] for y in middles]
-
-
-def render(matrix: Matrix, columns: int, *, colour: bool) -> list[str] | None:
-    """The code in lines of at most so many columns; None where it cannot be that narrow.
-
-    Without colour it is drawn for a dark terminal: a light module is one that shines.
+    With block characters a line shows two rows of modules. An encoding without them needs colour and a window
+    four times as large. Without colour the code is drawn for a dark terminal.
     """
-    framed = _framed(matrix)
-    size = len(framed[0])
-    if size <= columns:
-        lines = [_halves(upper, lower, light=not colour) for upper, lower in _pairs(framed)]
-    elif (size + 1) // 2 <= columns:
-        lines = [_quarters(upper, lower, light=not colour) for upper, lower in _pairs(framed)]
-    else:
-        return None
-    return [f"{_ON}{line}{_OFF}" for line in lines] if colour else lines
+    code = segno.make(text, error="l", micro=False, boost_error=False)
+    width = code.symbol_size(border=QUIET_ZONE)[0]
+    out = io.StringIO()
+    if _has_blocks(encoding) and width <= columns:
+        code.terminal(out, border=QUIET_ZONE, compact=True)
+        return _coloured(out.getvalue().splitlines(), colour=colour)
+    if colour and 2 * width <= columns:
+        code.terminal(out, border=QUIET_ZONE)
+        ansi = out.getvalue().replace(_SEGNO_LIGHT, f"\x1b[{_LIGHT}m").replace(_SEGNO_DARK, f"\x1b[{_DARK}m")
+        return ansi.splitlines()
+    return None
 
 
-def render_picture(picture: bytes, columns: int, *, colour: bool) -> list[str] | None:
-    """Any picture in black and white, such as a captcha; None where it cannot be opened."""
+def draw_picture(picture: bytes, columns: int, *, encoding: str, colour: bool) -> list[str] | None:
+    """Draw a picture, as a captcha, in black and white.
+
+    None if it cannot be read, or the encoding has no block characters.
+    """
     image = _open(picture)
-    if image is None:
+    if image is None or not _has_blocks(encoding):
         return None
     if image.width > columns:
         image = image.resize((columns, max(1, image.height * columns // image.width)))
-    dark = image.convert("1")
-    rows = [[not dark.getpixel((x, y)) for x in range(dark.width)] for y in range(dark.height)]
-    lines = [_halves(upper, lower, light=not colour) for upper, lower in _pairs(rows)]
-    return [f"{_ON}{line}{_OFF}" for line in lines] if colour else lines
+    light = image.convert("1")
+    rows = [[bool(light.getpixel((x, y))) for x in range(light.width)] for y in range(light.height)]
+    rows += [[False] * light.width] * (light.height % 2)
+    return _coloured([_half_blocks(*pair) for pair in zip(rows[::2], rows[1::2], strict=True)], colour=colour)
+
+
+def _has_blocks(encoding: str) -> bool:
+    try:
+        _BLOCKS.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _coloured(lines: list[str], *, colour: bool) -> list[str]:
+    return [f"{_COLOURS}{line}{_RESET}" for line in lines] if colour else lines
+
+
+def _half_blocks(upper: Sequence[bool], lower: Sequence[bool]) -> str:
+    return "".join(_BLOCKS[top * 2 + bottom] for top, bottom in zip(upper, lower, strict=True))
 
 
 def _open(picture: bytes) -> Image.Image | None:
     try:
         with Image.open(io.BytesIO(picture)) as image:
-            if max(image.size) > LARGEST:
+            if max(image.size) > MAX_PIXELS:
                 return None
-            # Transparent means light: codes without a background have been seen.
+            # Transparent means light: pictures without a background have been seen.
             white = Image.new("RGBA", image.size, (255, 255, 255, 255))
             return Image.alpha_composite(white, image.convert("RGBA")).convert("L")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         return None
-
-
-def _framed(matrix: Matrix) -> list[list[bool]]:
-    side = [False] * QUIET
-    rows = [[*side, *row, *side] for row in matrix]
-    blank = [[False] * len(rows[0])] * QUIET
-    return [*blank, *rows, *blank]
-
-
-def _pairs(rows: Sequence[Sequence[bool]]) -> Iterator[tuple[Sequence[bool], Sequence[bool]]]:
-    for at in range(0, len(rows), 2):
-        yield rows[at], rows[at + 1] if at + 1 < len(rows) else [False] * len(rows[at])
-
-
-def _halves(upper: Sequence[bool], lower: Sequence[bool], *, light: bool) -> str:
-    return "".join(
-        _HALVES[(top != light) * 2 + (bottom != light)] for top, bottom in zip(upper, lower, strict=True)
-    )
-
-
-def _quarters(upper: Sequence[bool], lower: Sequence[bool], *, light: bool) -> str:
-    if len(upper) % 2:
-        upper, lower = [*upper, False], [*lower, False]
-    return "".join(
-        _QUARTERS[
-            (upper[at] != light) * 8
-            + (upper[at + 1] != light) * 4
-            + (lower[at] != light) * 2
-            + (lower[at + 1] != light)
-        ]
-        for at in range(0, len(upper), 2)
-    )

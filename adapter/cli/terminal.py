@@ -1,128 +1,206 @@
-"""What a terminal shows: columns that line up for Chinese and emoji, and text that cannot give it orders."""
+"""Write to terminals and pipes: harmless text, JSON lines, columns, colours."""
 
+import io
 import json
-import re
+import os
+import shutil
+import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-_JOINER, _EMOJI_STYLE = "\u200d", "\ufe0f"
-# Skin tones change the emoji before them and take no room of their own.
-_TONES = range(0x1F3FB, 0x1F400)
-# Controls, formatting (bidi overrides, invisible characters), surrogates, line and paragraph separators.
-_ORDERS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_PICTURES = {"\n": "⏎", "\r": "", "\t": " "}
-_CONTROL_PICTURES, _ESCAPE_END = 0x2400, 0x20
-_BMP = 0x10000
+from adapter.cli.errors import OutputError
+
+# Zero width joiner: a format character that emoji need.
+_JOINER = "\u200d"
+# Controls, format characters (bidi overrides, invisible ones), surrogates, line and paragraph separators.
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_REPLACEMENTS = {"\n": "⏎", "\r": "", "\t": " "}
+_CONTROL_PICTURES, _SPACE = 0x2400, 0x20
+# Blanks between columns.
+_GAP = 2
+# Columns of a pipe, which has no window: nothing is wrapped.
+_UNLIMITED = 100_000
+_ANSI_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+CLEAR_SCREEN = "\x1b[H\x1b[2J"
 
 
 def harmless(text: str) -> str:
-    """The text in one line, with whatever could move the cursor or reorder characters made visible."""
+    """Return the text in one line that cannot command the terminal.
+
+    What moves the cursor or reorders characters becomes a visible mark.
+    """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_shown, text))
+    return "".join(map(_visible, text))
 
 
-def _shown(char: str) -> str:
-    if char in _PICTURES:
-        return _PICTURES[char]
-    if char == _JOINER or unicodedata.category(char) not in _ORDERS:
+def _is_unsafe(char: str) -> bool:
+    return char != _JOINER and unicodedata.category(char) in _UNSAFE_CATEGORIES
+
+
+def _visible(char: str) -> str:
+    if char in _REPLACEMENTS:
+        return _REPLACEMENTS[char]
+    if not _is_unsafe(char):
         return char
     code = ord(char)
-    return chr(_CONTROL_PICTURES + code) if code < _ESCAPE_END else f"<U+{code:04X}>"
+    return chr(_CONTROL_PICTURES + code) if code < _SPACE else f"<U+{code:04X}>"
 
 
 def as_json(value: object) -> str:
-    """One line of JSON that is as harmless on a terminal. Bytes become hexadecimal text."""
-    line = json.dumps(value, ensure_ascii=False, default=_foreign)
-    return line if line.isascii() and "\x7f" not in line else "".join(map(_escaped, line))
+    """Return one line of JSON, as harmless. Bytes become hexadecimal text."""
+    line = json.dumps(value, ensure_ascii=False, default=_json_default)
+    return line if line.isascii() and "\x7f" not in line else "".join(map(_escape, line))
 
 
-def _foreign(value: Any) -> str:
+def _json_default(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _escaped(char: str) -> str:
-    if char == _JOINER or unicodedata.category(char) not in _ORDERS:
+def _escape(char: str) -> str:
+    if not _is_unsafe(char):
         return char
     return f"\\u{ord(char):04x}" if char == "\x7f" else json.dumps(char)[1:-1]
 
 
-def width(text: str) -> int:
-    """Columns that a terminal gives to the text."""
-    total, before, joined = 0, 0, False
-    for char in text:
-        own = 0 if joined else _columns(char)
-        if char == _EMOJI_STYLE and before == 1:
-            own, before = 1, 2  # the character before is shown as an emoji after all
-        elif own:
-            before = own
-        joined = char == _JOINER
-        total += own
-    return total
-
-
-def _columns(char: str) -> int:
-    if char.isascii():
-        return 1
-    if ord(char) in _TONES or unicodedata.category(char) in {"Mn", "Me", "Cf"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def clip(text: str, columns: int) -> str:
-    """The text cut to so many columns, with `…` where something is missing."""
-    if width(text) <= columns:
-        return text
-    kept = ""
-    for char in text:
-        if width(kept + char) > columns - 1:
-            break
-        kept += char
-    return kept + "…"
-
-
-def pad(text: str, columns: int) -> str:
-    """The text filled with blanks up to so many columns."""
-    return text + " " * (columns - width(text))
-
-
-def table(rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
-    """Rows in columns that line up; those in `right` to the right. Cells are made harmless."""
-    cells = [[harmless(cell) for cell in row] for row in rows]
-    if not cells:
-        return []
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(
-            " " * (size - width(cell)) + cell if at in right else pad(cell, size)
-            for at, (cell, size) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """Colour, or none."""
+    """Colour text, or leave it as it is."""
 
     colour: bool
 
     def __call__(self, text: str, style: str) -> str:
-        """The text in a style: bold, dim, red, green, yellow or cyan."""
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.colour and text else text
+        """Return the text in a style: bold, dim, red, green, yellow or cyan."""
+        return f"\x1b[{_ANSI_CODES[style]}m{text}\x1b[0m" if self.colour and text else text
 
 
-_STYLES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
-CLEAR = "\x1b[H\x1b[2J"
+def clip(text: str, columns: int) -> str:
+    """Cut the text to a number of columns, with `…` for the missing rest."""
+    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 – most commands print no columns
+
+    return text if cell_len(text) <= columns else set_cell_size(text, columns - 1).rstrip() + "…"
 
 
-def plain(text: str) -> str:
-    """The text without what `Paint` adds."""
-    return re.sub("\x1b\\[[0-9]*m", "", text)
+def align_columns(rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Return rows with aligned columns; those in `right` are flush right.
+
+    Cells become harmless.
+    Not a rich.table: that takes 0.8 ms a row, which are seconds for the contacts of a busy account.
+    """
+    from rich.cells import cell_len  # noqa: PLC0415 – likewise
+
+    cells = [[harmless(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        blanks = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        parts = [
+            blank + cell if number in right else cell + blank
+            for number, (cell, blank) in enumerate(zip(row, blanks, strict=True))
+        ]
+        lines.append((" " * _GAP).join(parts).rstrip())
+    return lines
+
+
+def wrap_rows(
+    rows: Sequence[tuple[str, str]], *, colour: bool, styles: Mapping[int, str] | None = None
+) -> list[str]:
+    """Return rows of label and text, wrapped at the window's edge.
+
+    Cells become harmless.
+    `styles`: of a row, by its number.
+    """
+    from rich.console import Console  # noqa: PLC0415 – pipes need none of it
+    from rich.table import Table  # noqa: PLC0415 – likewise
+
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for number, (label, text) in enumerate(rows):
+        grid.add_row(harmless(label), harmless(text), style=(styles or {}).get(number))
+    # No markup, no :emoji: codes: the texts are foreign.
+    console = Console(
+        file=io.StringIO(),
+        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    with console.capture() as capture:
+        console.print(grid)
+    return [line.rstrip() for line in capture.get().rstrip("\n").split("\n")]
+
+
+def show_progress(what: str) -> AbstractContextManager[object]:
+    """Show on standard error, if that is a terminal, what is waited for."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return nullcontext()
+    from rich.console import Console  # noqa: PLC0415 – pipes need none of it
+
+    return Console(stderr=True, markup=False, emoji=False).status(f"{what} …")
 
 
 def say(*lines: str) -> None:
-    """Print at once: whoever reads a pipe sees it now, and a closed one is noticed here."""
-    print("\n".join(lines), flush=True)  # noqa: T201 – its work
+    """Print lines at once. Raises as `output_errors` does."""
+    with output_errors():
+        sys.stdout.write("\n".join(lines) + "\n")
+
+
+def write_bytes(data: bytes) -> None:
+    """Write to standard output at once. Raises as `output_errors` does."""
+    with output_errors():
+        sys.stdout.buffer.write(data)
+
+
+def complain(text: str) -> None:
+    """Print an error in one line, on standard error as far as that takes it."""
+    try:
+        print(f"qqbus: {harmless(text)}", file=sys.stderr)
+    except OSError:
+        _discard(sys.stderr)
+
+
+@contextmanager
+def output_errors() -> Iterator[None]:
+    """Flush standard output afterwards.
+
+    Raises BrokenPipeError if its reader has gone, OutputError for all other failures.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as exc:
+        _discard(sys.stdout)
+        if isinstance(exc, BrokenPipeError):
+            raise
+        raise OutputError(f"standard output: {exc.strerror}") from exc
+
+
+def _discard(stream: Any) -> None:
+    """Send what the buffer holds to the null device.
+
+    At exit Python would try to write it again, and print a traceback.
+    """
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def open_standard_streams() -> None:
+    """Open the null device for each closed standard stream, as by `>&-`.
+
+    Without it a socket would get its number, and what a library prints would go into that socket.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 – open to the end

@@ -1,1 +1,1 @@
-"""The contract as data: AsyncAPI, JSON Schemas, golden entries, roles; and how a live bus is checked."""
+"""The contract as data: AsyncAPI, JSON Schemas, golden entries, roles, and a linter for a live bus."""

@@ -1,4 +1,4 @@
-"""Write the contract's files anew: `python -m adapter.contract`; with --check, tell what has drifted.
+"""Write the contract's files: `python -m adapter.contract`; with --check, name those that differ.
 
 For development: the package ships the files, and PyYAML is in the extra `dev` alone.
 """
@@ -19,7 +19,7 @@ _WIDTH = 110
 
 
 def generated() -> Iterator[tuple[str, str]]:
-    """The path of each file below this folder, and its content."""
+    """Yield each file: path below this folder, content."""
     yield "asyncapi.yaml", _HEAD + _yaml(document())
     for name, schema in all_schemas().items():
         yield f"schemas/{name}.json", _json(schema)
@@ -51,7 +51,7 @@ def _yaml(value: object) -> str:
 
 
 def main(folder: Path, *, check: bool) -> int:
-    """Write or compare; the exit code."""
+    """Write or compare the files. Returns the exit code."""
     files = dict(generated())
     there = {
         str(path.relative_to(folder)): path.read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def main(folder: Path, *, check: bool) -> int:
     drifted = sorted(name for name in files.keys() | there.keys() if files.get(name) != there.get(name))
     if check:
         for name in drifted:
-            sys.stderr.write(f"the contract has drifted: {name}; `make contract` writes it anew\n")
+            sys.stderr.write(f"the contract differs from the vocabulary: {name}; `make contract` writes it\n")
         return 1 if drifted else 0
     for name in drifted:
         path = folder / name

@@ -1,9 +1,9 @@
-"""Who may do what: Redis users for the four roles, by key and command (contract, first table). Pure.
+"""Redis users for the four roles, by key and command (contract, first table). Pure.
 
-Selectors, as Redis 7.0 and Valkey have them, are the point. A plain `~inbound ~outbound +xadd +xreadgroup`
-would let a worker forge events and take requests that are the adapter's. What an ACL cannot say: a
-consumer group cannot be named, so a worker can read as any group; an argument cannot be forbidden, so whoever
-may add requests can trim them with `XADD … MAXLEN`. Separate trust needs separate servers.
+The roles need selectors, as Redis 7.0 and Valkey have them. A plain `~inbound ~outbound +xadd +xreadgroup`
+would let a worker forge events and take requests from the adapter. An ACL has two limits. It cannot name a
+consumer group: a worker can read as any group. It cannot forbid an argument: a user that may add requests can
+trim them with `XADD … MAXLEN`. Users that must not trust each other need servers of their own.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,11 @@ from hashlib import sha256
 
 from adapter.errors import ConfigError
 
-# Connection and transaction: nothing here touches a key. In a Cluster a client asks for the owner of a slot.
+# Connection and transaction, without keys. In a Cluster a client asks for the owner of a slot.
 _BASE = "ping hello auth select client|setname client|setinfo client|id multi exec discard cluster|slots"
 _LOOK = "xread xrange xrevrange xlen xinfo|stream xinfo|groups xinfo|consumers"
 _LOOK_HASH = "hget hmget hgetall hexists hlen hkeys hvals hscan hstrlen"
+_SINCE_7_2 = frozenset({"client|setinfo", "waitaof"})
 _CONTACTS = "friends groups discusses members:*"
 _ADAPTER_STREAM = (
     "xadd xtrim xdel xlen xrange xrevrange xread xreadgroup xack xclaim xautoclaim xpending "
@@ -27,26 +28,27 @@ _WORKER_GROUP = (
     "xreadgroup xack xautoclaim xclaim xpending xgroup|create xgroup|createconsumer xgroup|delconsumer"
 )
 
+# Stands for the password in a printed line.
 PLACEHOLDER = "CHANGE-ME"
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Commands on keys. `access`: read and write, only read (`%R`), only write (`%W`)."""
+    """Commands on keys. `access`: `%R` reads, `%W` writes, empty does both."""
 
     commands: str
     keys: str
     access: str = ""
 
     def text(self, prefix: str) -> str:
-        """As `ACL SETUSER` reads it."""
+        """Return the selector as `ACL SETUSER` reads it."""
         patterns = " ".join(f"{self.access}~{prefix}:{key}" for key in self.keys.split())
         return f"({_allow(self.commands)} {patterns})"
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What one kind of user may do."""
+    """Rights of one kind of user. `base`: commands without keys."""
 
     name: str
     what: str
@@ -56,15 +58,15 @@ class Role:
 
 ADAPTER = Role(
     "adapter",
-    "holds the connection; the only one that writes events, results and the session",
+    "holds the connection; only this user writes events, results and the session",
     (
-        # A script is one command: all keys that it is given must be allowed in one place. What it does
-        # inside is checked again, command by command, against the other selectors.
+        # A script is one command: one selector must allow all its keys. Redis checks the commands inside it
+        # against the other selectors.
         Selector("eval evalsha", "*"),
         Selector(_ADAPTER_STREAM, "inbound outbound results results:* dead control session"),
         Selector(_ADAPTER_HASH, f"status {_CONTACTS}"),
         Selector("set get del pttl pexpire exists", "lease"),
-        # Nobody else's business, so no command of these kinds needs an argument.
+        # No other role uses these keys: all commands of a kind are allowed.
         Selector(
             "@hash @set @list del unlink rename exists expire pexpire ttl pttl", "ids:* ledger:* seen:*"
         ),
@@ -79,7 +81,7 @@ WORKER = Role(
         Selector("xadd", "outbound dead", "%W"),
         Selector(_LOOK, "inbound results results:*", "%R"),
         Selector(_LOOK_HASH, f"status {_CONTACTS}", "%R"),
-        # Who owns which lane is the workers' own business.
+        # Only workers use it: which worker owns which partition.
         Selector("watch get set del getdel expire hset hdel hkeys hgetall mget rpush blpop", "lanes:*"),
     ),
     base="unwatch",
@@ -94,7 +96,7 @@ READER = Role(
 )
 OPERATOR = Role(
     "operator",
-    "the command line: all of that, the QR code, commands, dead letters, groups that are given up",
+    "the command line: reads all streams and the QR code, sends commands, redrives dead letters, ends groups",
     (
         Selector(_LOOK, "inbound outbound results results:* dead control session", "%R"),
         Selector(_LOOK_HASH, f"status {_CONTACTS}", "%R"),
@@ -111,29 +113,28 @@ OPERATOR = Role(
 ROLES = {role.name: role for role in (ADAPTER, WORKER, READER, OPERATOR)}
 
 
-def line(role: Role, prefix: str, *, user: str, secret: str, old: bool = False) -> str:
-    """The arguments of `ACL SETUSER`, beginning with the user's name.
+def setuser_line(role: Role, prefix: str, *, user: str, secret: str, old: bool = False) -> str:
+    """Return the arguments of `ACL SETUSER`, beginning with the user's name.
 
-    `secret`: `>password` or `#sha256` as Redis takes them. `old`: for Redis 7.0, which does not know
-    `client|setinfo` and refuses the whole line for it.
+    `secret`: `>password` or `#sha256` as Redis takes them. `old`: for Redis 7.0, which refuses a line with a
+    command that it does not know.
     """
     words = f"{_BASE} {role.base}".split()
     if old:
-        # WAITAOF came with 7.2 as well.
-        words = [word for word in words if word not in {"client|setinfo", "waitaof"}]
+        words = [word for word in words if word not in _SINCE_7_2]
     selectors = " ".join(selector.text(prefix) for selector in role.selectors)
     return f"{user} reset on {secret} -@all {_allow(' '.join(words))} {selectors}"
 
 
-def hashed(password: str) -> str:
-    """A password as it may be shown and stored: Redis compares the hash."""
+def hash_password(password: str) -> str:
+    """Return the hash that Redis takes in the place of a password."""
     return "#" + sha256(password.encode()).hexdigest()
 
 
-def user_name(name: str) -> str:
-    """A name that Redis takes for a user. Raises ConfigError."""
+def check_user_name(name: str) -> str:
+    """Return the name of a user. Raises ConfigError if Redis cannot take it."""
     if not name or any(char.isspace() or char in "()\0" for char in name):
-        raise ConfigError(f"--user {name!r} is no name for a Redis user: leave out blanks and parentheses")
+        raise ConfigError(f"--user {name!r} is not a name for a Redis user: leave out blanks and parentheses")
     return name
 
 

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document: channels, messages and operations of the adapter, made from the tables."""
+"""Make the AsyncAPI 3 document from the tables: channels, messages and operations of the adapter."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _TITLES = {"body.message": "message", "body.notice": "notice", "body.session": "
 
 
 def document() -> dict[str, Any]:
-    """The whole document."""
+    """Return the whole document."""
     schemas = {name: _embedded(schema) for name, schema in all_schemas().items()}
     return {
         "asyncapi": "3.0.0",
@@ -43,8 +43,8 @@ def _ref(*path: str) -> dict[str, str]:
     return {"$ref": "#/" + "/".join(path)}
 
 
-def _named(table: Table) -> list[str]:
-    """The messages of a channel: events by family, of others one."""
+def _messages_of(table: Table) -> list[str]:
+    """Return the messages of a channel: of events one a family, else one."""
     if table.name == "inbound":
         return [f"inbound.{_TITLES[body]}" for body in BODIES["inbound"]]
     return [table.name]
@@ -56,7 +56,7 @@ def _channels() -> dict[str, Any]:
         made[table.name] = {
             "address": f"qq:{table.name}",
             "description": f"{table.kind.capitalize()}. {table.what}",
-            "messages": {name: _ref("components", "messages", name) for name in _named(table)},
+            "messages": {name: _ref("components", "messages", name) for name in _messages_of(table)},
         }
     made["ownResults"] = {
         "address": "qq:results:{name}",
@@ -81,7 +81,7 @@ def _operations() -> dict[str, Any]:
             "action": "send" if name in _SENT else "receive",
             "channel": _ref("channels", name),
             "summary": table.what,
-            "messages": [_ref("channels", name, "messages", each) for each in _named(table)],
+            "messages": [_ref("channels", name, "messages", each) for each in _messages_of(table)],
         }
     made["receiveOutbound"]["reply"] = {
         "channel": _ref("channels", "results"),
@@ -93,7 +93,7 @@ def _operations() -> dict[str, Any]:
 def _messages() -> dict[str, Any]:
     made: dict[str, Any] = {}
     for table in TABLES.values():
-        for name in _named(table):
+        for name in _messages_of(table):
             made[name] = {
                 "name": name,
                 "title": table.what.partition(".")[0],

@@ -1,4 +1,4 @@
-"""Is what stands on a bus what the contract says? One pass over each stream, and what belongs together."""
+"""Lint the entries of a bus by the contract: each entry, and what belongs together. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,12 +16,15 @@ from adapter.errors import SchemaError
 from adapter.events import Status
 
 Fields = Mapping[bytes, bytes]
-# One broken writer breaks every entry alike: so many sentences about a stream tell enough.
-MOST = 50
+# Sentences about a stream: one broken writer breaks every entry alike.
+MAX_SENTENCES = 50
 
 
 class Linter:
-    """Looks at one bus. Feed it whole streams, oldest entry first; `found` holds what is wrong."""
+    """Linter of one bus. Feed it whole streams, oldest entry first.
+
+    `found`: what is wrong. `notes`: what a later version may bring, or a redrive. `seen`: entries by stream.
+    """
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -30,25 +33,25 @@ class Linter:
         self._seqs: dict[str, int] = {}
         self._epoch = 0
         self._results: Counter[str] = Counter()
-        self._said: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self.found: list[str] = []
         self.notes: list[str] = []
         self.seen: Counter[str] = Counter()
 
     def inbound(self, entry: str, fields: Fields) -> None:
-        """One event."""
-        known = self._entry(TABLES["inbound"], entry, fields)
+        """Check one event."""
+        known = self._check_entry(TABLES["inbound"], entry, fields)
         if known.get("type") and known["type"] not in TYPES:
-            self._note("inbound", entry, f"type {known['type']!r} is not of this version")
+            self._add_note("inbound", entry, f"type {known['type']!r} is not of this version")
         family = known.get("type", "").partition(".")[0]
-        body = self._unpacked("inbound", entry, fields.get(b"body", b""))
+        body = self._unpack("inbound", entry, fields.get(b"body", b""))
         if body is not None and f"body.{family}" in self._validators:
-            self._say("inbound", entry, self._validators[f"body.{family}"].problems(body, "body"))
-            self._say("inbound", entry, self._agrees(known, body))
-        self._follows(entry, known)
+            self._add_problems("inbound", entry, self._validators[f"body.{family}"].problems(body, "body"))
+            self._add_problems("inbound", entry, self._compare_body(known, body))
+        self._check_sequence(entry, known)
 
-    def _agrees(self, known: Mapping[str, str], body: Mapping[str, Any]) -> Iterator[str]:
-        """The plain fields say the same as the body."""
+    def _compare_body(self, known: Mapping[str, str], body: Mapping[str, Any]) -> Iterator[str]:
+        """Yield where the plain fields and the body differ."""
         chat, sender = body.get("chat"), body.get("sender")
         address = ""
         if isinstance(chat, dict):
@@ -62,121 +65,128 @@ class Linter:
         if known.get("sender", "") != speaker:
             yield f"sender {known.get('sender')!r} and body.sender.id {speaker!r} differ"
 
-    def _follows(self, entry: str, known: Mapping[str, str]) -> None:
-        """Ids are unique, numbers without a hole, the epoch never falls."""
+    def _check_sequence(self, entry: str, known: Mapping[str, str]) -> None:
+        """Check that ids are unique, `seq` has no gap and the epoch never falls."""
         ident, account, seq, epoch = (known.get(name, "") for name in ("id", "account", "seq", "epoch"))
         if not (seq.isdecimal() and epoch.isdecimal()):
-            return  # told already
+            return  # found by the schema
         if ident in self._ids:
             if self._ids[ident] == seq:
-                self._note("inbound", entry, f"seq {seq} stands here again: it was redriven")
+                self._add_note("inbound", entry, f"seq {seq} is here again: it was redriven")
             else:
-                self._say("inbound", entry, [f"id {ident} stands there twice"])
+                self._add_problems("inbound", entry, [f"id {ident} is there twice"])
             return
         self._ids[ident] = seq
         last = self._seqs.get(account)
         if last is not None and int(seq) != last + 1:
-            self._say("inbound", entry, [f"seq {seq} follows {last}: {self._hole(last, int(seq))}"])
+            self._add_problems(
+                "inbound", entry, [f"seq {seq} follows {last}: {self._describe_gap(last, int(seq))}"]
+            )
         self._seqs[account] = int(seq)
         if int(epoch) < self._epoch:
-            self._say("inbound", entry, [f"epoch {epoch} follows {self._epoch}: it may only rise"])
+            self._add_problems("inbound", entry, [f"epoch {epoch} follows {self._epoch}: it may only rise"])
         self._epoch = max(self._epoch, int(epoch))
 
     @staticmethod
-    def _hole(last: int, seq: int) -> str:
+    def _describe_gap(last: int, seq: int) -> str:
         return "out of order" if seq <= last else f"{seq - last - 1} events are missing"
 
     def outbound(self, entry: str, fields: Fields, *, answered: bool) -> None:
-        """One request. `answered`: the adapter has acknowledged it, so there must be a result by now."""
+        """Check one request.
+
+        `answered`: the adapter has acknowledged it, so it must have a result.
+        """
         self.seen["outbound"] += 1
         try:
             decode_request(entry, unwrap(fields), self._prefix)
         except SchemaError as exc:
-            self._note("outbound", entry, str(exc))
+            self._add_note("outbound", entry, str(exc))
         if answered and not self._results[entry]:
             own = fields.get(b"results", b"").decode("utf-8", "replace")
             if own and own != f"{self._prefix}:results":
-                self._note("outbound", entry, f"its result is not in {own} any more")
+                self._add_note("outbound", entry, f"its result is not in {own} any more")
             else:
-                self._say("outbound", entry, ["was acknowledged, and there is no result"])
+                self._add_problems("outbound", entry, ["was acknowledged and has no result"])
 
     def result(self, entry: str, fields: Fields, stream: str = "results") -> None:
-        """One result; feed all of them before the requests."""
-        known = self._entry(TABLES["results"], entry, fields, stream)
+        """Check one result. All results come before the requests."""
+        known = self._check_entry(TABLES["results"], entry, fields, stream)
         status, code = known.get("status", ""), known.get("code", "")
         if status in set(Status) and code not in CODES[Status(status)]:
-            self._note(stream, entry, f"code {code!r} of status {status} is not of this version")
+            self._add_note(stream, entry, f"code {code!r} of status {status} is not of this version")
         request = known.get("entry", "")
         self._results[request] += 1
         if self._results[request] > 1:
-            self._say(stream, entry, [f"is result number {self._results[request]} of request {request}"])
+            self._add_problems(
+                stream, entry, [f"is result number {self._results[request]} of request {request}"]
+            )
 
     def dead(self, entry: str, fields: Fields) -> None:
-        """One dead letter."""
-        self._entry(TABLES["dead"], entry, fields)
-        self._unpacked("dead", entry, fields.get(b"fields", b""), "fields")
+        """Check one dead letter."""
+        self._check_entry(TABLES["dead"], entry, fields)
+        self._unpack("dead", entry, fields.get(b"fields", b""), "fields")
 
     def session(self, entry: str, fields: Fields) -> None:
-        """One change of the session."""
-        self._entry(TABLES["session"], entry, fields)
+        """Check one change of the session."""
+        self._check_entry(TABLES["session"], entry, fields)
 
     def status(self, fields: Fields) -> None:
-        """The hash of figures."""
+        """Check the hash `qq:status`."""
         if fields:
-            self._entry(TABLES["status"], "", fields)
+            self._check_entry(TABLES["status"], "", fields)
 
-    def _entry(self, table: Table, entry: str, fields: Fields, stream: str = "") -> dict[str, str]:
+    def _check_entry(self, table: Table, entry: str, fields: Fields, stream: str = "") -> dict[str, str]:
         stream = stream or table.name
         self.seen[stream] += 1
         names = [name.decode("utf-8", "replace") for name in fields]
-        if table.ordered and names[: len(table.always)] != list(table.always):
-            missing = [name for name in table.always if name not in names]
+        if table.ordered and names[: len(table.required_names)] != list(table.required_names):
+            missing = [name for name in table.required_names if name not in names]
             what = f"{', '.join(missing)} missing" if missing else "fields in another order"
-            self._say(stream, entry, [what])
+            self._add_problems(stream, entry, [what])
         if extra := [name for name in names if name not in table.names]:
-            self._note(stream, entry, f"has fields of a later version: {', '.join(extra)}")
+            self._add_note(stream, entry, f"has fields of a later version: {', '.join(extra)}")
         binary = {one.name.encode() for one in table.fields if one.binary}
         texts: dict[str, Any] = {}
         for name, value in fields.items():
             try:
                 texts[name.decode("utf-8", "replace")] = "" if name in binary else value.decode()
             except UnicodeDecodeError:
-                self._say(stream, entry, [f"{name.decode('utf-8', 'replace')} is not UTF-8"])
-        self._say(stream, entry, self._wrong(table, texts))
+                self._add_problems(stream, entry, [f"{name.decode('utf-8', 'replace')} is not UTF-8"])
+        self._add_problems(stream, entry, self._field_problems(table, texts))
         if texts.get("chat"):
-            self._say(stream, entry, _address(texts["chat"]))
+            self._add_problems(stream, entry, _address_problems(texts["chat"]))
         return texts
 
-    def _wrong(self, table: Table, texts: Mapping[str, Any]) -> Iterator[str]:
+    def _field_problems(self, table: Table, texts: Mapping[str, Any]) -> Iterator[str]:
         for sentence in self._validators[table.name].problems(texts):
-            # Where the order counts, what is missing has been told.
+            # In an ordered table the check of the order has named what is missing.
             if not (table.ordered and sentence.endswith(" is missing")):
                 yield sentence
 
-    def _unpacked(self, stream: str, entry: str, packed: bytes, name: str = "body") -> dict[str, Any] | None:
+    def _unpack(self, stream: str, entry: str, packed: bytes, name: str = "body") -> dict[str, Any] | None:
         try:
             value = msgpack.unpackb(packed)
         except (ValueError, msgpack.UnpackException):
             value = None
         if isinstance(value, dict):
             return value
-        self._say(stream, entry, [f"{name} is no msgpack map"])
+        self._add_problems(stream, entry, [f"{name} is not a msgpack map"])
         return None
 
-    def _say(self, stream: str, entry: str, sentences: Iterable[str]) -> None:
+    def _add_problems(self, stream: str, entry: str, sentences: Iterable[str]) -> None:
         for sentence in sentences:
-            self._said[stream] = self._said.get(stream, 0) + 1
-            if self._said[stream] == MOST + 1:
-                self.found.append(f"{stream}: and more of the kind")
-            elif self._said[stream] <= MOST:
+            self._counts[stream] = self._counts.get(stream, 0) + 1
+            if self._counts[stream] == MAX_SENTENCES + 1:
+                self.found.append(f"{stream}: and more like these")
+            elif self._counts[stream] <= MAX_SENTENCES:
                 self.found.append(f"{stream} {entry}".rstrip() + f": {sentence}")
 
-    def _note(self, stream: str, entry: str, sentence: str) -> None:
-        if len(self.notes) < MOST:
+    def _add_note(self, stream: str, entry: str, sentence: str) -> None:
+        if len(self.notes) < MAX_SENTENCES:
             self.notes.append(f"{stream} {entry}: {sentence}")
 
 
-def _address(text: str) -> Iterator[str]:
+def _address_problems(text: str) -> Iterator[str]:
     try:
         parse_address(text)
     except SchemaError as exc:

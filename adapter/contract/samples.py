@@ -1,6 +1,6 @@
-"""Golden entries: one of every event type, of every result, of every other kind, as the adapter makes them.
+"""Golden entries: one of each event type, result and other kind of entry, as the adapter makes them.
 
-A client in another language is right when it reads these. Bytes of `body`, `fields` and `png` are exact.
+A client in another language can prove itself by them. Bytes of `body`, `fields` and `png` are exact.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ _SEGMENTS = (
     Image("missing"),
     Unknown(["later", {"n": 2**53}]),
 )
-# The smallest picture that is one: what matters is that bytes stay bytes.
+# A picture of one pixel: bytes that are not UTF-8.
 _PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010100000000376ef92400000010"
     "49444154789c626001000000ffff03000006000557bfabd40000000049454e44ae426082"
@@ -68,20 +68,23 @@ Value = str | bytes
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """An entry by its stream and a name that says which of its kind it is."""
+    """An entry of a stream, under a unique name."""
 
     stream: str
     name: str
     fields: dict[str, Value]
 
     def as_map(self) -> dict[str, Any]:
-        """For a JSON file: bytes as hexadecimal text, and what they hold."""
+        """Return the value of its JSON file.
+
+        Bytes become hexadecimal text; `decoded` is what they decode to.
+        """
         texts = {
             name: {"hex": value.hex()} if isinstance(value, bytes) else value
             for name, value in self.fields.items()
         }
         decoded = {
-            name: _shown(msgpack.unpackb(value))
+            name: _json_value(msgpack.unpackb(value))
             for name, value in self.fields.items()
             if isinstance(value, bytes) and name in {"body", "fields"} and not value.startswith(b"{")
         }
@@ -89,27 +92,27 @@ class Golden:
 
 
 def goldens() -> list[Golden]:
-    """All of them, names unique."""
+    """Return all golden entries."""
     return [*_messages(), *_notices(), *_sessions(), *_requests(), *_results(), *_others()]
 
 
-def stamped(draft: EventRecord, seq: int) -> dict[str, Value]:
-    """The fields of an event as the append writes them."""
+def append_fields(record: EventRecord, seq: int) -> dict[str, Value]:
+    """Return the fields of an event as the append writes them."""
     known: dict[str, Value] = dict(
-        zip(("id", "type", "time", "chat", "sender", "self", "text", "body"), draft, strict=True)
+        zip(("id", "type", "time", "chat", "sender", "self", "text", "body"), record, strict=True)
     )
     known |= {"v": CONTRACT_VERSION, "account": ACCOUNT, "epoch": str(EPOCH), "seq": str(seq)}
     return {name: known[name] for name in INBOUND.names}
 
 
-def _event(draft: EventRecord, seq: int, name: str = "") -> Golden:
-    return Golden("inbound", name or draft.type, stamped(draft, seq))
+def _event(record: EventRecord, seq: int, name: str = "") -> Golden:
+    return Golden("inbound", name or record.type, append_fields(record, seq))
 
 
 def _messages() -> list[Golden]:
     made = []
     for seq, (kind, chat) in enumerate(_CHATS.items(), 1):
-        party = ContactRef(chat.id, "读书会", Identity.MATCHED)
+        contact = ContactRef(chat.id, "读书会", Identity.MATCHED)
         message = Message(
             chat,
             _SPEAKER.id,
@@ -119,16 +122,18 @@ def _messages() -> list[Golden]:
             font=_FONT,
             upstream={"network": "smartqq", "poll_type": f"{kind}_message", "from_uin": 2**32 + 5},
         )
-        draft = encode_message(
-            message, Participants(chat, party, _SPEAKER), RecordContext(ACCOUNT, EPOCH, WHEN), raw=False
+        record = encode_message(
+            message, Participants(chat, contact, _SPEAKER), RecordContext(ACCOUNT, EPOCH, WHEN), raw=False
         )
-        made.append(_event(draft, seq))
+        made.append(_event(record, seq))
     own = Message(
         _GROUP, ACCOUNT, WHEN, (Text("said on the phone"),), "35694", from_self=True, raw={"msg_id": 35694}
     )
-    place = Participants(_GROUP, ContactRef(_GROUP.id), ContactRef(ACCOUNT))
+    participants = Participants(_GROUP, ContactRef(_GROUP.id), ContactRef(ACCOUNT))
     made.append(
-        _event(encode_message(own, place, RecordContext(ACCOUNT, EPOCH, WHEN), raw=True), 5, "message.own")
+        _event(
+            encode_message(own, participants, RecordContext(ACCOUNT, EPOCH, WHEN), raw=True), 5, "message.own"
+        )
     )
     return made
 
@@ -146,12 +151,14 @@ def _notices() -> list[Golden]:
             data={"name": "report.docx"} if kind == "file" else {},
             raw=raw,
         )
-        place = (
+        participants = (
             Participants()
             if kind == "other"
             else Participants(_GROUP, ContactRef(_GROUP.id, "读书会"), _SPEAKER)
         )
-        made.append(_event(encode_notice(notice, place, RecordContext(ACCOUNT, EPOCH, WHEN), raw=False), seq))
+        made.append(
+            _event(encode_notice(notice, participants, RecordContext(ACCOUNT, EPOCH, WHEN), raw=False), seq)
+        )
     return made
 
 
@@ -253,8 +260,8 @@ def _others() -> list[Golden]:
     details["presence"] = {"status": "busy", "reply": "0123456789abcdef" * 2}
     details["image"] = {"entry": "1445653507123-0", "number": "1", "reply": "0123456789abcdef" * 2}
     for name in COMMANDS:
-        order: dict[str, Value] = {"cmd": name, "by": "operator@host"}
-        made.append(Golden("control", f"control.{name}", order | details.get(name, {})))
+        command: dict[str, Value] = {"cmd": name, "by": "operator@host"}
+        made.append(Golden("control", f"control.{name}", command | details.get(name, {})))
     for state in SessionState:
         entry: dict[str, Value] = {
             "v": CONTRACT_VERSION,
@@ -269,7 +276,11 @@ def _others() -> list[Golden]:
             text = "https://txz.qq.com/p?k=never&f=716027609" if state is SessionState.QR else ""
             entry |= {"png": _PNG, "text": text, "expires": timestamp(WHEN + 120)}
         made.append(Golden("session", f"session-stream.{state.value}", entry))
-    status: dict[str, Value] = {
+    return [*made, Golden("status", "status", _status(when))]
+
+
+def _status(when: str) -> dict[str, Value]:
+    return {
         "state": "online",
         "reason": "full",
         "account": ACCOUNT,
@@ -284,16 +295,15 @@ def _others() -> list[Golden]:
         "paused": "0",
         "version": "0.1.0",
     }
-    return [*made, Golden("status", "status", status)]
 
 
-def _shown(value: object) -> object:
+def _json_value(value: object) -> object:
     match value:
         case bytes():
             return {"hex": value.hex()}
         case dict():
-            return {name: _shown(item) for name, item in value.items()}
+            return {name: _json_value(item) for name, item in value.items()}
         case list():
-            return [_shown(item) for item in value]
+            return [_json_value(item) for item in value]
         case _:
             return value

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 7) of entries and bodies, made from the tables and from the vocabulary's own types."""
+"""Make JSON Schemas (draft 7) of entries and bodies from the tables and the vocabulary's types."""
 
 from dataclasses import MISSING, fields
 from enum import StrEnum
@@ -11,14 +11,14 @@ from adapter.events import CONTRACT_VERSION, ContactRef, Face, Font, Identity, I
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 _SEGMENTS = (Text, Face, Image, Unknown)
-# One of each kind, to learn what the envelope calls it.
+# One of each kind, for the name that the codec gives it.
 _EXAMPLES: tuple[Segment, ...] = (Text(""), Face(0, ""), Image(""), Unknown(None))
 BODIES = {"inbound": ("body.message", "body.notice", "body.session"), "outbound": ("body.request",)}
 
 
 def all_schemas() -> dict[str, Schema]:
-    """Every schema by its name."""
-    made = {name: entry(table) for name, table in TABLES.items()}
+    """Return all schemas by name."""
+    made = {name: entry_schema(table) for name, table in TABLES.items()}
     made |= {
         "body.message": _document("Body of message.*", _message()),
         "body.notice": _document("Body of notice.*", _notice()),
@@ -31,8 +31,11 @@ def all_schemas() -> dict[str, Schema]:
     return made
 
 
-def entry(table: Table) -> Schema:
-    """The schema of an entry: an object of texts. Binary fields are described by their decoded schema."""
+def entry_schema(table: Table) -> Schema:
+    """Return the schema of an entry: an object of texts.
+
+    A binary field names the schema of its decoded body.
+    """
     properties: Schema = {}
     for one in table.fields:
         schema = {"description": one.meaning, **one.schema}
@@ -49,27 +52,27 @@ def _document(title: str, schema: Schema) -> Schema:
     return {"$schema": DRAFT, "$id": "", "title": title, **schema}
 
 
-def _of(hint: Any) -> Schema:
-    """The schema of a type of the vocabulary."""
+def _type_schema(hint: Any) -> Schema:
+    """Return the schema of a type of the vocabulary."""
     origin = get_origin(hint)
     if origin is UnionType:
-        inner = [_of(one) for one in get_args(hint) if one is not NoneType]
+        inner = [_type_schema(one) for one in get_args(hint) if one is not NoneType]
         nothing = [{"type": "null"}] if NoneType in get_args(hint) else []
         return {"anyOf": inner + nothing} if len(inner + nothing) > 1 else inner[0]
     if origin is tuple:
         size = len(get_args(hint))
-        return {"type": "array", "items": _of(get_args(hint)[0]), "minItems": size, "maxItems": size}
+        return {"type": "array", "items": _type_schema(get_args(hint)[0]), "minItems": size, "maxItems": size}
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return {"type": "string", "enum": [one.value for one in hint]}
     return {str: {"type": "string"}, int: {"type": "integer"}, bool: {"type": "boolean"}}.get(hint, {})
 
 
 def _fields(kind: type, *, required: tuple[str, ...] | None = None) -> Schema:
-    """The schema of a dataclass: what has no default is required."""
+    """Return the schema of a dataclass; a field without default is required."""
     hints = get_type_hints(kind)
     rows = fields(kind)
     needed = [row.name for row in rows if row.default is MISSING] if required is None else list(required)
-    return _object({row.name: _of(hints[row.name]) for row in rows}, needed)
+    return _object({row.name: _type_schema(hints[row.name]) for row in rows}, needed)
 
 
 def _object(properties: Schema, required: list[str]) -> Schema:
@@ -96,19 +99,19 @@ def _segments() -> Schema:
     return {"type": "array", "items": {"anyOf": [*kinds, later]}}
 
 
-def _place() -> Schema:
-    place = {"type": {"type": "string", "enum": list(MESSAGES)}, "id": {"type": "string"}}
-    party = _fields(ContactRef, required=("id", "name", "identity"))
+def _participants() -> Schema:
+    address = {"type": {"type": "string", "enum": list(MESSAGES)}, "id": {"type": "string"}}
+    sender = _fields(ContactRef, required=("id", "name", "identity"))
     chat = _object(
         {
-            **place,
+            **address,
             "name": {"type": "string"},
-            "identity": _of(Identity),
-            "via": _object(place, ["type", "id"]),
+            "identity": _type_schema(Identity),
+            "via": _object(address, ["type", "id"]),
         },
         ["type", "id", "name", "identity"],
     )
-    return {"chat": _maybe(chat), "sender": _maybe(party)}
+    return {"chat": _maybe(chat), "sender": _maybe(sender)}
 
 
 def _message() -> Schema:
@@ -116,7 +119,7 @@ def _message() -> Schema:
         {
             "segments": _segments(),
             "font": _maybe(_fields(Font)),
-            **_place(),
+            **_participants(),
             "message_id": {"type": "string"},
             "upstream": {"type": "object"},
             "raw": {},
@@ -128,7 +131,7 @@ def _message() -> Schema:
 def _notice() -> Schema:
     return _object(
         {
-            **_place(),
+            **_participants(),
             "message_id": {"type": "string"},
             "data": {"type": "object"},
             "upstream": {"type": "object"},
@@ -139,10 +142,10 @@ def _notice() -> Schema:
 
 
 def _session() -> Schema:
-    words = {"type": "string"}
+    text = {"type": "string"}
     time = {"type": "string", "pattern": f"^{TIME}$"}
-    change = _object({"reason": words, "detail": words, "nick": words}, ["reason", "detail", "nick"])
-    gap = _object({"since": time, "until": time, "reason": words}, ["since", "until", "reason"])
+    change = _object({"reason": text, "detail": text, "nick": text}, ["reason", "detail", "nick"])
+    gap = _object({"since": time, "until": time, "reason": text}, ["since", "until", "reason"])
     return {"anyOf": [change, gap]}
 
 
@@ -160,7 +163,7 @@ def _request() -> Schema:
 
 
 def _contact() -> Schema:
-    words = {"type": "string"}
+    text = {"type": "string"}
     time = {"type": "string", "pattern": f"^{TIME}$"}
-    known = {"id": words, "name": words, "identity": _of(Identity), "asof": time}
-    return _object(known | {"nick": words, "mark": words, "qq": words}, list(known))
+    known = {"id": text, "name": text, "identity": _type_schema(Identity), "asof": time}
+    return _object(known | {"nick": text, "mark": text, "qq": text}, list(known))

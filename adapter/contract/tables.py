@@ -1,4 +1,4 @@
-"""The fields of every stream and hash: order, form and meaning. All else in this package comes from them."""
+"""Fields of every stream and hash: order, form and meaning. The rest of the package is made from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,10 @@ ENTRY: Final = r"[0-9]+-[0-9]+"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its value is text of the form `schema`; of `binary` ones the body is described elsewhere."""
+    """A field: text of the form `schema`.
+
+    A `binary` one is described by the schema of its decoded body.
+    """
 
     name: str
     meaning: str
@@ -59,7 +62,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A stream or a hash. `ordered`: the fields stand in this order, all of them."""
+    """A stream or a hash.
+
+    `ordered`: each entry has all required fields, in this order.
+    """
 
     name: str
     kind: str
@@ -69,12 +75,12 @@ class Table:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all fields."""
+        """Return the names of all fields."""
         return tuple(one.name for one in self.fields)
 
     @property
-    def always(self) -> tuple[str, ...]:
-        """The names of the fields that every entry has."""
+    def required_names(self) -> tuple[str, ...]:
+        """Return the names of the fields that every entry has."""
         return tuple(one.name for one in self.fields if one.required)
 
 
@@ -87,7 +93,7 @@ def _one_of(*values: str) -> Schema:
 
 
 def _open(known: Sequence[str], pattern: str) -> Schema:
-    """Known values, and room for those of later versions."""
+    """Return a schema of known values and of those of later versions."""
     return {"type": "string", "anyOf": [{"enum": list(known)}, {"pattern": f"^{pattern}$"}]}
 
 
@@ -202,7 +208,7 @@ CONTROL: Final = Table(
     "Commands of the operator.",
     (
         Field("cmd", "what to do", _one_of(*COMMANDS)),
-        Field("by", "who says so, for the log", required=False),
+        Field("by", "user and host that sent it, for the log", required=False),
         Field("text", "of captcha: what the picture shows", required=False),
         Field("group", "of lapse and restore: the consumer group", required=False),
         Field("status", "of presence: how to be seen", _one_of(*PRESENCES), required=False),
@@ -260,7 +266,11 @@ STATUS: Final = Table(
             _form(TIME, empty=True),
             required=False,
         ),
-        Field("last_event", "when upstream told something; empty if never", _form(TIME, empty=True)),
+        Field(
+            "last_event",
+            "when upstream last delivered a message or a notice; empty if never",
+            _form(TIME, empty=True),
+        ),
         Field("last_poll", "when upstream last answered; empty if never", _form(TIME, empty=True)),
         Field("paused", "1: sends are held", _FLAG),
         Field("version", "of the adapter"),

@@ -27,7 +27,7 @@ class Validator:
         )
 
     def problems(self, value: object, where: str = "") -> Iterator[str]:
-        """Yield what is wrong with a value, nothing if it fits. `where` begins each sentence."""
+        """Yield what is wrong with a value. `where` begins each sentence."""
         try:
             self._check(value, name_prefix=where)
         except JsonSchemaValuesException as exc:
@@ -59,10 +59,10 @@ def _sentences(error: JsonSchemaValueException, where: str) -> Iterator[str]:
 
 @cache
 def _choice(schema: str) -> Validator:
-    """Return the validator of one of several schemas, by its JSON: there are as many as the contract has."""
+    """Return the validator of a schema, by its JSON: there are few."""
     return Validator(json.loads(schema))
 
 
 def _nearest(misses: list[list[str]]) -> str:
-    """Return the nearest miss, which explains most: the longest way into the value before a mistake."""
+    """Return the nearest miss: the longest path into the value."""
     return max(misses, key=lambda sentences: sentences[0].partition(" ")[0].count("."))[0]

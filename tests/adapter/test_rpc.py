@@ -8,7 +8,8 @@ import msgpack
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.cli.main import parser
+from adapter.cli.parser import make_parser
+from adapter.cli.runner import run_with_config
 from adapter.config import Config
 from tests.simulator import PICTURE
 from tests.simulator import Answer as Scripted
@@ -71,8 +72,8 @@ class Here:
     capsys: pytest.CaptureFixture[str]
 
     async def __call__(self, *line: str) -> Done:
-        arguments = parser().parse_args(line)
-        code = await arguments.command(Config.from_env(self.it.settings), arguments)
+        arguments = make_parser().parse_args(line)
+        code = await run_with_config(Config.from_env(self.it.settings), arguments)
         return Done(code, *self.capsys.readouterr())
 
     async def refused(self, *line: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Proof of adapter/contract/acl.py: role by command by key, asked of a real server, and roles at work."""
+"""Prove adapter/contract/acl.py: role by command by key on a real server, and the roles at work."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ from adapter.bus import scripts
 from adapter.bus.admin import AdminClient
 from adapter.bus.bus import Bus
 from adapter.config import Config
-from adapter.contract.acl import PLACEHOLDER, ROLES, hashed, line, user_name
+from adapter.contract.acl import PLACEHOLDER, ROLES, check_user_name, hash_password, setuser_line
 from adapter.errors import BusUnavailable, ConfigError
 from tests.support.helpers import clean_environment
 from tests.support.system_harness import system
@@ -26,7 +26,7 @@ ADAPTER, WORKER, READER, OPERATOR = "adapter", "worker", "reader", "operator"
 EVERYBODY = {ADAPTER, WORKER, READER, OPERATOR}
 PASSWORD = "a pass>word"
 
-# A command, with the names of keys after `~`, and who may give it. Nobody else may.
+# A command, with the names of keys after `~`, and the only roles that may give it.
 MATRIX: list[tuple[str, set[str]]] = [
     # events
     ("XADD ~inbound * a b", {ADAPTER, OPERATOR}),
@@ -138,7 +138,9 @@ async def users(bus: Bus) -> AsyncIterator[dict[str, str]]:
     names = {role: f"{bus.keys.prefix}-{role}" for role in ROLES}
     try:
         for role, name in names.items():
-            words = line(ROLES[role], bus.keys.prefix, user=name, secret=hashed(PASSWORD)).split()
+            words = setuser_line(
+                ROLES[role], bus.keys.prefix, user=name, secret=hash_password(PASSWORD)
+            ).split()
             await bus.client.execute_command("ACL", "SETUSER", *words)  # type: ignore[no-untyped-call]
         yield names
     finally:
@@ -228,16 +230,16 @@ async def test_the_adapters_scripts_use_no_command_that_its_role_lacks(bus: Bus)
 
 def test_the_line_for_redis_7_0_leaves_out_what_it_does_not_know() -> None:
     for role in ROLES.values():
-        old = line(role, "qq", user="u", secret="#0", old=True)
+        old = setuser_line(role, "qq", user="u", secret="#0", old=True)
         assert "setinfo" not in old
         assert "waitaof" not in old
-        assert "setinfo" in line(role, "qq", user="u", secret="#0")
+        assert "setinfo" in setuser_line(role, "qq", user="u", secret="#0")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a)", "a\n"])
 def test_a_user_name_that_would_change_the_line_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):
-        user_name(name)
+        check_user_name(name)
 
 
 @pytest.mark.parametrize("role", list(ROLES))
@@ -256,8 +258,8 @@ def test_the_command_prints_a_line_and_never_the_password(role: str) -> None:
         return done.stdout
 
     assert printed().startswith(f"ACL SETUSER qq-{role} reset on >{PLACEHOLDER} -@all ")
-    told = printed("--password", "-", "--file", "--user", "me", stdin=f"{PASSWORD}\n", QQBUS_PREFIX="{x}")
-    assert told.startswith(f"user me reset on {hashed(PASSWORD)} -@all ")
-    assert PASSWORD not in told
-    assert "~{x}:inbound" in told
+    text = printed("--password", "-", "--file", "--user", "me", stdin=f"{PASSWORD}\n", QQBUS_PREFIX="{x}")
+    assert text.startswith(f"user me reset on {hash_password(PASSWORD)} -@all ")
+    assert PASSWORD not in text
+    assert "~{x}:inbound" in text
     assert Config.from_env({"QQBUS_PREFIX": "{x}"}).prefix == "{x}"

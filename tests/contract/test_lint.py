@@ -1,4 +1,4 @@
-"""Proof of adapter/contract/lint.py: what a sound bus looks like, and that each mistake is told."""
+"""Prove adapter/contract/lint.py: a sound bus has no problems, and each mistake is found."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from adapter.contract.lint import MOST, Linter
+from adapter.contract.lint import MAX_SENTENCES, Linter
 from adapter.contract.samples import goldens
 
 GOLDENS = {golden.name: golden for golden in goldens()}
@@ -71,8 +71,8 @@ WRONG: dict[str, tuple[list[Fields], str]] = {
     "an address that is none": ([fields(M, chat="grup:1")], "chat is not of the form"),
     "self is neither": ([fields(M, self="yes")], "self is not one of 0, 1"),
     "text that is not UTF-8": ([fields(M, text=b"\xff")], "text is not UTF-8"),
-    "a body that cannot be unpacked": ([fields(M, body=b"\xc1")], "body is no msgpack map"),
-    "a body that is a list": ([fields(M, body=b"\x90")], "body is no msgpack map"),
+    "a body that cannot be unpacked": ([fields(M, body=b"\xc1")], "body is not a msgpack map"),
+    "a body that is a list": ([fields(M, body=b"\x90")], "body is not a msgpack map"),
     "a body without segments": (
         [fields(M, body=body(M, lambda b: {k: v for k, v in b.items() if k != "segments"}))],
         "body.segments is missing",
@@ -86,7 +86,7 @@ WRONG: dict[str, tuple[list[Fields], str]] = {
         "body.chat 'group:2419712345' differ",
     ),
     "a speaker who differs from the body's": ([fields(M, sender="1")], "body.sender.id '3680212345' differ"),
-    "an id twice": ([fields(M, seq="1"), fields(M, seq="2")], "stands there twice"),
+    "an id twice": ([fields(M, seq="1"), fields(M, seq="2")], "is there twice"),
     "a hole": ([fields(M, seq="1"), fields(M, seq="4", id="b")], "seq 4 follows 1: 2 events are missing"),
     "numbers out of order": ([fields(M, seq="4"), fields(M, seq="3", id="b")], "out of order"),
     "an epoch that falls": (
@@ -140,7 +140,7 @@ def test_an_acknowledged_request_without_a_result_is_told() -> None:
     linter.outbound("2-0", fields("outbound.smallest"), answered=True)
     linter.outbound("3-0", fields("outbound.smallest"), answered=False)
     linter.outbound("4-0", fields("outbound.full"), answered=True)
-    assert linter.found == ["outbound 2-0: was acknowledged, and there is no result"]
+    assert linter.found == ["outbound 2-0: was acknowledged and has no result"]
     assert linter.notes == ["outbound 4-0: its result is not in qq:results:bot any more"]
 
 
@@ -155,10 +155,10 @@ def test_a_session_entry_without_a_state_and_a_status_with_a_wrong_one_are_told(
 def test_a_dead_letter_whose_fields_cannot_be_read_is_told() -> None:
     linter = Linter("qq")
     linter.dead("1-0", fields("dead", fields=b"\xc1"))
-    assert linter.found == ["dead 1-0: fields is no msgpack map"]
+    assert linter.found == ["dead 1-0: fields is not a msgpack map"]
 
 
 def test_many_mistakes_of_a_kind_are_not_told_one_by_one() -> None:
     found = inbound(*[{b"v": b"1"}] * 1000).found
-    assert len(found) == MOST + 1
-    assert found[-1] == "inbound: and more of the kind"
+    assert len(found) == MAX_SENTENCES + 1
+    assert found[-1] == "inbound: and more like these"

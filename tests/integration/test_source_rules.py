@@ -21,6 +21,7 @@ PROVED_BY = {
     "adapter/bus/redis_url.py": "tests/consumers/runtime/test_connection.py",
     "adapter/bus/session_replication.py": "tests/integration/test_failover.py",
     "adapter/bus/spool/checkpoint.py": "tests/adapter/bus/spool/test_log.py",
+    "adapter/cli/": "tests/adapter/cli/test_main.py",
     "adapter/cli/commands/": "tests/adapter/cli/commands/test_streams.py",
     "adapter/contact_store.py": "tests/adapter/test_directory.py",
     "adapter/contract/": "tests/contract/test_contract.py",

@@ -1,110 +1,90 @@
-"""`qqbus check`: whether what stands on the bus, or what a worker does, agrees with the contract."""
+"""`qqbus check`: compare the streams, or a worker, with the contract."""
 
 import argparse
 
 from adapter.bus.admin import AdminClient
 from adapter.bus.entries import Entry
 from adapter.bus.keys import GROUP
-from adapter.cli import conformance
-from adapter.cli.terminal import Paint, as_json, harmless, say
+from adapter.cli.conformance import open_worker_test
+from adapter.cli.terminal import Paint, as_json, harmless, say, show_progress
 from adapter.config import Config
 from adapter.contract.lint import Linter
 from adapter.errors import ConfigError
 
-_OWN_STREAMS = 100  # so many result streams of workers are looked at
-
-
-def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    one = subs.add_parser("check", help="lint the live streams, or a worker, against the contract")
-    add = one.add_argument
-    add("--json", action="store_true", help="one JSON object")
-    add("--worker", metavar="GROUP", help="try a worker: the name of its consumer group")
-    add(
-        "--timeout",
-        type=float,
-        default=conformance.PATIENCE,
-        metavar="SECONDS",
-        help=f"how long the worker may take for one answer (default {conformance.PATIENCE:g})",
-    )
-    add(
-        "program",
-        nargs="*",
-        metavar="PROGRAM",
-        help="after --: start this worker on keys of its own; else one that runs already, without adapter",
-    )
-    one.set_defaults(command=check)
+# Result streams of workers that are read: more would be those of a broken worker.
+_MAX_RESULT_STREAMS = 100
 
 
 async def check(config: Config, arguments: argparse.Namespace) -> int:
     """Exit code 0 if nothing is wrong, else 1."""
     if arguments.worker:
-        return await _worker(config, arguments)
+        return await _check_worker(config, arguments)
     if arguments.program:
-        raise ConfigError("a program is tried with --worker GROUP")
-    async with AdminClient.open(config.redis_url, config.prefix) as desk:
-        linter = await lint(desk)
+        raise ConfigError("a program is tested with --worker GROUP")
+    async with AdminClient.open(config.redis_url, config.prefix) as admin:
+        with show_progress("reading the streams"):
+            linter = await _lint(admin)
     if arguments.json:
         say(as_json({"entries": linter.seen, "wrong": linter.found, "notes": linter.notes}))
     else:
-        _tell(linter, Paint(arguments.colour))
+        _print(linter, Paint(arguments.colour))
     return 1 if linter.found else 0
 
 
-async def lint(desk: AdminClient) -> Linter:
+async def _lint(admin: AdminClient) -> Linter:
     """Read the whole bus."""
-    linter = Linter(desk.keys.prefix)
-    async for entry, fields in desk.entries("inbound"):
+    linter = Linter(admin.keys.prefix)
+    async for entry, fields in admin.entries("inbound"):
         linter.inbound(entry, fields)
-    # What is acknowledged now must have a result by the time the results are read.
-    given, open_ones = await desk.group_progress("outbound", GROUP)
-    requests = [entry async for entry in desk.entries("outbound")]
-    for name in ["results", *_own_streams(desk, requests)]:
-        async for entry, fields in desk.entries(name):
+    # Before the results: a request that is acknowledged by now has its result by the time they are read.
+    delivered, pending = await admin.group_progress("outbound", GROUP)
+    requests = [entry async for entry in admin.entries("outbound")]
+    for name in ["results", *_result_streams(admin, requests)]:
+        async for entry, fields in admin.entries(name):
             linter.result(entry, fields, name)
     for entry, fields in requests:
-        answered = _number(entry) <= _number(given) and entry not in open_ones
+        answered = _entry_number(entry) <= _entry_number(delivered) and entry not in pending
         linter.outbound(entry, fields, answered=answered)
-    async for entry, fields in desk.entries("dead"):
+    async for entry, fields in admin.entries("dead"):
         linter.dead(entry, fields)
-    async for entry, fields in desk.entries("session"):
+    async for entry, fields in admin.entries("session"):
         linter.session(entry, fields)
-    linter.status({name.encode(): value for name, value in (await desk.hash("status")).items()})
+    linter.status({name.encode(): value for name, value in (await admin.hash("status")).items()})
     return linter
 
 
-def _own_streams(desk: AdminClient, requests: list[Entry]) -> list[str]:
-    head = desk.keys("")
+def _result_streams(admin: AdminClient, requests: list[Entry]) -> list[str]:
+    """Return the result streams that requests name, without the prefix."""
+    prefix = admin.keys("")
     named = {fields.get(b"results", b"").decode("utf-8", "replace") for _, fields in requests}
-    return sorted(name[len(head) :] for name in named if name.startswith(desk.keys("results:")))[
-        :_OWN_STREAMS
-    ]
+    streams = sorted(name[len(prefix) :] for name in named if name.startswith(admin.keys("results:")))
+    return streams[:_MAX_RESULT_STREAMS]
 
 
-def _number(entry: str) -> tuple[int, int]:
-    milliseconds, _, turn = entry.partition("-")
-    return int(milliseconds), int(turn or "0")
+def _entry_number(entry: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry.partition("-")
+    return int(milliseconds), int(sequence or "0")
 
 
-def _tell(linter: Linter, paint: Paint) -> None:
-    counted = ", ".join(f"{count} {stream}" for stream, count in sorted(linter.seen.items()))
+def _print(linter: Linter, paint: Paint) -> None:
     for sentence in linter.notes:
         say(f"{paint('note ', 'dim')} {harmless(sentence)}")
     for sentence in linter.found:
         say(f"{paint('wrong', 'red')} {harmless(sentence)}")
-    verdict = paint("nothing is wrong", "green") if not linter.found else paint("something is wrong", "red")
-    say(f"{verdict}: looked at {counted or 'an empty bus'}")
+    counts = ", ".join(f"{count} {stream}" for stream, count in sorted(linter.seen.items()))
+    verdict = paint("something is wrong", "red") if linter.found else paint("nothing is wrong", "green")
+    say(f"{verdict}: read {counts or 'an empty bus'}")
 
 
-async def _worker(config: Config, arguments: argparse.Namespace) -> int:
+async def _check_worker(config: Config, arguments: argparse.Namespace) -> int:
     paint = Paint(arguments.colour)
     failed = 0
-    async with conformance.stage(config, arguments.worker, arguments.program, arguments.timeout) as stage:
-        async for finding in stage.run():
-            failed += not finding.passed
-            mark = paint("pass", "green") if finding.passed else paint("FAIL", "red")
+    async with open_worker_test(config, arguments.worker, arguments.program, arguments.timeout) as worker:
+        async for result in worker.run():
+            failed += not result.passed
+            mark = paint("pass", "green") if result.passed else paint("FAIL", "red")
             if arguments.json:
-                say(as_json(finding._asdict()))
+                say(as_json(result._asdict()))
             else:
-                say(f"{mark}  {finding.what}" + (f": {harmless(finding.detail)}" if finding.detail else ""))
+                say(f"{mark}  {result.what}" + (f": {harmless(result.detail)}" if result.detail else ""))
     return 1 if failed else 0

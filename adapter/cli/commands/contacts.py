@@ -1,53 +1,43 @@
-"""`qqbus contacts`: who can be written to, with the address to use."""
+"""`qqbus contacts`: friends, groups, discussions and members with their addresses."""
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 from adapter.bus.admin import AdminClient
-from adapter.cli.terminal import Paint, as_json, say, table
+from adapter.cli.terminal import Paint, align_columns, as_json, say
 from adapter.codec.address import parse_address
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import ListKind
 from adapter.ops.contact_search import LISTS, contact_rows, has_members, matches
 
-
-def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    one = subs.add_parser("contacts", help="friends, groups, discussions and members, with their addresses")
-    one.add_argument(
-        "words",
-        nargs="*",
-        metavar="friends|groups|discusses|members CHAT|SEARCH",
-        help="which list, and what to look for in it",
-    )
-    one.add_argument("--json", action="store_true", help="one JSON object a line")
-    one.set_defaults(command=contacts)
+_HEADER = ("ADDRESS", "NAME", "NICK OR CARD", "QQ", "STATUS")
 
 
 async def contacts(config: Config, arguments: argparse.Namespace) -> int:
-    """Print one list or all; exit code 1 where nobody is found."""
-    kinds, chat, search = _asked(arguments.words)
+    """Print one list or all. Exit code 1 if no contact matches."""
+    kinds, chat, search = _parse_words(arguments.words)
     rows: list[dict[str, Any]] = []
-    async with AdminClient.open(config.redis_url, config.prefix) as desk:
+    async with AdminClient.open(config.redis_url, config.prefix) as admin:
         if chat:
-            rows += contact_rows(ListKind.MEMBERS.value, await desk.hash(f"members:{chat}"), chat)
+            rows += contact_rows(ListKind.MEMBERS.value, await admin.hash(f"members:{chat}"), chat)
         for kind in kinds:
-            rows += contact_rows(kind, await desk.hash(kind))
+            rows += contact_rows(kind, await admin.hash(kind))
     rows = [row for row in rows if matches(row, search)]
     if arguments.json:
         for row in rows:
             say(as_json(row))
     elif rows:
-        say(*_page(rows, Paint(arguments.colour)))
+        header, *lines = align_columns([_HEADER, *_sorted_cells(rows)])
+        say(Paint(arguments.colour)(header, "dim"), *lines)
     else:
-        say(
-            "nobody there" + (f" like {search!r}" if search else "; `qqbus refresh` loads the contacts again")
-        )
+        say(f"no contact matches {search!r}" if search else "no contacts: `qqbus refresh` loads them again")
     return 0 if rows else 1
 
 
-def _asked(words: list[str]) -> tuple[list[str], str, str]:
+def _parse_words(words: list[str]) -> tuple[list[str], str, str]:
+    """Return lists to read, chat whose members to read, text to find."""
     if words[:1] == [ListKind.MEMBERS.value]:
         if len(words) == 1:
             raise ConfigError("members of what? give a chat, for example group:2419712345")
@@ -63,21 +53,17 @@ def _asked(words: list[str]) -> tuple[list[str], str, str]:
     return list(LISTS), "", " ".join(words)
 
 
-def _page(rows: list[dict[str, Any]], paint: Paint) -> list[str]:
-    cells = [["ADDRESS", "NAME", "NICK OR CARD", "QQ", "STATUS"]]
-    for row in sorted(
-        rows, key=lambda row: (str(row["address"]).partition(":")[0], str(row.get("name", "")))
-    ):
-        name = str(row.get("name", ""))
-        other = str(row.get("card") or row.get("nick") or "")
-        cells.append(
-            [
-                str(row["address"]),
-                name or "(no name)",
-                other if other != name else "",
-                str(row.get("qq", "")),
-                str(row.get("status", "")),
-            ]
-        )
-    lines = table(cells)
-    return [paint(lines[0], "dim"), *lines[1:]]
+def _sorted_cells(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
+    for row in sorted(rows, key=_sort_key):
+        name, other = str(row.get("name", "")), str(row.get("card") or row.get("nick") or "")
+        yield [
+            str(row["address"]),
+            name or "(no name)",
+            other if other != name else "",
+            str(row.get("qq", "")),
+            str(row.get("status", "")),
+        ]
+
+
+def _sort_key(row: dict[str, Any]) -> tuple[str, str]:
+    return str(row["address"]).partition(":")[0], str(row.get("name", ""))

@@ -1,69 +1,75 @@
-"""A word to the adapter on `qq:control`: logout, refresh, pause, resume, captcha, lapse, restore."""
+"""Commands to the adapter on `qq:control`: logout, refresh, pause, resume, captcha, lapse, restore."""
 
 import argparse
-import sys
+import getpass
+import socket
 from typing import NamedTuple
 
 from adapter.bus.admin import AdminClient
-from adapter.cli.commands.login import caller
+from adapter.cli.errors import CommandError
 from adapter.cli.terminal import harmless, say
 from adapter.config import Config
+from adapter.events import SessionState
+from adapter.ops.wording import GONE
 
-GROUPED = ("inbound", "results", "outbound", "dead")
+# Streams that consumer groups may hold back.
+_GROUPED_STREAMS = ("inbound", "results", "outbound", "dead")
 
 
-class _Order(NamedTuple):
-    """What it does, what to say when it was given, and the field that goes with it, if any."""
+class _Command(NamedTuple):
+    """Confirmation to print, and the field of the argument."""
 
-    what: str
-    said: str
+    confirmation: str
     field: str = ""
 
 
-_ORDERS = {
-    "logout": _Order("leave SmartQQ and stay away until `qqbus login`", "asked to log out"),
-    "refresh": _Order("load all contacts again", "asked to load all contacts again"),
-    "pause": _Order("hold all sends", "asked to hold all sends; `qqbus resume` lets them go"),
-    "resume": _Order("let held sends go", "asked to let held sends go"),
-    "captcha": _Order("type what the picture of `qqbus login` shows", "told", "text"),
-    "lapse": _Order("keep nothing for a consumer group any more", "asked to count no longer on", "group"),
-    "restore": _Order("count on a lapsed consumer group again", "asked to count again on", "group"),
+_COMMANDS = {
+    "logout": _Command("sent: log out"),
+    "refresh": _Command("sent: load all contacts again"),
+    "pause": _Command("sent: hold all sends; `qqbus resume` ends it"),
+    "resume": _Command("sent: send what is held"),
+    "captcha": _Command("sent: the captcha", "text"),
+    "lapse": _Command("sent: stop keeping events for", "group"),
+    "restore": _Command("sent: keep events again for", "group"),
 }
 
 
-def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands."""
-    for name, given in _ORDERS.items():
-        one = subs.add_parser(name, help=given.what)
-        if given.field:
-            one.add_argument("detail", metavar=given.field.upper())
-        one.set_defaults(command=order, order=name)
-
-
-async def _vain(desk: AdminClient, name: str, details: dict[str, str]) -> str:
-    """Why the order would change nothing, as far as that can be told from here."""
-    if name == "captcha" and (await desk.status()).get("state") != "captcha":
-        return "nobody asks for a captcha now: `qqbus status` tells what is going on"
-    if name == "lapse":
-        known = {group.name for stream in GROUPED for group in await desk.groups(stream)}
-        if details["group"] not in known:
-            named = ", ".join(map(harmless, sorted(known)))
-            return f"there is no such consumer group: there are {named or 'none'}"
-    return ""
-
-
-async def order(config: Config, arguments: argparse.Namespace) -> int:
-    """Give the order. The adapter's log and `qqbus status` tell what came of it."""
-    given = _ORDERS[arguments.order]
-    details = {given.field: arguments.detail} if given.field else {}
-    async with AdminClient.open(config.redis_url, config.prefix) as desk:
-        if await desk.lease_held() is False:
-            print("qqbus: no adapter is running: start one with `qqbus run`", file=sys.stderr)
-            return 1
-        if vain := await _vain(desk, arguments.order, details):
-            print(f"qqbus: {vain}", file=sys.stderr)
-            return 1
-        await desk.send_command(arguments.order, caller(), **details)
-    named = harmless(details.get("group", ""))
-    say(" ".join(filter(None, (given.said, named))))
+async def control(config: Config, arguments: argparse.Namespace) -> int:
+    """Send the command. The adapter's log and `qqbus status` show its effect."""
+    command = _COMMANDS[arguments.sent]
+    details = {command.field: arguments.detail} if command.field else {}
+    async with AdminClient.open(config.redis_url, config.prefix) as admin:
+        await require_adapter(admin)
+        await _check_effect(admin, arguments.sent, details)
+        await admin.send_command(arguments.sent, caller(), **details)
+    group = harmless(details.get("group", ""))
+    say(f"{command.confirmation} {group}".rstrip())
     return 0
+
+
+async def require_adapter(admin: AdminClient) -> None:
+    """Raise CommandError if no adapter holds the lease.
+
+    It passes if this user may not read the lease.
+    """
+    if await admin.lease_held() is False:
+        raise CommandError(f"{GONE.headline}: {GONE.cli_hint}")
+
+
+def caller() -> str:
+    """Return user and host of this process, for the adapter's log."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return socket.gethostname()
+
+
+async def _check_effect(admin: AdminClient, name: str, details: dict[str, str]) -> None:
+    """Raise CommandError if the command would change nothing."""
+    if name == "captcha" and (await admin.status()).get("state") != SessionState.CAPTCHA:
+        raise CommandError("SmartQQ asks for no captcha now: see `qqbus status`")
+    if name == "lapse":
+        known = {group.name for stream in _GROUPED_STREAMS for group in await admin.groups(stream)}
+        if details["group"] not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise CommandError(f"no such consumer group: there are {names}")

@@ -1,4 +1,4 @@
-"""`qqbus doctor`: looks at Redis, this machine and the way to SmartQQ, and says what to change."""
+"""`qqbus doctor`: look at Redis, this machine and SmartQQ, and say what to change."""
 
 import argparse
 import os
@@ -13,113 +13,143 @@ import anyio
 
 from adapter.bus.admin import AdminClient
 from adapter.bus.connection import redact_url
-from adapter.cli.diagnostics import Facts, Level, run_checks
-from adapter.cli.terminal import Paint, as_json, say
+from adapter.bus.spool.checkpoint import Checkpoint
+from adapter.cli.diagnostics import Check, Facts, Level, run_checks
+from adapter.cli.terminal import as_json, say, wrap_rows
 from adapter.config import Config
 from adapter.errors import BusError
 
-_LIMIT = 3.0
+_CONNECT_TIMEOUT_SECONDS = 3.0
 _PORTS = {"http": 80, "https": 443}
-_SECRETS = ("smartqq.json", "http-token")
-_STYLES = {Level.GOOD: "green", Level.WARN: "yellow", Level.BAD: "red"}
-
-
-def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    one = subs.add_parser(
-        "doctor", help="look for what is wrong with this installation, and say what to change"
-    )
-    one.add_argument("--json", action="store_true", help="one JSON object a line")
-    one.set_defaults(command=doctor)
+_SECRET_FILES = ("smartqq.json", "http-token")
+# What the adapter opens for writing below the state folder.
+_WRITTEN_PATHS = ("", "spool", "spool/lock", "redis", *_SECRET_FILES)
+_STYLES = {Level.WARN: "yellow", Level.BAD: "red"}
+_NO_REDIS = 3
 
 
 async def doctor(config: Config, arguments: argparse.Namespace) -> int:
-    """Exit code 0 if nothing is bad, 1 if something is, 3 if there is no Redis and none of ours to start."""
-    facts = await _redis(config, await _machine(config))
-    paint = Paint(arguments.colour)
-    worst = Level.GOOD
-    for one in run_checks(facts):
-        worst = Level.BAD if one.level is Level.BAD else worst
-        if arguments.json:
-            say(as_json({"level": one.level, "what": one.what, "change": one.change}))
-        else:
-            say(f"{paint(f'{one.level.value:<4}', _STYLES[one.level])}  {one.what}")
-            if one.change:
-                say(f"      → {one.change}")
-    if facts.away and not facts.embedded:
-        return 3
-    return 1 if worst is Level.BAD else 0
+    """Print all findings.
+
+    Exit code 0 if nothing is bad, 1 if something is, 3 if there is no Redis and none to start.
+    """
+    facts = await _ask_redis(config, await _inspect_machine(config))
+    checks = list(run_checks(facts))
+    if arguments.json:
+        say(*[as_json({"level": one.level, "what": one.what, "change": one.change}) for one in checks])
+    else:
+        say(*_lines(checks, colour=arguments.colour))
+    if facts.redis_error and not facts.embedded:
+        return _NO_REDIS
+    return 1 if any(one.level is Level.BAD for one in checks) else 0
 
 
-async def _redis(config: Config, facts: Facts) -> Facts:
+def _lines(checks: list[Check], *, colour: bool) -> list[str]:
+    rows: list[tuple[str, str]] = []
+    styles: dict[int, str] = {}
+    for one in checks:
+        if one.level in _STYLES:
+            styles[len(rows)] = _STYLES[one.level]
+        rows.append((one.level.value, one.what))
+        if one.change:
+            rows.append(("", f"→ {one.change}"))
+    return wrap_rows(rows, colour=colour, styles=styles)
+
+
+async def _ask_redis(config: Config, facts: Facts) -> Facts:
     try:
-        async with AdminClient.open(config.redis_url, config.prefix) as desk:
-            began = time.time()
-            theirs = await desk.time()
-            ours = (began + time.time()) / 2
-            held = await desk.lease_held()
+        async with AdminClient.open(config.redis_url, config.prefix) as admin:
+            before = time.time()
+            server_time = await admin.time()
+            own_time = (before + time.time()) / 2
+            held = await admin.lease_held()
             return replace(
                 facts,
-                info=await desk.info(),
-                settings=await desk.config("bind", "requirepass", "protected-mode", "appendfsync"),
-                skew=theirs - ours,
-                held=held,
-                failing=(await desk.status()).get("failing", "") if held else "",
-                dead=await desk.length("dead"),
-                port="ours" if held and facts.port == "taken" else facts.port,
+                info=await admin.info(),
+                server_config=await admin.config("bind", "requirepass", "protected-mode", "appendfsync"),
+                skew_seconds=server_time - own_time,
+                is_lease_held=held,
+                failing=(await admin.status()).get("failing", "") if held else "",
+                dead_letters=await admin.length("dead"),
+                page_port="ours" if held and facts.page_port == "taken" else facts.page_port,
             )
     except BusError as exc:
-        return replace(facts, away=str(exc))
+        return replace(facts, redis_error=str(exc))
 
 
-async def _machine(config: Config) -> Facts:
+async def _inspect_machine(config: Config) -> Facts:
     folder = config.state_dir
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    loose = [path for name in _SECRETS if (path := folder / name).exists() and _mode(path) & 0o077]
+    existing = next(path for path in (folder, *folder.parents) if _exists(path))
+    exposed = [path for name in _SECRET_FILES if _exists(path := folder / name) and _mode(path) & 0o077]
+    is_page_free = config.http_bind is None or bool(await _connect_error(*config.http_bind))
     return Facts(
-        address=redact_url(config.redis_url),
+        redis_url=redact_url(config.redis_url),
         embedded=config.redis_url is None,
         prefix=config.prefix,
         state_dir=str(folder),
-        state_mode=_mode(folder) if folder.exists() else None,
-        writable=os.access(there, os.W_OK | os.X_OK),
-        loose=tuple(map(str, loose)),
-        free=shutil.disk_usage(there).free,
-        waiting=_waiting(folder / "spool"),
-        http="{}:{}".format(*config.http_bind) if config.http_bind else "",
-        port="taken" if config.http_bind and not await _away(*config.http_bind) else "free",
+        state_mode=_mode(folder) if _exists(folder) else None,
+        unwritable=next(
+            (str(path) for path in _written_paths(folder, existing) if not _is_writable(path)), ""
+        ),
+        exposed_files=tuple(map(str, exposed)),
+        free_bytes=shutil.disk_usage(existing).free,
+        unpublished_bytes=_unpublished_bytes(folder / "spool"),
+        page_address="{}:{}".format(*config.http_bind) if config.http_bind else "",
+        page_port="free" if is_page_free else "taken",
         upstream=config.smartqq_url or "",
-        upstream_away=await _unreachable(config.smartqq_url) if config.smartqq_url else "",
+        upstream_error=await _upstream_error(config.smartqq_url) if config.smartqq_url else "",
     )
+
+
+def _exists(path: Path) -> bool:
+    """Return whether this user can see the path.
+
+    `Path.exists` raises PermissionError in a folder that the user cannot open.
+    """
+    return os.access(path, os.F_OK)
 
 
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def _waiting(spool: Path) -> int:
-    """Bytes behind the position up to which all is published."""
+def _written_paths(folder: Path, existing: Path) -> list[Path]:
+    """Return the paths of the state folder that must be writable.
+
+    Before the first start that is the folder that it will be made in.
+    """
+    if existing != folder:
+        return [existing]
+    return [path for name in _WRITTEN_PATHS if _exists(path := folder / name)]
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
+
+
+def _unpublished_bytes(spool: Path) -> int:
+    """Return the bytes behind the spool's checkpoint; 0 if there is none."""
     try:
-        segment, offset, *_ = (spool / "cursor").read_text(encoding="ascii").split()
+        position = Checkpoint.read((spool / "cursor").read_bytes()).cursor
         sizes = {int(path.stem): path.stat().st_size for path in spool.glob("*.spool")}
     except (OSError, ValueError):
         return 0
-    behind = sum(size for number, size in sizes.items() if number >= int(segment))
-    return max(0, behind - int(offset))
+    total = sum(size for number, size in sizes.items() if number >= position.segment)
+    return max(0, total - position.offset)
 
 
-async def _unreachable(origin: str) -> str:
+async def _upstream_error(origin: str) -> str:
     parts = urlsplit(origin)
-    return await _away(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+    return await _connect_error(parts.hostname or "", parts.port or _PORTS[parts.scheme])
 
 
-async def _away(host: str, port: int) -> str:
-    """Why nothing answers there; empty if something does."""
+async def _connect_error(host: str, port: int) -> str:
+    """Return why no program accepts a connection there; empty if one does."""
     try:
-        with anyio.fail_after(_LIMIT):
+        with anyio.fail_after(_CONNECT_TIMEOUT_SECONDS):
             stream = await anyio.connect_tcp(host, port)
     except TimeoutError:
-        return f"no answer within {_LIMIT:g} s"
+        return f"no answer within {_CONNECT_TIMEOUT_SECONDS:g} s"
     except OSError as exc:
         return str(exc) or type(exc).__name__
     await stream.aclose()

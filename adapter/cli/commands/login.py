@@ -1,186 +1,176 @@
-"""`qqbus login`: draws the QR code in the terminal and follows the login to its end.
+"""`qqbus login`: draw the QR code in the terminal and follow the login to its end.
 
-The only command that shows a code: whoever sees it can log in with it.
+No other command shows a code: with it every reader can log in.
 """
 
 import argparse
-import getpass
 import shutil
-import socket
 import sys
 import time
 
 import anyio
 
 from adapter.bus.admin import AdminClient
-from adapter.cli import qr
-from adapter.cli.terminal import Paint, harmless, say
+from adapter.cli.commands.control import caller, require_adapter
+from adapter.cli.errors import CommandError
+from adapter.cli.qr import draw_code, draw_picture
+from adapter.cli.terminal import Paint, harmless, say, show_progress
 from adapter.config import Config
 from adapter.events import SessionState
+from adapter.networks.smartqq.login.qr_image import decode_qr
 from adapter.ops.wording import REASONS, STATES, moment, span
 
-_PATIENCE = 900.0
-# Time for an adapter that was started a moment ago to get hold of its lease.
-_ADAPTER_PATIENCE = 10.0
-_POLL = 0.2
-_BLOCK = 500
-# After these the adapter waits to be asked again. Anything else goes on by itself.
-_FINAL = frozenset({"login.refused", "login.blocked", "qr.unscanned", "logout"})
-# An adapter that has just started gets a code by itself: asking would only make it get another.
+# Seconds: an adapter that was started just now takes its lease within them.
+_ADAPTER_TIMEOUT_SECONDS = 10.0
+_POLL_SECONDS = 0.2
+_BLOCK_MS = 500
+# After these reasons the adapter waits for a command. After all others it goes on by itself.
+_FINAL_REASONS = frozenset({"login.refused", "login.blocked", "qr.unscanned", "logout"})
+# An adapter that has just started gets a code by itself: a command would make it get another.
 _BUSY = frozenset({"", SessionState.STARTING, SessionState.RELINKING, SessionState.STOPPED})
-_GRACE = 3.0
-_WAITING = frozenset({SessionState.QR.value, SessionState.SCANNED.value, SessionState.CAPTCHA.value})
+# Seconds that a busy adapter gets before it is asked for a login after all.
+_BUSY_SECONDS = 3.0
+_WAITING = frozenset({SessionState.QR, SessionState.SCANNED, SessionState.CAPTCHA})
 
 Fields = dict[bytes, bytes]
 
 
-def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    one = subs.add_parser("login", help="show the QR code and wait until the account is online")
-    one.add_argument("--force", action="store_true", help="ask for a login even if the account is online")
-    one.add_argument(
-        "--timeout", type=float, default=_PATIENCE, metavar="SECONDS", help=f"default {_PATIENCE:g}"
-    )
-    one.set_defaults(command=login)
-
-
 async def login(config: Config, arguments: argparse.Namespace) -> int:
     """Exit code 0 once the account is online."""
-    screen = _Screen(Paint(arguments.colour))
-    async with AdminClient.open(config.redis_url, config.prefix) as desk:
-        if not await _running(desk, arguments.timeout):
-            print("qqbus: no adapter is running: start one with `qqbus run`", file=sys.stderr)
-            return 1
-        newest = await desk.last_entries("session")
+    screen = _Screen(config, Paint(arguments.colour))
+    async with AdminClient.open(config.redis_url, config.prefix) as admin:
+        await _wait_adapter(admin, min(arguments.timeout, _ADAPTER_TIMEOUT_SECONDS))
+        newest = await admin.last_entries("session")
         after, fields = newest[0] if newest else ("0-0", {})
+        state = _text(fields, b"state")
+        is_waiting = _is_waiting(fields)
         if not arguments.force:
-            if screen.state(fields) == SessionState.ONLINE:
-                say(f"already online as {await _account(desk)}; --force logs in again")
+            if state == SessionState.ONLINE:
+                say(f"already online as {await _account(admin)}; --force logs in again")
                 return 0
-            if _current(fields):
+            if is_waiting:
                 screen.show(fields)
-        asks = arguments.force or not (_current(fields) or screen.state(fields) in _BUSY)
+        asks = arguments.force or not (is_waiting or state in _BUSY)
         if asks:
-            await desk.send_command("login", caller())
+            await admin.send_command("login", caller())
         with anyio.move_on_after(arguments.timeout):
-            return await _follow(desk, after, screen, settled=asks or _current(fields))
-    print(f"qqbus: not online after {span(arguments.timeout)}", file=sys.stderr)
-    return 1
+            return await _follow(admin, after, screen, is_requested=asks or is_waiting)
+    raise CommandError(f"not online after {span(arguments.timeout)}")
 
 
-def caller() -> str:
-    """Who gives a command, for the adapter's log."""
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return socket.gethostname()
+async def _wait_adapter(admin: AdminClient, seconds: float) -> None:
+    with anyio.move_on_after(seconds), show_progress("waiting for an adapter"):
+        while await admin.lease_held() is False:  # noqa: ASYNC110 – another process has no event of ours
+            await anyio.sleep(_POLL_SECONDS)
+        return
+    await require_adapter(admin)
 
 
-async def _running(desk: AdminClient, timeout: float) -> bool:  # noqa: ASYNC109 – a limit that a person gave
-    with anyio.move_on_after(min(timeout, _ADAPTER_PATIENCE)):
-        while await desk.lease_held() is False:  # noqa: ASYNC110 – another process has no event of ours
-            await anyio.sleep(_POLL)
-        return True
-    return False
-
-
-async def _account(desk: AdminClient) -> str:
-    status = await desk.status()
+async def _account(admin: AdminClient) -> str:
+    status = await admin.status()
     return harmless(" ".join(filter(None, (status.get("account"), status.get("nick")))))
 
 
-def _current(fields: Fields) -> bool:
-    """Whether there is a login under way that only waits for a person."""
-    if fields.get(b"state", b"").decode() not in _WAITING:
-        return False
-    expires = moment(fields.get(b"expires", b"").decode())
-    return expires is None or expires > time.time()
+def _text(fields: Fields, name: bytes) -> str:
+    return fields.get(name, b"").decode("utf-8", "replace")
 
 
-async def _follow(desk: AdminClient, after: str, screen: "_Screen", *, settled: bool) -> int:
-    """Show what happens. Until it is `settled` that a login is under way, one may have to be asked for."""
-    limit = time.monotonic() + _GRACE
+def _is_waiting(fields: Fields) -> bool:
+    """Return whether a login waits for a person, its code still valid."""
+    expires = moment(_text(fields, b"expires"))
+    return _text(fields, b"state") in _WAITING and (expires is None or expires > time.time())
+
+
+async def _follow(admin: AdminClient, after: str, screen: "_Screen", *, is_requested: bool) -> int:
+    """Show the session until it is online (0) or needs a command (1).
+
+    Sends the command `login` to an adapter that stays busy, unless a login `is_requested` already.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
     while True:
-        if not settled and time.monotonic() > limit:
-            await desk.send_command("login", caller())
-            settled = True
-        for entry, fields in await desk.tail("session", after, _BLOCK):
+        if not is_requested and time.monotonic() > deadline:
+            await admin.send_command("login", caller())
+            is_requested = True
+        for entry, fields in await admin.tail("session", after, _BLOCK_MS):
             after = entry
             screen.show(fields)
-            if screen.state(fields) == SessionState.CAPTCHA and sys.stdin.isatty():
+            state, reason = _text(fields, b"state"), _text(fields, b"reason")
+            if state == SessionState.CAPTCHA and sys.stdin.isatty():
                 say("? ")
                 await anyio.wait_readable(sys.stdin)
-                await desk.send_command("captcha", caller(), text=sys.stdin.readline().strip())
-            settled = settled or screen.state(fields) not in _BUSY
-            state, reason = screen.state(fields), fields.get(b"reason", b"").decode()
+                await admin.send_command("captcha", caller(), text=sys.stdin.readline().strip())
+            is_requested = is_requested or state not in _BUSY
             if state == SessionState.ONLINE:
-                say(screen.paint(f"online as {await _account(desk)}", "green"))
+                say(screen.paint(f"online as {await _account(admin)}", "green"))
                 return 0
             if state in {SessionState.STOPPED, SessionState.KICKED} or (
-                state == SessionState.OFFLINE and reason in _FINAL
+                state == SessionState.OFFLINE and reason in _FINAL_REASONS
             ):
                 return 1
 
 
 class _Screen:
-    """Shows one change of the session after the other."""
+    """Terminal that shows one change of the session after the other."""
 
-    def __init__(self, paint: Paint) -> None:
+    def __init__(self, config: Config, paint: Paint) -> None:
         self.paint = paint
-        self._codes = 0
-        self._last = ""
-
-    @staticmethod
-    def state(fields: Fields) -> str:
-        """The state that an entry tells."""
-        return fields.get(b"state", b"").decode("utf-8", "replace")
+        self._page = "http://{}:{}".format(*config.http_bind) if config.http_bind else "off: see QQBUS_HTTP"
+        self._code_count = 0
+        self._last_text = ""
 
     def show(self, fields: Fields) -> None:
-        """Draw a code, or say what happened."""
-        match self.state(fields):
+        """Draw a code or a captcha, or say what happened."""
+        match _text(fields, b"state"):
             case SessionState.QR:
-                self._code(fields)
+                self._show_code(fields)
             case SessionState.CAPTCHA:
-                hint = "" if sys.stdin.isatty() else ": `qqbus captcha TEXT`"
-                say(*self._picture(fields), f"SmartQQ wants to see these characters typed{hint}")
+                self._show_captcha(fields)
             case SessionState.ONLINE:
-                pass  # said with the account's name
+                pass  # printed with the account's name
             case state:
-                words = self._words(state, fields)
-                if words != self._last:
-                    say(words)
-                self._last = words
+                text = _describe(state, fields)
+                if text != self._last_text:
+                    say(text)
+                self._last_text = text
 
-    def _code(self, fields: Fields) -> None:
-        self._codes += 1
-        if self._codes > 1:
+    def _show_code(self, fields: Fields) -> None:
+        self._code_count += 1
+        if self._code_count > 1:
             say("that code is no longer valid, here is another")
-        text = fields.get(b"text", b"").decode("utf-8", "replace")
-        matrix = qr.modules(text) if text else qr.picture_modules(fields.get(b"png", b""))
+        text = _text(fields, b"text") or decode_qr(fields.get(b"png", b""))
         columns = shutil.get_terminal_size().columns
-        drawn = qr.render(matrix, columns, colour=self.paint.colour) if matrix else self._picture(fields)
-        if drawn:
-            say(*drawn)
-        else:
-            say(
-                f"the window is too narrow for the code: make it wider than {columns} columns", harmless(text)
-            )
-        expires = moment(fields.get(b"expires", b"").decode())
-        left = f" (valid for {span(expires - time.time())})" if expires else ""
-        say(f"scan this with QQ on the phone{left}; Ctrl-C leaves")
+        lines = (
+            draw_code(text, columns, encoding=sys.stdout.encoding, colour=self.paint.colour) if text else None
+        )
+        expires = moment(_text(fields, b"expires"))
+        validity = f" (valid for {span(expires - time.time())})" if expires else ""
+        if lines:
+            say(*lines, f"scan this with QQ on the phone{validity}; Ctrl-C leaves")
+            return
+        say(f"the QR code{validity} cannot be drawn here: use a wider window, or one that shows UTF-8")
+        if text:
+            say(f"it says   {harmless(text)}")
+        say(f"see it on the adapter's status page ({self._page}); Ctrl-C leaves")
 
-    def _picture(self, fields: Fields) -> list[str]:
+    def _show_captcha(self, fields: Fields) -> None:
         columns = shutil.get_terminal_size().columns
-        drawn = qr.render_picture(fields.get(b"png", b""), columns, colour=self.paint.colour)
-        return drawn or ["(a picture that cannot be read)"]
+        lines = draw_picture(
+            fields.get(b"png", b""), columns, encoding=sys.stdout.encoding, colour=self.paint.colour
+        )
+        hint = "" if sys.stdin.isatty() else ": `qqbus captcha TEXT`"
+        say(
+            *(lines or [f"the captcha cannot be drawn here: see the adapter's status page ({self._page})"]),
+            f"type the characters of the picture{hint}",
+        )
 
-    def _words(self, state: str, fields: Fields) -> str:
-        known = {kind.value: (text.headline, text.cli_hint) for kind, text in STATES.items()}
-        words, todo = known.get(state, (harmless(state), ""))
-        reason = fields.get(b"reason", b"").decode("utf-8", "replace")
-        if reason in REASONS:
-            words += f": {REASONS[reason].headline}"
-        detail = harmless(fields.get(b"detail", b"").decode("utf-8", "replace"))
-        if detail:
-            words += f" ({detail})"
-        return f"{words} – {todo}" if todo else words
+
+def _describe(state: str, fields: Fields) -> str:
+    """Say what a state means, why it is so and what to do."""
+    known = STATES[SessionState(state)] if state in set(SessionState) else None
+    text = known.headline if known else harmless(state)
+    reason, detail = _text(fields, b"reason"), harmless(_text(fields, b"detail"))
+    if reason in REASONS:
+        text += f": {REASONS[reason].headline}"
+    if detail:
+        text += f" ({detail})"
+    return f"{text} – {known.cli_hint}" if known and known.cli_hint else text

@@ -1,4 +1,4 @@
-"""`qqbus status`: what is going on, and what to do about it."""
+"""`qqbus status`: the state of session, streams and consumer groups, and what to do next."""
 
 import argparse
 import time
@@ -8,172 +8,150 @@ from dataclasses import dataclass
 import anyio
 
 from adapter.bus.admin import AdminClient, GroupInfo
-from adapter.cli.terminal import CLEAR, Paint, as_json, say, table
+from adapter.cli.terminal import CLEAR_SCREEN, Paint, align_columns, as_json, say, wrap_rows
 from adapter.config import Config
 from adapter.events import SessionState
-from adapter.ops.wording import REASONS, STATES, ago, entry_time, moment, span
+from adapter.ops.wording import GONE, NEVER_RUN, REASONS, STATES, ago, describe, entry_time, moment, span
 
-_LEAST = 0.2
-_COUNTED = ("inbound", "outbound", "results", "dead")
-# The adapter writes its figures every second; older than this they are no longer the present.
-_STALE = 150.0
-
-
-def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    one = subs.add_parser("status", help="what is going on, and what to do about it")
-    one.add_argument("--json", action="store_true", help="one JSON object")
-    one.add_argument(
-        "--watch", type=float, nargs="?", const=2.0, metavar="SECONDS", help="again and again (default 2 s)"
-    )
-    one.set_defaults(command=status, interrupted=0)
+_MIN_WATCH_SECONDS = 0.2
+_STREAMS = ("inbound", "outbound", "results", "dead")
+# Seconds: a poll takes a minute at most; without an answer for longer the adapter may be stuck.
+_STALE_SECONDS = 150.0
+_GROUP_HEADER = ("GROUP", "CONSUMERS", "UNREAD", "UNFINISHED", "OLDEST")
+_RIGHT = frozenset({1, 2, 3, 4})
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """All that is shown, taken at one moment. `held`: None where the user may not know."""
+class BusStatus:
+    """What Redis had at one moment. `figures` is `qq:status`.
+
+    `is_lease_held` is None if this user may not know. `lengths`: entries by stream.
+    """
 
     now: float
     figures: Mapping[str, str]
-    held: bool | None
+    is_lease_held: bool | None
     lengths: Mapping[str, int]
     groups: Sequence[GroupInfo]
 
 
 async def status(config: Config, arguments: argparse.Namespace) -> int:
-    """Show it once, or until Ctrl-C."""
-    paint = Paint(arguments.colour)
-    async with AdminClient.open(config.redis_url, config.prefix) as desk:
+    """Print the status once, or until Ctrl-C."""
+    clear = CLEAR_SCREEN if arguments.colour and arguments.watch and not arguments.json else ""
+    async with AdminClient.open(config.redis_url, config.prefix) as admin:
         while True:
-            picture = await take(desk)
-            lines = [as_json(as_map(picture))] if arguments.json else page(picture, paint)
-            if arguments.watch and arguments.colour and not arguments.json:
-                lines[0] = CLEAR + lines[0]
-            say(*lines)
+            bus = await read_status(admin)
+            lines = [as_json(_as_map(bus))] if arguments.json else _lines(bus, colour=arguments.colour)
+            say(clear + lines[0], *lines[1:])
             if arguments.watch is None:
                 return 0
-            await anyio.sleep(max(arguments.watch, _LEAST))
+            await anyio.sleep(max(arguments.watch, _MIN_WATCH_SECONDS))
 
 
-async def take(desk: AdminClient) -> Picture:
-    """Look at everything."""
-    return Picture(
+async def read_status(admin: AdminClient) -> BusStatus:
+    """Read everything that the command shows."""
+    return BusStatus(
         time.time(),
-        await desk.status(),
-        await desk.lease_held(),
-        {stream: await desk.length(stream) for stream in _COUNTED},
-        await desk.groups("inbound"),
+        await admin.status(),
+        await admin.lease_held(),
+        {stream: await admin.length(stream) for stream in _STREAMS},
+        await admin.groups("inbound"),
     )
 
 
-def as_map(picture: Picture) -> dict[str, object]:
-    """The picture for programs: the fields of `qq:status`, and what was counted."""
+def session_text(bus: BusStatus) -> str:
+    """Say in a few words how the session is."""
+    if not bus.figures:
+        return NEVER_RUN.headline
+    if bus.is_lease_held is False:
+        return GONE.headline
+    state = _state(bus)
+    text = STATES[state].headline if state else bus.figures.get("state", "unknown")
+    since = moment(bus.figures.get("since", ""))
+    if since is not None:
+        text += f" for {span(bus.now - since)}"
+    reason = bus.figures.get("reason", "")
+    if reason and state is not SessionState.ONLINE:
+        text += f" ({REASONS[reason].headline if reason in REASONS else reason})"
+    return text
+
+
+def _as_map(bus: BusStatus) -> dict[str, object]:
+    """Return the JSON object: the fields of `qq:status`, and what was counted."""
     return {
-        **picture.figures,
-        "adapter": picture.held,
-        "entries": dict(picture.lengths),
-        "groups": [group._asdict() for group in picture.groups],
+        **bus.figures,
+        "adapter": bus.is_lease_held,
+        "entries": dict(bus.lengths),
+        "groups": [group._asdict() for group in bus.groups],
     }
 
 
-def advice(picture: Picture) -> str:
-    """The one thing to do now; empty where everything is as it should be."""
-    figures = picture.figures
-    if not figures:
-        return "no adapter has run on this Redis under this prefix: start one with `qqbus run`"
-    if picture.held is False:
-        return "no adapter is running: start one with `qqbus run`"
-    if figures.get("disk"):
-        return "make room on the adapter's disk: SmartQQ is not asked for more until then"
-    if figures.get("paused") == "1":
-        return "sends are held: `qqbus resume` lets them go"
-    state = _state(figures)
-    if state and STATES[state].cli_hint:
-        return STATES[state].cli_hint
-    return "look at the dead letters: `qqbus dead`" if picture.lengths.get("dead") else ""
+def _advice(bus: BusStatus) -> str:
+    """Return the one thing to do now; empty if all is well."""
+    figures = bus.figures
+    hint = describe(figures, is_lease_held=bus.is_lease_held, disk_error=figures.get("disk", "")).cli_hint
+    if not hint and figures.get("paused") == "1":
+        hint = "sends are held: `qqbus resume` sends them"
+    if not hint and bus.lengths.get("dead"):
+        hint = "look at the dead letters: `qqbus dead`"
+    return hint
 
 
-def page(picture: Picture, paint: Paint) -> list[str]:
-    """The picture for people."""
-    figures, now = picture.figures, picture.now
-    todo = advice(picture)
-    rows = [["session", session_words(picture)]]
+def _lines(bus: BusStatus, *, colour: bool) -> list[str]:
+    figures, advice = bus.figures, _advice(bus)
+    rows = [("session", session_text(bus))]
     if figures:
+        account = " ".join(filter(None, (figures.get("account"), figures.get("nick"))))
         rows += [
-            [
-                "account",
-                " ".join(filter(None, (figures.get("account"), figures.get("nick")))) or "not known yet",
-            ],
-            ["adapter", _adapter(picture)],
-            ["last poll", ago(figures.get("last_poll", ""), now)],
-            ["last event", ago(figures.get("last_event", ""), now)],
+            ("account", account or "not known yet"),
+            ("adapter", _adapter(bus)),
+            ("last poll", ago(figures.get("last_poll", ""), bus.now)),
+            ("last event", ago(figures.get("last_event", ""), bus.now)),
         ]
-    if figures.get("disk") and picture.held is not False:
-        rows.append(["disk", figures["disk"]])
+    is_running = bus.is_lease_held is not False
+    disk_error = figures.get("disk", "") if is_running else ""
+    if disk_error:
+        rows.append(("disk", disk_error))
     rows += [
-        [
-            "inbound",
-            f"{picture.lengths['inbound']:,} kept, newest is seq {figures.get('inbound_seq') or '0'}",
-        ],
-        ["outbound", f"{figures.get('outbound_pending') or '?'} waiting"],
-        ["dead letters", f"{picture.lengths['dead']:,}"],
-        ["to do", todo or "nothing: messages flow"],
+        ("inbound", f"{bus.lengths['inbound']:,} entries, newest seq {figures.get('inbound_seq') or '0'}"),
+        ("outbound", f"{figures.get('outbound_pending') or '?'} waiting"),
+        ("dead letters", f"{bus.lengths['dead']:,}"),
+        ("to do", advice or "nothing: messages flow"),
     ]
-    lines = table(rows)
-    good = picture.held is not False and _state(figures) is SessionState.ONLINE and not figures.get("disk")
-    lines[0] = paint(lines[0], "green" if good else "yellow")
-    lines[-1] = paint(lines[-1], "bold" if todo else "dim")
-    return [*lines, "", *_groups(picture, paint)]
+    is_good = is_running and _state(bus) is SessionState.ONLINE and not disk_error
+    styles = {0: "green" if is_good else "yellow", len(rows) - 1: "bold" if advice else "dim"}
+    return [*wrap_rows(rows, colour=colour, styles=styles), "", *_groups(bus, Paint(colour))]
 
 
-def session_words(picture: Picture) -> str:
-    """The state of the session in a few words."""
-    figures = picture.figures
-    if not figures or picture.held is False:
-        return "no adapter is running"
-    state = _state(figures)
-    words = STATES[state].headline if state else figures.get("state", "unknown")
-    since = moment(figures.get("since", ""))
-    if since is not None:
-        words += f" for {span(picture.now - since)}"
-    reason = figures.get("reason", "")
-    if reason and state is not SessionState.ONLINE:
-        words += f" ({REASONS[reason].headline if reason in REASONS else reason})"
-    return words
+def _state(bus: BusStatus) -> SessionState | None:
+    state = bus.figures.get("state", "")
+    return SessionState(state) if state in set(SessionState) else None
 
 
-def _state(figures: Mapping[str, str]) -> SessionState | None:
-    try:
-        return SessionState(figures.get("state", ""))
-    except ValueError:
-        return None
-
-
-def _adapter(picture: Picture) -> str:
-    figures = picture.figures
-    words = f"qqbus {figures.get('version', '?')}, epoch {figures.get('epoch', '?')}"
+def _adapter(bus: BusStatus) -> str:
+    figures = bus.figures
+    text = f"qqbus {figures.get('version', '?')}, epoch {figures.get('epoch', '?')}"
     holder = figures.get("holder", "")
-    if holder and picture.held is not False:
-        words += f", {holder.rpartition(':')[0] or holder}"
+    if holder and bus.is_lease_held is not False:
+        text += f", {holder.rpartition(':')[0] or holder}"
     polled = moment(figures.get("last_poll", ""))
-    if _state(figures) is SessionState.ONLINE and polled and picture.now - polled > _STALE:
-        words += " – silent: is it stuck?"
-    return words
+    if _state(bus) is SessionState.ONLINE and polled and bus.now - polled > _STALE_SECONDS:
+        text += " – no poll for long: is it stuck?"
+    return text
 
 
-def _groups(picture: Picture, paint: Paint) -> list[str]:
-    if not picture.groups:
+def _groups(bus: BusStatus, paint: Paint) -> list[str]:
+    if not bus.groups:
         return [paint("no worker reads qq:inbound yet: start one with `python -m consumers.echo`", "dim")]
-    rows = [["GROUP", "CONSUMERS", "UNREAD", "UNFINISHED", "OLDEST"]]
-    rows += [
+    rows = [
         [
             group.name,
             str(group.consumers),
             "?" if group.lag is None else f"{group.lag:,}",
             f"{group.pending:,}",
-            span(picture.now - entry_time(group.oldest)) if group.oldest else "–",
+            span(bus.now - entry_time(group.oldest)) if group.oldest else "–",
         ]
-        for group in picture.groups
+        for group in bus.groups
     ]
-    lines = table(rows, right=frozenset({1, 2, 3, 4}))
-    return [paint(lines[0], "dim"), *lines[1:]]
+    header, *lines = align_columns([_GROUP_HEADER, *rows], right=_RIGHT)
+    return [paint(header, "dim"), *lines]

@@ -1,4 +1,4 @@
-"""`qqbus tail`: events as they come, one a line. Reads without a group: nobody misses what it sees."""
+"""`qqbus tail`: print events as they arrive. It reads without a group and takes no event from a worker."""
 
 import argparse
 import time
@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 
 from adapter.bus.admin import AdminClient
+from adapter.cli.commands.send import entry_texts
 from adapter.cli.terminal import Paint, as_json, harmless, say
 from adapter.config import Config
 from adapter.contract.tables import TYPES
@@ -17,58 +18,37 @@ from adapter.ops.wording import clock, moment, start_id
 _STYLES = {"message": "bold", "session": "yellow", "notice": "dim"}
 
 
-def add_to(subs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    one = subs.add_parser("tail", help="events as they come, one a line")
-    one.add_argument("--json", action="store_true", help="one JSON object a line, with the body")
-    one.add_argument(
-        "--since",
-        metavar="ID|TIME",
-        help="begin there: an entry id, an RFC 3339 time, or so long ago (10m, 2h)",
-    )
-    one.add_argument(
-        "--type",
-        action="append",
-        default=[],
-        metavar="TYPE",
-        help="only these: message.group, or notice for all notices; may be repeated",
-    )
-    one.set_defaults(command=tail, interrupted=0)
-
-
 async def tail(config: Config, arguments: argparse.Namespace) -> int:
     """Print events until Ctrl-C."""
     since = None if arguments.since is None else start_id(arguments.since, time.time())
     if arguments.since is not None and since is None:
         raise ConfigError(
-            f"--since {arguments.since!r} is neither an entry id nor a time nor a length such as 10m"
+            f"--since {arguments.since!r} is neither an entry id, a time nor an age such as 10m"
         )
-    for kind in arguments.type:
-        if not any(wanted(known, [kind]) for known in TYPES):
-            raise ConfigError(f"--type {kind!r} is the type of nothing: give one of {', '.join(TYPES)}")
+    for name in arguments.type:
+        if not any(_matches(known, [name]) for known in TYPES):
+            raise ConfigError(f"--type {name!r} matches no event: give one of {', '.join(TYPES)}")
     paint = Paint(arguments.colour)
-    async with AdminClient.open(config.redis_url, config.prefix) as desk:
-        after = since or await desk.last_id("inbound")
+    async with AdminClient.open(config.redis_url, config.prefix) as admin:
+        after = since or await admin.last_id("inbound")
         while True:
-            for entry, fields in await desk.tail("inbound", after):
+            for entry, fields in await admin.tail("inbound", after):
                 after = entry
-                event = readable(fields)
-                if wanted(str(event.get("type", "")), arguments.type):
-                    say(as_json({"entry": entry} | event) if arguments.json else line(event, paint))
+                event = _decode(fields)
+                if _matches(str(event.get("type", "")), arguments.type):
+                    say(as_json({"entry": entry} | event) if arguments.json else _line(event, paint))
 
 
-def wanted(kind: str, types: list[str]) -> bool:
-    """Whether a type is asked for: by its whole name or its first word."""
-    return not types or any(kind == one or kind.startswith(f"{one}.") for one in types)
+def _matches(event_type: str, wanted: list[str]) -> bool:
+    """Return whether a type is wanted: by its whole name or its first word."""
+    return not wanted or any(event_type == one or event_type.startswith(f"{one}.") for one in wanted)
 
 
-def readable(fields: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """An entry of `qq:inbound` with its body as a map, whoever wrote it."""
-    event: dict[str, Any] = {
-        name.decode("utf-8", "replace"): value.decode("utf-8", "replace")
-        for name, value in fields.items()
-        if name != b"body"
-    }
+def _decode(fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Decode an entry by any writer. A body that is not msgpack stays bytes."""
+    event: dict[str, Any] = dict(
+        entry_texts({name: value for name, value in fields.items() if name != b"body"})
+    )
     if b"body" in fields:
         try:
             event["body"] = msgpack.unpackb(fields[b"body"])
@@ -77,30 +57,29 @@ def readable(fields: Mapping[bytes, bytes]) -> dict[str, Any]:
     return event
 
 
-def line(event: Mapping[str, Any], paint: Paint) -> str:
-    """An event for people: when, what, where, who, and what was said."""
+def _line(event: Mapping[str, Any], paint: Paint) -> str:
+    """Return time, type, chat, speaker and text in one line."""
     body = event.get("body")
     body = body if isinstance(body, dict) else {}
     when = moment(str(event.get("time", "")))
-    kind = str(event.get("type", "?"))
-    where = str(event.get("chat", ""))
-    if not where.startswith("friend:"):  # a friend is named as the speaker already
-        where = _called(where, body.get("chat"))
-    who = _called("", body.get("sender")) or str(event.get("sender", ""))
+    event_type = str(event.get("type", "?"))
+    chat = str(event.get("chat", ""))
+    if not chat.startswith("friend:"):  # a friend is the speaker
+        chat = _named(chat, body.get("chat"))
+    speaker = _named("", body.get("sender")) or str(event.get("sender", ""))
     if event.get("self") == "1":
-        who = f"{who} (self)".strip()
-    what = harmless(str(event.get("text", "")))
+        speaker = f"{speaker} (self)".strip()
+    text = harmless(str(event.get("text", "")))
     head = [
         paint(clock(when) if when else "?", "dim"),
-        paint(harmless(kind), _STYLES.get(kind.partition(".")[0], "dim")),
-        paint(harmless(where), "cyan"),
+        paint(harmless(event_type), _STYLES.get(event_type.partition(".")[0], "dim")),
+        paint(harmless(chat), "cyan"),
     ]
-    said = f"{harmless(who)}: {what}" if who else what
-    return "  ".join([part for part in head if part] + [said])
+    return "  ".join([*filter(None, head), f"{harmless(speaker)}: {text}" if speaker else text])
 
 
-def _called(address: str, party: object) -> str:
-    if not isinstance(party, dict):
+def _named(address: str, contact: object) -> str:
+    if not isinstance(contact, dict):
         return address
-    name = str(party.get("card") or party.get("name") or "")
-    return " ".join(filter(None, (address, name))) or str(party.get("id", ""))
+    name = str(contact.get("card") or contact.get("name") or "")
+    return " ".join(filter(None, (address, name))) or str(contact.get("id", ""))

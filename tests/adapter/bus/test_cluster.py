@@ -16,7 +16,7 @@ from adapter.bus.bus import Bus
 from adapter.bus.connection import connect, map_redis_errors
 from adapter.bus.embedded import find_server
 from adapter.config import Config
-from adapter.contract.acl import ROLES, hashed, line
+from adapter.contract.acl import ROLES, hash_password, setuser_line
 from adapter.errors import BusUnavailable, ConfigError
 from consumers.runtime.worker import Event, Settings, Worker, WorkerOptions
 from tests.support.helpers import wait_until
@@ -276,7 +276,7 @@ async def test_the_roles_hold_on_a_cluster(nodes: Nodes, tag: str, tmp_path: Pat
     for port in nodes.ports:
         old = (await nodes.ask(port, "INFO", "server"))["redis_version"].startswith("7.0")
         for name, user in users.items():
-            rule = line(ROLES[name], tag, user=user, secret=hashed("secret"), old=old)
+            rule = setuser_line(ROLES[name], tag, user=user, secret=hash_password("secret"), old=old)
             await nodes.ask(port, f"ACL SETUSER {rule}")
     urls = {name: nodes.url.replace("//", f"//{user}:secret@") for name, user in users.items()}
     async with Bus.open(nodes.url, tag) as bus, system(bus, urls["adapter"], tmp_path) as it:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.connection import connect, map_redis_errors, unreachable_error
-from adapter.bus.embedded import find_server, free_port, run_server
+from adapter.bus.embedded import find_server, run_server
 from adapter.errors import BusUnavailable, ConfigError
 from tests.support.helpers import wait_until
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

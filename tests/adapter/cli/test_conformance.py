@@ -1,6 +1,6 @@
-"""Proof of `qqbus check --worker`: a sound worker passes, and each fault of another is found.
+"""Prove `qqbus check --worker`: a sound worker passes, and each fault of another is found.
 
-`python -m tests.test_contract_worker FAULT` is that other worker: synchronous, small, and wrong in one way.
+`python -m tests.adapter.cli.test_conformance FAULT` is that other worker: synchronous, small, wrong in one way.
 """
 
 import os
@@ -149,7 +149,7 @@ async def test_our_own_worker_passes(bus: Bus, redis_url: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_program_that_ends_at_once_is_told(bus: Bus, redis_url: str) -> None:
+async def test_a_program_that_ends_at_once_is_named(bus: Bus, redis_url: str) -> None:
     code, verdicts = await tried(bus, redis_url, "--", sys.executable, "-c", "pass")
     assert (code, list(verdicts)) == (1, [f"{READS}: the program has ended"])
 

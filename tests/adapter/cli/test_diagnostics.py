@@ -1,4 +1,4 @@
-"""Proof of `qqbus doctor`: it finds each fault that was prepared, and says what to change."""
+"""Prove adapter/cli/diagnostics.py and `qqbus doctor`: each prepared fault is found, with what to change."""
 
 import json
 import socket
@@ -22,18 +22,18 @@ from tests.support.ports import free_port
 pytestmark = pytest.mark.anyio
 
 HEALTHY = Facts(
-    address="redis://127.0.0.1:6379",
+    redis_url="redis://127.0.0.1:6379",
     embedded=False,
     prefix="qq",
     info={"redis_version": "7.2.4", "aof_enabled": 1, "maxmemory": 100, "used_memory": 10},
-    settings={"bind": "127.0.0.1 -::1", "requirepass": "", "protected-mode": "yes"},
-    skew=0.1,
-    held=True,
+    server_config={"bind": "127.0.0.1 -::1", "requirepass": "", "protected-mode": "yes"},
+    skew_seconds=0.1,
+    is_lease_held=True,
     state_dir="/state",
     state_mode=0o700,
-    free=10**11,
-    http="127.0.0.1:8710",
-    port="ours",
+    free_bytes=10**11,
+    page_address="127.0.0.1:8710",
+    page_port="ours",
     upstream="http://127.0.0.1:1",
 )
 
@@ -52,8 +52,8 @@ def test_nothing_is_wrong_with_a_healthy_installation() -> None:
 
 
 def test_what_the_server_may_forget_is_said() -> None:
-    told = [one.what for one in run_checks(replace(HEALTHY, settings={"appendfsync": "everysec"}))]
-    assert any("appendfsync always" in one for one in told)
+    texts = [one.what for one in run_checks(replace(HEALTHY, server_config={"appendfsync": "everysec"}))]
+    assert any("appendfsync always" in text for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -64,26 +64,26 @@ def test_what_the_server_may_forget_is_said() -> None:
         ({"info": info(role="slave")}, "is a replica"),
         ({"info": info(loading=1)}, "is loading"),
         ({"info": info(cluster_enabled=1)}, "QQBUS_PREFIX={qq}"),
-        ({"skew": -30.0}, "30 s apart"),
+        ({"skew_seconds": -30.0}, "30 s apart"),
         ({"info": info(maxmemory_policy="allkeys-lru")}, "CONFIG SET maxmemory-policy noeviction"),
         ({"info": info(used_memory=97)}, "97% of its maxmemory"),
         ({"info": info(aof_last_write_status="err")}, "cannot write its files (aof_last_write_status)"),
         ({"info": info(aof_enabled=0)}, "CONFIG SET appendonly yes"),
-        ({"settings": {"bind": "*", "requirepass": "", "protected-mode": "no"}}, "without a password"),
-        ({"settings": {"bind": "", "requirepass": "", "protected-mode": "no"}}, "without a password"),
-        ({"held": False}, "no adapter is running"),
-        ({"dead": 3}, "3 dead letters"),
+        ({"server_config": {"bind": "*", "requirepass": "", "protected-mode": "no"}}, "without a password"),
+        ({"server_config": {"bind": "", "requirepass": "", "protected-mode": "no"}}, "without a password"),
+        ({"is_lease_held": False}, "no adapter is running"),
+        ({"dead_letters": 3}, "3 dead letters"),
         ({"failing": "page: TypeError"}, "services of the adapter fail: page: TypeError"),
-        ({"writable": False}, "cannot be written"),
+        ({"unwritable": "/state/spool"}, "cannot write /state/spool"),
         ({"state_mode": 0o755}, "chmod 700 /state"),
-        ({"loose": ("/state/smartqq.json",)}, "chmod 600 /state/smartqq.json"),
-        ({"free": 10**6}, "977 kB are free"),
-        ({"waiting": 2048}, "2 kB of events wait on disk"),
-        ({"port": "taken"}, "another program listens on 127.0.0.1:8710"),
+        ({"exposed_files": ("/state/smartqq.json",)}, "chmod 600 /state/smartqq.json"),
+        ({"free_bytes": 10**6}, "977 kB are free"),
+        ({"unpublished_bytes": 2048}, "2 kB of events wait on disk"),
+        ({"page_port": "taken"}, "another program listens on 127.0.0.1:8710"),
         ({"upstream": ""}, "QQBUS_SMARTQQ_URL is not set"),
-        ({"upstream_away": "refused"}, "cannot be reached: refused"),
-        ({"away": "no Redis answers"}, "no Redis answers"),
-        ({"away": "no Redis answers", "embedded": True}, "`qqbus run` starts the embedded server"),
+        ({"upstream_error": "refused"}, "cannot be reached: refused"),
+        ({"redis_error": "no Redis answers"}, "no Redis answers"),
+        ({"redis_error": "no Redis answers", "embedded": True}, "`qqbus run` starts the embedded server"),
     ],
 )
 def test_each_fault_is_found_alone_and_says_what_to_change(facts: dict[str, Any], words: str) -> None:
@@ -93,8 +93,9 @@ def test_each_fault_is_found_alone_and_says_what_to_change(facts: dict[str, Any]
 
 
 @pytest.mark.parametrize("settings", [None, {}, {"bind": "*", "requirepass": "x", "protected-mode": "no"}])
-def test_what_may_not_be_known_is_not_held_against_anybody(settings: dict[str, str] | None) -> None:
-    assert wrong(replace(HEALTHY, settings=settings, skew=None, held=None, free=None, state_mode=None)) == []
+def test_unknown_facts_are_no_findings(settings: dict[str, str] | None) -> None:
+    unknown = replace(HEALTHY, skew_seconds=None, is_lease_held=None, free_bytes=None, state_mode=None)
+    assert wrong(replace(unknown, server_config=settings)) == []
 
 
 @asynccontextmanager
@@ -115,8 +116,8 @@ async def doctor(**settings: str) -> tuple[int, list[dict[str, str]]]:
             check=False,
         )
     assert done.stderr == b""
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    return done.returncode, [one for one in told if one["level"] != "ok"]
+    findings = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, [one for one in findings if one["level"] != "ok"]
 
 
 def has(found: list[dict[str, str]], words: str) -> bool:

@@ -1,18 +1,22 @@
-"""Proof of adapter/cli/main.py and the commands that look: exit codes, status, colour, contract, completion."""
+"""Prove the command line: exit codes, streams, status, colour, contract, completion."""
 
 import json
 import os
 import pty
+import shlex
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import pytest
+from rich.text import Text
 
 from adapter.bus.bus import Bus
-from adapter.cli.terminal import plain
 from tests.support.cli import Cli, alive, command_line, finished, publish
+from tests.support.helpers import clean_environment
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +85,7 @@ async def test_a_bad_setting_is_exit_code_2_and_names_its_variable(cli: Cli) -> 
 
 
 async def test_a_password_that_is_wrong_is_exit_code_3(cli: Cli) -> None:
-    done = await cli("status", REDIS_URL=cli.settings["REDIS_URL"].replace("://", "://nobody:secret@"))
+    done = await cli("status", REDIS_URL=cli.settings["REDIS_URL"].replace("://", "://stranger:secret@"))
     assert done.code == 3
     assert "does not let us in" in done.err
     assert "secret" not in done.err
@@ -92,6 +96,46 @@ async def test_a_terminal_that_is_not_utf_8_is_no_traceback(cli: Cli, bus: Bus) 
     done = await cli("status", PYTHONIOENCODING="ascii")
     assert done.code == 0
     assert "\\u5c0f\\u6865" in done.out
+
+
+# --- standard streams, no home ----------------------------------------------------------------------
+
+
+async def in_shell(redirection: str, cli: Cli, *arguments: str, **settings: str) -> tuple[int, str, str]:
+    """Run a command as the shell does with this redirection of its standard streams."""
+    line = shlex.join([sys.executable, "-m", "adapter", *arguments])
+    with anyio.fail_after(30):
+        done = await anyio.run_process(
+            ["sh", "-c", f"{line} {redirection}"],
+            env=clean_environment(**(cli.settings | settings)),
+            check=False,
+        )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize("redirection", [">&-", "<&- >&- 2>&-"])
+async def test_a_closed_standard_output_is_the_null_device(cli: Cli, bus: Bus, redirection: str) -> None:
+    await alive(bus)
+    for arguments in (["status"], ["status", "--help"], ["send", "friend:1", "x"]):
+        assert await in_shell(redirection, cli, *arguments) == (0, "", "")
+    assert await bus.client.xlen(bus.keys("outbound")) == 1
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["status", "--help"], ["contract"]])
+async def test_a_full_standard_output_is_one_line(cli: Cli, arguments: list[str]) -> None:
+    code, _, errors = await in_shell(">/dev/full", cli, *arguments, PYTHONUNBUFFERED="")
+    assert (code, errors) == (1, "qqbus: standard output: No space left on device\n")
+
+
+async def test_a_full_standard_error_is_no_traceback(cli: Cli) -> None:
+    assert await in_shell("2>/dev/full", cli, "lapse", "no-such-group") == (1, "", "")
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["contract"], ["acl", "worker"], ["contacts"]])
+async def test_only_commands_that_use_the_state_folder_need_one(cli: Cli, arguments: list[str]) -> None:
+    done = await cli(*arguments, QQBUS_STATE_DIR="~no-such-user/x")
+    assert done.code in {0, 1}
+    assert done.err == ""
 
 
 # --- status -----------------------------------------------------------------------------------------
@@ -110,6 +154,7 @@ async def test_status_of_an_empty_bus_says_what_to_start(cli: Cli) -> None:
         ({"state": "scanned"}, "confirm the login on the phone"),
         ({"state": "kicked"}, "close WebQQ there"),
         ({"state": "offline", "reason": "network"}, "SmartQQ does not answer"),
+        ({"state": "offline", "reason": "logout", "paused": "1"}, "run `qqbus login`"),
         ({"state": "online", "paused": "1"}, "`qqbus resume`"),
         ({"state": "online", "disk": "No space left on device"}, "No space left on device"),
         ({"state": "online", "disk": "No space left on device"}, "make room on the adapter's disk"),
@@ -140,9 +185,9 @@ async def test_status_names_the_groups_that_are_behind(cli: Cli, bus: Bus) -> No
     lines = (await cli("status")).out.splitlines()
     assert lines[-2].split() == ["GROUP", "CONSUMERS", "UNREAD", "UNFINISHED", "OLDEST"]
     assert lines[-1].split()[:4] == ["bot", "1", "2", "1"]
-    told = json.loads((await cli("status", "--json")).out)
-    assert (told["state"], told["adapter"], told["entries"]["inbound"]) == ("online", True, 3)
-    assert told["groups"][0]["lag"] == 2
+    found = json.loads((await cli("status", "--json")).out)
+    assert (found["state"], found["adapter"], found["entries"]["inbound"]) == ("online", True, 3)
+    assert found["groups"][0]["lag"] == 2
 
 
 async def test_status_again_and_again_ends_with_ctrl_c(cli: Cli) -> None:
@@ -166,11 +211,11 @@ async def on_terminal(cli: Cli, *arguments: str, **settings: str) -> str:
     finally:
         os.close(side)
     try:
-        told = b""
+        output = b""
         while chunk := await anyio.to_thread.run_sync(_read, main):
-            told += chunk
+            output += chunk
         assert process.wait(15) == 0
-        return told.decode()
+        return output.decode()
     finally:
         os.close(main)
 
@@ -190,7 +235,7 @@ async def test_colour_is_for_terminals_whose_user_wants_it(cli: Cli, bus: Bus) -
     assert "\x1b" not in piped
     for settings in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert "\x1b" not in await on_terminal(cli, "status", **settings)
-    assert [line.split()[:1] for line in plain(coloured).splitlines()] == [
+    assert [line.split()[:1] for line in Text.from_ansi(coloured.replace("\r", "")).plain.splitlines()] == [
         line.split()[:1] for line in piped.splitlines()
     ]
 
@@ -211,28 +256,32 @@ async def test_check_of_a_broken_bus_fails_and_says_where(cli: Cli, bus: Bus) ->
     assert done.code == 1
     assert "seq 3 follows 1: 1 events are missing" in done.out
     assert "\x1b" not in done.out
-    told = json.loads((await cli("check", "--json")).out)
-    assert told["entries"]["inbound"] == 2
-    assert told["wrong"]
+    found = json.loads((await cli("check", "--json")).out)
+    assert found["entries"]["inbound"] == 2
+    assert found["wrong"]
 
 
 # --- completion -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("words", "offered"),
+    ("line", "offered"),
     [
-        (["qqbus", "sta"], ["status"]),
-        (["qqbus", "acl", "w"], ["worker"]),
-        (["qqbus", "send", "--w"], ["--wait"]),
+        ("qqbus sta", ["status"]),
+        ("qqbus acl w", ["worker"]),
+        ("qqbus send --w", ["--wait"]),
+        ("qqbus presence b", ["busy"]),
     ],
 )
-async def test_the_shell_offers_what_may_be_typed(words: list[str], offered: list[str]) -> None:
+async def test_the_shell_offers_what_may_be_typed(line: str, offered: list[str]) -> None:
     if shutil.which("bash") is None:
         pytest.skip("there is no bash on this machine")
     script = (await Cli({})("completion", "bash")).out
-    line = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _qqbus; echo ${{COMPREPLY[@]}}"
-    done = await anyio.run_process(["bash", "--norc", "-c", f"{script}\n{line}"])
+    ask = f"COMP_LINE='{line}'; COMP_POINT={len(line)}; _python_argcomplete qqbus; echo ${{COMPREPLY[@]}}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = await anyio.run_process(
+        ["bash", "--norc", "-c", f"{script}\n{ask}"], env=clean_environment(PATH=path)
+    )
     assert done.stdout.decode().split() == offered
 
 
@@ -241,7 +290,6 @@ async def test_other_shells_get_theirs(shell: str) -> None:
     done = await Cli({})("completion", shell)
     assert done.code == 0
     assert "qqbus" in done.out
-    assert "login" in done.out
     if shutil.which(shell):
         checked = await anyio.run_process([shell, "-n"], input=done.out.encode(), check=False)
         assert checked.returncode == 0, checked.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from adapter import Received, read_event
 from adapter.bus.embedded import run_server
-from adapter.contract.acl import ROLES, line
+from adapter.contract.acl import ROLES, setuser_line
 from consumers.runtime.connection import Settings
 from qqbus import Event, Worker, WorkerOptions
 from tests.support.bus_events import Cutter, Desk, desk_at, fields, mapping, message, program, running
@@ -157,7 +157,7 @@ async def _settled(desk: Desk, group: str) -> bool:
 # What the role of a worker must be given; with lanes also the last selector.
 async def test_the_rights_of_the_workers_role_are_enough(tmp_path: Path, prefix: str) -> None:
     async with run_server(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
-        rules = _rules(line(ROLES["worker"], prefix, user="few", secret=">pw"))
+        rules = _rules(setuser_line(ROLES["worker"], prefix, user="few", secret=">pw"))
         await desk.client.execute_command("ACL", "SETUSER", *rules)  # type: ignore[no-untyped-call]
         for lanes in (False, True):
             name = f"app{lanes}"

@@ -1,4 +1,4 @@
-"""Proof of `qqbus login`: the code in the terminal, and the way from there to the end."""
+"""Prove `qqbus login`: the code in the terminal, and the way from there to the end."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ async def test_login_draws_the_code_and_follows_it_to_the_end(
         assert lines[-1] == "online as 305419896 小桥"
         assert await anyio.to_thread.run_sync(process.wait, 15) == 0
         process.communicate()
-        # Whoever asks again is told, and nothing is asked.
+        # Asked again it says so, and sends no command.
         commands = await bus.client.xlen(bus.keys("control"))
         done = await cli("login")
         assert (done.code, done.out) == (0, "already online as 305419896 小桥; --force logs in again\n")
@@ -97,6 +97,18 @@ def _png() -> bytes:
     buffer = io.BytesIO()
     segno.make("https://example.invalid/code", error="l").save(buffer, kind="png", scale=5, border=4)
     return buffer.getvalue()
+
+
+async def test_a_code_that_cannot_be_drawn_is_given_as_a_link_and_a_place(cli: Cli, bus: Bus) -> None:
+    await alive(bus, state="qr")
+    await session_entry(bus, "qr", expires="2099-01-01T00:00:00.000Z", text="https://example.invalid/code")
+    gbk = await cli("login", "--timeout", "0.5", PYTHONIOENCODING="gbk", QQBUS_HTTP="127.0.0.1:8999")
+    assert "cannot be drawn here" in gbk.out
+    assert "https://example.invalid/code" in gbk.out
+    assert "http://127.0.0.1:8999" in gbk.out
+    assert "\\u25" not in gbk.out
+    await session_entry(bus, "qr", expires="2099-01-01T00:00:00.000Z", text="", png=b"no picture")
+    assert "cannot be drawn here" in (await cli("login", "--timeout", "0.5")).out
 
 
 async def test_only_login_prints_a_code(cli: Cli, bus: Bus) -> None:

@@ -10,7 +10,7 @@ import pytest
 from itsdangerous import TimestampSigner
 
 from adapter.bus.bus import Bus
-from adapter.contract.acl import ROLES, hashed, line
+from adapter.contract.acl import ROLES, hash_password, setuser_line
 from adapter.errors import ConfigError
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import run_page
@@ -241,7 +241,7 @@ async def test_a_weak_token_and_a_taken_port_are_named(bus: Bus, redis_url: str,
 @pytest.mark.anyio
 async def test_the_adapters_own_rights_are_enough(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     prefix = bus.keys.prefix
-    granted = line(ROLES["adapter"], prefix, user=prefix, secret=hashed("pw"))
+    granted = setuser_line(ROLES["adapter"], prefix, user=prefix, secret=hash_password("pw"))
     await bus.client.execute_command("ACL", "SETUSER", *granted.split())  # type: ignore[no-untyped-call]
     await bus.ensure_group("inbound", "echo")
     await event(bus, "hello")

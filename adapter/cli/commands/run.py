@@ -1,0 +1,53 @@
+"""`qqbus run` and `qqbus redis`: the adapter, or the embedded server alone."""
+
+import argparse
+import logging
+import os
+import signal
+
+import anyio
+
+from adapter import app
+from adapter.bus import embedded
+from adapter.cli.terminal import say
+from adapter.config import Config
+from adapter.errors import UnsupportedServer
+
+log = logging.getLogger(__name__)
+
+
+async def run(config: Config, _: argparse.Namespace) -> int:
+    """Run the adapter until a signal."""
+    app.ensure_state_dir(config)
+    stop = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch_signals, stop)
+        await app.run(config, stop)
+        tasks.cancel_scope.cancel()
+    return 0
+
+
+async def redis(config: Config, arguments: argparse.Namespace) -> int:
+    """Run the embedded server until a signal."""
+    folder = app.ensure_state_dir(config) / "redis"
+    if await embedded.probe_port(arguments.port):
+        raise UnsupportedServer(
+            f"a Redis listens on 127.0.0.1:{arguments.port} already: use it, or give --port"
+        )
+    stop = anyio.Event()
+    async with embedded.run_server(folder, arguments.port) as url, anyio.create_task_group() as tasks:
+        say(f"{url}  (data in {folder}; Ctrl-C ends it)")
+        tasks.start_soon(_watch_signals, stop)
+        await stop.wait()
+        tasks.cancel_scope.cancel()
+    return 0
+
+
+async def _watch_signals(stop: anyio.Event) -> None:
+    """Set `stop` at the first SIGINT or SIGTERM, exit at the second."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            if stop.is_set():
+                log.warning("second signal: leaving at once")
+                os._exit(128 + number)
+            stop.set()

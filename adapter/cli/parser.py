@@ -1,0 +1,215 @@
+"""The arguments of `qqbus`: one parser, and for each command the function that runs it.
+
+Functions are named, not imported. Help and completion import no command, a command only what it uses.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapter import contract
+from adapter.config import DEFAULT_PORT
+from adapter.contract.acl import ROLES
+from adapter.contract.tables import PRESENCES
+from adapter.events import Delivery, Priority
+
+# Seconds: a login by QR code takes a person with a phone.
+LOGIN_TIMEOUT_SECONDS = 900.0
+# Seconds that `send --wait` waits for a result: a busy queue sends one part each three seconds.
+WAIT_SECONDS = 30.0
+# Seconds that a worker under test may take for one reaction.
+CHECK_TIMEOUT_SECONDS = 20.0
+# Seconds between two pictures of `status --watch`.
+WATCH_SECONDS = 2.0
+# Dead letters that a list shows without --all: about two windows.
+NEWEST_DEAD = 100
+
+_Subparsers = Any  # argparse has no public name for it
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser.
+
+    Parsed arguments name the function in `run`, as `module:function` below the package `commands`.
+    """
+    top = argparse.ArgumentParser(prog="qqbus", description="QQ on a Redis stream.")
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_add_services, _add_session, _add_messages, _add_contract):
+        add(commands)
+    return top
+
+
+class _Version(argparse.Action):
+    """Print the version.
+
+    Reading it takes a tenth of the start: it happens only here.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        _namespace: argparse.Namespace,
+        _values: str | Sequence[Any] | None,
+        _option: str | None = None,
+    ) -> None:
+        from importlib.metadata import version  # noqa: PLC0415 – see above
+
+        print(f"qqbus {version('qqbus')}")
+        parser.exit()
+
+
+def _command(
+    commands: _Subparsers, name: str, run: str, what: str, **defaults: object
+) -> Callable[..., argparse.Action]:
+    """Add a command; return the method that adds its arguments.
+
+    `interrupted`: exit code after Ctrl-C. `needs_state_dir`: it uses the adapter's folder. `handles_signals`:
+    it ends by itself after SIGINT.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=f"{what[:1].upper()}{what[1:]}."
+    )
+    flags = {"interrupted": 1, "needs_state_dir": False, "handles_signals": False}
+    parser.set_defaults(run=run, **flags | defaults)
+    return parser.add_argument
+
+
+def _add_json(add: Callable[..., argparse.Action], what: str) -> None:
+    add("--json", action="store_true", help=what)
+
+
+def _add_services(commands: _Subparsers) -> None:
+    service = {"needs_state_dir": True, "handles_signals": True}
+    _command(commands, "run", "run:run", "run the adapter until it is stopped", **service)
+    add = _command(commands, "redis", "run:redis", "run the embedded Redis server alone", **service)
+    add("--port", type=int, default=DEFAULT_PORT, help=f"default {DEFAULT_PORT}")
+    add = _command(commands, "status", "status:status", "show the state and what to do next", interrupted=0)
+    _add_json(add, "one JSON object")
+    add(
+        "--watch",
+        type=_seconds,
+        nargs="?",
+        const=WATCH_SECONDS,
+        metavar="SECONDS",
+        help=f"repeat it (default every {WATCH_SECONDS:g} s)",
+    )
+    add = _command(
+        commands,
+        "doctor",
+        "doctor:doctor",
+        "check Redis, disk, rights and ports, and say what to change",
+        needs_state_dir=True,
+    )
+    _add_json(add, "one JSON object a line")
+
+
+def _add_session(commands: _Subparsers) -> None:
+    add = _command(commands, "login", "login:login", "show the QR code and wait until the account is online")
+    add("--force", action="store_true", help="log in again even if the account is online")
+    add(
+        "--timeout",
+        type=_seconds,
+        default=LOGIN_TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help=f"default {LOGIN_TIMEOUT_SECONDS:g}",
+    )
+    control = "control:control"
+    _command(commands, "logout", control, "log out and stay offline until `qqbus login`", sent="logout")
+    _command(commands, "refresh", control, "load all contacts again", sent="refresh")
+    _command(commands, "pause", control, "hold all sends until `qqbus resume`", sent="pause")
+    _command(commands, "resume", control, "send what is held", sent="resume")
+    add = _command(
+        commands, "captcha", control, "answer the captcha that `qqbus login` shows", sent="captcha"
+    )
+    add("detail", metavar="TEXT")
+    add = _command(commands, "lapse", control, "stop keeping events for a consumer group", sent="lapse")
+    add("detail", metavar="GROUP")
+    add = _command(commands, "restore", control, "keep events for a lapsed group again", sent="restore")
+    add("detail", metavar="GROUP")
+    add = _command(commands, "presence", "rpc:presence", "change how other users see the account")
+    add("status", choices=PRESENCES, metavar="STATUS", help=", ".join(PRESENCES))
+
+
+def _add_messages(commands: _Subparsers) -> None:
+    add = _command(commands, "tail", "tail:tail", "print events as they arrive, one a line", interrupted=0)
+    _add_json(add, "one JSON object a line, with the body")
+    add("--since", metavar="ID|TIME", help="start at an entry id, an RFC 3339 time or an age (10m, 2h)")
+    add(
+        "--type",
+        action="append",
+        default=[],
+        metavar="TYPE",
+        help="only this type: message.group, or notice for all notices; may be repeated",
+    )
+    add = _command(commands, "send", "send:send", "send a message to a friend, group or discussion")
+    add("to", metavar="TO", help="friend:1, group:2, discuss:3, temp:4@group:2 or reply:EVENT-ID")
+    add("text", metavar="TEXT", nargs="+", help="the message; - reads it from standard input")
+    add("--id", help="idempotency key: a second request with it is not sent")
+    add("--expires", metavar="SECONDS|TIME", help="do not send if it has not begun by then")
+    add("--delivery", choices=[kind.value for kind in Delivery])
+    add("--priority", choices=[kind.value for kind in Priority])
+    add(
+        "--wait",
+        type=_seconds,
+        nargs="?",
+        const=WAIT_SECONDS,
+        metavar="SECONDS",
+        help=f"wait for the result (default {WAIT_SECONDS:g} s); exit code 0 if it was sent, else 1",
+    )
+    _add_json(add, "print the result as JSON")
+    add = _command(commands, "contacts", "contacts:contacts", "list contacts with their addresses")
+    add(
+        "words",
+        nargs="*",
+        metavar="friends|groups|discusses|members CHAT|SEARCH",
+        help="a list, and words to search for",
+    )
+    _add_json(add, "one JSON object a line")
+    add = _command(commands, "image", "rpc:image", "fetch a picture of a message, while the session lasts")
+    add("event", metavar="EVENT-ID", help="id of the event, or of its entry on qq:inbound")
+    add("--number", type=int, default=1, metavar="N", help="which picture of the message (default 1)")
+    add("--out", metavar="FILE", help="- is standard output; default picture-ENTRY-N with a suffix")
+    add = _command(commands, "dead", "dead:dead", "list, redrive or drop dead letters")
+    add("action", nargs="?", choices=["list", "redrive", "drop"], default="list")
+    add("ids", nargs="*", metavar="ID")
+    add("--all", action="store_true", help=f"all letters (a list has the newest {NEWEST_DEAD})")
+    _add_json(add, "one JSON object a line")
+
+
+def _add_contract(commands: _Subparsers) -> None:
+    add = _command(commands, "acl", "acl:acl", "print the Redis user for a role")
+    add("role", choices=list(ROLES), metavar="ROLE", help=", ".join(ROLES))
+    add("--user", metavar="NAME", help="default: prefix and role, as qq-worker")
+    add("--password", metavar="TEXT", help="printed as its hash; - reads it from standard input")
+    add("--redis", choices=["7.0", "7.2"], default="7.2", help="version of the server; 7.2 means or newer")
+    add("--file", action="store_true", help="print a line of an ACL file instead of a command")
+    schemas = sorted(path.stem for path in Path(contract.__file__).with_name("schemas").iterdir())
+    add = _command(commands, "contract", "contract:contract", "print the contract as AsyncAPI or JSON Schema")
+    add("--schema", choices=schemas, metavar="NAME", help=", ".join(schemas))
+    add = _command(commands, "check", "check:check", "check the streams, or a worker, against the contract")
+    _add_json(add, "one JSON object")
+    add("--worker", metavar="GROUP", help="test a worker: the name of its consumer group")
+    add(
+        "--timeout",
+        type=_seconds,
+        default=CHECK_TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help=f"limit for one reaction of the worker (default {CHECK_TIMEOUT_SECONDS:g})",
+    )
+    add(
+        "program",
+        nargs="*",
+        metavar="PROGRAM",
+        help="after --: the worker to start, on keys of its own; without: one that runs, without an adapter",
+    )
+    add = _command(commands, "completion", "completion:completion", "print the completion script of a shell")
+    add("shell", choices=["bash", "zsh", "fish"], help='in the profile: eval "$(qqbus completion bash)"')
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from exc
