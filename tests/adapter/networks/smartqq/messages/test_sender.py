@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/messages/sender.py and sending.py: what becomes of a message."""
+"""Prove messages/sender.py: the outcome of each message."""
 
 from dataclasses import replace
 from itertools import islice

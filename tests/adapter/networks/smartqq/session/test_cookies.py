@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/session/cookies.py."""
+"""Prove session/cookies.py."""
 
 import pytest
 
