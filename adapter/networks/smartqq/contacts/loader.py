@@ -22,7 +22,7 @@ from adapter.networks.smartqq.contacts.lists import Statuses
 from adapter.networks.smartqq.contacts.numbers import NumberLookup
 from adapter.networks.smartqq.contacts.roster import Roster
 from adapter.networks.smartqq.limits import Limits
-from adapter.networks.smartqq.protocol.http import Request, Response
+from adapter.networks.smartqq.protocol.http import Response
 from adapter.networks.smartqq.protocol.parsing import parse_id, parse_json
 from adapter.networks.smartqq.session.credentials import Credentials
 
@@ -199,10 +199,16 @@ class ContactLoader:
         self._missing.add(kind)
         roster = self.roster
         roster.numbers[self._credentials.account] = self._credentials.account
-        reply = await self._client.fetch(self._list_request(kind))
+        credentials = self._credentials
+        request, read = {
+            ListKind.FRIENDS: (endpoints.friends(credentials), self._read_friends),
+            ListKind.GROUPS: (endpoints.groups(credentials), lists.groups),
+            ListKind.DISCUSSES: (endpoints.discussions(credentials, self._clock()), lists.discussions),
+        }[kind]
+        reply = await self._client.fetch(request)
         if reply is None or roster is not self.roster:
             return
-        listed = self._read_list(kind, reply)
+        listed = read(reply)
         if kind is not ListKind.DISCUSSES:
             with anyio.move_on_after(self._limits.members_timeout):
                 await self._numbers.look_up(kind, listed, roster)
@@ -215,23 +221,8 @@ class ContactLoader:
         if kind is not ListKind.FRIENDS:
             self._queue_members(kind, listed)
 
-    def _list_request(self, kind: ListKind) -> Request:
-        match kind:
-            case ListKind.FRIENDS:
-                return endpoints.friends(self._credentials)
-            case ListKind.GROUPS:
-                return endpoints.groups(self._credentials)
-            case _:
-                return endpoints.discussions(self._credentials, self._clock())
-
-    def _read_list(self, kind: ListKind, reply: Reply) -> tuple[Contact, ...]:
-        match kind:
-            case ListKind.FRIENDS:
-                return lists.friends(reply, self._presence)
-            case ListKind.GROUPS:
-                return lists.groups(reply)
-            case _:
-                return lists.discussions(reply)
+    def _read_friends(self, reply: Reply) -> tuple[Contact, ...]:
+        return lists.friends(reply, self._presence)
 
     # --- members ---
 

@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/session_manager.py and wishes.py: leaving, being thrown out, being stopped; no secret told."""
+"""Prove session_manager.py and session_requests.py: logout, kicks, stops; no secret is shown."""
 
 import logging
 from contextlib import aclosing
@@ -8,10 +8,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from adapter.events import (
-    Gap,
-    SessionState,
-)
+from adapter.events import ContactList, Gap, SessionState
 from adapter.networks.smartqq.upstream import SmartQQUpstream
 from tests.simulator import Answer as Scripted
 from tests.simulator import Simulator
@@ -84,6 +81,34 @@ async def test_an_operator_can_have_the_session_probed_and_opened_again(tmp_path
         sim.network.sessions.end(100001)
         assert await listener.upstream.probe()
         assert listener.states.count("online") == 3
+
+
+async def test_a_probe_that_is_overtaken_by_a_reconnect_leads_to_the_new_link(tmp_path: Path) -> None:
+    async with Simulator("e3") as sim, online(sim, tmp_path) as listener:
+        sim.next_answer("/channel/get_online_buddies2", Scripted(delay=0.3))
+        sim.next_poll(Scripted(json={"retcode": 103}))
+        await sim.wait_delayed("/channel/get_online_buddies2")
+        await listener.upstream.reconnect()
+        change = await listener.state(SessionState.ONLINE, 2)
+        assert change.reason == "relink"
+        await listener.upstream.connected()
+
+
+async def test_messages_can_be_sent_only_after_the_lists_have_been_stored(tmp_path: Path) -> None:
+    async with (
+        Simulator("e3") as sim,
+        SmartQQUpstream(config(sim, tmp_path), limits=FAST) as upstream,
+        aclosing(upstream.events()) as events,
+    ):
+        async for batch in events:
+            with anyio.move_on_after(0) as scope:
+                await upstream.connected()
+            assert scope.cancelled_caught  # until the batch with the lists has been taken
+            if any(isinstance(event, ContactList) for event in batch):
+                break
+        await anext(events)
+        with anyio.fail_after(1):
+            await upstream.connected()
 
 
 # --- secrets ---

@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/upstream.py, echo.py and hearing.py: SmartQQ as an upstream, over sockets."""
+"""Prove upstream.py, components.py, echo.py and receiver.py: SmartQQ as an upstream, over sockets."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/client/transport.py: the door, and an answer that has begun."""
+"""Prove client/transport.py: requests, aborted polls, and an answer that has begun."""
 
 import socket
 from contextlib import aclosing, suppress

@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/contacts/lists.py: the lists and what they join to."""
+"""Prove contacts/lists.py and roster.py: the lists and how their parts are joined."""
 
 from typing import Any
 

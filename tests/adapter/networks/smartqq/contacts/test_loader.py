@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/contacts/loader.py: where numbers come from, what happens when they do not."""
+"""Prove contacts/loader.py, list_client.py and numbers.py: sources of numbers, and their failures."""
 
 from dataclasses import replace
 from pathlib import Path

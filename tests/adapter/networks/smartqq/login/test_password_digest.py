@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/login/password_digest.py: the vectors that were made with the clients of the time."""
+"""Prove login/password_digest.py by vectors that clients of the time computed."""
 
 import json
 from collections.abc import Callable

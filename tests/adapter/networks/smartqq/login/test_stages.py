@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/login/stages.py, scan.py, typed.py and talk.py: every way online, over sockets."""
+"""Prove login/: stages, flow, runner, qr_code, qr_image and password, over sockets."""
 
 from dataclasses import replace
 from pathlib import Path

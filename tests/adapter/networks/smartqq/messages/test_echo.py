@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/messages/echo.py: every case in which the own account speaks, and those in which not."""
+"""Prove messages/echo.py: each case in which the own account speaks, and the others."""
 
 from dataclasses import replace
 

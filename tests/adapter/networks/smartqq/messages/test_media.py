@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/messages/media.py: pictures of messages, fetched on request."""
+"""Prove messages/media.py: pictures of messages, fetched on request."""
 
 from pathlib import Path
 from typing import Any

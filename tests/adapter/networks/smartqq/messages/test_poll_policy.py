@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/messages/poll_policy.py: every row of the table, alone and through the real client."""
+"""Prove messages/poll_policy.py and poller.py: each row of the table, alone and over sockets."""
 
 import time
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/protocol/content.py: what a message says, both ways."""
+"""Prove protocol/content.py: content arrays, received and sent."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/protocol/faces.py."""
+"""Prove protocol/faces.py."""
 
 from adapter.networks.smartqq.protocol.faces import NAMES, NUMBERS, name_of, number_of
 

@@ -1,4 +1,4 @@
-"""The decoders under fire: whatever comes, a value or a ProtocolError, and what comes out can travel."""
+"""Fuzz the decoders: any input gives a value or a ProtocolError, and values can be packed."""
 
 import json
 import random

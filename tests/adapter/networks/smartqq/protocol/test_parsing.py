@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/protocol/parsing.py: hashes, tolerant JSON, what may be shown."""
+"""Prove protocol/parsing.py, hashes.py and http.py: tolerant JSON, hashes, what may be shown."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/protocol/poll_items.py, notices.py and wire.py: every poll type in both eras."""
+"""Prove protocol/poll_items.py, poll_item.py and notices.py: each poll type in both eras."""
 
 import json
 from dataclasses import fields, is_dataclass

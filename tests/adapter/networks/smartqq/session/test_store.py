@@ -1,4 +1,4 @@
-"""Proof of adapter/networks/smartqq/session/store.py and tokens.py: the login kept on disk."""
+"""Prove session/store.py and credentials.py: the login kept on disk."""
 
 import json
 import logging
