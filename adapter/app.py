@@ -176,36 +176,24 @@ class ActiveAdapter:
         self._settlement = Settlement(bus, lease, self._status_reporter, metrics, time.time)
         pacer = Pacer(config.send_interval_seconds, config.chat_interval_seconds)
         self._outbound = OutboundPipeline(
-            bus,
-            lease,
-            upstream,
-            directory,
-            self._settlement,
-            pacer,
-            wall=time.time,
-            clock=time.monotonic,
+            bus, lease, upstream, directory, self._settlement, pacer, wall=time.time, clock=time.monotonic
         )
+        contacts, reporter = ContactStore(bus, lease, directory), self._status_reporter
         self._inbound = InboundPipeline(
-            upstream,
-            directory,
-            self._publisher,
-            ContactStore(bus, lease, directory),
-            lease,
-            self._status_reporter,
-            pacer,
-            metrics,
+            *(upstream, directory, self._publisher, contacts, lease, reporter, pacer, metrics),
             supervisor=resources.supervisor,
             wall=time.time,
             raw=config.include_raw,
         )
         retention = Retention(bus, lease, self._publisher, time.time)
+        rpc = ControlRpc(bus, lease, upstream, resources.supervisor)
         self._control = Control(
             bus,
             upstream,
             self._outbound,
             self._status_reporter,
             retention,
-            ControlRpc(bus, lease, upstream, resources.supervisor),
+            rpc,
             resources.supervisor,
             time.time,
         )

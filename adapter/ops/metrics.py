@@ -70,6 +70,10 @@ class GroupRow:
     oldest: float
 
 
+def _histogram(what: str, about: str, buckets: Sequence[float], registry: CollectorRegistry) -> Histogram:
+    return Histogram(f"qqbus_{what}_duration_seconds", about, buckets=buckets, registry=registry)
+
+
 class Metrics:
     """The counters of one process. `snapshot` is set while this process is the active adapter."""
 
@@ -103,32 +107,17 @@ class Metrics:
         self._changes = Counter(
             "qqbus_session_changes", "Changes of the session, by new state.", ["state"], registry=registry
         )
-        self._service_failures = Counter(
-            "qqbus_service_failures",
-            "Failures of background services that were run again, by service.",
-            ["service"],
-            registry=registry,
-        )
+        failures, by = "Failures of background services that were run again, by service.", ["service"]
+        self._service_failures = Counter("qqbus_service_failures", failures, by, registry=registry)
         # Background services that fail: the type of the error, and until when it is shown.
         self._failing: dict[str, tuple[str, float]] = {}
         self._alarms = Counter("qqbus_alarms", "Alarms raised, by reason.", ["reason"], registry=registry)
-        self._polls = Histogram(
-            "qqbus_poll_duration_seconds",
-            "From asking upstream for events to its answer.",
-            buckets=_POLL,
-            registry=registry,
+        self._polls = _histogram("poll", "From asking upstream for events to its answer.", _POLL, registry)
+        self._appends = _histogram(
+            "append", "From an answer of upstream to its events on disk and on the bus.", _APPEND, registry
         )
-        self._appends = Histogram(
-            "qqbus_append_duration_seconds",
-            "From an answer of upstream to its events on disk and on the bus.",
-            buckets=_APPEND,
-            registry=registry,
-        )
-        self._requests = Histogram(
-            "qqbus_request_duration_seconds",
-            "From the entry of a request to its result.",
-            buckets=_REQUEST,
-            registry=registry,
+        self._requests = _histogram(
+            "request", "From the entry of a request to its result.", _REQUEST, registry
         )
         self._gauges = Gauges(registry)
 
@@ -176,7 +165,7 @@ class Metrics:
         self._gauges.set_line_state(line_state)
 
     def count_service_failure(self, service: str, error: str, shown_seconds: float) -> None:
-        """Count a failure of a background service; it shows as failing for so many seconds."""
+        """Count a failure of a background service; it shows as failing for that number of seconds."""
         self._service_failures.labels(service).inc()
         self._failing[service] = error, self._clock() + shown_seconds
 

@@ -381,7 +381,7 @@ async def run(days: int, seed: int, folder: Path) -> Life:
 
 
 def main() -> None:
-    """Run and tell."""
+    """Run and print what happened."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -391,8 +391,7 @@ def main() -> None:
     print(f"seed {arguments.seed}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="qqbus-soak-") as name:
         life = anyio.run(run, arguments.days, arguments.seed, Path(name))
-    print(f"{arguments.days} days in {time.monotonic() - began:.0f} s")
-    print(f"happened   {dict(life.happened)}")
+    print(f"{arguments.days} days in {time.monotonic() - began:.0f} s\nhappened   {dict(life.happened)}")
     print(f"told       {len(life.steps)} steps and {len(life.said)} messages, each once")
     print(f"answers    {len(life.asked)}, {dict(Counter(row['status'] for row in life.results))}")
 

@@ -45,9 +45,6 @@ def action(
     return evaluate(answer, took, history or PollHistory(), LIMITS).action
 
 
-# --- alone ---
-
-
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
