@@ -176,7 +176,7 @@ class Metrics:
         self._gauges.set_line_state(line_state)
 
     def count_service_failure(self, service: str, error: str, shown_seconds: float) -> None:
-        """Count a failure of a background service; it shows as failing for so many seconds."""
+        """Count a failure of a background service; it is shown as failing for `shown_seconds`."""
         self._service_failures.labels(service).inc()
         self._failing[service] = error, self._clock() + shown_seconds
 

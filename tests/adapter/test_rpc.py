@@ -56,7 +56,9 @@ async def test_pictures_are_fetched_to_a_file_for_as_long_as_upstream_has_them(
         await run.refused("image", "305419896.f1.1.1.1.abcd", words="no event 305419896.f1.1.1.1.abcd on")
         await run.refused("image", group["id"], "--out", str(tmp_path), words="cannot write")
         it.sim.next_answer(OFFPIC, Scripted(json={"retcode": 103, "errmsg": ""}))
-        await run.refused("image", event["id"], words="answered 103 instead of a picture; a picture can be had while")
+        await run.refused(
+            "image", event["id"], words="answered 103 instead of a picture; a picture can be had while"
+        )
         it.sim.set(pictures="font")
         kept = await seen(it, [PICTURE, "d.png"])
         await run.refused("image", kept["id"], words="SmartQQ said that there was a picture and kept it")
