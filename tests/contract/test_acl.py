@@ -134,7 +134,7 @@ MATRIX: list[tuple[str, set[str]]] = [
 
 @asynccontextmanager
 async def users(bus: Bus) -> AsyncIterator[dict[str, str]]:
-    """A user for each role on the shared server; their names."""
+    """Make a user for each role on the shared server; return their names."""
     names = {role: f"{bus.keys.prefix}-{role}" for role in ROLES}
     try:
         for role, name in names.items():

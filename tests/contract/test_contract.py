@@ -54,7 +54,7 @@ def body_name(golden: Golden) -> str:
 
 
 def closed(schema: Any) -> Any:
-    """The schema without room for what it does not name, but where a later version may add a kind."""
+    """Return the schema without room for unknown names, except where a later version may add a kind."""
     if isinstance(schema, list):
         return [closed(item) for item in schema]
     if not isinstance(schema, dict):
@@ -176,7 +176,7 @@ def test_the_adapter_buries_entries_with_the_fields_of_the_golden_letter() -> No
 
 
 def literals(call: str) -> Iterator[list[Any]]:
-    """The constant arguments of every call of that name in the adapter."""
+    """Return the constant arguments of every call of that name in the adapter."""
     for path in (ROOT / "adapter").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == call:

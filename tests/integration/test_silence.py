@@ -59,11 +59,11 @@ class Watched:
             return str(answer.read().decode())
 
     def calls(self) -> list[str]:
-        """What the command got."""
+        """Return what the command got."""
         return self.called.read_text(encoding="utf-8").splitlines() if self.called.exists() else []
 
     def posts(self) -> list[str]:
-        """What the webhook got."""
+        """Return what the webhook got."""
         return [f"{body['event']} {body['reason']}" for body in self.hook.bodies]
 
     async def told(self, *calls: str) -> None:
@@ -83,7 +83,7 @@ class Watched:
         await wait_until(lambda: self.asked("/channel/poll2") >= before + count, f"{count} polls", 20.0)
 
     def said(self) -> list[str]:
-        """What the adapter did about it, in order."""
+        """Return what the adapter did about it, in order."""
         return re.findall(
             r"probing the session|opening the session again(?= *\n|$)|did not help", self.adapter.text()
         )

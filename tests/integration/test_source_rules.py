@@ -19,7 +19,6 @@ PROVED_BY = {
     "adapter/bus/entries.py": "tests/adapter/bus/test_bus.py",
     "adapter/bus/retry.py": "tests/adapter/bus/spool/test_publisher.py",
     "adapter/bus/keys.py": "tests/adapter/bus/test_bus.py",
-    "adapter/bus/redis_url.py": "tests/consumers/runtime/test_connection.py",
     "adapter/bus/session_replication.py": "tests/integration/test_failover.py",
     "adapter/bus/spool/checkpoint.py": "tests/adapter/bus/spool/test_log.py",
     "adapter/cli/": "tests/adapter/cli/test_main.py",

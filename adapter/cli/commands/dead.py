@@ -10,7 +10,7 @@ from adapter.cli.parser import NEWEST_DEAD
 from adapter.cli.terminal import Paint, align_columns, as_json, clip, complain, harmless, say
 from adapter.codec.dead_letters import original_fields, restored_fields
 from adapter.config import Config
-from adapter.errors import ConfigError
+from adapter.errors import BusError, BusUnavailable, ConfigError
 from adapter.ops.wording import entry_time, span
 
 # Columns of the preview: address and the first words.
@@ -90,7 +90,14 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
             failed += 1
             complain(f"{letter} cannot be redriven to {stream!r}")
             continue
-        entry = await admin.redrive(letter, stream, [item for pair in original.items() for item in pair])
+        try:
+            entry = await admin.redrive(letter, stream, [item for pair in original.items() for item in pair])
+        except BusUnavailable:
+            raise
+        except BusError as exc:  # such as a key of another type: the other letters may go elsewhere
+            failed += 1
+            complain(f"{letter} cannot be redriven: {exc}")
+            continue
         say(f"{letter} → {stream} {entry}" if entry else f"{letter} was redriven by another command")
     return 1 if failed else 0
 

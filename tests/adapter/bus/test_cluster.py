@@ -66,7 +66,7 @@ class Nodes:
         return True
 
     async def owner(self, prefix: str) -> int:
-        """The port of the node that owns the slot of a prefix, by the word of the last node."""
+        """Return the port of the node that owns the slot of a prefix, as the last node names it."""
         slot = await self.ask(self.ports[-1], "CLUSTER", "KEYSLOT", prefix)
         for first, last, master, *_ in await self.ask(self.ports[-1], "CLUSTER", "SLOTS"):
             if first <= slot <= last:
@@ -87,7 +87,7 @@ class Nodes:
 
 
 def start(folder: Path, port: int) -> "subprocess.Popen[bytes]":
-    """A node that nobody starts again when it dies."""
+    """Run a node that stays down when it dies."""
     folder.mkdir(parents=True)
     server = os.environ.get("QQBUS_TEST_SERVER") or str(find_server())
     line = [server, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
@@ -134,7 +134,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 @pytest.fixture
 def tag(prefix: str) -> str:
-    """A hash tag that no other test uses; it decides which node has the keys."""
+    """Return a hash tag that no other test uses; it decides which node has the keys."""
     return f"{{{prefix}}}"
 
 
@@ -227,7 +227,7 @@ async def test_a_replica_that_is_promoted_is_followed(tmp_path: Path, tag: str) 
 
 
 async def ready(question: Any) -> Any:
-    """An answer, asked again while the bus follows its slot."""
+    """Return an answer, asked again while the bus follows its slot."""
 
     async def asked() -> Any:
         try:

@@ -27,7 +27,7 @@ def _has_ipv6() -> bool:
 
 @asynccontextmanager
 async def _sentinel(folder: Path, master: str) -> AsyncIterator[int]:
-    """A Sentinel with a password; yields its port."""
+    """Run a Sentinel with a password; yield its port."""
     port = free_port()
     config = folder / "sentinel.conf"
     config.write_text(
@@ -43,7 +43,7 @@ async def _sentinel(folder: Path, master: str) -> AsyncIterator[int]:
 
 
 async def _ping(url: str) -> str:
-    """The error of a PING, or nothing."""
+    """Return the error of a PING, or nothing."""
     client = connect(url)
     try:
         with map_redis_errors():

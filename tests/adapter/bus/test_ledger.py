@@ -13,7 +13,7 @@ RESULT = ["v", "1", "id", "x/1", "status", "sent"]
 
 
 async def asked(bus: Bus) -> str:
-    """An entry that the adapter has read."""
+    """Add an entry and read it as the adapter does."""
     await bus.ensure_group("outbound")
     entry: bytes = await bus.client.xadd(bus.keys("outbound"), {"to": "group:5"})
     await bus.read_new("outbound", 1)

@@ -262,7 +262,7 @@ def shown(ident: tuple[int, int]) -> str:
 def expected(
     entries: list[tuple[int, int]], needs: list[tuple[int, int]], keep: int, cap: int
 ) -> tuple[list[tuple[int, int]], int]:
-    """What is left of a stream, and how many unread entries are dropped; `needs`: each group's oldest."""
+    """Return what is left of a stream, and the number of dropped unread entries; `needs`: each group's oldest."""
     if len(entries) <= keep:
         return entries, 0
     target = entries[-keep]

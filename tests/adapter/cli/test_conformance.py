@@ -85,7 +85,7 @@ def main(fault: str) -> None:
 
 
 async def tried(bus: Bus, redis_url: str, *arguments: str, prefix: str = "") -> tuple[int, dict[str, str]]:
-    """The exit code of a trial, and its verdicts by their first words."""
+    """Return the exit code of a trial, and its verdicts by their first words."""
     environment = clean_environment(REDIS_URL=redis_url, QQBUS_PREFIX=prefix or bus.keys.prefix)
     line = [sys.executable, "-m", "adapter", "check", "--worker", GROUP, "--timeout", "4", *arguments]
     with anyio.fail_after(55):

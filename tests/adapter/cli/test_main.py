@@ -204,7 +204,7 @@ async def test_status_again_and_again_ends_with_ctrl_c(cli: Cli) -> None:
 
 
 async def on_terminal(cli: Cli, *arguments: str, **settings: str) -> str:
-    """The output of a command whose standard output is a terminal."""
+    """Return the output of a command whose standard output is a terminal."""
     main, side = pty.openpty()
     try:
         process = cli.start(*arguments, stdout=side, **({"TERM": "xterm"} | settings))

@@ -19,7 +19,7 @@ WITHOUT_BLOCKS = ["gbk", "latin-1", "ascii"]
 
 
 def screenshot(lines: Sequence[str]) -> Image.Image:
-    """The characters as a dark terminal without colours paints them."""
+    """Paint the characters as a dark terminal without colours does."""
     image = Image.new("L", (len(lines[0]) * CELL, len(lines) * CELL * 2), 0)
     for y, line in enumerate(lines):
         for x, char in enumerate(line):

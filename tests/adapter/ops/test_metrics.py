@@ -31,7 +31,7 @@ class Clock:
 
 
 def values(metrics: Metrics, groups: list[GroupRow] | None = None, **more: int) -> dict[str, float]:
-    """Samples by `name{label values}`."""
+    """Return samples by `name{label values}`."""
     text = metrics.expose(groups, more.get("dead", 0), more.get("waiting", 0), more.get("pages", 0)).decode()
     found = {}
     for family in text_string_to_metric_families(text):

@@ -20,7 +20,7 @@ FRIEND = 10001
 
 
 async def chat_of_friend(it: System) -> str:
-    """The address of the friend, learnt as a worker learns it: from a message."""
+    """Return the address of the friend, learnt as a worker learns it: from a message."""
     it.sim.say(f"friend:{FRIEND}", "hi")
     return (await it.events(1))[-1]["chat"]
 

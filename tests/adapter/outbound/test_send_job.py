@@ -166,7 +166,7 @@ async def test_the_same_id_for_another_chat_waits_for_the_result_and_holds_nobod
 
 
 async def dark(it: System, **settings: str) -> tuple[Line, str]:
-    """A line to close, an adapter that is online through it, and the chat of the friend."""
+    """Open a connection that can be closed, an adapter online through it, and the chat of the friend."""
     line = Line(int(it.sim.url.rpartition(":")[2]))
     await line.open()
     await it.online(it.start("tests.chaos.fast_timeouts", "run", QQBUS_SMARTQQ_URL=line.url, **settings))

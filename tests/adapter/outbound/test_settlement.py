@@ -64,7 +64,7 @@ async def test_nothing_leaves_while_the_result_before_it_waits_for_redis(
 async def one_unsettled(
     it: System, redis_url: str, lasts: float | None = None
 ) -> AsyncIterator[tuple[Program, Sieve]]:
-    """A request is sent and cannot be settled, the next one of its chat is begun: `s/0` and `s/1`.
+    """Send a request that cannot be settled, and start the next of its chat: `s/0` and `s/1`.
 
     `lasts`: the seconds after which the next one expires.
     """

@@ -46,7 +46,7 @@ class Member:
             await self.lanes.recover()
 
     async def until(self, predicate: Callable[[], Awaitable[Any] | Any], what: str) -> None:
-        """Rounds until that is so."""
+        """Run rounds until that is so."""
 
         async def one_more() -> Any:
             await self.step()
@@ -62,7 +62,7 @@ async def _done(_: WorkItem) -> float | None:
 
 @asynccontextmanager
 async def member(url: str, prefix: str, lease: float = 60.0) -> AsyncIterator[Member]:
-    """A member that has joined."""
+    """Join as a member."""
     async with BusClient.open("lanes", consumer_name(), Settings(url, prefix)) as office:
         group, chats = ConsumerGroup(office, "0"), KeyedDispatcher(_done, 8)
         lanes = PartitionedSource(office, group, chats, lease)
@@ -83,7 +83,7 @@ class Team:
         return await self._stack.enter_async_context(member(url or self.desk.url, self.desk.prefix, lease))
 
     async def chats_of(self, one: Member) -> list[str]:
-        """A chat of each lane that this one has; those that move first come last."""
+        """Return a chat of each partition of this member; those that move first come last."""
         owners: Any = await self.desk.client.hgetall(self.desk.key("lanes:lanes:owners"))
         mine = {int(lane) for lane, owner in owners.items() if owner.decode() == one.group.consumer}
         chats = {
@@ -96,7 +96,7 @@ class Team:
         return bool(await self.chats_of(one))
 
     async def pending(self, one: Member) -> list[str]:
-        """What the group knows to be in this one's hands."""
+        """Return what the group knows to be pending with this member."""
         return [row.entry for row in await self.leader.group.pending(consumer=one.group.consumer)]
 
     async def tended_soon(self) -> None:

@@ -23,13 +23,13 @@ def record(number: int) -> bytes:
 
 
 def staged(*payloads: bytes) -> bytes:
-    """A record of the staging file."""
+    """Build a record of the staging file."""
     packed = msgpack.packb(payloads)
     return struct.pack(">II", len(packed), zlib.crc32(packed)) + packed
 
 
 def taken(folder: Path, limit: int = 10_000) -> list[bytes]:
-    """What the spool has after the staging file was recovered."""
+    """Return what the spool has after the staging file was recovered."""
     with Spool(folder, limit) as spool:
         recover_staging_file(spool, folder / "held")
         found = []

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 def another(bus: Bus, spool: Spool, name: str = "b") -> Desk:
-    """The desk of an adapter of another name."""
+    """Open the publisher of an adapter of another name."""
     desk = Desk(bus, spool)
     desk.lease = Lease(bus, name, 30.0, time.monotonic)
     desk.journal = DurablePublisher(bus, desk.lease, spool)
@@ -33,7 +33,7 @@ def another(bus: Bus, spool: Spool, name: str = "b") -> Desk:
 
 
 async def told(bus: Bus) -> list[str]:
-    """The texts on the bus."""
+    """Return the texts on the bus."""
     rows: Any = await bus.client.xrange(bus.keys("inbound"))
     return [fields[b"text"].decode() for _, fields in rows]
 

@@ -31,7 +31,7 @@ ALERT = Alert(active=True, reason="qr", text="a QR code waits", account="3054198
 
 
 def command(folder: Path, code: str) -> CommandChannel:
-    """A channel that runs this Python code."""
+    """Return a channel that runs this Python code."""
     script = folder / "alarm.py"
     script.write_text(code, encoding="utf-8")
     return CommandChannel(f"{sys.executable} '{script}' --now")
@@ -118,7 +118,7 @@ async def test_a_webhook_that_refuses_is_a_failure() -> None:
 
 @contextmanager
 def peer(answer: bytes, *, ends: bool = True) -> Iterator[str]:
-    """An address at which this is answered to anything."""
+    """Serve an address that answers this to anything."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closing = threading.Event()
 

@@ -7,7 +7,7 @@ WORDS = "the spool cannot be written: No space left on device"
 
 
 def remedies(monitor: DiskMonitor, *looks: tuple[float, str]) -> list[tuple[float, Remedy]]:
-    """What was to be done, and when."""
+    """Return what was to be done, and when."""
     return [(now, action.remedy) for now, stuck in looks for action in monitor.tick(stuck, now)]
 
 

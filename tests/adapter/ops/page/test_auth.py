@@ -37,7 +37,7 @@ class Earlier(TimestampSigner):
 
 
 def earlier(age: int) -> str:
-    """A cookie of `age` seconds."""
+    """Return a cookie of `age` seconds."""
     signer = Earlier(TOKEN, salt="qqbus.page", key_derivation="hmac", digest_method=hashlib.sha256)
     signer.age = age
     return signer.sign("page").decode()

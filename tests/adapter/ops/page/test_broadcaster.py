@@ -40,7 +40,7 @@ def opened(count: int = 1) -> tuple[PageState, Broadcaster, list[Subscriber]]:
 
 
 async def take(page: Subscriber, count: int = 1) -> list[str]:
-    """The kinds of the next messages."""
+    """Return the kinds of the next messages."""
     found: list[str] = []
     messages = page.messages()
     with anyio.fail_after(10):
@@ -112,7 +112,7 @@ async def test_there_is_an_end_to_open_pages() -> None:
 
 @asynccontextmanager
 async def connected(broadcaster: Broadcaster) -> AsyncIterator[SocketStream]:
-    """A page that was asked for over HTTP, by a real server."""
+    """Serve a page by a real server and ask for it over HTTP."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         subscriber = broadcaster.join()

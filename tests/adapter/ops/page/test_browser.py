@@ -30,7 +30,7 @@ async def both(
     options: dict[str, Any] | None = None,
     **settings: str,
 ) -> AsyncIterator[tuple[System, Tabs, str, Program]]:
-    """A system whose adapter serves its page, and a browser; whatever a page complains about is a failure."""
+    """Run a system whose adapter serves its page, and a browser; a page that complains is a failure."""
     async with browser() as tabs, system(bus, redis_url, folder, profile, **(options or {})) as it:
         it.sim.set(auto_scan=False)
         port = free_port()

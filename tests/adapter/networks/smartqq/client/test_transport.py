@@ -74,7 +74,7 @@ async def test_an_answer_that_has_begun_is_read_to_its_end_whatever_happens() ->
 
 
 async def hung_up(answer: bytes) -> tuple[Response | None, float]:
-    """A poll that is hung up, to which upstream had answered this at that moment; and after how long."""
+    """Abort a poll that upstream had answered with this at that moment; return it and after how long."""
     asked, found = anyio.Event(), list[Response | None]()
 
     async def on_its_way(stream: anyio.abc.SocketStream) -> None:

@@ -288,7 +288,7 @@ async def test_a_password_leads_online(options: dict[str, Any], tmp_path: Path) 
 
 
 async def captcha(sim: Simulator) -> str:
-    """What the newest picture shows."""
+    """Return what the newest picture shows."""
     challenge = await wait_until(lambda: sim.network.challenges.newest, "a captcha")
     return str(list(sim.network.challenges.by_session.values())[-1].code or challenge.code)
 

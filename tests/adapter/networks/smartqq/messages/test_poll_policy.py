@@ -360,7 +360,7 @@ async def test_a_silence_of_ours_longer_than_upstream_keeps_things_is_a_gap(tmp_
 
 
 async def until_idle(events: AsyncGenerator[Batch, None]) -> Batch:
-    """What is told up to the first poll that brings nothing."""
+    """Return what is published up to the first poll that brings nothing."""
     told: Batch = ()
     async for batch in events:
         told += batch

@@ -71,7 +71,7 @@ NAMES = ("time", "seq", "from_uin", "content", "msg_id2", "did", "\ud800")
 
 
 def mutated(value: Any, rng: random.Random) -> Any:
-    """The value with one thing in it exchanged, taken away or added."""
+    """Exchange, remove or add one thing in the value."""
     if value and rng.random() < 0.9:
         match value:
             case dict():
@@ -108,7 +108,7 @@ def harmless(event: Any) -> None:
 
 
 def torn(body: bytes, rng: random.Random) -> bytes:
-    """The bytes with a few of them changed, or an end missing."""
+    """Change a few of the bytes, or cut an end off."""
     data = bytearray(body)
     for _ in range(rng.randrange(1, 4)):
         place = rng.randrange(len(data))

@@ -26,7 +26,7 @@ REQUIRED = {
 
 
 def plain(value: Any) -> Any:
-    """An event as it stands in the file of samples: type first, then what differs from the default."""
+    """Return an event as it stands in the file of samples: type first, then what differs from the default."""
     match value:
         case Address():
             return str(value)
