@@ -143,8 +143,8 @@ def hints(url: str, page: str, origin: str, chat: str) -> None:
         f"""
 {BOLD}It runs. In a browser:{OFF}
 
-  {origin}/phone    the friends' phones: write, and see the answers
-  {page}/          the adapter's status page
+  {origin}/phone   phones of the friends: write, see the replies
+  {page}/        status page of the adapter
 
 {BOLD}In another terminal:{OFF}
 
@@ -152,7 +152,8 @@ def hints(url: str, page: str, origin: str, chat: str) -> None:
   {qqbus} tail
   {qqbus} send {chat} "hello"
   redis-cli -p {url.rpartition(":")[2]} XADD qq:outbound '*' to {chat} text hello
-  curl -s {origin}/sim/say -d '{{"chat": "friend:{FRIEND}", "text": "你好 [微笑]"}}'
+  curl -s {origin}/sim/say \\
+    -d '{{"chat": "friend:{FRIEND}", "text": "你好 [微笑]"}}'
 
 Ctrl-C ends it.
 """,
