@@ -215,7 +215,7 @@ class ActiveAdapter:
             self._metrics.closed()
 
     async def _restore_paused(self) -> None:
-        if (await self._bus.hash(self._bus.keys("status"))).get("paused") == b"1":
+        if (await self._bus.hgetall(self._bus.keys("status"))).get("paused") == b"1":
             self._control.set_paused(paused=True)
 
     async def _run(self, stop: anyio.Event) -> None:

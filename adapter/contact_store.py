@@ -63,7 +63,7 @@ class ContactStore:
             for key, (rows, ttl) in list(self._dirty.items()):
                 await self._bus.replace_hash(self._lease.fence, key, rows, ttl)
                 del self._dirty[key]
-            await self._bus.hash_set(self._bus.keys("ids:contacts"), self._records)
+            await self._bus.hset(self._bus.keys("ids:contacts"), self._records)
             self._records.clear()
         except BusUnavailable as exc:
             log.debug("contacts: %s", exc)
@@ -72,7 +72,7 @@ class ContactStore:
 async def load(bus: Bus, now: float) -> Directory:
     """Load the directory as the last process left it; `now` in seconds since 1970."""
     key = bus.keys("ids:contacts")
-    rows = await bus.hash(key)
+    rows = await bus.hgetall(key)
     generation, account = int(rows.pop(_GENERATION, b"0")), rows.pop(_ACCOUNT, b"").decode()
     records, stale = [], []
     for name, value in rows.items():
@@ -81,7 +81,7 @@ async def load(bus: Bus, now: float) -> Directory:
             stale.append(name)
         else:
             records.append(record)
-    await bus.hash_delete(key, stale)
+    await bus.hdel(key, stale)
     return Directory(records, generation, account)
 
 

@@ -82,7 +82,7 @@ class Control:
                     entries = await self._bus.read_pending(STREAM, "0", READ_COUNT)
                     is_recovered = not entries
             for entry, fields in entries:
-                await self._bus.ack(STREAM, entry)
+                await self._bus.xack(STREAM, entry)
                 await self._supervisor.attempt("control", partial(self._execute, entry, fields, tasks))
 
     async def _execute(self, entry: str, given: Mapping[bytes, bytes], tasks: TaskGroup) -> None:
@@ -123,7 +123,7 @@ class Control:
                     tasks.start_soon(self._supervisor.attempt, "control", self._refresh)
             case "captcha":
                 await self._upstream.submit_captcha(fields.get("text", "").strip())
-                await self._bus.delete(STREAM, entry)  # what a captcha says need not stay readable
+                await self._bus.xdel(STREAM, entry)  # what a captcha says need not stay readable
             case "pause" | "resume":
                 self.set_paused(paused=command == "pause")
             case "lapse" | "restore":

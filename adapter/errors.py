@@ -79,9 +79,9 @@ class TransportError(UpstreamError):
     `may_have_sent`: the request may have reached upstream, so that a send is ambiguous.
     """
 
-    def __init__(self, detail: str, *, sent: bool) -> None:
+    def __init__(self, detail: str, *, may_have_sent: bool) -> None:
         super().__init__(detail)
-        self.may_have_sent = sent
+        self.may_have_sent = may_have_sent
 
 
 class LoginRefused(UpstreamError):  # noqa: N818 – the field's word

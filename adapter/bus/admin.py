@@ -76,9 +76,9 @@ class AdminClient:
 
     async def status(self) -> dict[str, str]:
         """Return all of `qq:status`; empty if no adapter has run."""
-        return {name: _decode(value) for name, value in (await self.hash("status")).items()}
+        return {name: _decode(value) for name, value in (await self.hgetall("status")).items()}
 
-    async def hash(self, name: str) -> dict[str, bytes]:
+    async def hgetall(self, name: str) -> dict[str, bytes]:
         """Return all of a hash."""
         with map_redis_errors():
             rows: Any = await self.client.hgetall(self.keys(name))
@@ -92,7 +92,7 @@ class AdminClient:
             except NoPermissionError:
                 return None
 
-    async def length(self, stream: str) -> int:
+    async def xlen(self, stream: str) -> int:
         """Return the number of entries of a stream."""
         with map_redis_errors():
             return int(await self.client.xlen(self.keys(stream)))
@@ -168,7 +168,7 @@ class AdminClient:
         newest = await self.last_entries(stream)
         return newest[0][0] if newest else "0-0"
 
-    async def range(self, stream: str, after: str = "", count: int = PAGE_SIZE) -> list[Entry]:
+    async def xrange(self, stream: str, after: str = "", count: int = PAGE_SIZE) -> list[Entry]:
         """Return the next entries after an id, from the beginning without one; empty at the end."""
         with map_redis_errors():
             oldest = f"({after}" if after else "-"
@@ -178,7 +178,7 @@ class AdminClient:
     async def entries(self, stream: str) -> AsyncIterator[Entry]:
         """Iterate over a whole stream, page by page."""
         after = ""
-        while page := await self.range(stream, after):
+        while page := await self.xrange(stream, after):
             for entry in page:
                 yield entry
             after = page[-1][0]
@@ -198,7 +198,7 @@ class AdminClient:
             info: dict[str, Any] = await self.client.info()
         return info
 
-    async def config(self, *names: str) -> dict[str, str] | None:
+    async def config_get(self, *names: str) -> dict[str, str] | None:
         """Return what CONFIG GET says; None if this user may not ask."""
         try:
             with map_redis_errors():
@@ -234,7 +234,7 @@ class AdminClient:
                 return bytes(found[1])
         return None
 
-    async def append(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
+    async def xadd(self, stream: str, fields: Mapping[str, str | bytes]) -> str:
         """Append an entry; returns its id."""
         with map_redis_errors():
             entry: Any = await self.client.xadd(self.keys(stream), dict[Any, Any](fields))
@@ -316,7 +316,7 @@ class MonitorClient(AdminClient):
             )
         return [names[key] for key in parse_xread(reply)]
 
-    async def hash_size(self, name: str) -> int:
+    async def hlen(self, name: str) -> int:
         """Return the number of fields of a hash."""
         with map_redis_errors():
             return int(await self.client.hlen(self.keys(name)))

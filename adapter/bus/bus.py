@@ -180,7 +180,7 @@ class Bus:
 
     async def seqs(self) -> dict[str, int]:
         """Return the number of the newest event of each account."""
-        return {account: int(seq) for account, seq in (await self.hash(self.keys("ids:seq"))).items()}
+        return {account: int(seq) for account, seq in (await self.hgetall(self.keys("ids:seq"))).items()}
 
     async def missing_ids(self, events: Sequence[str]) -> list[str]:
         """Return those of these ids that Redis does not remember."""
@@ -243,25 +243,25 @@ class Bus:
         flat = [item for pair in rows for item in pair]
         await self.run_script("replace_hash", [self.keys("ids:epoch"), key], [*fence, ttl, *flat])
 
-    async def hash(self, key: str) -> dict[str, bytes]:
+    async def hgetall(self, key: str) -> dict[str, bytes]:
         """Return all of a hash."""
         with map_redis_errors():
             rows: Any = await self.client.hgetall(key)
         return {name.decode(): value for name, value in rows.items()}
 
-    async def hash_set(self, key: str, rows: Mapping[str, bytes]) -> None:
+    async def hset(self, key: str, rows: Mapping[str, bytes]) -> None:
         """Set fields of a hash."""
         if rows:
             with map_redis_errors():
                 await self.client.hset(key, mapping=dict[Any, Any](rows))
 
-    async def hash_delete(self, key: str, fields: Sequence[str]) -> None:
+    async def hdel(self, key: str, fields: Sequence[str]) -> None:
         """Delete fields of a hash."""
         if fields:
             with map_redis_errors():
                 await self.client.hdel(key, *fields)
 
-    async def ack(self, stream: str, *entries: str) -> None:
+    async def xack(self, stream: str, *entries: str) -> None:
         """Acknowledge entries."""
         with map_redis_errors():
             await self.client.xack(self.keys(stream), GROUP, *entries)
@@ -294,7 +294,7 @@ class Bus:
         names = [self.keys("ids:epoch"), self.keys.reply(nonce)]
         await self.run_script("reply", names, [*fence, REPLY_TTL, answer])
 
-    async def delete(self, stream: str, entry: str) -> None:
+    async def xdel(self, stream: str, entry: str) -> None:
         """Delete an entry of a stream."""
         with map_redis_errors():
             await self.client.xdel(self.keys(stream), entry)

@@ -73,7 +73,7 @@ class Ledger:
 
     async def get(self, request: str) -> Started | InDoubt | Completed | None:
         """Return what is known of a request; Started if it is suspended between two parts."""
-        known = await self._bus.hash(self._bus.keys.ledger(request))
+        known = await self._bus.hgetall(self._bus.keys.ledger(request))
         if not known:
             return None
         if known["state"] == b"done":

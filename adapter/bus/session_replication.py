@@ -46,7 +46,7 @@ class SessionReplicator:
     async def restore(self) -> bool:
         """Write the former holder's session to the file if it is newer; returns whether it was."""
         try:
-            sealed = (await self._bus.hash(self._bus.keys(KEY))).get(FIELD)
+            sealed = (await self._bus.hgetall(self._bus.keys(KEY))).get(FIELD)
             copy = json.loads(self._fernet.decrypt(sealed)) if sealed else {}
         except BusUnavailable:
             return False

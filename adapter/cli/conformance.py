@@ -158,7 +158,7 @@ class WorkerUnderTest:
         return fields | {"account": _ACCOUNT, "epoch": "1", "time": timestamp(now)}
 
     async def _publish(self, event: dict[str, Any]) -> str:
-        return await self._admin.append("inbound", event)
+        return await self._admin.xadd("inbound", event)
 
     async def _is_acknowledged(self, entry: str) -> bool:
         """Wait until the group has acknowledged the entry; False if too late."""
@@ -178,7 +178,7 @@ class WorkerUnderTest:
         return False
 
     async def _read_replies(self) -> list[Entry]:
-        replies = await self._admin.range("outbound", self._last_reply)
+        replies = await self._admin.xrange("outbound", self._last_reply)
         if replies:
             self._last_reply = replies[-1][0]
         return replies

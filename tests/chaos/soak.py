@@ -343,7 +343,7 @@ async def _live(life: Life, days: int) -> None:
             await life.answer(answers)
         await life.heard()
         check(life)
-    assert (await it.bus.hash(it.bus.keys("status")))["state"] == b"online"
+    assert (await it.bus.hgetall(it.bus.keys("status")))["state"] == b"online"
 
 
 def check(life: Life) -> None:

@@ -62,7 +62,7 @@ async def test_sigterm_during_a_poll_ends_at_once(bus: Bus, redis_url: str, tmp_
         adapter = await it.adapter()
         assert await adapter.stop() == 0
         assert (await it.rows("session"))[-1]["state"] == "stopped"
-        assert (await bus.hash(bus.keys("status")))["state"] == b"stopped"
+        assert (await bus.hgetall(bus.keys("status")))["state"] == b"stopped"
         assert not await bus.client.exists(bus.keys("lease"))
 
 

@@ -29,14 +29,14 @@ async def test_a_paused_holder_can_neither_append_nor_send_nor_settle(
         os.kill(first.process.pid, signal.SIGSTOP)
         second = it.start("adapter", "run", state="second")
         await it.online(second)
-        epoch = int((await bus.hash(bus.keys("status")))["epoch"])
+        epoch = int((await bus.hgetall(bus.keys("status")))["epoch"])
         (told,) = await it.results(1)
         assert (told["id"], told["status"], told["code"]) == ("x/1", "unknown", "crash")
         os.kill(first.process.pid, signal.SIGCONT)
         await wait_until(lambda: "standing by" in first.text(), "the first one stands by")
         # It has had the answer to its send in hand, and may not tell it.
         assert len(await it.rows("results")) == 1
-        assert int((await bus.hash(bus.keys("status")))["epoch"]) == epoch
+        assert int((await bus.hgetall(bus.keys("status")))["epoch"]) == epoch
         await it.ask((await it.events(1))[0]["chat"], "from the second", id="x/2")
         answer = (await it.results(2))[1]
         assert (answer["id"], answer["epoch"]) == ("x/2", str(epoch))

@@ -162,7 +162,7 @@ async def test_a_full_disk_is_told_to_whoever_looks_after_the_adapter(tmp_path: 
                 assert (await ready(address))[1]["disk"] == "ok"
 
                 async def well() -> bool:
-                    return (await bus.hash(bus.keys("status")))["disk"] == b""
+                    return (await bus.hgetall(bus.keys("status")))["disk"] == b""
 
                 await wait_until(well, "the status says so")
                 assert await talk.program.stop() == 0

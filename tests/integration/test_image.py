@@ -117,7 +117,7 @@ async def test_the_image_runs_an_adapter_and_a_worker(
         return done.returncode == 0
 
     async def holder() -> int:
-        status = await bus.hash(bus.keys("status"))
+        status = await bus.hgetall(bus.keys("status"))
         found = re.search(rb":(\d+):", status.get("holder", b""))
         return int(found[1]) if found else 0
 

@@ -45,7 +45,7 @@ class Watched:
         """Wait for a state of the session."""
 
         async def there() -> bool:
-            return (await self.it.bus.hash(self.it.bus.keys("status"))).get("state") == name.encode()
+            return (await self.it.bus.hgetall(self.it.bus.keys("status"))).get("state") == name.encode()
 
         await wait_until(there, f"{name}, but {self.it.programs[-1].text()[-2000:]}", 20.0)
 

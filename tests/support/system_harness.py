@@ -78,7 +78,7 @@ class System:
 
         async def online() -> bool:
             assert program.process.poll() is None, program.text()
-            status = await self.bus.hash(self.bus.keys("status"))
+            status = await self.bus.hgetall(self.bus.keys("status"))
             return f":{program.process.pid}:".encode() in status.get("holder", b"") and (
                 status.get("state") == b"online"
             )

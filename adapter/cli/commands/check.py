@@ -49,7 +49,7 @@ async def _lint(admin: AdminClient) -> Linter:
         linter.dead(entry, fields)
     async for entry, fields in admin.entries("session"):
         linter.session(entry, fields)
-    linter.status({name.encode(): value for name, value in (await admin.hash("status")).items()})
+    linter.status({name.encode(): value for name, value in (await admin.hgetall("status")).items()})
     return linter
 
 

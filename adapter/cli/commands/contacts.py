@@ -21,9 +21,9 @@ async def contacts(config: Config, arguments: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         if chat:
-            rows += contact_rows(ListKind.MEMBERS.value, await admin.hash(f"members:{chat}"), chat)
+            rows += contact_rows(ListKind.MEMBERS.value, await admin.hgetall(f"members:{chat}"), chat)
         for kind in kinds:
-            rows += contact_rows(kind, await admin.hash(kind))
+            rows += contact_rows(kind, await admin.hgetall(kind))
     rows = [row for row in rows if matches(row, search)]
     if arguments.json:
         for row in rows:

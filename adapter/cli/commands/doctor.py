@@ -66,11 +66,11 @@ async def _ask_redis(config: Config, facts: Facts) -> Facts:
             return replace(
                 facts,
                 info=await admin.info(),
-                server_config=await admin.config("bind", "requirepass", "protected-mode", "appendfsync"),
+                server_config=await admin.config_get("bind", "requirepass", "protected-mode", "appendfsync"),
                 skew_seconds=server_time - own_time,
                 is_lease_held=held,
                 failing=(await admin.status()).get("failing", "") if held else "",
-                dead_letters=await admin.length("dead"),
+                dead_letters=await admin.xlen("dead"),
                 page_port="ours" if held and facts.page_port == "taken" else facts.page_port,
             )
     except BusError as exc:

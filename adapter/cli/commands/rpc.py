@@ -81,7 +81,7 @@ async def _find_entry(admin: AdminClient, event: str) -> str | None:
     if dash and milliseconds.isdecimal() and sequence.isdecimal():
         return event
     event_id = event.encode()
-    for count in (_NEWEST, await admin.length("inbound")):
+    for count in (_NEWEST, await admin.xlen("inbound")):
         for entry, fields in reversed(await admin.last_entries("inbound", max(1, count))):
             if fields.get(b"id") == event_id:
                 return entry

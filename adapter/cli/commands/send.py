@@ -33,7 +33,7 @@ async def send(config: Config, arguments: argparse.Namespace) -> int:
         raise ConfigError(str(exc)) from exc
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         after = await admin.last_id("results")
-        entry = await admin.append("outbound", fields)
+        entry = await admin.xadd("outbound", fields)
         if arguments.wait is None:
             say(as_json({"entry": entry}) if arguments.json else f"queued as {entry}")
             return 0

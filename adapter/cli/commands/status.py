@@ -54,7 +54,7 @@ async def read_status(admin: AdminClient) -> BusStatus:
         time.time(),
         await admin.status(),
         await admin.lease_held(),
-        {stream: await admin.length(stream) for stream in _STREAMS},
+        {stream: await admin.xlen(stream) for stream in _STREAMS},
         await admin.groups("inbound"),
     )
 

@@ -147,4 +147,6 @@ class SmartQQUpstream:
 
     def _require_session(self) -> None:
         if not self._manager.is_ready:
-            raise TransportError("there is no session at this moment; try again when online", sent=False)
+            raise TransportError(
+                "there is no session at this moment; try again when online", may_have_sent=False
+            )

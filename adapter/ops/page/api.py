@@ -80,10 +80,10 @@ class Handlers:
         if chat:
             if not has_members(chat):
                 raise HTTPException(400, "only groups and discussions have members")
-            rows = contact_views("members", await self.monitor.hash(f"members:{chat}"), chat)
+            rows = contact_views("members", await self.monitor.hgetall(f"members:{chat}"), chat)
         else:
             for one in [kind] if kind in LISTS else LISTS:
-                rows += contact_views(one, await self.monitor.hash(one))
+                rows += contact_views(one, await self.monitor.hgetall(one))
         counts = {one: sum(row["kind"] == one for row in rows) for one in LISTS}
         found = sorted((row for row in rows if matches(row, query.get("q", ""))), key=sort_key)
         return JSONResponse({"found": len(found), "counts": counts, "rows": found[:MAX_CONTACTS]})
@@ -98,9 +98,7 @@ class Handlers:
             decode_request("0-0", {name.encode(): value.encode() for name, value in fields.items()}, "")
         except SchemaError as exc:
             raise HTTPException(400, str(exc)) from exc
-        entry = await self.monitor.append(
-            "outbound", {name: value for name, value in fields.items() if value}
-        )
+        entry = await self.monitor.xadd("outbound", {name: value for name, value in fields.items() if value})
         return JSONResponse({"entry": entry, "id": fields["id"] or f"entry:{entry}"})
 
     async def control(self, request: Request) -> Response:

@@ -172,13 +172,13 @@ class Follower:
             "groups",
             [group_view(name, group, now) for name in GROUPED for group in await monitor.groups(name)],
         )
-        state.set("lengths", {name: await monitor.length(name) for name in (*STREAMS, "dead")})
+        state.set("lengths", {name: await monitor.xlen(name) for name in (*STREAMS, "dead")})
         self._update_session(await monitor.last_entries("session", 1, self._cursors["session"]))
         await self._update_dead_letters()
         state.grow("trend", self._metrics.history.since(0.0, now), now - TREND_OVERLAP)
         self._status, self._is_lease_held = status, is_held
         self._summarize()
-        state.set("contacts", {name: await monitor.hash_size(name) for name in LISTS})
+        state.set("contacts", {name: await monitor.hlen(name) for name in LISTS})
 
     def _summarize(self) -> None:
         """Say how the adapter is, by the facts that were looked up last."""
@@ -197,7 +197,7 @@ class Follower:
 
     async def _update_dead_letters(self) -> None:
         """Read the dead letters, which may be long, if some came or went."""
-        length = await self._monitor.length("dead")
+        length = await self._monitor.xlen("dead")
         if length != self._dead_letters:
             letters = await self._monitor.last_entries("dead", MAX_DEAD_LETTERS)
             self._dead_letters = length

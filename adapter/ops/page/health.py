@@ -58,7 +58,7 @@ class Health:
         try:
             with anyio.fail_after(REDIS_TIMEOUT):
                 groups, waiting = await self._groups()
-                dead = await self.monitor.length("dead")
+                dead = await self.monitor.xlen("dead")
         except (BusError, TimeoutError):
             groups = None
         text = self.metrics.expose(groups, dead, waiting, len(self.broadcaster))

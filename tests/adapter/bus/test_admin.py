@@ -23,7 +23,7 @@ async def test_a_long_stream_is_read_page_by_page_and_whole(bus: Bus, redis_url:
         numbers = [int(fields[b"n"]) async for _, fields in desk.entries("inbound")]
         assert numbers == list(range(2 * PAGE_SIZE + 7))
         assert [fields[b"n"] for _, fields in await desk.last_entries("inbound", 2)] == [b"1005", b"1006"]
-        assert await desk.length("inbound") == 2 * PAGE_SIZE + 7
+        assert await desk.xlen("inbound") == 2 * PAGE_SIZE + 7
 
 
 async def test_following_waits_for_what_is_new_and_takes_it_from_nobody(bus: Bus, redis_url: str) -> None:
@@ -114,9 +114,9 @@ async def test_a_sweep_deletes_what_is_under_its_prefix_and_nothing_else(bus: Bu
     try:
         await client.set(f"{other}:inbound", "x", ex=60)
         async with AdminClient.open(redis_url, mine) as desk:
-            await desk.append("inbound", {"a": "b"})
+            await desk.xadd("inbound", {"a": "b"})
             await desk.delete_all()
-            assert await desk.length("inbound") == 0
+            assert await desk.xlen("inbound") == 0
         assert await client.delete(f"{other}:inbound") == 1
     finally:
         await client.aclose()

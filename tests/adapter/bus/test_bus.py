@@ -131,7 +131,7 @@ async def test_entries_are_read_once_and_again_until_acknowledged(bus: Bus) -> N
     assert await bus.read_new("outbound", 10) == [(first.decode(), {b"to": b"group:5"})]
     assert await bus.read_new("outbound", 10) == []
     assert [entry for entry, _ in await bus.read_pending("outbound", "0", 10)] == [first.decode()]
-    await bus.ack("outbound", first.decode())
+    await bus.xack("outbound", first.decode())
     assert await bus.read_pending("outbound", "0", 10) == []
 
 
@@ -160,7 +160,7 @@ async def test_a_hash_is_replaced_as_a_whole(bus: Bus) -> None:
     key = bus.keys("friends")
     await bus.replace_hash(A, key, [(str(n), b"old") for n in range(9000)])
     await bus.replace_hash(A, key, [("7", b"new")])
-    assert await bus.hash(key) == {"7": b"new"}
+    assert await bus.hgetall(key) == {"7": b"new"}
 
 
 async def test_waiting_requests_are_counted(bus: Bus) -> None:
@@ -175,7 +175,7 @@ async def test_waiting_requests_are_counted(bus: Bus) -> None:
 
 async def test_the_session_stream_and_the_status_are_written_together(bus: Bus) -> None:
     await bus.write_status(A, {"state": "qr"}, {"v": "1", "state": "qr", "png": b"\x89PNG"})
-    assert await bus.hash(bus.keys("status")) == {"state": b"qr"}
+    assert await bus.hgetall(bus.keys("status")) == {"state": b"qr"}
     assert (await bus.client.xrange(bus.keys("session")))[0][1][b"png"] == b"\x89PNG"
     with pytest.raises(Fenced):
         await bus.write_status(Fence(0, "old"), {"state": "online"})

@@ -55,7 +55,7 @@ async def test_what_was_on_its_way_while_the_holder_raised_the_epoch_is_its_own(
         for fence in (before, a.fence):
             with pytest.raises(Fenced):
                 await bus.write_status(fence, {"state": "online"})
-    assert (await bus.hash(bus.keys("status"))) == {"state": b"online"}
+    assert (await bus.hgetall(bus.keys("status"))) == {"state": b"online"}
 
 
 async def test_a_holder_that_slept_too_long_is_fenced(bus: Bus) -> None:
@@ -100,7 +100,7 @@ async def test_a_flushed_server_learns_the_epoch_again(bus: Bus) -> None:
         stop.set()
     assert short.fence.epoch == 2
     await bus.write_status(short.fence, {"state": "online"})
-    assert (await bus.hash(bus.keys("ids:epoch")))["epoch"] == b"2"
+    assert (await bus.hgetall(bus.keys("ids:epoch")))["epoch"] == b"2"
 
 
 async def test_waiting_ends_with_a_stop(bus: Bus) -> None:

@@ -25,7 +25,7 @@ async def test_why_events_cannot_be_put_on_disk_stands_there_until_they_can(bus:
 
         async def told() -> str:
             await reporter.flush()
-            return (await bus.hash(bus.keys("status")))["disk"].decode()
+            return (await bus.hgetall(bus.keys("status")))["disk"].decode()
 
         reporter.record(SessionChange(SessionState.ONLINE, account="1"), time.time())
         assert await told() == ""

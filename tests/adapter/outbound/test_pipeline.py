@@ -251,12 +251,12 @@ async def test_pause_holds_and_resume_releases(bus: Bus, redis_url: str, tmp_pat
         assert it.sim.received == []
         await bus.client.xadd(bus.keys("control"), {"cmd": "resume"})
         assert (await it.results(1))[0]["status"] == "sent"
-        assert (await bus.hash(bus.keys("status")))["paused"] == b"0"
+        assert (await bus.hgetall(bus.keys("status")))["paused"] == b"0"
 
 
 async def has_status(it: System, name: str, value: str) -> None:
     with anyio.fail_after(15):
-        while (await it.bus.hash(it.bus.keys("status"))).get(name) != value.encode():
+        while (await it.bus.hgetall(it.bus.keys("status"))).get(name) != value.encode():
             await anyio.lowlevel.checkpoint()
 
 

@@ -73,7 +73,7 @@ async def test_of_what_an_earlier_process_began_only_that_expires_of_which_nothi
         await it.adapter()
         chat = await chat_of_friend(it)
         await it.programs[0].stop()
-        epoch = int((await bus.hash(bus.keys("ids:epoch")))["epoch"])
+        epoch = int((await bus.hgetall(bus.keys("ids:epoch")))["epoch"])
         ledger, before = Ledger(bus), Fence(epoch + 1, "the process before")
         for number, (sent, attempts, suspend) in enumerate(
             [(0, 1, True), (1, 1, True), (0, 2, True), (1, 1, False)]
@@ -193,7 +193,7 @@ async def test_what_was_begun_and_could_not_leave_expires_while_there_is_no_sess
 
 
 async def one_has_left(it: System, *, suspended: bool) -> bool:
-    known = await it.bus.hash(it.bus.keys.ledger("x/1"))
+    known = await it.bus.hgetall(it.bus.keys.ledger("x/1"))
     return known.get("sent") == b"1" and ("token" not in known) is suspended
 
 

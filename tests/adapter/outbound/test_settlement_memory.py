@@ -58,7 +58,7 @@ async def test_how_it_ended_is_known_though_the_server_only_knows_that_it_began(
             await pipe.execute()
         (again,) = await it.results(1)
         assert again | {"time": ""} == result | {"time": ""}
-        assert (await bus.hash(ledger))["state"] == b"done"
+        assert (await bus.hgetall(ledger))["state"] == b"done"
         assert [message.text for message in it.sim.received] == ["hello"]
 
 

@@ -42,11 +42,11 @@ class SessionClient:
         request = endpoints.online_friends(self._credentials, self._clock())
         response = await self._request(request)
         if response.status != HTTPStatus.OK:
-            raise TransportError(f"{request.safe_name}: status {response.status}", sent=True)
+            raise TransportError(f"{request.safe_name}: status {response.status}", may_have_sent=True)
         try:
             return return_code(parse_json(response)) == OK
         except ProtocolError as exc:
-            raise TransportError(f"{request.safe_name}: {exc}", sent=True) from exc
+            raise TransportError(f"{request.safe_name}: {exc}", may_have_sent=True) from exc
 
     async def set_presence(self, status: str) -> None:
         """Show the account as one of STATUSES, in later sessions too. Raises UpstreamError."""

@@ -178,7 +178,7 @@ class HttpTransport:
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
-                    raise TransportError(f"{request.safe_name}: the answer is too large", sent=True)
+                    raise TransportError(f"{request.safe_name}: the answer is too large", may_have_sent=True)
         finally:
             await response.aclose()
         self.jar.store_response(request.url, response.headers.get_list("set-cookie"), self._clock())
@@ -209,11 +209,11 @@ def _map_httpx_errors(request: Request) -> Iterator[None]:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError) as exc:
         raise TransportError(
-            f"{request.safe_name}: cannot connect ({type(exc).__name__})", sent=False
+            f"{request.safe_name}: cannot connect ({type(exc).__name__})", may_have_sent=False
         ) from exc
     except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-        raise TransportError(f"{request.safe_name}: not a valid address", sent=False) from None
+        raise TransportError(f"{request.safe_name}: not a valid address", may_have_sent=False) from None
     except (httpx.TimeoutException, TimeoutError) as exc:
-        raise TransportTimeoutError(f"{request.safe_name}: no answer in time", sent=True) from exc
+        raise TransportTimeoutError(f"{request.safe_name}: no answer in time", may_have_sent=True) from exc
     except httpx.HTTPError as exc:
-        raise TransportError(f"{request.safe_name}: {type(exc).__name__}", sent=True) from exc
+        raise TransportError(f"{request.safe_name}: {type(exc).__name__}", may_have_sent=True) from exc

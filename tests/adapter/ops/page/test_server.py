@@ -117,11 +117,9 @@ async def test_groups_dead_letters_and_status_are_told(bus: Bus, redis_url: str,
 
 async def test_contacts_are_found_by_name_mark_and_number(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     key = bus.keys
-    await bus.hash_set(
-        key("friends"), {"1": pack({"name": "小林", "nick": "林晓", "qq": "10001"}), "2": b"\xc1"}
-    )
-    await bus.hash_set(key("groups"), {"7": pack({"name": "读书会 <一>"})})
-    await bus.hash_set(key.members("group:7"), {"3": pack({"name": "Tom", "card": "猫 & 鼠"})})
+    await bus.hset(key("friends"), {"1": pack({"name": "小林", "nick": "林晓", "qq": "10001"}), "2": b"\xc1"})
+    await bus.hset(key("groups"), {"7": pack({"name": "读书会 <一>"})})
+    await bus.hset(key.members("group:7"), {"3": pack({"name": "Tom", "card": "猫 & 鼠"})})
     await bus.client.expire(key.members("group:7"), 60)
     async with page(bus, redis_url, tmp_path) as http:
 

@@ -64,8 +64,8 @@ def action(
         (Response(403, b"<html>"), Action.WAIT),
         (Response(302, b""), Action.WAIT),
         (Response(500, b""), Action.WAIT),
-        (TransportError("x", sent=True), Action.REPOLL),
-        (TransportError("x", sent=False), Action.WAIT),
+        (TransportError("x", may_have_sent=True), Action.REPOLL),
+        (TransportError("x", may_have_sent=False), Action.WAIT),
         (code(116, p="0123abcd"), Action.RENEW),
         (Response(200, b'{"retcode":116}'), Action.REPOLL),
         (code(116, p="\\u4e2d"), Action.REPOLL),
@@ -175,8 +175,8 @@ def test_every_answer_that_is_not_a_long_poll_s_has_a_pause() -> None:
 
 def test_half_an_answer_may_have_lost_something() -> None:
     assert evaluate(Response(200, b'{"retcode":0,"result":[{'), LONG, PollHistory(), LIMITS).is_answer_lost
-    assert evaluate(TransportError("x", sent=True), LONG, PollHistory(), LIMITS).is_answer_lost
-    assert not evaluate(TransportError("x", sent=False), LONG, PollHistory(), LIMITS).is_answer_lost
+    assert evaluate(TransportError("x", may_have_sent=True), LONG, PollHistory(), LIMITS).is_answer_lost
+    assert not evaluate(TransportError("x", may_have_sent=False), LONG, PollHistory(), LIMITS).is_answer_lost
     assert not evaluate(Response(502, b"<html>"), LONG, PollHistory(), LIMITS).is_answer_lost
 
 
