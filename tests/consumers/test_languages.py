@@ -307,7 +307,9 @@ def test_the_go_in_the_readme_is_that_of_the_program() -> None:
     def plain(text: str) -> str:
         return "\n".join(line.strip() for line in text.strip().splitlines())
 
-    (shown,) = re.findall(r"```go\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (shown,) = re.findall(
+        r"```go\n(.*?)```", (ROOT / "consumers" / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     whole = plain((CONSUMERS / "go" / "main.go").read_text(encoding="utf-8"))
     assert [part for part in re.split(r"\n…\n", shown) if plain(part) not in whole] == []
 

@@ -78,7 +78,7 @@ def test_what_is_handled_behind_a_later_one_of_its_chat_is_out_of_order() -> Non
 
 
 def test_the_readme_counts_the_lines_of_the_bots_as_they_are() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "tests" / "bench" / "README.md").read_text(encoding="utf-8")
     for contender in killed.CONTENDERS:
         assert f"\n| {contender.label} | {contender.lines()} | " in readme
 

@@ -326,7 +326,7 @@ async def test_a_plain_server_is_no_cluster(redis_url: str, tag: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("redis+cluster://:hunter2@one:banana", "not understood"),
+        ("redis+cluster://:hunter2@one:banana", "port that is not a number"),
         ("redis+cluster://:hunter2@one:7000/3", "names a database"),
     ],
 )
