@@ -38,7 +38,7 @@ REDRIVEN: Final = ("outbound", "inbound")
 
 
 @dataclass(frozen=True, slots=True)
-class Handlers:
+class PageApi:
     """The endpoints below `/api`, and the login."""
 
     monitor: MonitorClient

@@ -26,7 +26,7 @@ REDIS_TIMEOUT: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthEndpoints:
     """The endpoints for machines: `/healthz`, `/readyz`, `/metrics`."""
 
     metrics: Metrics

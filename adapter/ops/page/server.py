@@ -21,11 +21,11 @@ from adapter.errors import BusError, ConfigError
 from adapter.failpoints import Failpoint, inject
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import assets
-from adapter.ops.page.api import Handlers
+from adapter.ops.page.api import PageApi
 from adapter.ops.page.auth import page_auth
 from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.follower import Follower
-from adapter.ops.page.health import Health
+from adapter.ops.page.health import HealthEndpoints
 from adapter.ops.page.middleware import Guard
 from adapter.ops.page.state import PageState
 from adapter.ops.supervisor import Supervisor
@@ -60,7 +60,9 @@ async def run_page(
             state = PageState()
             broadcaster = Broadcaster(state)
             follower = Follower(monitor, broadcaster, state, metrics)
-            app = application(Handlers(monitor, broadcaster, auth), Health(metrics, monitor, broadcaster))
+            app = application(
+                PageApi(monitor, broadcaster, auth), HealthEndpoints(metrics, monitor, broadcaster)
+            )
             async with _running(_PageServer(app, listener, broadcaster), follower, supervisor):
                 yield address
         finally:
@@ -156,7 +158,7 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def application(handlers: Handlers, health: Health) -> Starlette:
+def application(handlers: PageApi, health: HealthEndpoints) -> Starlette:
     """Return all routes behind the guard."""
     routes = [
         Route("/healthz", health.alive),

@@ -15,7 +15,7 @@ from adapter.events import SendResult, SessionState, Status
 from adapter.ops.history import MAX_SLOTS, SLOT, RollingHistory
 from adapter.ops.metrics import GroupRow, Metrics, Snapshot
 from adapter.ops.page.broadcaster import Broadcaster
-from adapter.ops.page.health import LIMITS, POLL_LIMIT, Health
+from adapter.ops.page.health import LIMITS, POLL_LIMIT, HealthEndpoints
 from adapter.ops.page.state import PageState
 from tests.support import ROOT
 
@@ -180,9 +180,9 @@ def test_a_clock_that_is_set_back_goes_on_in_the_newest_slot() -> None:
 # --- health ------------------------------------------------------------------------------------
 
 
-def health(metrics: Metrics) -> Health:
+def health(metrics: Metrics) -> HealthEndpoints:
     unused: Any = None
-    return Health(metrics, MonitorClient(unused, Keys()), Broadcaster(PageState()))
+    return HealthEndpoints(metrics, MonitorClient(unused, Keys()), Broadcaster(PageState()))
 
 
 def test_a_loop_that_does_not_come_round_is_named() -> None:
