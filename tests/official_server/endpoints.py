@@ -112,7 +112,7 @@ class Endpoints:
             raise ApiError(40034101 if kind is Group else 40054004)
         return found
 
-    # PageApi
+    # Handlers
 
     def _token(self, call: Call, _: Answer | None) -> Reply:
         service = self._service
