@@ -87,7 +87,7 @@ def main(fault: str) -> None:
 async def tried(bus: Bus, redis_url: str, *arguments: str, prefix: str = "") -> tuple[int, dict[str, str]]:
     """Return the exit code of a trial, and its verdicts by their first words."""
     environment = clean_environment(REDIS_URL=redis_url, QQBUS_PREFIX=prefix or bus.keys.prefix)
-    line = [sys.executable, "-m", "adapter", "check", "--worker", GROUP, "--timeout", "4", *arguments]
+    line = [sys.executable, "-m", "adapter", "check", "--worker", GROUP, "--timeout", "10", *arguments]
     with anyio.fail_after(55):
         done = await anyio.run_process(line, env=environment, check=False)
     found = re.findall(r"^(pass|FAIL)  (.*)$", done.stdout.decode(), re.MULTILINE)
