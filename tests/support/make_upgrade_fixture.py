@@ -28,8 +28,7 @@ from typing import Any
 
 import anyio
 
-from adapter.bus.embedded import served
-from tests.support.ports import free_port
+from adapter.bus.embedded import free_port, served
 from adapter.bus.hold import Hold
 from adapter.bus.late import LATE, names
 from adapter.bus.spool import Spool
