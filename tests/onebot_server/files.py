@@ -21,7 +21,7 @@ async def get_image(call: Call) -> object:
     if stored is None:
         raise refused("file not found")
     answer = {
-        "file": f"/root/.config/QQ/{stored.name}",
+        "file": f"/app/.config/QQ/{stored.name}",
         "url": call.state.pictures.url(stored.name),
         "file_size": str(len(stored.content)),
         "file_name": stored.name,
