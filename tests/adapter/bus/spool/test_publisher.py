@@ -263,6 +263,8 @@ async def test_damage_is_published_once_from_the_last_intact_event_on(bus: Bus, 
 
 
 @pytest.mark.long
+# Each batch is synced on its own: 18 s alone, and other tests share the disk.
+@pytest.mark.timeout(180)
 async def test_ten_thousand_batches_wait_for_redis_and_come_in_order(tmp_path: Path) -> None:
     port = free_port()
     with Spool(tmp_path / "spool") as spool:
