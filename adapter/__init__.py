@@ -2,7 +2,7 @@
 
 from adapter.codec.address import chat_from_event_id, parse_address
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
-from adapter.codec.inbound import pack, replace_surrogates, segment_to_dict, timestamp
+from adapter.codec.inbound import pack, replace_surrogates, timestamp
 from adapter.codec.reader import (
     Received,
     ReceivedMessage,
@@ -13,36 +13,49 @@ from adapter.codec.reader import (
     read_event_header,
     read_map,
     read_result,
-    read_segment,
 )
+from adapter.codec.segments import read_segment, segment_to_dict
 from adapter.errors import ConfigError, QQBusError, SchemaError
 from adapter.events import (
     CONTRACT_VERSION,
     Address,
+    At,
     ChatKind,
     Delivery,
     Face,
+    File,
     Font,
+    Forward,
     Image,
+    Json,
+    Markdown,
     Markup,
     Priority,
+    Record,
+    Reply,
     Segment,
     Status,
     Text,
     Unknown,
+    Video,
     render,
 )
 
 __all__ = [
     "CONTRACT_VERSION",
     "Address",
+    "At",
     "ChatKind",
     "ConfigError",
     "DeadLetter",
     "Delivery",
     "Face",
+    "File",
     "Font",
+    "Forward",
     "Image",
+    "Json",
+    "Markdown",
     "Markup",
     "Priority",
     "QQBusError",
@@ -50,12 +63,15 @@ __all__ = [
     "ReceivedMessage",
     "ReceivedNotice",
     "ReceivedSession",
+    "Record",
+    "Reply",
     "Result",
     "SchemaError",
     "Segment",
     "Status",
     "Text",
     "Unknown",
+    "Video",
     "chat_from_event_id",
     "encode_dead_letter",
     "pack",

@@ -60,14 +60,89 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture and what is needed to fetch it. `kind`: `cface`, `offpic` or `missing`."""
+    """A picture and what is needed to fetch or to send it.
 
-    kind: str
+    SmartQQ fills `kind` (`cface`, `offpic` or `missing`), `key`, `server` and `file_path`; other networks
+    fill `file`, `url` and `size` (bytes, None where unknown).
+    """
+
+    kind: str = ""
     name: str = ""
     file_id: str = ""
     key: str = ""
     server: str = ""
     file_path: str = ""
+    file: str = ""
+    url: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Media:
+    """A file of a message. `file`: a name, or to send `base64://…`, `http(s)://…` or `file://…`.
+
+    `size` is in bytes, None where unknown.
+    """
+
+    file: str = ""
+    url: str = ""
+    file_id: str = ""
+    size: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record(_Media):
+    """A voice message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video(_Media):
+    """A video."""
+
+
+@dataclass(frozen=True, slots=True)
+class File(_Media):
+    """A file that is sent as a message of its own."""
+
+
+EVERYONE: Final = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A mention of a person by number, or of `EVERYONE`. `name` is what the message shows, if known."""
+
+    qq: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A quotation of the message with this id of the network."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A forwarded chat, by the id under which the network keeps it."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A card, as JSON text."""
+
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Markdown:
+    """Text in Markdown."""
+
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +152,10 @@ class Unknown:
     raw: object
 
 
-Segment = Text | Markup | Face | Image | Unknown
+Media = Image | Record | Video | File
+Segment = (
+    Text | Markup | Face | Image | Record | Video | File | At | Reply | Forward | Json | Markdown | Unknown
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +169,54 @@ class Font:
 
 
 def render(segments: tuple[Segment, ...]) -> str:
-    """Return the plain text of segments: faces as `[名称]`, pictures as `[图片]`."""
-    parts: list[str] = []
-    for segment in segments:
-        match segment:
-            case Text(text) | Markup(text):
-                parts.append(text)
-            case Face(name=name):
-                parts.append(f"[{name}]")
-            case Image():
-                parts.append("[图片]")
-            case Unknown():
-                parts.append("[未识别内容]")
-    return "".join(parts)
+    """Return the plain text of segments: faces as `[名称]`, pictures as `[图片]`, mentions as `@name`."""
+    return "".join([_render_segment(segment) for segment in segments])
+
+
+def _render_segment(segment: Segment) -> str:
+    match segment:
+        case Text(text) | Markup(text):
+            return text
+        case Face(name=name):
+            return f"[{name}]"
+        case At(qq, name):
+            return "@全体成员" if qq == EVERYONE else f"@{name or qq}"
+        case Markdown(content):
+            return content
+        case _:
+            return _PLACEHOLDERS[type(segment)]
+
+
+# A quotation stands for nothing: what it quotes has been on the bus as an event of its own.
+_PLACEHOLDERS: Final[Mapping[type[Segment], str]] = {
+    Image: "[图片]",
+    Record: "[语音]",
+    Video: "[视频]",
+    File: "[文件]",
+    Forward: "[聊天记录]",
+    Json: "[卡片]",
+    Reply: "",
+    Unknown: "[未识别内容]",
+}
 
 
 # --- events of an upstream ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What an event itself says about its sender. Contact lists only add to it.
+
+    `role` is `owner`, `admin` or `member`; `anonymous` the name under which an anonymous member speaks.
+    """
+
+    name: str = ""
+    card: str = ""
+    role: str = ""
+    anonymous: str = ""
+
+
+NO_PROFILE: Final = Profile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +224,7 @@ class Message:
     """A message in a chat. `from_self`: the own account sent it, here or on another device.
 
     `qq` is the sender's permanent number if upstream gives it. `upstream` holds the network's own
-    integers; `raw` the value as received.
+    integers; `raw` the value as received. `chat_name` is empty where the event does not say it.
     """
 
     chat: Address
@@ -127,12 +237,15 @@ class Message:
     qq: str = ""
     upstream: Mapping[str, object] = field(default_factory=dict)
     raw: object | None = None
+    profile: Profile = NO_PROFILE
+    chat_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """An event of upstream that is not a message. `kind` is the type after `notice.`.
 
+    A request has its whole type instead: `request.friend` or `request.group`.
     `time` is None if upstream gives none. `data` is the notice's own content, ready for the bus.
     """
 
@@ -146,6 +259,9 @@ class Notice:
     data: Mapping[str, object] = field(default_factory=dict)
     upstream: Mapping[str, object] = field(default_factory=dict)
     raw: object | None = None
+    qq: str = ""
+    profile: Profile = NO_PROFILE
+    chat_name: str = ""
 
 
 class SessionState(StrEnum):
@@ -339,11 +455,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Outcome of sending one part: `status` is sent, unknown or failed; `code` as in the contract."""
+    """Outcome of sending one part: `status` is sent, unknown or failed; `code` as in the contract.
+
+    `message_id` is the network's own id of what was sent, empty where it gives none. `data` is the answer
+    to a call.
+    """
 
     status: Status
     code: str
     detail: str = ""
+    message_id: str = ""
+    data: object | None = None
 
 
 @dataclass(frozen=True, slots=True)

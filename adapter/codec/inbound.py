@@ -10,21 +10,16 @@ from typing import NamedTuple
 import msgpack
 
 from adapter.codec.address import chat_token
+from adapter.codec.segments import segment_to_dict
 from adapter.events import (
     ContactRef,
-    Face,
     Font,
     Gap,
-    Image,
-    Markup,
     Message,
     Notice,
     Participants,
-    Segment,
     SessionChange,
     SessionState,
-    Text,
-    Unknown,
     render,
 )
 
@@ -171,20 +166,6 @@ def encode_session_event(event: SessionChange | Gap, context: RecordContext) -> 
     return EventRecord(
         ident, f"session.{kind}", timestamp(context.now), "", "", "0", replace_surrogates(text), pack(body)
     )
-
-
-def segment_to_dict(segment: Segment) -> dict[str, object]:
-    """Encode a segment under its OneBot name, without absent values."""
-    match segment:
-        case Text(text) | Markup(text):
-            return {"type": "text", "data": {"text": text}}
-        case Face(number, name):
-            return {"type": "face", "data": {"id": number, "name": name}}
-        case Image(kind, name, file_id, key, server, file_path):
-            known = {"name": name, "file_id": file_id, "key": key, "server": server, "file_path": file_path}
-            return {"type": "image", "data": {"kind": kind, **{k: v for k, v in known.items() if v}}}
-        case Unknown(raw):
-            return {"type": "unknown", "data": {"raw": raw}}
 
 
 def font_to_dict(font: Font | None) -> dict[str, object] | None:

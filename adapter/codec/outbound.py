@@ -12,14 +12,13 @@ import msgpack
 from adapter.codec.address import chat_from_event_id, parse_address
 from adapter.codec.faststream import unwrap
 from adapter.codec.inbound import replace_surrogates, timestamp
+from adapter.codec.segments import KNOWN, decode_segment
 from adapter.errors import SchemaError
 from adapter.events import (
     CONTRACT_VERSION,
     Address,
     Delivery,
-    Face,
     Font,
-    Image,
     Markup,
     Priority,
     Segment,
@@ -213,20 +212,15 @@ def _read_body(body: bytes) -> tuple[tuple[Segment, ...], Font | None]:
 
 
 def _segment(index: int, item: object) -> Segment:
-    where = f"body.segments[{index}]"
+    if (segment := decode_segment(item)) is not None:
+        return segment
     match item:
-        case {"type": "text", "data": {"text": str(text)}}:
-            return Text(text)
-        case {"type": "face", "data": {"id": int(number), **rest}} if not isinstance(number, bool):
-            return Face(number, str(rest.get("name", "")))
-        case {"type": "face", "data": {"id": str(number), **rest}} if number.isascii() and number.isdecimal():
-            return Face(int(number[:9]), str(rest.get("name", "")))
-        case {"type": "image", "data": {}}:
-            return Image("outgoing")
-        case {"type": str(kind), "data": {}} if kind not in {"text", "face"}:
+        case {"type": str(kind), "data": {}} if kind not in KNOWN:
             return Unknown(kind)
         case _:
-            raise SchemaError(f"{where} is not a segment: give {{type, data}} with the data of its type")
+            raise SchemaError(
+                f"body.segments[{index}] is not a segment: give {{type, data}} with the data of its type"
+            )
 
 
 def _font(value: object) -> Font | None:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgpack
 
+from adapter.codec.segments import read_segment
 from adapter.errors import SchemaError
-from adapter.events import CONTRACT_VERSION, Face, Font, Image, Segment, Text, Unknown
+from adapter.events import CONTRACT_VERSION, Font, Segment
 
 _VERSION: Final = CONTRACT_VERSION.encode()
 
@@ -211,22 +212,6 @@ def read_map(packed: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SchemaError("the value is not a map")
     return value
-
-
-def read_segment(item: object) -> Segment:
-    """Decode one segment under its OneBot name; anything else becomes an Unknown."""
-    match item:
-        case {"type": "text", "data": {"text": str(text)}}:
-            return Text(text)
-        case {"type": "face", "data": {"id": int(number), **rest}}:
-            return Face(number, _text(rest.get("name")))
-        case {"type": "image", "data": {"kind": str(kind), **rest}}:
-            known = ("name", "file_id", "key", "server", "file_path")
-            return Image(kind, *(_text(rest.get(name)) for name in known))
-        case {"type": "unknown", "data": {"raw": raw}}:
-            return Unknown(raw)
-        case _:
-            return Unknown(item)
 
 
 @lru_cache(maxsize=256)

@@ -5,14 +5,34 @@ from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from adapter.codec.inbound import segment_to_dict
+from adapter.codec.segments import segment_to_dict
 from adapter.contract.tables import MESSAGES, TABLES, TIME, Schema, Table
-from adapter.events import CONTRACT_VERSION, ContactRef, Face, Font, Identity, Image, Segment, Text, Unknown
+from adapter.events import (
+    CONTRACT_VERSION,
+    At,
+    ContactRef,
+    Face,
+    File,
+    Font,
+    Forward,
+    Identity,
+    Image,
+    Json,
+    Markdown,
+    Record,
+    Reply,
+    Segment,
+    Text,
+    Unknown,
+    Video,
+)
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-_SEGMENTS = (Text, Face, Image, Unknown)
 # One of each kind, for the name that the codec gives it.
-_EXAMPLES: tuple[Segment, ...] = (Text(""), Face(0, ""), Image(""), Unknown(None))
+_EXAMPLES: tuple[Segment, ...] = (
+    *(Text(""), Face(0, ""), Image(), Record(), Video(), File(), At(""), Reply(""), Forward("")),
+    *(Json(""), Markdown(""), Unknown(None)),
+)
 BODIES = {"inbound": ("body.message", "body.notice", "body.session"), "outbound": ("body.request",)}
 
 
@@ -86,10 +106,13 @@ def _maybe(schema: Schema) -> Schema:
 def _segments() -> Schema:
     kinds = [
         _object(
-            {"type": {"type": "string", "const": segment_to_dict(example)["type"]}, "data": _fields(kind)},
+            {
+                "type": {"type": "string", "const": segment_to_dict(example)["type"]},
+                "data": _fields(type(example)),
+            },
             ["type", "data"],
         )
-        for kind, example in zip(_SEGMENTS, _EXAMPLES, strict=True)
+        for example in _EXAMPLES
     ]
     known = [kind["properties"]["type"]["const"] for kind in kinds]
     # A later version may bring another kind: readers pass over what they do not know.

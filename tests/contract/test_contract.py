@@ -81,7 +81,7 @@ MUTATIONS = {
         '    file_path: str = ""\n    width: int = 0',
     ),
     "a state": ("events.py", '    STOPPED = "stopped"', '    STOPPED = "stopped"\n    BROKEN = "broken"'),
-    "the name of a segment": ("codec/inbound.py", '"type": "face"', '"type": "emoji"'),
+    "the name of a segment": ("codec/segments.py", '"type": "face"', '"type": "emoji"'),
     "a field of a result": ("codec/outbound.py", '*("code", result.code)', '*("reason", result.code)'),
     "the version": ("events.py", 'CONTRACT_VERSION: Final = "1"', 'CONTRACT_VERSION: Final = "2"'),
     "a file by hand": ("contract/asyncapi.yaml", "asyncapi: ", "asyncapi:  "),

@@ -14,6 +14,7 @@ from adapter.codec.outbound import MAX_CONTENT, decode_request, encode_result
 from adapter.errors import SchemaError
 from adapter.events import (
     Address,
+    At,
     ChatKind,
     Delivery,
     Face,
@@ -24,7 +25,6 @@ from adapter.events import (
     SendResult,
     Status,
     Text,
-    Unknown,
 )
 
 ENTRY = "1445653507000-3"
@@ -77,7 +77,7 @@ def test_a_body_is_read_from_msgpack_and_from_json(pack: Any) -> None:
         "more": 1,
     }
     request = read(to="group:5", body=pack(body))
-    assert request.segments == (Text("a [微笑]"), Face(14, ""), Face(13, "呲牙"), Unknown("at"))
+    assert request.segments == (Text("a [微笑]"), Face(14, ""), Face(13, "呲牙"), At("1"))
     assert request.font == Font("宋体", 12, (1, 0, 0), "ff0000")
 
 

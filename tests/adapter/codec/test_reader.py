@@ -75,7 +75,7 @@ def test_notices_and_session_events_have_their_own_types() -> None:
 def test_unknown_fields_types_and_map_keys_are_passed_over() -> None:
     values = mapping(fields(message()))
     body = msgpack.unpackb(values[b"body"])
-    body["segments"].append({"type": "video", "data": {"url": "x"}})
+    body["segments"].append({"type": "hologram", "data": {"url": "x"}})
     body |= {"more": {"deep": [1]}, "font": {"odd": 1}, "sender": [], 7: 8}
     values |= {b"body": msgpack.packb(body), b"type": b"weather.rain", b"later": b"\xff"}
     event = read_event("1-0", values)
@@ -83,7 +83,7 @@ def test_unknown_fields_types_and_map_keys_are_passed_over() -> None:
     values[b"type"] = b"message.newkind"
     event = read_event("1-0", values)
     assert isinstance(event, ReceivedMessage)
-    assert event.segments == (Text("hello"), Unknown({"type": "video", "data": {"url": "x"}}))
+    assert event.segments == (Text("hello"), Unknown({"type": "hologram", "data": {"url": "x"}}))
     assert event.font is None
 
 
