@@ -1,0 +1,1 @@
+"""OneBot 11: a QQ account through NapCat, LLBot, SnowLuma or another implementation."""

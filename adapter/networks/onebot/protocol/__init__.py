@@ -1,0 +1,1 @@
+"""OneBot 11 on the wire: frames to the vocabulary and back. Pure."""

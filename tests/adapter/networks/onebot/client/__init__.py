@@ -1,0 +1,1 @@
+"""Tests of adapter/networks/onebot/client/."""
