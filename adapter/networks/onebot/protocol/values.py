@@ -39,7 +39,7 @@ def parse_int(value: object) -> int | None:
 
 def parse_id(value: object) -> str:
     """Return the id of a person or group as decimal text; "" for 0 and for anything else."""
-    if type(value) is int and 0 < value:
+    if type(value) is int and value > 0:
         return str(value)
     number = parse_int(value)
     return str(number) if number is not None and number > 0 else ""
@@ -62,7 +62,7 @@ def parse_time(value: object) -> float | None:
     """Return a time in seconds; one in milliseconds is converted, anything else is None."""
     number = parse_int(value)
     seconds = value if isinstance(value, float) else number
-    if seconds is None or not 0 < seconds:
+    if seconds is None or not seconds > 0:
         return None
     if seconds > _MILLISECONDS:
         seconds /= 1000

@@ -67,7 +67,15 @@ def test_a_time_is_in_seconds(value: object, expected: float | None) -> None:
 
 
 def test_other_values() -> None:
-    assert [parse_int(one) for one in (5, "-5", 5.0, 5.5, "5.5", True, None)] == [5, -5, 5, None, None, None, None]
+    assert [parse_int(one) for one in (5, "-5", 5.0, 5.5, "5.5", True, None)] == [
+        5,
+        -5,
+        5,
+        None,
+        None,
+        None,
+        None,
+    ]
     assert [parse_text(one) for one in ("a", 5, None, True, [])] == ["a", "5", "", "", ""]
     assert mapping([1]) == mapping(None) == {}
     assert list(iter_objects([{"a": 1}, None, 5])) == [{"a": 1}]
