@@ -115,8 +115,12 @@ def test_an_anonymous_member_has_a_name_and_a_flag() -> None:
 def test_only_numbers_and_texts_are_kept_of_the_networks_own_fields() -> None:
     upstream = decode(message_seq=[1], real_seq="7", more={"a": 1}).upstream
     assert upstream == {
-        "network": "onebot", "message_type": "private", "sub_type": "friend", "user_id": 10001,
-        "message_id": 5, "real_seq": "7",
+        "network": "onebot",
+        "message_type": "private",
+        "sub_type": "friend",
+        "user_id": 10001,
+        "message_id": 5,
+        "real_seq": "7",
     }
 
 
