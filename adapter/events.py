@@ -394,6 +394,50 @@ class ImageData:
     body: bytes = field(repr=False)
 
 
+# --- operations --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EventRef:
+    """What the id of an event says about it. `message_id` is the network's, `time` in whole seconds.
+
+    A request has in place of a message id what its network needs to answer it.
+    """
+
+    id: str
+    chat: Address | None
+    sender: str
+    message_id: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Take back a message, by the network's id of it."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    """Approve or deny a friend or group request. `text` is the remark or the reason."""
+
+    request: EventRef
+    is_approved: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallAction:
+    """Call an action of the network by its name."""
+
+    action: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+Operation = Recall | AnswerRequest | CallAction
+
+
 # --- sending -----------------------------------------------------------------------------------
 
 
@@ -458,14 +502,14 @@ class Outcome:
     """Outcome of sending one part: `status` is sent, unknown or failed; `code` as in the contract.
 
     `message_id` is the network's own id of what was sent, empty where it gives none. `data` is the answer
-    to a call.
+    to a call, as JSON.
     """
 
     status: Status
     code: str
     detail: str = ""
     message_id: str = ""
-    data: object | None = None
+    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,226 @@
+"""One connection: reads frames, proves that an implementation answers, and notices when it is dead.
+
+A completed handshake proves nothing: most implementations refuse a wrong token after it, and LLBot answers
+nothing at all on a wrong path. The proof is an answer to `get_login_info`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import anyio
+
+from adapter.errors import ProtocolError, TransportError
+from adapter.events import SessionChange
+from adapter.networks.onebot.client.calls import Calls
+from adapter.networks.onebot.client.errors import (
+    CallTimeoutError,
+    ConnectionFailedError,
+    Reason,
+    SocketClosedError,
+)
+from adapter.networks.onebot.client.socket import ABNORMAL, POLICY_VIOLATION, Socket
+from adapter.networks.onebot.limits import Limits
+from adapter.networks.onebot.protocol.dialects import Dialect, dialect_of
+from adapter.networks.onebot.protocol.frames import (
+    Heartbeat,
+    decode_heartbeat,
+    decode_offline,
+    is_answer,
+    is_meta_event,
+    is_urgent,
+    parse_frame,
+)
+from adapter.networks.onebot.protocol.return_codes import Answer, Verdict, decode_answer
+from adapter.networks.onebot.protocol.values import Object, mapping, parse_id, parse_text
+
+log = logging.getLogger(__name__)
+
+_WRONG_TOKEN: Final = "the token is refused: set QQBUS_ONEBOT_TOKEN to the token of the implementation"  # noqa: S105
+_NO_LOGIN: Final = "no QQ account is logged in there: log in at the implementation's own page"
+
+
+class FrameHandler(Protocol):
+    """What receives the frames of a connection."""
+
+    async def on_event(self, frame: bytes) -> None:
+        """Take an event. May wait while too many are held: reading stops until it returns."""
+        ...
+
+    def on_alive(self, *, is_online: bool | None) -> None:
+        """Take a sign of life. `is_online`: whether QQ is, None if it does not say."""
+        ...
+
+    def on_kicked(self, change: SessionChange) -> None:
+        """Take the end of QQ's session, in QQ's words."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who is logged in behind a connection."""
+
+    account: str
+    nick: str
+
+
+class Connection:
+    """One open socket with its calls. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self, socket: Socket, handler: FrameHandler, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        self._socket = socket
+        self._handler = handler
+        self._limits = limits
+        self._clock = clock
+        self.calls = Calls(socket, max_calls=limits.max_calls)
+        self.dialect = Dialect.OTHER
+        self.login = Login("", "")
+        self._interval = 0.0
+        self._last_frame = clock()
+        # The handler is waiting for room: nothing is read, and silence means nothing.
+        self._is_blocked = False
+        self._is_silent = False
+        self._is_refused = False
+        self._ended = anyio.Event()
+        self._error = SocketClosedError(ABNORMAL, "")
+
+    async def run(self) -> None:
+        """Read until the connection has ended; all calls have ended then, too."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch)
+            self._error = await self._read()
+            self.calls.fail(self._error)
+            self._ended.set()
+            tasks.cancel_scope.cancel()
+
+    async def wait_end(self) -> SocketClosedError:
+        """Wait until the connection has ended; returns why."""
+        await self._ended.wait()
+        return self._error
+
+    async def _read(self) -> SocketClosedError:
+        while True:
+            try:
+                frame = await self._socket.receive()
+            except SocketClosedError as exc:
+                if self._is_silent:
+                    return SocketClosedError(exc.code, f"nothing came for {self._silence:g} s")
+                return exc
+            self._last_frame = self._clock()
+            if not (is_urgent(frame) and self._take(frame)):
+                self._is_blocked = True
+                await self._handler.on_event(frame)
+                self._is_blocked = False
+                self._last_frame = self._clock()
+
+    def _take(self, frame: bytes) -> bool:
+        """Handle a frame that is no event; False if it is one after all."""
+        try:
+            value = parse_frame(frame)
+        except ProtocolError:
+            return False
+        if is_answer(value):
+            self._on_answer(value)
+            return True
+        if (change := decode_offline(value)) is not None:
+            self._handler.on_kicked(change)
+            return True
+        if (heartbeat := decode_heartbeat(value)) is not None:
+            self._interval = heartbeat.interval or self._interval
+            self._handler.on_alive(is_online=heartbeat.is_online)
+            return True
+        if is_meta_event(value):
+            self._handler.on_alive(is_online=None)
+            return True
+        return False
+
+    def _on_answer(self, frame: Object) -> None:
+        if self.calls.resolve(frame):
+            self._handler.on_alive(is_online=None)
+        elif decode_answer(frame).verdict is Verdict.UNAUTHORIZED:
+            # NapCat and LLBot refuse a token in a frame that answers no call.
+            self._is_refused = True
+
+    # --- proof -------------------------------------------------------------------------------------
+
+    async def prove(self) -> Login:
+        """Return who is logged in. Raises ConnectionFailedError with the setting to change."""
+        try:
+            answer = await self.calls.call("get_login_info", {}, seconds=self._limits.proof_seconds)
+        except CallTimeoutError as exc:
+            raise ConnectionFailedError(
+                Reason.PATH, "connected, but nothing answers there: check the path of QQBUS_ONEBOT_URL"
+            ) from exc
+        except SocketClosedError as exc:
+            # The call may have met the end before its close frame was read.
+            end = await self.wait_end()
+            if self._is_refused or end.code == POLICY_VIOLATION:
+                raise ConnectionFailedError(Reason.TOKEN, _WRONG_TOKEN) from exc
+            raise ConnectionFailedError(Reason.CLOSED, str(end)) from exc
+        self.login = _login(answer)
+        return self.login
+
+    async def describe(self) -> Heartbeat:
+        """Learn the dialect and whether QQ is online; what is not answered stays unknown."""
+        with anyio.move_on_after(self._limits.proof_seconds):
+            self.dialect = dialect_of(await self.ask("get_version_info"))
+            return await self.ask_status()
+        return Heartbeat(None, 0.0)
+
+    async def ask(self, action: str, params: Mapping[str, object] | None = None) -> object:
+        """Return the data of a call that only looks; None where it fails."""
+        try:
+            answer = await self.calls.call(action, params or {}, seconds=self._limits.call_seconds)
+        except TransportError as exc:
+            log.debug("%s: %s", action, exc)
+            return None
+        return answer.data if answer is not None and answer.verdict is Verdict.DONE else None
+
+    async def ask_status(self) -> Heartbeat:
+        """Return what `get_status` says about QQ."""
+        online = mapping(await self.ask("get_status")).get("online")
+        return Heartbeat(online if isinstance(online, bool) else None, 0.0)
+
+    # --- watchdog ----------------------------------------------------------------------------------
+
+    @property
+    def _silence(self) -> float:
+        return max(self._limits.silence_seconds, self._limits.silent_heartbeats * self._interval)
+
+    async def _watch(self) -> None:
+        """Abort the connection when nothing comes; ask for something before that.
+
+        Heartbeats may be switched off, and an account may be quiet: an answer is a frame, too.
+        """
+        async with anyio.create_task_group() as tasks:
+            is_asking = False
+            while True:
+                idle = 0.0 if self._is_blocked else self._clock() - self._last_frame
+                half = self._silence / 2
+                if idle >= self._silence:
+                    self._is_silent = True
+                    self._socket.abort()
+                    return
+                if idle < half:
+                    is_asking = False
+                elif not is_asking:
+                    is_asking = True
+                    tasks.start_soon(self._probe)
+                await anyio.sleep(max(half - idle, self._silence - idle if is_asking else 0.0))
+
+    async def _probe(self) -> None:
+        self._handler.on_alive(is_online=(await self.ask_status()).is_online)
+
+
+def _login(answer: Answer | None) -> Login:
+    if answer is not None and answer.verdict is Verdict.UNAUTHORIZED:
+        raise ConnectionFailedError(Reason.TOKEN, _WRONG_TOKEN)
+    data = mapping(None if answer is None else answer.data)
+    account = parse_id(data.get("user_id"))
+    if not account:
+        words = "" if answer is None else answer.words
+        raise ConnectionFailedError(Reason.LOGIN, f"{_NO_LOGIN} {words}".strip())
+    return Login(account, parse_text(data.get("nickname")))

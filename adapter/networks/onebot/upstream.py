@@ -1,0 +1,194 @@
+"""OneBot 11 as an Upstream: a QQ account through the forward WebSocket of an implementation."""
+
+import itertools
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+
+from adapter.errors import UpstreamError
+from adapter.events import Address, Batch, ChatKind, Font, Gap, Notice, Operation, Outcome, Part, Segment
+from adapter.networks.onebot.contact_loader import ContactLoader
+from adapter.networks.onebot.gaps import GapTracker, HeardFile
+from adapter.networks.onebot.history_filler import HistoryFiller
+from adapter.networks.onebot.inbox import Inbox
+from adapter.networks.onebot.limits import Limits
+from adapter.networks.onebot.operations import Operations
+from adapter.networks.onebot.protocol.encoding import encode_messages
+from adapter.networks.onebot.protocol.operations import is_paced
+from adapter.networks.onebot.receiver import Item, Receiver
+from adapter.networks.onebot.recent_chats import RecentChats
+from adapter.networks.onebot.sender import MessageSender
+from adapter.networks.onebot.session_manager import SessionManager
+
+log = logging.getLogger(__name__)
+
+# The file in the state folder whose time says up to when nothing is missing.
+HEARD_FILE: Final = "onebot.heard"
+# Notices after which contact lists are loaded again, and of members those that concern the account.
+_CHANGES: Final = frozenset({"friend"})
+_OWN_CHANGES: Final = frozenset({"member"})
+
+
+class OneBotUpstream:
+    """One account behind one implementation. Use it as `async with OneBotUpstream(…) as upstream`.
+
+    `history`: messages of each chat that are asked for after a gap. `limits` and clocks are for tests.
+    """
+
+    network = "onebot"
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        state_dir: Path,
+        *,
+        history: int = 0,
+        keep_raw: bool = False,
+        limits: Limits | None = None,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = limits = limits or Limits()
+        self._numbers = itertools.count(int(wall() * 1000))
+        self._heard = HeardFile(state_dir / HEARD_FILE)
+        self._tracker = GapTracker(self._heard.read())
+        self._inbox: Inbox[Item] = Inbox(max_bytes=limits.inbox_bytes, batch=limits.batch)
+        self._chats = RecentChats()
+        self._receiver = Receiver(self._tracker, self._chats, keep_raw=keep_raw)
+        self._contacts = ContactLoader(self._inbox, limits, clock)
+        self._history = HistoryFiller(self._inbox, self._chats, limits, count=history, keep_raw=keep_raw)
+        self._sender = MessageSender(self._chats, limits)
+        self._operations = Operations(limits, wall)
+        self._session = SessionManager(
+            url,
+            token,
+            self._inbox,
+            self._tracker,
+            limits,
+            wall=wall,
+            clock=clock,
+            jitter=random.random,
+            works=(self._contacts.run, self._history.run),
+        )
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        tasks = await self._stack.enter_async_context(anyio.create_task_group())
+        self._stack.callback(tasks.cancel_scope.cancel)
+        tasks.start_soon(self._session.run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    # --- receiving ---------------------------------------------------------------------------------
+
+    async def events(self) -> AsyncGenerator[Batch, None]:
+        """Yield what has come, up to 100 events at once; an empty batch if nothing came.
+
+        To ask for the next batch says that the last one is on disk.
+        """
+        while True:
+            items = await self._inbox.take(self._limits.idle_seconds)
+            if not items and self._inbox.is_closed:
+                return
+            batch = self._receiver.decode(items)
+            self._follow(batch)
+            yield batch
+            self._inbox.release()
+            self._keep_heard()
+
+    def _follow(self, batch: Batch) -> None:
+        for event in batch:
+            if isinstance(event, Gap):
+                self._history.request(event)
+            elif isinstance(event, Notice) and (
+                event.kind in _CHANGES or (event.kind in _OWN_CHANGES and _concerns_account(event))
+            ):
+                self._contacts.invalidate()
+
+    def _keep_heard(self) -> None:
+        try:
+            self._heard.write(self._tracker.complete_until)
+        except OSError as exc:
+            # An older time only makes the gap of the next start longer.
+            log.debug("%s cannot be written: %s", HEARD_FILE, exc)
+
+    def stop_receiving(self) -> None:
+        """Take no more events; `events` ends after what has been received."""
+        self._inbox.close()
+        self._session.stop()
+
+    async def connected(self) -> None:
+        """Wait until messages can be sent."""
+        await self._session.connected()
+
+    # --- sending -----------------------------------------------------------------------------------
+
+    def split(self, segments: tuple[Segment, ...], font: Font | None) -> tuple[Part, ...]:
+        """Cut content into messages. Raises SchemaError. OneBot has no fonts."""
+        del font
+        return tuple(Part(content, str(next(self._numbers))) for content in encode_messages(segments))
+
+    async def send(
+        self, to: Address, part: Part, *, answers: str = "", may_send: Callable[[], bool]
+    ) -> Outcome | None:
+        """Send one part. None: nothing has left; it is to be sent again when there is a session."""
+        del answers
+        connection = self._session.connection
+        if connection is None or not self._session.is_online:
+            return None
+        return await self._sender.send(connection, to, part, may_send)
+
+    # --- operations --------------------------------------------------------------------------------
+
+    def is_paced(self, operation: Operation) -> bool:
+        """Whether an operation counts as a message for the pace of the account."""
+        return is_paced(operation)
+
+    async def perform(self, operation: Operation, may_send: Callable[[], bool]) -> Outcome | None:
+        """Recall, answer a request, or call an action. None: nothing has left."""
+        connection = self._session.connection
+        if connection is None or not self._session.is_online:
+            return None
+        return await self._operations.perform(connection, operation, may_send)
+
+    # --- commands ----------------------------------------------------------------------------------
+
+    async def probe(self) -> bool:
+        """Whether the implementation answers and says that QQ is online."""
+        connection = self._session.connection
+        return connection is not None and (await connection.ask_status()).is_online is not False
+
+    async def reconnect(self) -> None:
+        """Open a new connection, though the present one looks well."""
+        self._session.reconnect()
+
+    async def refresh_contacts(self) -> None:
+        """Load friends and groups again; they arrive as events."""
+        if (connection := self._session.connection) is not None:
+            await self._contacts.load(connection)
+
+    async def load_members(self, chat: Address) -> None:
+        """Load the members of a group; they arrive as an event. Raises UpstreamError."""
+        if chat.kind is not ChatKind.GROUP:
+            raise UpstreamError("only a group has members: give group:<number>")
+        connection = self._session.connection
+        if connection is None or not await self._contacts.load_members(connection, chat):
+            raise UpstreamError("the members of this group are not answered")
+
+
+def _concerns_account(event: Notice) -> bool:
+    """Whether the account itself came into a group or left it."""
+    data = event.data
+    return event.from_self or data.get("sub_type") in {"kick_me", "disband"}
