@@ -25,6 +25,8 @@ PROVED_BY = {
     "adapter/cli/commands/": "tests/adapter/cli/commands/test_streams.py",
     "adapter/contact_store.py": "tests/adapter/test_directory.py",
     "adapter/contract/": "tests/contract/test_contract.py",
+    "adapter/networks/onebot/client/errors.py": "tests/adapter/networks/onebot/client/test_socket.py",
+    "adapter/networks/onebot/limits.py": "tests/adapter/networks/onebot/test_session_manager.py",
     "adapter/control.py": "tests/adapter/cli/commands/test_streams.py",
     "adapter/errors.py": "tests/adapter/bus/test_bus.py",
     "adapter/events.py": "tests/adapter/codec/test_inbound.py",
