@@ -5,6 +5,7 @@ nothing at all on a wrong path. The proof is an answer to `get_login_info`.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -193,23 +194,27 @@ class Connection:
     async def _watch(self) -> None:
         """Abort the connection when nothing comes; ask for something before that.
 
-        Heartbeats may be switched off, and an account may be quiet: an answer is a frame, too.
+        Heartbeats may be switched off, and an account may be quiet: an answer is a frame, too. A process
+        that was paused or starved has not listened: it listens again for the whole time.
         """
+        asked_at = -math.inf
         async with anyio.create_task_group() as tasks:
-            is_asking = False
             while True:
                 idle = 0.0 if self._is_blocked else self._clock() - self._last_frame
-                half = self._silence / 2
                 if idle >= self._silence:
                     self._is_silent = True
                     self._socket.abort()
                     return
-                if idle < half:
-                    is_asking = False
-                elif not is_asking:
-                    is_asking = True
+                if idle >= self._silence / 2 and asked_at <= self._last_frame:
+                    asked_at = self._clock()
                     tasks.start_soon(self._probe)
-                await anyio.sleep(max(half - idle, self._silence - idle if is_asking else 0.0))
+                await self._wait(self._silence / (1 if asked_at > self._last_frame else 2) - idle)
+
+    async def _wait(self, seconds: float) -> None:
+        due = self._clock() + seconds
+        await anyio.sleep(seconds)
+        if self._clock() - due > self._silence / 4:
+            self._last_frame = self._clock()
 
     async def _probe(self) -> None:
         self._handler.on_alive(is_online=(await self.ask_status()).is_online)
