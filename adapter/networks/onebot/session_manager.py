@@ -12,6 +12,8 @@ Invariants:
 - The first retry after a connection that lasted is at once; further ones wait, up to 30 s. A connection that
   ends right after its proof does not start the delays afresh: there is no hot loop.
 - A refused token or path is tried again once a minute: only a person can help.
+- Events that come before the proof wait for it: they stand behind the gap and `session.online`, and bear
+  the account. What does not fit into the bound is lost within the gap, which ends with the proof.
 - What a connection has received stands in the inbox before Broken.
 """
 
@@ -80,6 +82,9 @@ class SessionManager:
         self._lost_at: float | None = None
         self._online_votes = 0
         self._socket: Socket | None = None
+        # Events of a connection that is not proved yet.
+        self._early: list[Frame] = []
+        self._early_bytes = 0
         self._is_stopping = False
         # The proved connection.
         self.connection: Connection | None = None
@@ -171,9 +176,13 @@ class SessionManager:
             self._go_offline(SessionState.OFFLINE, Reason.LOGIN, _QQ_OFFLINE_NOW)
         else:
             self._go_online(proved)
+        self._release_early()
         return None
 
     def _on_lost(self, error: TransportError) -> None:
+        if self._login.account:
+            self._release_early()
+        self._early, self._early_bytes = [], 0
         reason = error.reason if isinstance(error, ConnectionFailedError) else Reason.CLOSED
         self._inbox.put_now(Broken(f"the connection was lost: {error}"))
         self._close_gate()
@@ -214,7 +223,17 @@ class SessionManager:
 
     async def on_event(self, frame: bytes) -> None:
         """Take an event; waits while the disk is behind."""
-        await self._inbox.put(Frame(frame, self._wall()), len(frame))
+        item = Frame(frame, self._wall())
+        if self.connection is not None:
+            await self._inbox.put(item, len(frame))
+        elif self._early_bytes + len(frame) <= self._limits.inbox_bytes:
+            self._early.append(item)
+            self._early_bytes += len(frame)
+
+    def _release_early(self) -> None:
+        for item in self._early:
+            self._inbox.put_now(item, len(item.data))
+        self._early, self._early_bytes = [], 0
 
     def on_alive(self, *, is_online: bool | None) -> None:
         """Take a sign of life, with or without word of QQ itself."""

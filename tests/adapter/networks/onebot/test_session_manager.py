@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.events import Address, ChatKind, Gap, SessionChange, SessionState, Status, Text
+from adapter.events import Address, ChatKind, Gap, Message, SessionChange, SessionState, Status, Text
 from adapter.networks.onebot.gaps import HeardFile
 from adapter.networks.onebot.upstream import HEARD_FILE
 from tests.onebot_server import DIALECTS, OneBotServer
@@ -253,3 +253,18 @@ async def test_a_batch_that_is_not_stored_does_not_move_the_gap(tmp_path: Path) 
             server.do.heartbeat()
             await server.wait_actions("get_status", 1)
         assert HeardFile(tmp_path / HEARD_FILE).read() == kept
+
+
+async def test_events_before_the_proof_come_after_it(tmp_path: Path) -> None:
+    small = limits(inbox_bytes=3_000)
+    async with OneBotServer("napcat") as server:
+        server.do.answer("get_login_info", [{"delay": 0.3}])
+        async with listening(server, tmp_path, limits=small) as heard:
+            await server.wait_actions("get_login_info")
+            server.say("friend:10001", "early")
+            server.say("friend:10001", "x" * 4_000)
+            server.say("friend:10001", "also early")
+            await heard.heard(2)
+            assert heard.texts == ["early", "also early"]
+            kinds = [type(event) for event in heard.events]
+            assert kinds.index(Message) > kinds.index(SessionChange, 1)
