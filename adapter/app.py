@@ -31,7 +31,6 @@ from adapter.bus.spool.replay import StandbyPublisher
 from adapter.config import DEFAULT_PORT, Config
 from adapter.contact_store import ContactStore, load
 from adapter.control import Control
-from adapter.directory import Directory
 from adapter.errors import BusUnavailable, ConfigError, Fenced
 from adapter.events import SessionChange, SessionState
 from adapter.inbound import InboundPipeline
@@ -49,6 +48,7 @@ from adapter.ops.supervisor import Supervisor
 from adapter.outbound.pacing import Pacer
 from adapter.outbound.pipeline import OutboundPipeline
 from adapter.outbound.settlement import Settlement
+from adapter.permanent_directory import AnyDirectory
 from adapter.rpc import ControlRpc
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class ActiveAdapter:
         self,
         resources: Resources,
         lease: Lease,
-        directory: Directory,
+        directory: AnyDirectory,
         upstream: Upstream,
         replicator: SessionReplicator | None,
     ) -> None:

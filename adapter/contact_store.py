@@ -11,11 +11,14 @@ from adapter.codec.inbound import pack, timestamp
 from adapter.directory import Directory, IdSpace, Record
 from adapter.errors import BusUnavailable
 from adapter.events import Contact, ContactList, Identity
+from adapter.permanent_directory import AnyDirectory, PermanentDirectory
 
 log = logging.getLogger(__name__)
 
 # Seconds after which a contact that no list had any more is forgotten.
 FORGET_AFTER = 90 * 86_400
+# Keys of the records: of networks whose ids change, and of those whose ids are permanent.
+_CHANGING, _PERMANENT = "ids:contacts", "ids:permanent"
 _GENERATION, _ACCOUNT = "session", "account"
 # Fields of a record whose names in Redis are older than those in the code.
 _STORED_NAMES = {"remark": "mark", "session_scoped_id": "momentary", "generation": "session"}
@@ -25,7 +28,7 @@ _CODE_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
 class ContactStore:
     """Write-back store: the directory changes at once, Redis at the next `flush`."""
 
-    def __init__(self, bus: Bus, lease: Lease, directory: Directory) -> None:
+    def __init__(self, bus: Bus, lease: Lease, directory: AnyDirectory) -> None:
         self._bus = bus
         self._lease = lease
         self._directory = directory
@@ -63,15 +66,23 @@ class ContactStore:
             for key, (rows, ttl) in list(self._dirty.items()):
                 await self._bus.replace_hash(self._lease.fence, key, rows, ttl)
                 del self._dirty[key]
-            await self._bus.hset(self._bus.keys("ids:contacts"), self._records)
+            is_permanent = isinstance(self._directory, PermanentDirectory)
+            key = self._bus.keys(_PERMANENT if is_permanent else _CHANGING)
+            await self._bus.hset(key, self._records)
             self._records.clear()
         except BusUnavailable as exc:
             log.debug("contacts: %s", exc)
 
 
-async def load(bus: Bus, now: float) -> Directory:
-    """Load the directory as the last process left it; `now` in seconds since 1970."""
-    key = bus.keys("ids:contacts")
+async def load(bus: Bus, now: float, *, has_permanent_ids: bool = False) -> AnyDirectory:
+    """Load the directory as the last process left it; `now` in seconds since 1970.
+
+    What a network with changing ids left means nothing where ids are permanent, and the other way round.
+    """
+    if has_permanent_ids:
+        values = (await bus.hgetall(bus.keys(_PERMANENT))).values()
+        return PermanentDirectory(record for value in values if (record := _record(value)) is not None)
+    key = bus.keys(_CHANGING)
     rows = await bus.hgetall(key)
     generation, account = int(rows.pop(_GENERATION, b"0")), rows.pop(_ACCOUNT, b"").decode()
     records, stale = [], []

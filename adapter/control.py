@@ -12,7 +12,7 @@ from adapter.bus.bus import Bus
 from adapter.bus.retention import Retention
 from adapter.errors import BusUnavailable, Fenced, QQBusError
 from adapter.failpoints import Failpoint, inject
-from adapter.networks.upstream import Upstream
+from adapter.networks.upstream import SupportsContacts, SupportsLogin, Upstream, require
 from adapter.ops.status_reporter import StatusReporter
 from adapter.ops.supervisor import Supervisor
 from adapter.outbound.pipeline import OutboundPipeline
@@ -115,14 +115,16 @@ class Control:
     ) -> None:
         match command:
             case "login":
-                await self._upstream.login()
+                await require(self._upstream, SupportsLogin, command).login()
             case "logout":
-                await self._upstream.logout()
+                await require(self._upstream, SupportsLogin, command).logout()
             case "refresh":
+                contacts = require(self._upstream, SupportsContacts, command)
                 if not self._is_refreshing:
-                    tasks.start_soon(self._supervisor.attempt, "control", self._refresh)
+                    tasks.start_soon(self._supervisor.attempt, "control", partial(self._refresh, contacts))
             case "captcha":
-                await self._upstream.submit_captcha(fields.get("text", "").strip())
+                captcha = require(self._upstream, SupportsLogin, command)
+                await captcha.submit_captcha(fields.get("text", "").strip())
                 await self._bus.xdel(STREAM, entry)  # what a captcha says need not stay readable
             case "pause" | "resume":
                 self.set_paused(paused=command == "pause")
@@ -132,11 +134,11 @@ class Control:
             case "presence" | "image":
                 tasks.start_soon(self._rpc.call, command, fields)
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, contacts: SupportsContacts) -> None:
         """Load all contacts in a task of its own: a crowded account takes half a minute."""
         self._is_refreshing = True
         try:
-            await self._upstream.refresh_contacts()
+            await contacts.refresh_contacts()
         finally:
             self._is_refreshing = False
 

@@ -33,12 +33,12 @@ class IdSpace(StrEnum):
     DISCUSS = "discuss"
 
 
-_SPACES = {
+LIST_SPACES = {
     ListKind.FRIENDS: IdSpace.PERSON,
     ListKind.GROUPS: IdSpace.GROUP,
     ListKind.DISCUSSES: IdSpace.DISCUSS,
 }
-_CHATS = {
+CHAT_SPACES = {
     ChatKind.FRIEND: IdSpace.PERSON,
     ChatKind.TEMP: IdSpace.PERSON,
     ChatKind.GROUP: IdSpace.GROUP,
@@ -129,7 +129,7 @@ class Directory:
     def update(self, listed: ContactList, now: float) -> tuple[tuple[str, Contact, Identity], ...]:
         """Apply a whole list; returns its contacts with stable ids and how sure these are."""
         self._participants.clear()
-        space = _SPACES.get(listed.kind, IdSpace.PERSON)
+        space = LIST_SPACES.get(listed.kind, IdSpace.PERSON)
         scope = self._scope(listed)
         self._match(space, scope, listed.contacts)
         rows = []
@@ -270,7 +270,7 @@ class Directory:
         chat = None if event.chat is None else self.address(event.chat)
         chat_contact = sender = None
         if event.chat is not None and chat is not None:
-            known = self._get_or_create(_CHATS[event.chat.kind], event.chat.id)
+            known = self._get_or_create(CHAT_SPACES[event.chat.kind], event.chat.id)
             chat_contact = ContactRef(chat.id, known.contact.name, known.identity, qq=known.contact.qq)
         if event.sender:
             known = self._get_or_create(IdSpace.PERSON, event.sender)
@@ -282,13 +282,13 @@ class Directory:
 
     def address(self, address: Address) -> Address:
         """Return the same conversation with stable ids."""
-        known = self._get_or_create(_CHATS[address.kind], address.id)
+        known = self._get_or_create(CHAT_SPACES[address.kind], address.id)
         via = None if address.via is None else self.address(address.via)
         return Address(address.kind, known.stable, via)
 
     def resolve(self, address: Address) -> Address | None:
         """Return where to send, with session-scoped ids; None if this session cannot reach the contact."""
-        scoped_id = self._by_stable_id.get((_CHATS[address.kind], address.id))
+        scoped_id = self._by_stable_id.get((CHAT_SPACES[address.kind], address.id))
         if scoped_id is None:
             return None
         if address.via is None:

@@ -372,6 +372,8 @@ class ContactRef:
     identity: Identity = Identity.SESSION
     card: str = ""
     qq: str = ""
+    role: str = ""
+    anonymous: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -470,12 +472,13 @@ class Status(StrEnum):
 class SendRequest:
     """One readable entry of `qq:outbound`. `to` holds stable ids; `results` is a whole key.
 
-    `traceparent` (W3C Trace Context) is repeated in the result.
+    `operation` stands in place of `segments`; only an operation may have no `to`. `answers` is the id of the
+    event that is answered. `traceparent` (W3C Trace Context) is repeated in the result.
     """
 
     entry: str
     id: str
-    to: Address
+    to: Address | None
     segments: tuple[Segment, ...]
     font: Font | None = None
     expires: float | None = None
@@ -484,6 +487,13 @@ class SendRequest:
     priority: Priority = Priority.NORMAL
     results: str = ""
     traceparent: str = ""
+    operation: Operation | None = None
+    answers: str = ""
+
+    @property
+    def chat(self) -> str:
+        """The key of its order: the address; a request without one waits for no other."""
+        return f"entry:{self.entry}" if self.to is None else str(self.to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,3 +538,4 @@ class SendResult:
     message_id: str = ""
     replayed: bool = False
     traceparent: str = ""
+    data: str = ""

@@ -18,7 +18,6 @@ from adapter.codec.inbound import (
     encode_session_event,
 )
 from adapter.contact_store import ContactStore
-from adapter.directory import Directory
 from adapter.errors import BusUnavailable, SpoolError
 from adapter.events import (
     Batch,
@@ -37,6 +36,7 @@ from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
 from adapter.ops.supervisor import Supervisor
 from adapter.outbound.pacing import Pacer
+from adapter.permanent_directory import AnyDirectory
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class InboundPipeline:
     def __init__(
         self,
         upstream: Upstream,
-        directory: Directory,
+        directory: AnyDirectory,
         publisher: DurablePublisher,
         contact_store: ContactStore,
         lease: Lease,

@@ -12,7 +12,7 @@ from adapter.codec.reader import ReceivedMessage, read_event
 from adapter.errors import BusUnavailable, Fenced, QQBusError, UpstreamError
 from adapter.events import Image
 from adapter.failpoints import Failpoint, inject
-from adapter.networks.upstream import Upstream
+from adapter.networks.upstream import SupportsMedia, SupportsPresence, Upstream, require
 from adapter.ops.supervisor import Supervisor
 
 # Calls at a time: each may hold a picture of megabytes in memory.
@@ -73,7 +73,8 @@ class ControlRpc:
         try:
             if command == "image":
                 return await self._image(fields.get("entry", ""), fields.get("number", "1"))
-            await self._upstream.set_presence(fields.get("status", ""))
+            presence = require(self._upstream, SupportsPresence, command)
+            await presence.set_presence(fields.get("status", ""))
         except Fenced:
             raise
         except QQBusError as exc:
@@ -81,10 +82,11 @@ class ControlRpc:
         return {"status": fields["status"]}
 
     async def _image(self, entry: str, number: str) -> Answer:
+        media = require(self._upstream, SupportsMedia, "image")
         message, image = await self._find(entry, number)
         ids = message.body.get("upstream")
         try:
-            picture = await self._upstream.fetch_image(image, ids if isinstance(ids, dict) else {})
+            picture = await media.fetch_image(image, ids if isinstance(ids, dict) else {})
         except UpstreamError as exc:
             raise RpcError(f"{exc}; a picture can be had while the session lasts in which it came") from exc
         return {"type": picture.content_type, "name": image.name, "body": picture.body}

@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,14 +13,20 @@ import msgpack
 from adapter.codec.address import chat_token
 from adapter.codec.segments import segment_to_dict
 from adapter.events import (
+    At,
     ContactRef,
+    File,
     Font,
     Gap,
+    Image,
     Message,
     Notice,
     Participants,
+    Record,
+    Segment,
     SessionChange,
     SessionState,
+    Video,
     render,
 )
 
@@ -77,7 +84,9 @@ def encode_message(
     )
     kind = "temp" if participants.chat is None else participants.chat.kind
     return EventRecord(
-        _event_id(context, shared, message.message_id, str(int(message.time)), packed),
+        _event_id(
+            context, shared, message.message_id, str(int(message.time)), _identity(message.segments, packed)
+        ),
         f"message.{kind}",
         timestamp(message.time),
         shared.chat,
@@ -86,6 +95,27 @@ def encode_message(
         replace_surrogates(render(message.segments)),
         body,
     )
+
+
+def _identity(segments: tuple[Segment, ...], packed: bytes) -> bytes:
+    """Return what distinguishes this content: without addresses, which differ in each copy, and names."""
+    if not any(isinstance(segment, _UNSTABLE) for segment in segments):
+        return packed
+    return pack([segment_to_dict(_without_address(segment)) for segment in segments])
+
+
+# Segments of which two copies of one message may differ.
+_UNSTABLE = (Image, Record, Video, File, At)
+
+
+def _without_address(segment: Segment) -> Segment:
+    match segment:
+        case Image() | Record() | Video() | File():
+            return replace(segment, url="")
+        case At():
+            return replace(segment, name="")
+        case _:
+            return segment
 
 
 # The start of a body, a map of six or seven, and two of its keys in msgpack.
@@ -140,7 +170,7 @@ def encode_notice(
     shared = _shared(participants)
     return EventRecord(
         _event_id(context, shared, notice.message_id or "0", stamp, packed),
-        f"notice.{notice.kind}",
+        notice.kind if notice.kind.startswith("request.") else f"notice.{notice.kind}",
         timestamp(time),
         shared.chat,
         shared.sender,
@@ -249,5 +279,9 @@ def _contact_to_dict(contact: ContactRef) -> dict[str, object]:
         row["card"] = contact.card
     if contact.qq:
         row["qq"] = contact.qq
+    if contact.role:
+        row["role"] = contact.role
+    if contact.anonymous:
+        row["anonymous"] = contact.anonymous
     row["identity"] = contact.identity.value
     return row

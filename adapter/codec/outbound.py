@@ -1,54 +1,44 @@
 """Decode requests of `qq:outbound`, encode results for `qq:results` (contract). Pure."""
 
-import json
 import math
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
-
-import msgpack
 
 from adapter.codec.address import chat_from_event_id, parse_address
 from adapter.codec.faststream import unwrap
 from adapter.codec.inbound import replace_surrogates, timestamp
-from adapter.codec.segments import KNOWN, decode_segment
+from adapter.codec.request_body import (
+    DEFAULT_LIMITS,
+    Fields,
+    RequestLimits,
+    decode_content,
+    decode_operation,
+    operation_target,
+    text_field,
+)
 from adapter.errors import SchemaError
 from adapter.events import (
     CONTRACT_VERSION,
     Address,
     Delivery,
-    Font,
-    Markup,
     Priority,
-    Segment,
     SendRequest,
     SendResult,
-    Text,
-    Unknown,
 )
 
-# Bytes of a request's content: about fifty messages of SmartQQ, two and a half minutes at its rate.
-MAX_CONTENT = 36_000
-# Bytes that a face or picture counts in it.
-_SEGMENT_SIZE = 16
-# Segments of a body, and bytes of a body: decoding takes milliseconds.
-MAX_SEGMENTS = 1_000
-MAX_BODY = 256 * 1024
 # Characters of `detail` and `cause`: a reason to read, not a log.
 MAX_DETAIL = 500
 
 _ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
-_COLOR = re.compile(r"[0-9A-Fa-f]{6}", re.ASCII)
-# Points, and characters of a font's name.
-_MAX_FONT_SIZE = 200
-_MAX_FONT_NAME = 64
 # Seconds, a century: a longer time to live is a mistake.
 _MAX_TTL = 3_200_000_000.0
 
-Fields = Mapping[bytes, bytes]
+# The start of a `to` that names an event instead of an address.
+_REPLY = "reply:"
+
 _Choice = TypeVar("_Choice", Delivery, Priority)
 
 
@@ -65,30 +55,36 @@ def result_stream(fields: Fields, prefix: str) -> str:
     return name if name.startswith(head) and _NAME.fullmatch(name[len(head) :]) else f"{prefix}:results"
 
 
-def decode_request(entry: str, fields: Fields, prefix: str) -> SendRequest:
+def decode_request(
+    entry: str, fields: Fields, prefix: str, limits: RequestLimits = DEFAULT_LIMITS
+) -> SendRequest:
     """Decode an entry of `qq:outbound`. Raises SchemaError that names what to change."""
     fields = unwrap(fields)
     if not fields:
         raise SchemaError("the entry was deleted before it could be read")
-    given_id = _text(fields, "id")
+    given_id = text_field(fields, "id")
     if given_id and not _ID.fullmatch(given_id):
         raise SchemaError("id is not 1 to 128 characters of A-Z a-z 0-9 . _ : / @ -")
-    results = _text(fields, "results")
+    results = text_field(fields, "results")
     if results and results != result_stream(fields, prefix):
         raise SchemaError(f"results is not {prefix}:results:<name> with a name of A-Z a-z 0-9 . _ -")
-    segments, font = _content(fields)
+    to, cause = text_field(fields, "to"), text_field(fields, "cause")[:MAX_DETAIL]
+    operation = decode_operation(fields, limits)
+    segments, font = decode_content(fields, limits) if operation is None else ((), None)
     return SendRequest(
         entry=entry,
         id=request_id(entry, fields),
-        to=_target(_text(fields, "to")),
+        to=_target(to) if operation is None or to else operation_target(operation),
         segments=segments,
         font=font,
-        expires=_expires(entry, _text(fields, "expires")),
-        cause=_text(fields, "cause")[:MAX_DETAIL],
+        expires=_expires(entry, text_field(fields, "expires")),
+        cause=cause,
         delivery=_one_of(fields, "delivery", Delivery, Delivery.AT_MOST_ONCE),
         priority=_one_of(fields, "priority", Priority, Priority.NORMAL),
         results=result_stream(fields, prefix),
         traceparent=_trace(fields),
+        operation=operation,
+        answers=to[len(_REPLY) :] if to.startswith(_REPLY) else cause,
     )
 
 
@@ -110,6 +106,7 @@ def encode_result(result: SendResult, account: str, epoch: int, now: float) -> l
         *("message_id", result.message_id),
         *("replayed", "1" if result.replayed else "0"),
         *(("traceparent", result.traceparent) if result.traceparent else ()),
+        *(("data", replace_surrogates(result.data)) if result.data else ()),
     ]
 
 
@@ -121,21 +118,14 @@ def unwrapped(fields: Fields) -> Fields:
         return fields
 
 
-def _text(fields: Fields, name: str) -> str:
-    try:
-        return fields.get(name.encode(), b"").decode()
-    except UnicodeDecodeError as exc:
-        raise SchemaError(f"{name} is not UTF-8") from exc
-
-
 def _target(to: str) -> Address:
     if not to:
         raise SchemaError("to is missing: give an address, or reply:<event id>")
-    return chat_from_event_id(to[6:]) if to.startswith("reply:") else parse_address(to)
+    return chat_from_event_id(to[len(_REPLY) :]) if to.startswith(_REPLY) else parse_address(to)
 
 
 def _one_of(fields: Fields, name: str, kind: type[_Choice], default: _Choice) -> _Choice:
-    value = _text(fields, name)
+    value = text_field(fields, name)
     try:
         return kind(value) if value else default
     except ValueError as exc:
@@ -168,71 +158,3 @@ def _trace(fields: Fields) -> str:
     # A bad trace context is dropped, not rejected: tracing must not stop a message.
     value = fields.get(b"traceparent", b"").decode("ascii", "replace")
     return value if _TRACE.fullmatch(value) else ""
-
-
-def _content(fields: Fields) -> tuple[tuple[Segment, ...], Font | None]:
-    text, body = _text(fields, "text"), fields.get(b"body", b"")
-    if text and body:
-        raise SchemaError("text and body are both given: give one of them")
-    segments: tuple[Segment, ...] = (Markup(text),)
-    font: Font | None = None
-    if body:
-        segments, font = _read_body(body)
-    size = 0
-    blank = True
-    for segment in segments:
-        if isinstance(segment, Text | Markup):
-            size += len(segment.text.encode())
-            blank = blank and not segment.text.strip()
-        else:
-            size += _SEGMENT_SIZE
-            blank = False
-    if blank:
-        raise SchemaError("there is nothing to send: text or body is missing or blank", "content.empty")
-    if size > MAX_CONTENT:
-        raise SchemaError(f"content of {size} bytes is over the limit of {MAX_CONTENT}", "content.toolong")
-    return segments, font
-
-
-def _read_body(body: bytes) -> tuple[tuple[Segment, ...], Font | None]:
-    if len(body) > MAX_BODY:
-        raise SchemaError(f"body of {len(body)} bytes is over the limit of {MAX_BODY}", "content.toolong")
-    try:
-        value = json.loads(body) if body[:1] == b"{" else msgpack.unpackb(body)
-        # A lone surrogate can be written in JSON but not sent.
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as exc:
-        raise SchemaError("body is neither a msgpack map nor a JSON object of valid UTF-8") from exc
-    if not isinstance(value, dict):
-        raise SchemaError("body is not a map")
-    items = value.get("segments")
-    if not isinstance(items, list) or len(items) > MAX_SEGMENTS:
-        raise SchemaError(f"body.segments is not a list of at most {MAX_SEGMENTS} segments")
-    return tuple(_segment(index, item) for index, item in enumerate(items)), _font(value.get("font"))
-
-
-def _segment(index: int, item: object) -> Segment:
-    if (segment := decode_segment(item)) is not None:
-        return segment
-    match item:
-        case {"type": str(kind), "data": {}} if kind not in KNOWN:
-            return Unknown(kind)
-        case _:
-            raise SchemaError(
-                f"body.segments[{index}] is not a segment: give {{type, data}} with the data of its type"
-            )
-
-
-def _font(value: object) -> Font | None:
-    match value:
-        case None:
-            return None
-        case {"name": str(name), "size": int(size), "style": [a, b, c], "color": str(color)} if (
-            all(bit in (0, 1) for bit in (a, b, c))
-            and 0 < size <= _MAX_FONT_SIZE
-            and _COLOR.fullmatch(color)
-            and len(name) <= _MAX_FONT_NAME
-        ):
-            return Font(name, size, (int(a), int(b), int(c)), color)
-        case _:
-            raise SchemaError("body.font is not {name, size, style [bold, italic, underline], color RRGGBB}")

@@ -94,7 +94,7 @@ class ReceivedMessage(Received):
 
 @dataclass(frozen=True)
 class ReceivedNotice(Received):
-    """A notice, such as a recall or a new member: `notice.*`."""
+    """A notice, such as a recall or a new member, or a request: `notice.*` and `request.*`."""
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -114,7 +114,10 @@ class ReceivedSession(Received):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One entry of `qq:results`. `status` is a value of Status, or one of a newer adapter."""
+    """One entry of `qq:results`. `status` is a value of Status, or one of a newer adapter.
+
+    `data` is the answer to a call, as JSON.
+    """
 
     id: str
     entry: str
@@ -130,11 +133,13 @@ class Result:
     total: int
     message_id: str
     replayed: bool
+    data: str = ""
 
 
 _FAMILIES: Final[Mapping[str, type[Received]]] = {
     "message": ReceivedMessage,
     "notice": ReceivedNotice,
+    "request": ReceivedNotice,
     "session": ReceivedSession,
 }
 
@@ -194,6 +199,7 @@ def read_result(fields: Fields) -> Result:
             total=int(total or 0),
             message_id=fields[b"message_id"].decode(),
             replayed=fields[b"replayed"] == b"1",
+            data=fields.get(b"data", b"").decode(),
         )
     except KeyError as exc:
         raise SchemaError(f"the field {_field_name(exc)} is missing") from exc

@@ -43,7 +43,7 @@ class Linter:
         known = self._check_entry(TABLES["inbound"], entry, fields)
         if known.get("type") and known["type"] not in TYPES:
             self._add_note("inbound", entry, f"type {known['type']!r} is not of this version")
-        family = known.get("type", "").partition(".")[0]
+        family = known.get("type", "").partition(".")[0].replace("request", "notice")
         body = self._unpack("inbound", entry, fields.get(b"body", b""))
         if body is not None and f"body.{family}" in self._validators:
             self._add_problems("inbound", entry, self._validators[f"body.{family}"].problems(body, "body"))

@@ -18,26 +18,34 @@ from adapter.codec.inbound import (
     timestamp,
 )
 from adapter.codec.outbound import encode_result
-from adapter.contract.tables import CODES, COMMANDS, INBOUND, NOTICES, SESSIONS
+from adapter.contract.tables import CODES, COMMANDS, INBOUND, NOTICES, REQUESTS, SESSIONS
 from adapter.events import (
     CONTRACT_VERSION,
     Address,
+    At,
     ChatKind,
     ContactRef,
     Face,
+    File,
     Font,
+    Forward,
     Gap,
     Identity,
     Image,
+    Json,
+    Markdown,
     Message,
     Notice,
     Participants,
+    Record,
+    Reply,
     SendResult,
     SessionChange,
     SessionState,
     Status,
     Text,
     Unknown,
+    Video,
 )
 
 ACCOUNT, EPOCH, WHEN = "305419896", 7, 1_445_653_507.0
@@ -93,7 +101,10 @@ class Golden:
 
 def goldens() -> list[Golden]:
     """Return all golden entries."""
-    return [*_messages(), *_notices(), *_sessions(), *_requests(), *_results(), *_others()]
+    return [
+        *(*_messages(), _onebot_message(), *_notices(), *_group_requests()),
+        *(*_sessions(), *_requests(), *_results(), *_others()),
+    ]
 
 
 def append_fields(record: EventRecord, seq: int) -> dict[str, Value]:
@@ -138,6 +149,57 @@ def _messages() -> list[Golden]:
     return made
 
 
+def _onebot_message() -> Golden:
+    """Return a message with all segments that SmartQQ does not have."""
+    segments = (
+        *(Reply("-2147483648"), At("10001", "小林"), At("all"), Text(" look ")),
+        Image(file="A1B2.jpg", url="https://multimedia.nt.qq.com.cn/download?rkey=1", size=3_000_000),
+        Record(file="a.amr", size=2_048),
+        Video(file="a.mp4", file_id="/1", name="a.mp4"),
+        File(file="report.docx", file_id="/2", size=12, name="report.docx"),
+        *(Forward("7214"), Json('{"app":"com.tencent.structmsg"}'), Markdown("# title")),
+    )
+    message = Message(
+        _GROUP, "10001", WHEN, segments, "84966612664", qq="10001", upstream={"network": "onebot"}
+    )
+    sender = ContactRef("10001", "林晓", Identity.EXACT, "小林", "10001", "admin", "大侠")
+    participants = Participants(_GROUP, ContactRef(_GROUP.id, "读书会", Identity.EXACT), sender)
+    record = encode_message(message, participants, RecordContext(ACCOUNT, EPOCH, WHEN), raw=False)
+    return _event(record, 6, "message.onebot")
+
+
+def _group_requests() -> list[Golden]:
+    made = []
+    for seq, kind in enumerate(REQUESTS, 28):
+        is_group = kind == "group"
+        data = {"user_id": "10010", "comment": "你好", "flag": "30001|7|1|0" if is_group else "1445653507"}
+        notice = Notice(
+            f"request.{kind}",
+            text="请求加入群：你好" if is_group else "请求加为好友：你好",
+            chat=_GROUP if is_group else None,
+            sender="10010",
+            time=WHEN,
+            message_id="add:30001_7c7_7c1_7c0" if is_group else ":1445653507",
+            data=data | ({"group_id": _GROUP.id, "sub_type": "add"} if is_group else {}),
+            upstream={"network": "onebot"},
+        )
+        chat = ContactRef(_GROUP.id, "读书会", Identity.EXACT) if is_group else None
+        sender = ContactRef("10010", "", Identity.EXACT, qq="10010")
+        participants = Participants(_GROUP if is_group else None, chat, sender)
+        record = encode_notice(notice, participants, RecordContext(ACCOUNT, EPOCH, WHEN), raw=False)
+        made.append(_event(record, seq))
+    return made
+
+
+# The own content of notices that have one.
+_NOTICE_DATA: dict[str, dict[str, object]] = {
+    "file": {"name": "report.docx"},
+    "recall": {"group_id": "2419712345", "user_id": "10001", "operator_id": "", "message_id": "-9"},
+    "member": {"group_id": "2419712345", "user_id": "10010", "operator_id": "10001", "sub_type": "approve"},
+    "mute": {"group_id": "2419712345", "user_id": "", "operator_id": "10001", "duration": -1},
+}
+
+
 def _notices() -> list[Golden]:
     made = []
     for seq, kind in enumerate(NOTICES, 10):
@@ -148,7 +210,7 @@ def _notices() -> list[Golden]:
             chat=None if kind == "other" else _GROUP,
             sender="" if kind == "other" else _SPEAKER.id,
             time=None if kind == "other" else WHEN,
-            data={"name": "report.docx"} if kind == "file" else {},
+            data=_NOTICE_DATA.get(kind, {}),
             raw=raw,
         )
         participants = (
@@ -196,6 +258,17 @@ def _requests() -> list[Golden]:
             "body": b'{"segments": [{"type": "text", "data": {"text": "hello"}}]}',
             "expires": "2015-10-24T02:26:07.000Z",
         },
+        "recall": {"to": "group:2419712345", "op": "recall", "message_id": "-9"},
+        "approve": {
+            "op": "approve",
+            "event": f"{ACCOUNT}.-.10010.:1445653507.1445653507.5c2e",
+            "text": "小林",
+        },
+        "deny": {
+            "op": "deny",
+            "event": f"{ACCOUNT}.g2419712345.10010.add:30001_7c7_7c1_7c0.1445653507.5c2e",
+        },
+        "call": {"op": "call", "body": b'{"action": "get_group_info", "params": {"group_id": 2419712345}}'},
     }
     return [Golden("outbound", f"outbound.{name}", fields) for name, fields in rows.items()]
 
@@ -232,7 +305,10 @@ def _results() -> list[Golden]:
         "45650001",
         replayed=True,
     )
-    return [*made, _result("replayed", again)]
+    called = SendResult(
+        "1445653507125-0", "bot/2", "", Status.SENT, "ok", "", 1, 1, 1, data='{"group_name":"读书会"}'
+    )
+    return [*made, _result("replayed", again), _result("called", called)]
 
 
 def _result(name: str, result: SendResult) -> Golden:

@@ -41,7 +41,7 @@ def all_schemas() -> dict[str, Schema]:
     made = {name: entry_schema(table) for name, table in TABLES.items()}
     made |= {
         "body.message": _document("Body of message.*", _message()),
-        "body.notice": _document("Body of notice.*", _notice()),
+        "body.notice": _document("Body of notice.* and request.*", _notice()),
         "body.session": _document("Body of session.*", _session()),
         "body.request": _document("Body of a request: instead of text", _request()),
         "contact": _document("Value of the hashes of contacts", _contact()),
@@ -173,16 +173,25 @@ def _session() -> Schema:
 
 
 def _request() -> Schema:
-    text = _object({"text": {"type": "string"}}, ["text"])
-    face = _object(
-        {"id": {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]+$"}]}}, ["id"]
-    )
+    text = {"type": "string"}
+    number = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]+$"}]}
+    file = _object({"file": text, "url": text, "name": text}, [])
+    sent = {
+        "text": _object({"text": text}, ["text"]), "face": _object({"id": number}, ["id"]),
+        **dict.fromkeys(("image", "record", "video", "file"), file),
+        "at": _object({"qq": {"anyOf": [number, {"const": "all"}]}}, ["qq"]),
+        "reply": _object({"id": number}, ["id"]),
+        "json": _object({"data": text}, ["data"]),
+        "markdown": _object({"content": text}, ["content"]),
+    }
     kinds = [
-        _object({"type": {"type": "string", "const": "text"}, "data": text}, ["type", "data"]),
-        _object({"type": {"type": "string", "const": "face"}, "data": face}, ["type", "data"]),
+        _object({"type": {"type": "string", "const": kind}, "data": data}, ["type", "data"])
+        for kind, data in sent.items()
     ]
     segments = {"type": "array", "items": {"anyOf": kinds}, "minItems": 1}
-    return _object({"segments": segments, "font": _maybe(_fields(Font))}, ["segments"])
+    message = _object({"segments": segments, "font": _maybe(_fields(Font))}, ["segments"])
+    call = _object({"action": text, "params": {"type": "object"}}, ["action"])
+    return {"anyOf": [message, call]}
 
 
 def _contact() -> Schema:

@@ -5,16 +5,22 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from adapter.codec.inbound import PUBLISHED_STATES
+from adapter.codec.request_body import OPERATIONS
 from adapter.events import CONTRACT_VERSION, ChatKind, Delivery, Priority, SessionState, Status
 
 Schema = dict[str, Any]
 
-NOTICES: Final = ("typing", "shake", "presence", "file", "group", "friend", "contacts", "other")
+NOTICES: Final = (
+    *("typing", "shake", "presence", "file", "group", "friend", "contacts"),
+    *("recall", "member", "mute", "admin", "card", "essence", "reaction", "poke", "other"),
+)
+REQUESTS: Final = ("friend", "group")
 MESSAGES: Final = tuple(kind.value for kind in ChatKind)
 SESSIONS: Final = (*(state.value for state in SessionState if state in PUBLISHED_STATES), "gap")
 TYPES: Final = (
     *(f"message.{kind}" for kind in MESSAGES),
     *(f"notice.{kind}" for kind in NOTICES),
+    *(f"request.{kind}" for kind in REQUESTS),
     *(f"session.{kind}" for kind in SESSIONS),
 )
 CODES: Final[Mapping[Status, tuple[str, ...]]] = {
@@ -27,7 +33,7 @@ CODES: Final[Mapping[Status, tuple[str, ...]]] = {
         "session.rejected",
         "rate.limited",
     ),
-    Status.REJECTED: ("schema.invalid", "content.empty", "content.toolong"),
+    Status.REJECTED: ("schema.invalid", "content.empty", "content.toolong", "id.conflict"),
     Status.EXPIRED: ("expired",),
 }
 COMMANDS: Final = (
@@ -118,7 +124,7 @@ INBOUND: Final = Table(
         Field("chat", "address to answer, key for order; empty if none", _form(ADDRESS, empty=True)),
         Field("sender", "stable id of the speaker; empty if none", _form("[0-9]+", empty=True)),
         Field("self", "1: said by the own account, here or elsewhere; never answer it", _FLAG),
-        Field("text", "plain rendering: faces as [名称], pictures as [图片]"),
+        Field("text", "plain rendering: faces as [名称], pictures as [图片], mentions as @name"),
         Field("body", "one msgpack map", binary=True),
     ),
     ordered=True,
@@ -128,9 +134,28 @@ OUTBOUND: Final = Table(
     "stream",
     "Requests, one an entry. `to` and `text` are enough. A FastStream frame in `__data__` is read as well.",
     (
-        Field("to", "address, or reply:<event id>", _form(rf"({ADDRESS}|reply:\S+)")),
+        Field(
+            "to",
+            "address, or reply:<event id>; only approve, deny and call may leave it out",
+            _form(rf"({ADDRESS}|reply:\S+)"),
+            required=False,
+        ),
         Field("text", "plain text; [名称] of a known face becomes that face", required=False),
-        Field("body", "instead of text: segments and font, msgpack or JSON", required=False, binary=True),
+        Field(
+            "body",
+            "instead of text: segments and font; of call: action and params; msgpack or JSON",
+            required=False,
+            binary=True,
+        ),
+        Field(
+            "op",
+            "what to do, where the network can: send a message (default), recall one, approve or deny the "
+            "request of an event, call an action of the network",
+            _one_of(*OPERATIONS),
+            required=False,
+        ),
+        Field("message_id", "of recall: the message_id of a result or of an event", required=False),
+        Field("event", "of approve and deny: id of the request event; text is the remark", required=False),
         Field(
             "id",
             "idempotency key, advised <application>/<event id>; a repeat within 24 h is not sent again",
@@ -181,6 +206,7 @@ RESULTS: Final = Table(
         Field("message_id", "upstream's number of the first message; empty if none"),
         Field("replayed", "1: the answer to an earlier request of this id", _FLAG),
         Field("traceparent", "the request's, where it has one", required=False),
+        Field("data", "of call: the answer, as JSON; empty if it is too large", required=False),
     ),
     ordered=True,
 )

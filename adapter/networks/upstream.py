@@ -1,22 +1,49 @@
-"""Define what the pipelines expect of a network."""
+"""The seam: what the pipelines expect of a network.
+
+`Upstream` is what every network has. Abilities that only some networks have are protocols of their own; a
+command that needs one of them is answered by `require` with what to do instead.
+"""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, runtime_checkable
 
-from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment
+from adapter.codec.request_body import RequestLimits
+from adapter.errors import UpstreamError
+from adapter.events import Address, Batch, Font, Image, ImageData, Operation, Outcome, Part, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a network is like.
+
+    `has_permanent_ids`: a number names the same contact for ever. `has_idempotent_sends`: the network
+    recognises a part that is sent again with its message id. `keeps_events_while_away`: events wait for a
+    client that is away. `instead`: for an ability that the network lacks, by the name of the command, what to
+    do instead.
+    """
+
+    has_permanent_ids: bool
+    has_idempotent_sends: bool
+    keeps_events_while_away: bool
+    # Bytes of one request, and seconds between two messages of the account.
+    request_limits: RequestLimits
+    send_interval_seconds: float
+    instead: Mapping[str, str] = field(default_factory=dict)
 
 
 class Upstream(Protocol):
     """One account on one network."""
 
     network: str
+    traits: Traits
 
     def events(self) -> AsyncGenerator[Batch, None]:
         """Log in, stay online while this is iterated, and yield events by batch.
 
-        An empty batch is a sign of life. The network is asked for more only when the next batch is
-        requested: the caller stores each batch before the network may forget it. Cancelling waits for an
-        answer that has begun to arrive, and yields it. Raises LoginRefused when only the owner can help.
+        An empty batch is a sign of life. To request the next batch says that the last one is stored: the
+        caller stores each batch before the network may forget it. Cancelling waits for an answer that has
+        begun to arrive, and yields it. Raises LoginRefused when only the owner can help.
         """
         ...
 
@@ -28,6 +55,14 @@ class Upstream(Protocol):
         """Wait until messages can be sent."""
         ...
 
+    async def probe(self) -> bool:
+        """Return whether the session is valid; an invalid one is repaired first."""
+        ...
+
+    async def reconnect(self) -> None:
+        """Open the session again, even if it looks valid."""
+        ...
+
     def split(self, segments: tuple[Segment, ...], font: Font | None) -> tuple[Part, ...]:
         """Cut content into messages of the network's size, each with its message id.
 
@@ -35,13 +70,21 @@ class Upstream(Protocol):
         """
         ...
 
-    async def send(self, to: Address, part: Part, may_send: Callable[[], bool]) -> Outcome | None:
-        """Send one part to an address in momentary ids. A refusal is an Outcome.
+    async def send(
+        self, to: Address, part: Part, *, answers: str = "", may_send: Callable[[], bool]
+    ) -> Outcome | None:
+        """Send one part to an address in the network's ids. A refusal is an Outcome.
 
-        Calls `may_send()` just before each write. Returns None if nothing was sent (not allowed, session
-        ended, or ids changed): resolve the address again and retry.
+        `answers` is the id of the event that is answered, empty if there is none. Calls `may_send()` just
+        before each write. Returns None if nothing was sent (not allowed, session ended, or ids changed):
+        resolve the address again and retry.
         """
         ...
+
+
+@runtime_checkable
+class SupportsLogin(Protocol):
+    """A network that is logged in to from here: by QR code or password."""
 
     async def login(self) -> None:
         """Request a fresh QR code, or another attempt with the password."""
@@ -55,17 +98,28 @@ class Upstream(Protocol):
         """Pass on what a person read in a captcha's picture."""
         ...
 
-    async def probe(self) -> bool:
-        """Return whether the session is valid; an invalid one is repaired first."""
-        ...
 
-    async def reconnect(self) -> None:
-        """Open the session again, even if it looks valid."""
-        ...
+@runtime_checkable
+class SupportsContacts(Protocol):
+    """A network with lists of contacts."""
 
     async def refresh_contacts(self) -> None:
         """Load all contacts again; they arrive as events."""
         ...
+
+
+@runtime_checkable
+class SupportsMembers(Protocol):
+    """A network whose members of groups are loaded on demand."""
+
+    async def load_members(self, chat: Address) -> None:
+        """Load the members of a group; they arrive as an event. Raises UpstreamError."""
+        ...
+
+
+@runtime_checkable
+class SupportsMedia(Protocol):
+    """A network whose pictures the adapter fetches."""
 
     async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
         """Fetch a segment's picture. `upstream` is that field of its message.
@@ -74,9 +128,43 @@ class Upstream(Protocol):
         """
         ...
 
+
+@runtime_checkable
+class SupportsPresence(Protocol):
+    """A network on which the account chooses how to be seen."""
+
     async def set_presence(self, status: str) -> None:
         """Show the account as online, away, busy, hidden, callme or silent.
 
         Raises UpstreamError.
         """
         ...
+
+
+@runtime_checkable
+class SupportsOperations(Protocol):
+    """A network that recalls messages, answers requests, or has actions to call."""
+
+    def is_paced(self, operation: Operation) -> bool:
+        """Return whether an operation counts as a message for the pace of the account."""
+        ...
+
+    async def perform(self, operation: Operation, may_send: Callable[[], bool]) -> Outcome | None:
+        """Carry out one operation. A refusal is an Outcome; None if nothing was sent, as of `send`."""
+        ...
+
+
+Ability = TypeVar("Ability")
+
+
+def require(upstream: Upstream, ability: type[Ability], command: str) -> Ability:
+    """Return the upstream with an ability. Raises UpstreamError that says what to do instead."""
+    if isinstance(upstream, ability):
+        return upstream
+    raise UpstreamError(unsupported(upstream, command))
+
+
+def unsupported(upstream: Upstream, command: str) -> str:
+    """Say that a network does not support a command, and what to do instead."""
+    instead = upstream.traits.instead.get(command, "")
+    return f"{command} is not supported by {upstream.network}" + (f": {instead}" if instead else "")

@@ -38,17 +38,17 @@ class Backlog:
 
     def add(self, request: SendRequest) -> None:
         """Put a request behind all others of its chat."""
-        chat = str(request.to)
+        chat = request.chat
         self._chats.setdefault(chat, deque()).append(request)
         self._count(request)
         self._update_position(chat)
 
-    def pop(self, is_due: Callable[[str], bool]) -> SendRequest | None:
-        """Take the next request whose chat is free and due; its chat is busy from here on."""
+    def pop(self, is_due: Callable[[SendRequest], bool]) -> SendRequest | None:
+        """Take the next request that is due and whose chat is free; its chat is busy from here on."""
         for priority in PRIORITIES:
             for name, chats in self._ready[priority].items():
                 for chat in chats:
-                    if not is_due(chat):
+                    if not is_due(self._chats[chat][0]):
                         continue
                     self._ready[priority].move_to_end(name)
                     return self._pop(chat)
@@ -56,7 +56,7 @@ class Backlog:
 
     def requeue(self, request: SendRequest, *, started: bool = False) -> None:
         """Put a popped request before all others of its chat, and free the chat."""
-        chat = str(request.to)
+        chat = request.chat
         self._chats.setdefault(chat, deque()).appendleft(request)
         self._count(request)
         if started:
@@ -82,7 +82,7 @@ class Backlog:
 
     def remove(self, request: SendRequest) -> None:
         """Remove a request that will not be sent."""
-        chat = str(request.to)
+        chat = request.chat
         self._chats[chat].remove(request)
         self._uncount(request)
         self._clear_position(chat)
@@ -97,13 +97,13 @@ class Backlog:
 
     def _count(self, request: SendRequest) -> None:
         self._size += 1
-        self._priorities.setdefault(str(request.to), Counter())[request.priority] += 1
+        self._priorities.setdefault(request.chat, Counter())[request.priority] += 1
         if request.expires is not None:
             self._expiring[request.entry] = request
 
     def _uncount(self, request: SendRequest) -> None:
         self._size -= 1
-        self._priorities[str(request.to)][request.priority] -= 1
+        self._priorities[request.chat][request.priority] -= 1
         self._expiring.pop(request.entry, None)
 
     def _update_position(self, chat: str) -> None:

@@ -40,23 +40,25 @@ from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.retry import until_served
 from adapter.codec.outbound import decode_request
-from adapter.directory import Directory
 from adapter.errors import BusError, BusUnavailable, SchemaError
-from adapter.events import Address, Outcome, Part, SendRequest, Status
+from adapter.events import Operation, Outcome, Part, SendRequest, Status
 from adapter.failpoints import Failpoint, hit
-from adapter.networks.upstream import Upstream
+from adapter.networks.upstream import SupportsOperations, Upstream, unsupported
 from adapter.outbound.backlog import Backlog
 from adapter.outbound.pacing import Pacer
 from adapter.outbound.send_job import NextStep, SendJob
 from adapter.outbound.settlement import Settlement
+from adapter.permanent_directory import AnyDirectory
 
 log = logging.getLogger(__name__)
 
 STREAM = "outbound"
-# Entries per XREADGROUP.
+# Entries per XREADGROUP; fewer on a network whose requests may be large.
 READ_COUNT = 100
 # Entries read and not settled: an operator can inspect the others in Redis, where they cost no memory here.
 MAX_BACKLOG = 1_000
+# Bytes of these entries: there may be pictures in them.
+MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 # Requests in flight, each of another chat: a chat that hangs holds back itself alone.
 MAX_IN_FLIGHT = 4
 # Seconds between two comparisons of the pending count with what this process has read.
@@ -64,6 +66,8 @@ RECHECK_SECONDS = 5.0
 # Seconds between two looks for overdue requests, and the longest wait of the loops.
 TICK_SECONDS = 0.5
 TARGET_UNKNOWN = "target.unknown"
+# An operation has one part: it is carried out at once.
+_OPERATION = (Part("", ""),)
 
 
 class _PendingSettlement:
@@ -82,7 +86,7 @@ class OutboundPipeline:
         bus: Bus,
         lease: Lease,
         upstream: Upstream,
-        directory: Directory,
+        directory: AnyDirectory,
         settlement: Settlement,
         pacer: Pacer,
         *,
@@ -100,8 +104,11 @@ class OutboundPipeline:
         self._backlog = Backlog()
         # Whether the pending list was read since Redis served last, and when it was counted, by `clock`.
         self._is_recovered, self._checked = False, -math.inf
-        # Entries read and not settled.
-        self._seen_entries: set[str] = set()
+        # Entries read and not settled, and the bytes of each.
+        self._seen_entries: dict[str, int] = {}
+        self._seen_bytes = 0
+        large = upstream.traits.request_limits.body_bytes
+        self._read_count = max(1, min(READ_COUNT, MAX_BACKLOG_BYTES // large))
         # Started requests that are not settled, and requests in flight or settling, by request id.
         self._jobs: dict[str, SendJob] = {}
         self._in_flight: set[str] = set()
@@ -146,10 +153,10 @@ class OutboundPipeline:
             is_recovered = await self._bus.pending_count(STREAM) <= len(self._seen_entries)
         if not is_recovered:
             await self._recover_pending(stop)
-        elif len(self._seen_entries) >= MAX_BACKLOG:
+        elif len(self._seen_entries) >= MAX_BACKLOG or self._seen_bytes >= MAX_BACKLOG_BYTES:
             await self._capacity.wait(TICK_SECONDS)
         else:
-            for entry, fields in await self._bus.read_new(STREAM, READ_COUNT):
+            for entry, fields in await self._bus.read_new(STREAM, self._read_count):
                 await self._enqueue(entry, fields)
         self._is_recovered = True
 
@@ -158,7 +165,7 @@ class OutboundPipeline:
         await self._bus.ensure_group(STREAM)
         after = "0"
         while not stop.is_set():
-            entries = await self._bus.read_pending(STREAM, after, READ_COUNT)
+            entries = await self._bus.read_pending(STREAM, after, self._read_count)
             if not entries:
                 return
             for entry, fields in entries:
@@ -168,12 +175,14 @@ class OutboundPipeline:
 
     async def _enqueue(self, entry: str, fields: dict[bytes, bytes]) -> None:
         try:
-            request = decode_request(entry, fields, self._bus.keys.prefix)
+            limits = self._upstream.traits.request_limits
+            request = decode_request(entry, fields, self._bus.keys.prefix, limits)
         except SchemaError as exc:
             await self._settlement.reject(entry, fields, exc)
             return
         hit(Failpoint.READ)
-        self._seen_entries.add(entry)
+        self._seen_entries[entry] = size = sum(map(len, fields.values()))
+        self._seen_bytes += size
         self._backlog.add(request)
         self._wakeup.set()
 
@@ -208,13 +217,14 @@ class OutboundPipeline:
         if self.paused or not self._lease.valid():
             return TICK_SECONDS
         now = self._clock()
-        if delay := self.pacer.delay(now):
-            return min(delay, TICK_SECONDS)
-        await self._expire_overdue()
-        request = self._select(now)
+        delay = self.pacer.delay(now)
+        if not delay:
+            await self._expire_overdue()
+        request = self._select(now, delay)
         if request is None:
-            return TICK_SECONDS
-        self.pacer.record_send(str(request.to), now)
+            return min(delay or TICK_SECONDS, TICK_SECONDS)
+        if self._is_paced(request):
+            self.pacer.record_send(request.chat, now)
         self._in_flight.add(request.id)
         tasks.start_soon(self._process, request)
         return 0.0
@@ -229,16 +239,28 @@ class OutboundPipeline:
             return True
         return False
 
-    def _select(self, now: float) -> SendRequest | None:
-        """Take the next request that is no duplicate; its chat is busy from here on."""
+    def _select(self, now: float, delay: float) -> SendRequest | None:
+        """Take the next request that is due and no duplicate; its chat is busy from here on."""
+
+        def is_due(request: SendRequest) -> bool:
+            is_free = not delay and self.pacer.chat_delay(request.chat, now) == 0
+            return is_free or not self._is_paced(request)
+
         duplicates: list[SendRequest] = []
-        while (request := self._backlog.pop(lambda chat: self.pacer.chat_delay(chat, now) == 0)) is not None:
+        while (request := self._backlog.pop(is_due)) is not None:
             if not self._is_duplicate(request):
                 break
             duplicates.append(request)
         for duplicate in duplicates:
             self._backlog.requeue(duplicate)
         return request
+
+    def _is_paced(self, request: SendRequest) -> bool:
+        """Whether a request counts as a message: what only looks or takes back does not."""
+        upstream, operation = self._upstream, request.operation
+        if operation is None:
+            return True
+        return isinstance(upstream, SupportsOperations) and upstream.is_paced(operation)
 
     def _is_duplicate(self, request: SendRequest) -> bool:
         """Whether its id is being sent for another entry: that result will answer this one, too."""
@@ -249,7 +271,7 @@ class OutboundPipeline:
 
     async def _process(self, request: SendRequest) -> None:
         """Send one part of a request, then requeue the request or settle it."""
-        chat = str(request.to)
+        chat = request.chat
         with anyio.CancelScope(shield=True):
             try:
                 job = await self._start(request)
@@ -274,7 +296,7 @@ class OutboundPipeline:
         if job is not None and not job.suspended:
             return job
         try:
-            parts = job.parts if job else self._upstream.split(request.segments, request.font)
+            parts = job.parts if job else self._split(request)
         except SchemaError as exc:
             await self._wait_previous(request)
             await self._settlement.settle(request, Outcome(Status.FAILED, "content.unsupported", str(exc)))
@@ -284,10 +306,15 @@ class OutboundPipeline:
             self._jobs[request.id] = job
         return job
 
+    def _split(self, request: SendRequest) -> tuple[Part, ...]:
+        if request.operation is not None:
+            return _OPERATION
+        return self._upstream.split(request.segments, request.font)
+
     async def _send_next_part(self, job: SendJob) -> Outcome | None:
         """Send the next part; returns the outcome of the request, None if more is to be sent."""
         hit(Failpoint.BEGUN)
-        outcome = await self._send_part(job.request.to, job.next_part)
+        outcome = await self._send_part(job.request, job.next_part)
         hit(Failpoint.ANSWERED)
         step = job.apply(outcome)
         if isinstance(step, Outcome):
@@ -296,14 +323,22 @@ class OutboundPipeline:
         hit(Failpoint.STEPPED)
         return None
 
-    async def _send_part(self, chat: Address, part: Part) -> Outcome | None:
+    async def _send_part(self, request: SendRequest, part: Part) -> Outcome | None:
         """Send a part to the chat's present address; None if nothing was sent, as without a session."""
         if not await self._wait_session():
             return None
-        target = self._directory.resolve(chat)
+        if request.operation is not None:
+            return await self._perform(request.operation)
+        target = None if request.to is None else self._directory.resolve(request.to)
         if target is None:
-            return Outcome(Status.FAILED, TARGET_UNKNOWN, f"{chat} cannot be reached in this session")
-        return await self._upstream.send(target, part, self._lease.valid)
+            return Outcome(Status.FAILED, TARGET_UNKNOWN, f"{request.to} cannot be reached in this session")
+        return await self._upstream.send(target, part, answers=request.answers, may_send=self._lease.valid)
+
+    async def _perform(self, operation: Operation) -> Outcome | None:
+        upstream = self._upstream
+        if not isinstance(upstream, SupportsOperations):
+            return Outcome(Status.FAILED, "content.unsupported", unsupported(upstream, "op"))
+        return await upstream.perform(operation, self._lease.valid)
 
     async def _settle_last(self, chat: str, job: SendJob, outcome: Outcome) -> None:
         """Settle the last request of a chat, while the next one may start already."""
@@ -320,7 +355,7 @@ class OutboundPipeline:
 
     async def _wait_previous(self, request: SendRequest) -> None:
         """Wait until the previous request of this chat is settled; re-raise its settlement error."""
-        if (pending := self._settling.get(str(request.to))) is not None:
+        if (pending := self._settling.get(request.chat)) is not None:
             await pending.done.wait()
             if pending.error is not None:
                 raise pending.error
@@ -328,5 +363,5 @@ class OutboundPipeline:
     def _release(self, request: SendRequest) -> None:
         """Forget a settled request: its entry may be read again, and there is room for another."""
         self._jobs.pop(request.id, None)
-        self._seen_entries.discard(request.entry)
+        self._seen_bytes -= self._seen_entries.pop(request.entry, 0)
         self._capacity.set()

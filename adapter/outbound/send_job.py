@@ -21,6 +21,7 @@ class NextStep(Enum):
 class SendJob:
     """A started request: its parts, how many are sent, and the attempts made.
 
+    `network_id`: the id that the network gave the first part, empty where it gives none.
     `ambiguous_attempts`: attempts at the next part that may have arrived. `suspended`: no part is in
     flight; before its next byte the job is started in the ledger again.
     """
@@ -31,6 +32,7 @@ class SendJob:
     attempts: int
     ambiguous_attempts: int = 0
     suspended: bool = False
+    network_id: str = ""
 
     @property
     def may_have_sent(self) -> bool:
@@ -50,6 +52,7 @@ class SendJob:
         if outcome is None:
             return NextStep.SUSPEND
         if outcome.status is Status.SENT:
+            self.network_id = self.network_id if self.sent else outcome.message_id
             self.sent += 1
             self.ambiguous_attempts = 0
             if self.sent < len(self.parts):
@@ -97,13 +100,14 @@ def build_result(request: SendRequest, outcome: Outcome, job: SendJob | None) ->
     return SendResult(
         entry=request.entry,
         id=request.id,
-        to=str(request.to),
+        to="" if request.to is None else str(request.to),
         status=outcome.status,
         code=outcome.code,
         detail=outcome.detail,
         attempts=job.attempts if job else 0,
         sent=job.sent if job else 0,
         total=len(job.parts) if job else 0,
-        message_id=job.parts[0].message_id if job else "",
+        message_id=job.network_id or job.parts[0].message_id if job else "",
         traceparent=request.traceparent,
+        data=outcome.data,
     )

@@ -50,7 +50,8 @@ def body(golden: Golden) -> Any:
 def body_name(golden: Golden) -> str:
     if golden.stream == "outbound":
         return "body.request"
-    return f"body.{texts(golden)['type'].partition('.')[0]}"
+    family = texts(golden)["type"].partition(".")[0]
+    return f"body.{'notice' if family == 'request' else family}"
 
 
 def closed(schema: Any) -> Any:
@@ -149,7 +150,8 @@ def test_the_adapter_understands_the_golden_requests(name: str) -> None:
         key.encode(): value if isinstance(value, bytes) else value.encode()
         for key, value in GOLDENS[name].fields.items()
     }
-    assert decode_request("1-0", fields, "qq").segments
+    request = decode_request("1-0", fields, "qq")
+    assert request.segments or request.operation
 
 
 @pytest.mark.anyio

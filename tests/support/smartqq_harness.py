@@ -129,7 +129,7 @@ def always() -> bool:
 async def send(listener: Listener, to: Address, text: str = "hello") -> Outcome:
     """Send one short message."""
     (part,) = listener.upstream.split((Text(text),), None)
-    return await listener.upstream.send(to, part, always)
+    return await listener.upstream.send(to, part, may_send=always)
 
 
 def names(sim: Simulator, since: int = 0) -> list[str]:

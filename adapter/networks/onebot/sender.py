@@ -22,7 +22,6 @@ from adapter.networks.onebot.protocol.return_codes import Verdict, outcome_of
 from adapter.networks.onebot.protocol.values import mapping, parse_id
 from adapter.networks.onebot.recent_chats import RecentChats
 
-TARGET_UNKNOWN: Final = "target.unknown"
 # Within JSON texts quotation marks are escaped: these stand for segments alone.
 _MENTION: Final = '{"type":"at",'
 _FILE: Final = '{"type":"file",'
@@ -63,12 +62,12 @@ class MessageSender:
                 "get_group_member_info", params, seconds=self._limits.call_seconds
             )
         except CallTimeoutError as exc:
-            return Outcome(Status.FAILED, TARGET_UNKNOWN, str(exc))
+            return Outcome(Status.FAILED, "target.unknown", str(exc))
         if answer is None or answer.verdict is not Verdict.DONE:
             words = "" if answer is None else answer.words
-            return Outcome(Status.FAILED, TARGET_UNKNOWN, f"no member of the group: {words}")
+            return Outcome(Status.FAILED, "target.unknown", f"no member of the group: {words}")
         if parse_id(mapping(answer.data).get("user_id")) != to.id:
-            return Outcome(Status.FAILED, TARGET_UNKNOWN, "no member of the group")
+            return Outcome(Status.FAILED, "target.unknown", "no member of the group")
         self._chats.confirm_member(to.via.id, to.id)
         return None
 
@@ -84,7 +83,7 @@ def outcome_of_error(error: TransportError) -> Outcome | None:
 def _refuse(to: Address, content: str, dialect: Dialect) -> Outcome | None:
     """Return a refusal for what would vanish without an error, or go nowhere."""
     if to.kind is ChatKind.DISCUSS or not (to.id.isascii() and to.id.isdecimal()):
-        return Outcome(Status.FAILED, TARGET_UNKNOWN, f"{to} is no address of OneBot")
+        return Outcome(Status.FAILED, "target.unknown", f"{to} is no address of OneBot")
     if to.kind is not ChatKind.GROUP and _MENTION in content:
         return _unsupported("a mention is shown in groups alone: send the name as text")
     if _FILE in content and not can_send_file(dialect):

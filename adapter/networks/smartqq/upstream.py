@@ -7,6 +7,7 @@ from typing import Self
 
 import anyio
 
+from adapter.codec.request_body import DEFAULT_LIMITS
 from adapter.config import Config
 from adapter.errors import TransportError
 from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment
@@ -16,6 +17,7 @@ from adapter.networks.smartqq.messages.sender import NotSent, message_ids
 from adapter.networks.smartqq.protocol.content import encode
 from adapter.networks.smartqq.session.credentials import Credentials
 from adapter.networks.smartqq.session_manager import SessionManager
+from adapter.networks.upstream import Traits
 
 
 class SmartQQUpstream:
@@ -25,6 +27,14 @@ class SmartQQUpstream:
     """
 
     network = "smartqq"
+    traits = Traits(
+        has_permanent_ids=False,
+        # A part that is sent again with its number is recognised as a copy.
+        has_idempotent_sends=True,
+        keeps_events_while_away=True,
+        request_limits=DEFAULT_LIMITS,
+        send_interval_seconds=3.0,
+    )
 
     def __init__(
         self, config: Config, *, limits: Limits | None = None, clock: Callable[[], float] = time.time
@@ -84,12 +94,17 @@ class SmartQQUpstream:
         """Cut content into messages, each with its id. Raises SchemaError."""
         return tuple(Part(content, str(next(self._message_ids))) for content in encode(segments, font))
 
-    async def send(self, to: Address, part: Part, may_send: Callable[[], bool]) -> Outcome | None:
+    async def send(
+        self, to: Address, part: Part, *, answers: str = "", may_send: Callable[[], bool]
+    ) -> Outcome | None:
         """Send one part, again after the repair of a session that the server refused.
+
+        SmartQQ knows no quotations: `answers` is not used.
 
         Returns None if nothing was sent and the address has to be resolved again: `may_send()` is false,
         there is no session, or the ids have changed.
         """
+        del answers
         manager, contacts, sender = self._manager, self._components.contacts, self._components.sender
         roster, before = contacts.roster, contacts.roster.find(to)
         if not manager.is_ready and not (await manager.ensure_session() and contacts.roster is roster):

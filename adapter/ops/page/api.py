@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from adapter.bus.admin import MonitorClient
-from adapter.codec.outbound import MAX_BODY, decode_request
+from adapter.codec.outbound import decode_request
+from adapter.codec.request_body import DEFAULT_LIMITS
 from adapter.errors import SchemaError
 from adapter.ops.contact_search import LISTS, has_members, matches, sort_key
 from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, PageAuth
@@ -28,6 +29,8 @@ from adapter.ops.page.views import (
 
 # Contacts in one answer; the page says how many more there are.
 MAX_CONTACTS: Final = 200
+# Bytes of a request from the page.
+MAX_BODY: Final = DEFAULT_LIMITS.body_bytes
 COMMANDS: Final = frozenset({"login", "logout", "refresh", "pause", "resume", "captcha"})
 # Characters of a typed captcha, which has four: anything longer is a slip.
 MAX_CAPTCHA: Final = 32

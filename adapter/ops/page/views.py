@@ -82,7 +82,12 @@ def request_view(entry: str, fields: Fields, prefix: str) -> View:
             **clip(decode(fields.get(b"text"))),
         }
     text = render(request.segments)
-    return view | {"id": request.id, "chat": str(request.to), "cause": request.cause[:MAX_NAME], **clip(text)}
+    return view | {
+        "id": request.id,
+        "chat": "" if request.to is None else str(request.to),
+        "cause": request.cause[:MAX_NAME],
+        **clip(text),
+    }
 
 
 def result_view(entry: str, fields: Fields) -> View:

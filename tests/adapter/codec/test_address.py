@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.codec.address import chat_from_event_id, chat_token, parse_address
+from adapter.codec.address import chat_from_event_id, chat_token, parse_address, parse_event_id
 from adapter.errors import SchemaError
-from adapter.events import Address, ChatKind
+from adapter.events import Address, ChatKind, EventRef
 
 IDS = st.integers(0, 2**63).map(str)
 PLAIN = st.builds(Address, st.sampled_from([ChatKind.FRIEND, ChatKind.GROUP, ChatKind.DISCUSS]), IDS)
@@ -59,3 +59,32 @@ def test_anything_else_is_refused_in_words(text: str) -> None:
 def test_an_event_without_a_chat_cannot_be_answered(ident: str) -> None:
     with pytest.raises(SchemaError, match="names no chat"):
         chat_from_event_id(ident)
+
+
+@given(ADDRESSES | st.none())
+def test_an_event_id_says_where_who_what_and_when(address: Address | None) -> None:
+    ident = f"305419896.{chat_token(address)}.10002.-2147483648.1445653507.5c2e"
+    assert parse_event_id(ident) == EventRef(ident, address, "10002", "-2147483648", 1_445_653_507.0)
+
+
+def test_an_event_without_sender_or_time_has_the_adapters_time() -> None:
+    ident = "305419896.f1.0.0.1445653507123-4.5c2e"
+    assert parse_event_id(ident) == EventRef(ident, Address(ChatKind.FRIEND, "1"), "", "0", 1_445_653_507.123)
+
+
+@pytest.mark.parametrize(
+    "ident",
+    [
+        "",
+        "x",
+        "1.g2.3.4.5",
+        "1.x2.3.4.5.ab",
+        "1.g2.3.4.now.ab",
+        "1.g2.3.4.-5.ab",
+        "1.-.online.7.5-0",
+        "1.g2.3.4.٣.ab",
+    ],
+)
+def test_anything_else_is_no_event_id(ident: str) -> None:
+    with pytest.raises(SchemaError, match="is not the id of"):
+        parse_event_id(ident)

@@ -19,6 +19,7 @@ from adapter.codec.inbound import (
 )
 from adapter.events import (
     Address,
+    At,
     ChatKind,
     ContactRef,
     Face,
@@ -93,6 +94,26 @@ def test_the_id_changes_with_content_time_and_number_and_with_nothing_else() -> 
     assert same == draft_of(Text("a")).id
     others = [draft_of(Text("b")), draft_of(Text("a"), message_id="1"), draft_of(Text("a"), time=1445653508)]
     assert len({same, *(draft.id for draft in others)}) == 4
+
+
+def test_the_id_leaves_out_what_differs_in_each_copy() -> None:
+    one = draft_of(At("1", "小明"), Image(file="A.jpg", url="http://x/?rkey=1", size=5))
+    other = draft_of(At("1"), Image(file="A.jpg", url="http://x/?rkey=2", size=5))
+    assert one.id == other.id
+    assert one.body != other.body
+    assert one.id != draft_of(At("1"), Image(file="B.jpg", url="http://x/?rkey=1", size=5)).id
+
+
+def test_a_request_has_its_own_type_and_the_speaker_a_role() -> None:
+    sender = ContactRef("10010", "新人", Identity.EXACT, qq="10010", role="member", anonymous="大侠")
+    notice = Notice("request.friend", "请求加为好友", sender="10010", time=1445653507, message_id=":7")
+    draft = encode_notice(notice, Participants(None, None, sender), ORIGIN, raw=False)
+    assert (draft.type, draft.chat, draft.sender) == ("request.friend", "", "10010")
+    assert draft.id.startswith("305419896.-.10010.:7.1445653507.")
+    assert msgpack.unpackb(draft.body)["sender"] == {
+        **{"id": "10010", "name": "新人", "qq": "10010", "role": "member", "anonymous": "大侠"},
+        "identity": "exact",
+    }
 
 
 def test_an_unknown_segment_is_kept_and_said() -> None:

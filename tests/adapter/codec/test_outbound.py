@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.codec.outbound import MAX_CONTENT, decode_request, encode_result
+from adapter.codec.outbound import decode_request, encode_result
+from adapter.codec.request_body import DEFAULT_LIMITS
 from adapter.errors import SchemaError
 from adapter.events import (
     Address,
@@ -105,7 +106,7 @@ def test_a_time_is_read_with_its_zone() -> None:
         ({"to": "group:5"}, "content.empty", "nothing to send"),
         ({"to": "group:5", "text": " \n\t "}, "content.empty", "nothing to send"),
         ({"to": "group:5", "body": '{"segments":[]}'}, "content.empty", "nothing to send"),
-        ({"to": "group:5", "text": "中" * MAX_CONTENT}, "content.toolong", "over the limit"),
+        ({"to": "group:5", "text": "中" * DEFAULT_LIMITS.content_bytes}, "content.toolong", "over the limit"),
         ({"to": "group:5", "body": b"{" + b" " * 300_000}, "content.toolong", "over the limit"),
         ({"to": "group:5", "text": "a", "body": "{}"}, "schema.invalid", "both"),
         ({"to": "group:5", "body": "hello"}, "schema.invalid", "neither a msgpack map nor"),

@@ -45,7 +45,7 @@ def test_a_chat_that_is_not_ready_is_passed_over() -> None:
     backlog = Backlog()
     backlog.add(a_request(0, 1))
     backlog.add(a_request(1, 2))
-    request = backlog.pop(lambda chat: chat != "group:1")
+    request = backlog.pop(lambda request: request.chat != "group:1")
     assert request is not None
     assert request.entry == "1"
 

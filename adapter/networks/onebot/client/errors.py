@@ -25,7 +25,7 @@ class ConnectionFailedError(TransportError):
     """The connection could not be opened or proved; no message was sent on it."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail, sent=False)
+        super().__init__(detail, may_have_sent=False)
         self.reason = reason
 
 
@@ -33,7 +33,7 @@ class SocketClosedError(TransportError):
     """The connection has ended. `code`: of the close frame, 1006 where none came."""
 
     def __init__(self, code: int, detail: str, *, sent: bool = False) -> None:
-        super().__init__(detail, sent=sent)
+        super().__init__(detail, may_have_sent=sent)
         self.code = code
 
 
@@ -41,4 +41,4 @@ class CallTimeoutError(TransportError):
     """A call was written and not answered in time."""
 
     def __init__(self, action: str, seconds: float) -> None:
-        super().__init__(f"no answer to {action} in {seconds:g} s", sent=True)
+        super().__init__(f"no answer to {action} in {seconds:g} s", may_have_sent=True)

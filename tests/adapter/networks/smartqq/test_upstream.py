@@ -60,7 +60,7 @@ async def test_what_is_said_arrives_unchanged_both_ways(profile: str, tmp_path: 
             assert Face(14, "微笑") in message.segments
             assert (message.chat, message.from_self) == (address, False)
             (part,) = listener.upstream.split((Markup(ODD),), None)
-            outcome = await listener.upstream.send(address, part, always)
+            outcome = await listener.upstream.send(address, part, may_send=always)
             assert (outcome.status, outcome.code) == (Status.SENT, "ok")
             assert (sim.received[-1].chat, sim.received[-1].text) == (chat, ODD)
             assert str(sim.received[-1].msg_id) == part.message_id
@@ -96,7 +96,7 @@ async def test_a_long_text_goes_in_parts_with_numbers_of_their_own(tmp_path: Pat
         parts = listener.upstream.split((Text(text),), None)
         assert len({part.message_id for part in parts}) == len(parts) > 1
         for part in parts:
-            assert (await listener.upstream.send(friend(sim), part, always)).status is Status.SENT
+            assert (await listener.upstream.send(friend(sim), part, may_send=always)).status is Status.SENT
         assert "".join(received.text for received in sim.received) == text
 
 

@@ -104,7 +104,7 @@ async def test_before_any_login_a_send_is_given_back(tmp_path: Path) -> None:
         config("http://127.0.0.1:1", tmp_path), limits=replace(FAST, session_repair=0.05)
     ) as upstream:
         (part,) = upstream.split((Text("x"),), None)
-        assert await upstream.send(Address(ChatKind.FRIEND, "1"), part, always) is None
+        assert await upstream.send(Address(ChatKind.FRIEND, "1"), part, may_send=always) is None
 
 
 async def test_a_session_that_died_is_mended_and_the_message_sent_again(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ async def test_what_may_not_leave_any_more_is_given_back(tmp_path: Path, *, held
 
         sim.next_answer(SEND, reply(retcode=100001))
         (part,) = listener.upstream.split((Text("x"),), None)
-        assert await listener.upstream.send(to, part, may) is None
+        assert await listener.upstream.send(to, part, may_send=may) is None
         assert names(sim).count("send_buddy_msg2") == int(not held)
         assert sim.received == []
 
