@@ -125,8 +125,9 @@ async def _run_term(resources: Resources, stop: anyio.Event) -> None:
         return
     async with hold_lease(lease):
         replicator = await _restore_session(resources, lease)
-        directory = await load(bus, time.time())
         async with open_upstream(config) as upstream:
+            permanent = upstream.traits.has_permanent_ids
+            directory = await load(bus, time.time(), has_permanent_ids=permanent)
             await ActiveAdapter(resources, lease, directory, upstream, replicator).run(stop)
 
 
@@ -174,7 +175,11 @@ class ActiveAdapter:
             bus, lease, self._publisher, metrics, version("qqbus"), time.time
         )
         self._settlement = Settlement(bus, lease, self._status_reporter, metrics, time.time)
-        pacer = Pacer(config.send_interval_seconds, config.chat_interval_seconds)
+        interval = config.send_interval_seconds
+        pacer = Pacer(
+            upstream.traits.send_interval_seconds if interval is None else interval,
+            config.chat_interval_seconds,
+        )
         self._outbound = OutboundPipeline(
             bus, lease, upstream, directory, self._settlement, pacer, wall=time.time, clock=time.monotonic
         )

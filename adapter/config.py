@@ -26,7 +26,13 @@ SETTINGS = (
     *("QQBUS_SEND_INTERVAL", "QQBUS_CHAT_INTERVAL", "QQBUS_HTTP", "QQBUS_HTTP_TOKEN"),
     *("QQBUS_ALARM_COMMAND", "QQBUS_ALARM_URL", "QQBUS_SILENCE_ALARM"),
     *("QQBUS_RAW", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
+    *("QQBUS_NETWORK", "QQBUS_ONEBOT_URL", "QQBUS_ONEBOT_TOKEN", "QQBUS_ONEBOT_TOKEN_FILE"),
+    "QQBUS_ONEBOT_HISTORY",
 )
+NETWORKS = ("smartqq", "onebot")
+# Messages of a chat that are asked for after a gap: more look like a scraper.
+MAX_HISTORY = 100
+_NETWORK_SETTING = re.compile(r"QQBUS_(SMARTQQ|ONEBOT|OFFICIAL)_")
 # Ratio of difflib from which a name counts as misspelt: one letter of a usual name.
 SIMILARITY = 0.85
 # Seconds: a longer silence than a month is no alarm.
@@ -34,6 +40,15 @@ MAX_SILENCE_SECONDS = 31 * 86_400.0
 MAX_PORT = 65_535
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class OneBotConfig:
+    """The settings of OneBot. `url` may hold a token in its query, so neither is shown."""
+
+    url: str = field(repr=False)
+    token: str = field(repr=False)
+    history: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +62,8 @@ class Config:
     account: str
     password: str = field(repr=False)
     smartqq_url: str | None
-    send_interval_seconds: float
+    # None: as the network takes it.
+    send_interval_seconds: float | None
     chat_interval_seconds: float
     lease_seconds: float
     min_replicas: int
@@ -60,6 +76,8 @@ class Config:
     include_raw: bool
     log_format: str
     log_level: str
+    network: str = "smartqq"
+    onebot: OneBotConfig | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -68,7 +86,8 @@ class Config:
         account = _text(env, "QQBUS_ACCOUNT", "")
         if account and not re.fullmatch(r"[1-9]\d{4,10}", account, re.ASCII):
             raise ConfigError("QQBUS_ACCOUNT is not a QQ number: give 5 to 11 digits")
-        password = _password(env)
+        password = _secret(env, "QQBUS_PASSWORD")
+        network = _choice(env, "QQBUS_NETWORK", "smartqq", NETWORKS)
         if login == "password" and not (account and password):
             raise ConfigError(
                 "QQBUS_LOGIN=password needs QQBUS_ACCOUNT, and QQBUS_PASSWORD_FILE or QQBUS_PASSWORD"
@@ -83,7 +102,7 @@ class Config:
             account=account,
             password=password,
             smartqq_url=_http_origin(env, "QQBUS_SMARTQQ_URL"),
-            send_interval_seconds=_number(env, "QQBUS_SEND_INTERVAL", 3.0, 0.0, 3600.0),
+            send_interval_seconds=_optional_number(env, "QQBUS_SEND_INTERVAL", 0.0, 3600.0),
             chat_interval_seconds=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
             lease_seconds=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
             min_replicas=int(_number(env, "QQBUS_REPLICAS", 0, 0, 16)),
@@ -96,6 +115,8 @@ class Config:
             include_raw=_choice(env, "QQBUS_RAW", "0", ("0", "1")) == "1",
             log_format=_choice(env, "QQBUS_LOG", "text", ("text", "json")),
             log_level=_choice(env, "QQBUS_LOG_LEVEL", "INFO", LOG_LEVELS, fold=str.upper),
+            network=network,
+            onebot=_onebot(env) if network == "onebot" else None,
         )
 
 
@@ -107,6 +128,12 @@ def suggest_settings(env: Mapping[str, str]) -> list[tuple[str, str]]:
         if name.startswith("QQBUS") and name not in SETTINGS
     ]
     return [(name, near[0]) for name, near in found if near]
+
+
+def ignored_settings(env: Mapping[str, str], network: str) -> list[str]:
+    """Return the settings that are given for another network than the configured one."""
+    named = ((name, _NETWORK_SETTING.match(name)) for name in sorted(env))
+    return [name for name, found in named if found and found[1].lower() != network and env[name].strip()]
 
 
 def _text(env: Mapping[str, str], name: str, default: str) -> str:
@@ -142,6 +169,10 @@ def _number(env: Mapping[str, str], name: str, default: float, least: float, mos
     if not least <= value <= most:
         raise ConfigError(f"{name}={text!r} is not valid: give a number from {least:g} to {most:g}")
     return value
+
+
+def _optional_number(env: Mapping[str, str], name: str, least: float, most: float) -> float | None:
+    return _number(env, name, least, least, most) if _text(env, name, "") else None
 
 
 def _redis_url(env: Mapping[str, str]) -> str | None:
@@ -237,15 +268,34 @@ def _session_key(env: Mapping[str, str]) -> str:
     return key
 
 
-def _password(env: Mapping[str, str]) -> str:
-    path = _text(env, "QQBUS_PASSWORD_FILE", "")
+def _secret(env: Mapping[str, str], name: str) -> str:
+    """Return a secret: the content of the file that `<name>_FILE` names, else the setting itself."""
+    path = _text(env, f"{name}_FILE", "")
     if not path:
-        return env.get("QQBUS_PASSWORD", "")
+        return env.get(name, "")
     try:
-        # Editors put a byte order mark in front and a line break behind: neither belongs to the password.
+        # Editors put a byte order mark in front and a line break behind: neither belongs to the secret.
         return Path(path).expanduser().read_text(encoding="utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"QQBUS_PASSWORD_FILE={path!r} is not UTF-8: save it as UTF-8") from exc
+        raise ConfigError(f"{name}_FILE={path!r} is not UTF-8: save it as UTF-8") from exc
     except (OSError, RuntimeError, ValueError) as exc:  # no such user in ~user; a NUL in the path
         reason = exc.strerror if isinstance(exc, OSError) else exc
-        raise ConfigError(f"QQBUS_PASSWORD_FILE={path!r} cannot be read: {reason}") from exc
+        raise ConfigError(f"{name}_FILE={path!r} cannot be read: {reason}") from exc
+
+
+def _onebot(env: Mapping[str, str]) -> OneBotConfig:
+    url, token = _text(env, "QQBUS_ONEBOT_URL", ""), _secret(env, "QQBUS_ONEBOT_TOKEN").strip()
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"ws", "wss"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or not url.isprintable() or " " in url:
+        # It may hold a token: it is not repeated.
+        raise ConfigError(
+            "QQBUS_ONEBOT_URL is not the address of a WebSocket: give that of the implementation, "
+            "ws://host:port/ or wss://…, with its path and query"
+        )
+    if not (token.isascii() and (token.isprintable() or not token)):
+        raise ConfigError("QQBUS_ONEBOT_TOKEN cannot be sent: give printable ASCII characters")
+    return OneBotConfig(url, token, int(_number(env, "QQBUS_ONEBOT_HISTORY", 0, 0, MAX_HISTORY)))

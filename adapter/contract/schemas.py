@@ -177,7 +177,8 @@ def _request() -> Schema:
     number = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]+$"}]}
     file = _object({"file": text, "url": text, "name": text}, [])
     sent = {
-        "text": _object({"text": text}, ["text"]), "face": _object({"id": number}, ["id"]),
+        "text": _object({"text": text}, ["text"]),
+        "face": _object({"id": number}, ["id"]),
         **dict.fromkeys(("image", "record", "video", "file"), file),
         "at": _object({"qq": {"anyOf": [number, {"const": "all"}]}}, ["qq"]),
         "reply": _object({"id": number}, ["id"]),

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from adapter.config import SETTINGS, Config, suggest_settings
+from adapter.config import SETTINGS, Config, OneBotConfig, ignored_settings, suggest_settings
 from adapter.errors import ConfigError
 
 
 def test_nothing_needs_to_be_set() -> None:
     config = Config.from_env({"HOME": "/home/somebody"})
     assert config.redis_url is None
-    assert (config.prefix, config.login, config.send_interval_seconds) == ("qq", "qr", 3.0)
+    assert (config.prefix, config.login, config.send_interval_seconds) == ("qq", "qr", None)
     assert config.state_dir == Path("/home/somebody/.local/state/qqbus")
     assert config.http_bind == ("127.0.0.1", 8710)
     assert (config.include_raw, config.log_format, config.log_level) == (False, "text", "INFO")
@@ -56,7 +56,7 @@ class Asked(dict[str, str]):
 
 
 def test_what_is_read_is_what_is_known_as_a_setting() -> None:
-    env = Asked({"HOME": "/home/somebody"})
+    env = Asked({"HOME": "/home/somebody", "QQBUS_NETWORK": "onebot", "QQBUS_ONEBOT_URL": "ws://127.0.0.1/"})
     Config.from_env(env)
     assert {name for name in env.names if name.startswith("QQBUS")} == set(SETTINGS)
 
@@ -132,3 +132,55 @@ def test_an_address_with_a_password_is_never_repeated() -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_env({"REDIS_URL": "redis://:hunter2@127.0.0.1:banana"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_network_has_its_own_settings_and_pace(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("\ufeffs3cret\n", encoding="utf-8")
+    env = {
+        "QQBUS_STATE_DIR": str(tmp_path),
+        "QQBUS_NETWORK": "onebot",
+        "QQBUS_ONEBOT_URL": "wss://example.org/bot?x=1",
+        "QQBUS_ONEBOT_TOKEN_FILE": str(secret),
+        "QQBUS_ONEBOT_HISTORY": "20",
+    }
+    config = Config.from_env(env)
+    assert config.onebot == OneBotConfig("wss://example.org/bot?x=1", "s3cret", 20)
+    assert (config.network, config.send_interval_seconds) == ("onebot", None)
+    assert "s3cret" not in repr(config)
+    assert "example.org" not in repr(config)
+    assert Config.from_env(env | {"QQBUS_SEND_INTERVAL": "2"}).send_interval_seconds == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QQBUS_ONEBOT_URL", ""),
+        ("QQBUS_ONEBOT_URL", "http://127.0.0.1/"),
+        ("QQBUS_ONEBOT_URL", "ws://:3001/"),
+        ("QQBUS_ONEBOT_URL", "ws://h:port/"),
+        ("QQBUS_ONEBOT_URL", "ws://h/a b"),
+        ("QQBUS_ONEBOT_TOKEN", "a\nb"),
+        ("QQBUS_ONEBOT_TOKEN", "密"),
+        ("QQBUS_ONEBOT_HISTORY", "1000"),
+        ("QQBUS_ONEBOT_TOKEN_FILE", "/nowhere/token"),
+        ("QQBUS_NETWORK", "icq"),
+    ],
+)
+def test_a_wrong_setting_of_onebot_is_named_and_not_repeated(name: str, value: str) -> None:
+    env = {"HOME": "/", "QQBUS_NETWORK": "onebot", "QQBUS_ONEBOT_URL": "ws://127.0.0.1:3001/"}
+    with pytest.raises(ConfigError, match=name) as caught:
+        Config.from_env(env | {name: value})
+    assert "密" not in str(caught.value)
+
+
+def test_settings_of_another_network_are_ignored() -> None:
+    env = {
+        "HOME": "/",
+        "QQBUS_ONEBOT_URL": "nonsense",
+        "QQBUS_ONEBOT_TOKEN": "",
+        "QQBUS_SMARTQQ_URL": "http://h",
+    }
+    assert Config.from_env(env).onebot is None
+    assert ignored_settings(env, "smartqq") == ["QQBUS_ONEBOT_URL"]
+    assert ignored_settings(env, "onebot") == ["QQBUS_SMARTQQ_URL"]

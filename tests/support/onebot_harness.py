@@ -117,7 +117,7 @@ def _at_least(found: list[Event], count: int) -> list[Event]:
 async def listening(
     server: OneBotServer | str, folder: Path, *, token: str = "", limits: Limits = FAST, **options: Any
 ) -> AsyncIterator[Listener]:
-    """An upstream of this server (or address) whose events are kept."""
+    """Open an upstream of this server (or address) and keep its events."""
     url = server if isinstance(server, str) else server.url
     async with OneBotUpstream(url, token, folder, limits=limits, **options) as upstream:
         listener = Listener(upstream)

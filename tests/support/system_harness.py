@@ -41,10 +41,9 @@ class Program:
 
 
 @dataclass
-class System:
-    """What a test needs to start programs against one server, one prefix and one simulator."""
+class Processes:
+    """What a test needs to start programs against one server and one prefix."""
 
-    sim: Simulator
     bus: Bus
     folder: Path
     settings: dict[str, str]
@@ -68,13 +67,13 @@ class System:
         return self.programs[-1]
 
     async def adapter(self, **settings: str) -> Program:
-        """Start the adapter and wait until it polls."""
+        """Start the adapter and wait until it is online."""
         program = self.start("adapter", "run", **settings)
         await self.online(program)
         return program
 
     async def online(self, program: Program) -> None:
-        """Wait until this adapter is online and polls."""
+        """Wait until this adapter is online."""
 
         async def online() -> bool:
             assert program.process.poll() is None, program.text()
@@ -84,7 +83,14 @@ class System:
             )
 
         await wait_until(online, "the adapter is online", ONLINE)
-        await self.sim.wait_poll(ONLINE)
+
+    async def kill_all(self) -> None:
+        """End all programs, whatever they do."""
+        for program in self.programs:
+            program.process.kill()
+        with anyio.CancelScope(shield=True):
+            for program in self.programs:
+                await anyio.to_thread.run_sync(program.process.wait)
 
     async def ask(self, to: str, text: str, **fields: str) -> str:
         """Ask for a message; returns the entry."""
@@ -112,14 +118,26 @@ class System:
 
         return list(await wait_until(enough, f"{count} {stream}", seconds))
 
-    async def events(self, count: int, kind: str = "message.") -> list[dict[str, str]]:
+    async def events(self, count: int, kind: str = "message.", seconds: float = 15.0) -> list[dict[str, str]]:
         """Wait for so many events of a type."""
 
         async def enough() -> list[dict[str, str]]:
             found = [row for row in await self.rows("inbound") if row["type"].startswith(kind)]
             return found if len(found) >= count else []
 
-        return list(await wait_until(enough, f"{count} events {kind}", 15.0))
+        return list(await wait_until(enough, f"{count} events {kind}", seconds))
+
+
+@dataclass
+class System(Processes):
+    """Programs and their simulator of SmartQQ."""
+
+    sim: Simulator = field(kw_only=True)
+
+    async def online(self, program: Program) -> None:
+        """Wait until this adapter is online and polls."""
+        await super().online(program)
+        await self.sim.wait_poll(ONLINE)
 
 
 @asynccontextmanager
@@ -136,12 +154,8 @@ async def system(
             "QQBUS_SEND_INTERVAL": "0",
             "QQBUS_HTTP": "off",
         }
-        made = System(sim, bus, folder, settings)
+        made = System(bus, folder, settings, sim=sim)
         try:
             yield made
         finally:
-            for program in made.programs:
-                program.process.kill()
-            with anyio.CancelScope(shield=True):
-                for program in made.programs:
-                    await anyio.to_thread.run_sync(program.process.wait)
+            await made.kill_all()

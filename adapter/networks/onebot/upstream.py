@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import anyio
 
+from adapter.codec.request_body import RequestLimits
 from adapter.errors import UpstreamError
 from adapter.events import Address, Batch, ChatKind, Font, Gap, Notice, Operation, Outcome, Part, Segment
 from adapter.networks.onebot.contact_loader import ContactLoader
@@ -20,15 +21,19 @@ from adapter.networks.onebot.history_filler import HistoryFiller
 from adapter.networks.onebot.inbox import Inbox
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.operations import Operations
-from adapter.networks.onebot.protocol.encoding import encode_messages
+from adapter.networks.onebot.protocol.encoding import MAX_PARTS, MAX_TEXT, encode_messages
 from adapter.networks.onebot.protocol.operations import is_paced
 from adapter.networks.onebot.receiver import Item, Receiver
 from adapter.networks.onebot.recent_chats import RecentChats
 from adapter.networks.onebot.sender import MessageSender
 from adapter.networks.onebot.session_manager import SessionManager
+from adapter.networks.upstream import Traits
 
 log = logging.getLogger(__name__)
 
+# Bytes of a request: a file of 10 MB in base64, and some text.
+MAX_REQUEST: Final = 15 * 1024 * 1024
+_OWN_PAGE: Final = "log in and out at the page of the implementation itself"
 # The file in the state folder whose time says up to when nothing is missing.
 HEARD_FILE: Final = "onebot.heard"
 # Notices after which contact lists are loaded again, and of members those that concern the account.
@@ -43,6 +48,20 @@ class OneBotUpstream:
     """
 
     network = "onebot"
+    traits = Traits(
+        has_permanent_ids=True,
+        has_idempotent_sends=False,
+        keeps_events_while_away=False,
+        request_limits=RequestLimits(body_bytes=MAX_REQUEST, content_bytes=MAX_PARTS * MAX_TEXT * 4),
+        send_interval_seconds=1.0,
+        instead={
+            "login": _OWN_PAGE,
+            "logout": _OWN_PAGE,
+            "captcha": _OWN_PAGE,
+            "presence": "use op=call and the action set_online_status, if the implementation has it",
+            "image": "fetch the url of the segment, or use op=call and the action get_image",
+        },
+    )
 
     def __init__(
         self,

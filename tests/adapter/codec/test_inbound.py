@@ -111,7 +111,11 @@ def test_a_request_has_its_own_type_and_the_speaker_a_role() -> None:
     assert (draft.type, draft.chat, draft.sender) == ("request.friend", "", "10010")
     assert draft.id.startswith("305419896.-.10010.:7.1445653507.")
     assert msgpack.unpackb(draft.body)["sender"] == {
-        **{"id": "10010", "name": "新人", "qq": "10010", "role": "member", "anonymous": "大侠"},
+        "id": "10010",
+        "name": "新人",
+        "qq": "10010",
+        "role": "member",
+        "anonymous": "大侠",
         "identity": "exact",
     }
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def calling(server: OneBotServer, max_calls: int = 10) -> AsyncIterator[Calls]:
-    """Calls over a socket whose answers are resolved, and failed at its end."""
+    """Open a socket and yield its calls, whose answers are resolved until it ends."""
     async with open_socket(server.url, "", FAST) as socket, anyio.create_task_group() as tasks:
         calls = Calls(socket, max_calls=max_calls)
 
