@@ -15,13 +15,8 @@ from adapter.codec.reader import (
     read_result,
 )
 from adapter.codec.segments import read_segment, segment_to_dict
-from adapter.errors import ConfigError, QQBusError, SchemaError
-from adapter.events import (
-    CONTRACT_VERSION,
-    Address,
+from adapter.content import (
     At,
-    ChatKind,
-    Delivery,
     Face,
     File,
     Font,
@@ -30,16 +25,16 @@ from adapter.events import (
     Json,
     Markdown,
     Markup,
-    Priority,
     Record,
     Reply,
     Segment,
-    Status,
     Text,
     Unknown,
     Video,
     render,
 )
+from adapter.errors import ConfigError, QQBusError, SchemaError
+from adapter.events import CONTRACT_VERSION, Address, ChatKind, Delivery, Priority, Status
 
 __all__ = [
     "CONTRACT_VERSION",

@@ -175,11 +175,7 @@ class ActiveAdapter:
             bus, lease, self._publisher, metrics, version("qqbus"), time.time
         )
         self._settlement = Settlement(bus, lease, self._status_reporter, metrics, time.time)
-        interval = config.send_interval_seconds
-        pacer = Pacer(
-            upstream.traits.send_interval_seconds if interval is None else interval,
-            config.chat_interval_seconds,
-        )
+        pacer = _pacer(config, upstream)
         self._outbound = OutboundPipeline(
             bus, lease, upstream, directory, self._settlement, pacer, wall=time.time, clock=time.monotonic
         )
@@ -193,14 +189,7 @@ class ActiveAdapter:
         retention = Retention(bus, lease, self._publisher, time.time)
         rpc = ControlRpc(bus, lease, upstream, resources.supervisor)
         self._control = Control(
-            bus,
-            upstream,
-            self._outbound,
-            self._status_reporter,
-            retention,
-            rpc,
-            resources.supervisor,
-            time.time,
+            *(bus, upstream, self._outbound, reporter, retention, rpc, resources.supervisor, time.time)
         )
         self._services: dict[str, Service] = {
             "status": self._status_reporter,
@@ -260,6 +249,12 @@ class ActiveAdapter:
         with anyio.move_on_after(SHUTDOWN_REDIS_TIMEOUT):
             await stopped.wait()
         self._settlement.shutting_down = True
+
+
+def _pacer(config: Config, upstream: Upstream) -> Pacer:
+    interval = config.send_interval_seconds
+    interval = upstream.traits.send_interval_seconds if interval is None else interval
+    return Pacer(interval, config.chat_interval_seconds)
 
 
 def _watchdog(config: Config, metrics: Metrics, upstream: Upstream) -> Watchdog:

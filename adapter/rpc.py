@@ -9,8 +9,8 @@ import msgpack
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.codec.reader import ReceivedMessage, read_event
+from adapter.content import Image
 from adapter.errors import BusUnavailable, Fenced, QQBusError, UpstreamError
-from adapter.events import Image
 from adapter.failpoints import Failpoint, inject
 from adapter.networks.upstream import SupportsMedia, SupportsPresence, Upstream, require
 from adapter.ops.supervisor import Supervisor

@@ -23,7 +23,7 @@ from adapter.bus.connection import connect
 from adapter.bus.embedded import run_server
 from adapter.cli.qr import draw_code
 from adapter.codec.outbound import decode_request
-from adapter.events import render
+from adapter.content import render
 from tests.support.helpers import clean_environment
 from tests.support.ports import free_port
 

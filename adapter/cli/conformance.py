@@ -20,9 +20,10 @@ from adapter.bus.admin import AdminClient
 from adapter.bus.entries import Entry
 from adapter.codec.inbound import RecordContext, encode_message, timestamp
 from adapter.config import Config
+from adapter.content import Text
 from adapter.contract.samples import append_fields
 from adapter.errors import ConfigError
-from adapter.events import Address, ChatKind, ContactRef, Message, Participants, Text
+from adapter.events import Address, ChatKind, ContactRef, Message, Participants
 
 _POLL_SECONDS = 0.05
 # Seconds in which a wrong reply would come.

@@ -12,23 +12,8 @@ import msgpack
 
 from adapter.codec.address import chat_token
 from adapter.codec.segments import segment_to_dict
-from adapter.events import (
-    At,
-    ContactRef,
-    File,
-    Font,
-    Gap,
-    Image,
-    Message,
-    Notice,
-    Participants,
-    Record,
-    Segment,
-    SessionChange,
-    SessionState,
-    Video,
-    render,
-)
+from adapter.content import At, File, Font, Image, Record, Segment, Video, render
+from adapter.events import ContactRef, Gap, Message, Notice, Participants, SessionChange, SessionState
 
 # Levels of nesting in a raw value; deeper ones are cut. msgpack itself stops at 511.
 MAX_DEPTH = 100

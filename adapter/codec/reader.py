@@ -12,8 +12,9 @@ from typing import Any, Final
 import msgpack
 
 from adapter.codec.segments import read_segment
+from adapter.content import Font, Segment
 from adapter.errors import SchemaError
-from adapter.events import CONTRACT_VERSION, Font, Segment
+from adapter.events import CONTRACT_VERSION
 
 _VERSION: Final = CONTRACT_VERSION.encode()
 

@@ -10,19 +10,9 @@ import msgpack
 
 from adapter.codec.address import parse_event_id
 from adapter.codec.segments import KNOWN, decode_segment
+from adapter.content import Font, Markup, Segment, Text, Unknown
 from adapter.errors import SchemaError
-from adapter.events import (
-    Address,
-    AnswerRequest,
-    CallAction,
-    Font,
-    Markup,
-    Operation,
-    Recall,
-    Segment,
-    Text,
-    Unknown,
-)
+from adapter.events import Address, AnswerRequest, CallAction, Operation, Recall
 
 # Bytes that a segment without text counts in the content.
 _SEGMENT_SIZE: Final = 16

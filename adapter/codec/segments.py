@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Final
 
-from adapter.events import (
+from adapter.content import (
     At,
     Face,
     File,

@@ -18,34 +18,36 @@ from adapter.codec.inbound import (
     timestamp,
 )
 from adapter.codec.outbound import encode_result
-from adapter.contract.tables import CODES, COMMANDS, INBOUND, NOTICES, REQUESTS, SESSIONS
-from adapter.events import (
-    CONTRACT_VERSION,
-    Address,
+from adapter.content import (
     At,
-    ChatKind,
-    ContactRef,
     Face,
     File,
     Font,
     Forward,
-    Gap,
-    Identity,
     Image,
     Json,
     Markdown,
+    Record,
+    Reply,
+    Text,
+    Unknown,
+    Video,
+)
+from adapter.contract.tables import CODES, COMMANDS, INBOUND, NOTICES, REQUESTS, SESSIONS
+from adapter.events import (
+    CONTRACT_VERSION,
+    Address,
+    ChatKind,
+    ContactRef,
+    Gap,
+    Identity,
     Message,
     Notice,
     Participants,
-    Record,
-    Reply,
     SendResult,
     SessionChange,
     SessionState,
     Status,
-    Text,
-    Unknown,
-    Video,
 )
 
 ACCOUNT, EPOCH, WHEN = "305419896", 7, 1_445_653_507.0

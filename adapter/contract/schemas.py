@@ -6,16 +6,12 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from adapter.codec.segments import segment_to_dict
-from adapter.contract.tables import MESSAGES, TABLES, TIME, Schema, Table
-from adapter.events import (
-    CONTRACT_VERSION,
+from adapter.content import (
     At,
-    ContactRef,
     Face,
     File,
     Font,
     Forward,
-    Identity,
     Image,
     Json,
     Markdown,
@@ -26,6 +22,8 @@ from adapter.events import (
     Unknown,
     Video,
 )
+from adapter.contract.tables import MESSAGES, TABLES, TIME, Schema, Table
+from adapter.events import CONTRACT_VERSION, ContactRef, Identity
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 # One of each kind, for the name that the codec gives it.

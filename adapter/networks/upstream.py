@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
 from adapter.codec.request_body import RequestLimits
+from adapter.content import Font, Image, Segment
 from adapter.errors import UpstreamError
-from adapter.events import Address, Batch, Font, Image, ImageData, Operation, Outcome, Part, Segment
+from adapter.events import Address, Batch, ImageData, Operation, Outcome, Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Proof of adapter/directory.py: the same person keeps an id, and nobody gets another's."""
 
+from adapter.content import Text
 from adapter.directory import Directory
-from adapter.events import Address, ChatKind, Contact, ContactList, Identity, ListKind, Message, Text
+from adapter.events import Address, ChatKind, Contact, ContactList, Identity, ListKind, Message
 
 NOW = 1445653507.0
 

@@ -15,6 +15,7 @@ from adapter.bus.spool import log as spools
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
 from adapter.contact_store import ContactStore
+from adapter.content import Text
 from adapter.directory import Directory
 from adapter.errors import Fenced
 from adapter.events import (
@@ -27,7 +28,6 @@ from adapter.events import (
     Message,
     SessionChange,
     SessionState,
-    Text,
 )
 from adapter.inbound import InboundPipeline
 from adapter.ops.metrics import Metrics

@@ -7,7 +7,8 @@ import redis.asyncio as redis
 
 from adapter.bus.bus import Bus, Fence, pack_batch
 from adapter.codec.inbound import EventRecord, RecordContext, encode_message
-from adapter.events import Address, ChatKind, ContactRef, Face, Font, Message, Participants, Segment, Text
+from adapter.content import Face, Font, Segment, Text
+from adapter.events import Address, ChatKind, ContactRef, Message, Participants
 from tests.bench.traffic import texts
 
 ACCOUNT: Final = "305419896"

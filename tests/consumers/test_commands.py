@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from adapter.codec.inbound import EventRecord, RecordContext, encode_message
-from adapter.events import Address, ChatKind, ContactRef, Message, Participants, Text
+from adapter.content import Text
+from adapter.events import Address, ChatKind, ContactRef, Message, Participants
 from consumers.commands import MAX_OUTPUT, MAX_REPLY, Rules, output_of, split_output
 from tests.support.bus_events import Desk, desk_at, message, program
 from tests.support.helpers import wait_until

@@ -3,7 +3,7 @@
 import msgpack
 import pytest
 
-from adapter.events import Face, Image, Text
+from adapter.content import Face, Image, Text
 from tests.support.bus_events import desk_at, message, program
 from tests.support.helpers import wait_until
 

@@ -14,7 +14,7 @@ import msgpack
 import pytest
 
 from adapter.bus.embedded import run_server
-from adapter.events import Face, Text
+from adapter.content import Face, Text
 from tests.support import ROOT
 from tests.support.bus_events import Cutter, Desk, Program, desk_at, fields, message, notice, program
 from tests.support.helpers import wait_until

@@ -4,7 +4,7 @@ import msgpack
 import pytest
 
 from adapter import read_segment, render
-from adapter.events import Face, Image, Text
+from adapter.content import Face, Image, Text
 from tests.support.bus_events import Desk, desk_at, message, program
 from tests.support.helpers import wait_until
 

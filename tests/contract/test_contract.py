@@ -77,7 +77,7 @@ def test_the_files_are_those_that_the_vocabulary_makes(capsys: pytest.CaptureFix
 
 MUTATIONS = {
     "a field of a segment": (
-        "events.py",
+        "content.py",
         '    file_path: str = ""',
         '    file_path: str = ""\n    width: int = 0',
     ),

@@ -78,15 +78,16 @@ async def test_operations_have_one_result_each(system: OneBotSystem) -> None:
 async def test_a_redis_that_served_smartqq_before_renames_nothing(system: OneBotSystem) -> None:
     # What a directory of SmartQQ leaves: a stable id that is the number of another person here.
     record = {
-
-            "space": "person",
-            "stable": "10002",
-            "scope": "friends",
-            "qq": "999",
-            "mark": "",
-            "nick": "Other"
-        ,
-        "seen": int(time.time()), "momentary": "10002", "session": 7, "identity": "exact",
+        "space": "person",
+        "stable": "10002",
+        "scope": "friends",
+        "qq": "999",
+        "mark": "",
+        "nick": "Other",
+        "seen": int(time.time()),
+        "momentary": "10002",
+        "session": 7,
+        "identity": "exact",
     }
     key = system.bus.keys("ids:contacts")
     await system.bus.client.hset(key, mapping={"person:10002": msgpack.packb(record), "session": "7"})  # type: ignore[misc]

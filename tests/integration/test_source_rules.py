@@ -28,6 +28,7 @@ PROVED_BY = {
     "adapter/networks/onebot/client/errors.py": "tests/adapter/networks/onebot/client/test_socket.py",
     "adapter/networks/onebot/limits.py": "tests/adapter/networks/onebot/test_session_manager.py",
     "adapter/control.py": "tests/adapter/cli/commands/test_streams.py",
+    "adapter/content.py": "tests/adapter/codec/test_segments.py",
     "adapter/errors.py": "tests/adapter/bus/test_bus.py",
     "adapter/events.py": "tests/adapter/codec/test_inbound.py",
     "adapter/failpoints.py": "tests/integration/test_crash.py",

@@ -16,7 +16,8 @@ import redis.asyncio as redis
 from adapter.codec.address import parse_address
 from adapter.codec.inbound import EventRecord, RecordContext, encode_message, encode_notice
 from adapter.codec.reader import Result, read_result
-from adapter.events import ContactRef, Message, Notice, Participants, Segment, Text
+from adapter.content import Segment, Text
+from adapter.events import ContactRef, Message, Notice, Participants
 from consumers.runtime.worker import Worker
 from tests.support.helpers import clean_environment, wait_until
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from adapter.content import Text
 from adapter.events import (
     Address,
     Batch,
@@ -16,7 +17,6 @@ from adapter.events import (
     Outcome,
     SessionChange,
     SessionState,
-    Text,
     UpstreamEvent,
 )
 from adapter.networks.onebot.limits import Limits

@@ -8,16 +8,8 @@ from typing import TypeVar
 import anyio
 
 from adapter.config import Config
-from adapter.events import (
-    Address,
-    Batch,
-    ChatKind,
-    Outcome,
-    SessionChange,
-    SessionState,
-    Text,
-    UpstreamEvent,
-)
+from adapter.content import Text
+from adapter.events import Address, Batch, ChatKind, Outcome, SessionChange, SessionState, UpstreamEvent
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.upstream import SmartQQUpstream
 from tests.simulator import Simulator

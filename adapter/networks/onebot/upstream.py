@@ -13,8 +13,9 @@ from typing import Final, Self
 import anyio
 
 from adapter.codec.request_body import RequestLimits
+from adapter.content import Font, Segment
 from adapter.errors import UpstreamError
-from adapter.events import Address, Batch, ChatKind, Font, Gap, Notice, Operation, Outcome, Part, Segment
+from adapter.events import Address, Batch, ChatKind, Gap, Notice, Operation, Outcome, Part
 from adapter.networks.onebot.contact_loader import ContactLoader
 from adapter.networks.onebot.gaps import GapTracker, HeardFile
 from adapter.networks.onebot.history_filler import HistoryFiller

@@ -9,8 +9,9 @@ import anyio
 
 from adapter.codec.request_body import DEFAULT_LIMITS
 from adapter.config import Config
+from adapter.content import Font, Image, Segment
 from adapter.errors import TransportError
-from adapter.events import Address, Batch, Font, Image, ImageData, Outcome, Part, Segment
+from adapter.events import Address, Batch, ImageData, Outcome, Part
 from adapter.networks.smartqq.components import assemble
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.sender import NotSent, message_ids

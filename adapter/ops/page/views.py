@@ -8,8 +8,9 @@ from adapter.bus.admin import GroupInfo
 from adapter.codec.dead_letters import original_fields, restored_fields
 from adapter.codec.outbound import decode_request
 from adapter.codec.reader import read_event
+from adapter.content import render
 from adapter.errors import SchemaError
-from adapter.events import SessionState, render
+from adapter.events import SessionState
 from adapter.ops.contact_search import contact_rows
 from adapter.ops.wording import StateText, as_sentence, entry_time
 

@@ -17,24 +17,18 @@ from adapter.codec.inbound import (
     replace_surrogates,
     timestamp,
 )
+from adapter.content import At, Face, Font, Image, Segment, Text, Unknown
 from adapter.events import (
     Address,
-    At,
     ChatKind,
     ContactRef,
-    Face,
-    Font,
     Gap,
     Identity,
-    Image,
     Message,
     Notice,
     Participants,
-    Segment,
     SessionChange,
     SessionState,
-    Text,
-    Unknown,
 )
 
 CHAT = Address(ChatKind.GROUP, "2419712345")

@@ -12,21 +12,9 @@ from hypothesis import strategies as st
 
 from adapter.codec.outbound import decode_request, encode_result
 from adapter.codec.request_body import DEFAULT_LIMITS
+from adapter.content import At, Face, Font, Markup, Text
 from adapter.errors import SchemaError
-from adapter.events import (
-    Address,
-    At,
-    ChatKind,
-    Delivery,
-    Face,
-    Font,
-    Markup,
-    Priority,
-    SendRequest,
-    SendResult,
-    Status,
-    Text,
-)
+from adapter.events import Address, ChatKind, Delivery, Priority, SendRequest, SendResult, Status
 
 ENTRY = "1445653507000-3"
 GROUP = Address(ChatKind.GROUP, "5")

@@ -8,18 +8,9 @@ import pytest
 
 from adapter.codec.outbound import decode_request
 from adapter.codec.request_body import DEFAULT_LIMITS, OPERATIONS, RequestLimits
+from adapter.content import Image, Text
 from adapter.errors import SchemaError
-from adapter.events import (
-    Address,
-    AnswerRequest,
-    CallAction,
-    ChatKind,
-    EventRef,
-    Image,
-    Recall,
-    SendRequest,
-    Text,
-)
+from adapter.events import Address, AnswerRequest, CallAction, ChatKind, EventRef, Recall, SendRequest
 
 GROUP = Address(ChatKind.GROUP, "5")
 JOIN = "20001.g5.10010.add:7.1790000000.5c2e"

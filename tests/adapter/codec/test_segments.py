@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.codec.segments import decode_segment, read_segment, segment_to_dict
-from adapter.events import (
+from adapter.content import (
     EVERYONE,
     At,
     Face,

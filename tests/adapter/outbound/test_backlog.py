@@ -5,7 +5,8 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.events import Address, ChatKind, Priority, SendRequest, Text
+from adapter.content import Text
+from adapter.events import Address, ChatKind, Priority, SendRequest
 from adapter.outbound.backlog import Backlog
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.ledger import InDoubt, Ledger, Started
-from adapter.events import Address, ChatKind, Delivery, Outcome, Part, SendRequest, Status, Text
+from adapter.content import Text
+from adapter.events import Address, ChatKind, Delivery, Outcome, Part, SendRequest, Status
 from adapter.outbound.send_job import MAX_ATTEMPTS, NextStep, SendJob, resume_job
 from tests.adapter.outbound.test_pipeline import BUDDY, chat_of_friend, has_status
 from tests.simulator import Answer

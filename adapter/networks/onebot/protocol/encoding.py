@@ -8,8 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from adapter.errors import SchemaError
-from adapter.events import (
+from adapter.content import (
     At,
     Face,
     File,
@@ -24,6 +23,7 @@ from adapter.events import (
     Text,
     Video,
 )
+from adapter.errors import SchemaError
 from adapter.networks.onebot.protocol.cq import RawSegment
 from adapter.networks.onebot.protocol.faces import can_send, parse_markup
 

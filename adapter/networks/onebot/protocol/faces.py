@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from adapter.events import Face, Text
+from adapter.content import Face, Text
 
 # How a face is shown whose name is not known.
 UNNAMED: Final = "表情"

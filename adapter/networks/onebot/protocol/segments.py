@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from adapter.events import (
+from adapter.content import (
     EVERYONE,
     At,
     Face,

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from adapter.events import Address, ChatKind, Face, Message, Notice, Segment, Text
+from adapter.content import Face, Segment, Text
+from adapter.events import Address, ChatKind, Message, Notice
 from adapter.networks.smartqq.contacts.roster import Roster
 from adapter.networks.smartqq.protocol.notices import service_event
 

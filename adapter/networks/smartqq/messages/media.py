@@ -5,8 +5,9 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
+from adapter.content import Image
 from adapter.errors import ProtocolError
-from adapter.events import Address, ChatKind, Image, ImageData
+from adapter.events import Address, ChatKind, ImageData
 from adapter.networks.smartqq.client import endpoints
 from adapter.networks.smartqq.contacts.loader import ContactLoader
 from adapter.networks.smartqq.limits import Limits

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from adapter.content import Face, Font, Image, Markup, Segment, Text, Unknown
 from adapter.errors import ProtocolError, SchemaError
-from adapter.events import Face, Font, Image, Markup, Segment, Text, Unknown
 from adapter.networks.smartqq.protocol.faces import name_of, number_of
 from adapter.networks.smartqq.protocol.parsing import dump_json, join_surrogates, parse_int, unescape
 

@@ -7,17 +7,8 @@ from typing import Any
 
 import pytest
 
-from adapter.events import (
-    Address,
-    AnswerRequest,
-    CallAction,
-    ChatKind,
-    EventRef,
-    Notice,
-    Outcome,
-    Recall,
-    Text,
-)
+from adapter.content import Text
+from adapter.events import Address, AnswerRequest, CallAction, ChatKind, EventRef, Notice, Outcome, Recall
 from tests.onebot_server import DIALECTS, OneBotServer
 from tests.support.onebot_harness import limits, listening, send
 

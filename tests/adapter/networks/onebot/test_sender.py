@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from adapter.events import Address, At, ChatKind, File, Outcome, Status, Text
+from adapter.content import At, File, Text
+from adapter.events import Address, ChatKind, Outcome, Status
 from adapter.networks.onebot.protocol.messages import NO_GROUP
 from tests.onebot_server import DIALECTS, OneBotServer
 from tests.support.onebot_harness import Listener, limits, listening, send

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter.events import Address, ChatKind, Gap, Message, SessionChange, SessionState, Status, Text
+from adapter.content import Text
+from adapter.events import Address, ChatKind, Gap, Message, SessionChange, SessionState, Status
 from adapter.networks.onebot.gaps import HeardFile
 from adapter.networks.onebot.upstream import HEARD_FILE
 from tests.onebot_server import DIALECTS, OneBotServer
@@ -243,7 +244,7 @@ async def test_a_restart_is_a_gap_from_the_last_frame_on_disk(tmp_path: Path) ->
 
 async def test_a_batch_that_is_not_stored_does_not_move_the_gap(tmp_path: Path) -> None:
     async with OneBotServer("napcat") as server:
-        async with listening(server, tmp_path) as heard:
+        async with listening(server, tmp_path, limits=limits(idle_seconds=30.0)) as heard:
             await heard.online()
             await wait_until(lambda: HeardFile(tmp_path / HEARD_FILE).read(), "the file")
             heard.gate = type(heard.gate)()

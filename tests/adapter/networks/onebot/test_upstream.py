@@ -5,20 +5,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from adapter.content import Face, Image, Text
 from adapter.errors import SchemaError, UpstreamError
-from adapter.events import (
-    Address,
-    ChatKind,
-    ContactList,
-    Face,
-    Gap,
-    Image,
-    ListKind,
-    Outcome,
-    SessionChange,
-    Status,
-    Text,
-)
+from adapter.events import Address, ChatKind, ContactList, Gap, ListKind, Outcome, SessionChange, Status
 from tests.onebot_server import DIALECTS, OneBotServer
 from tests.support.helpers import wait_until
 from tests.support.onebot_harness import limits, listening, send
@@ -116,7 +105,8 @@ async def test_frames_that_make_no_sense_are_events_and_end_nothing(tmp_path: Pa
 
 
 async def test_the_end_yields_what_was_received_and_lets_a_send_finish(tmp_path: Path) -> None:
-    async with OneBotServer("napcat") as server, listening(server, tmp_path) as heard:
+    patient = limits(idle_seconds=30.0)
+    async with OneBotServer("napcat") as server, listening(server, tmp_path, limits=patient) as heard:
         await heard.online()
         heard.gate = anyio.Event()
         server.say("friend:10001", "first")
@@ -161,7 +151,7 @@ async def test_an_empty_batch_is_a_sign_of_life(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_stands_still_stops_reading_and_loses_nothing(tmp_path: Path) -> None:
-    small = limits(inbox_bytes=100_000)
+    small = limits(inbox_bytes=100_000, idle_seconds=30.0)
     async with (
         OneBotServer("napcat", heartbeat_ms=0) as server,
         listening(server, tmp_path, limits=small) as heard,

@@ -7,20 +7,17 @@ import anyio
 import anyio.abc
 import pytest
 
+from adapter.content import Face, Markup, Text, render
 from adapter.events import (
     Address,
     ChatKind,
     ContactList,
-    Face,
     ListKind,
-    Markup,
     Message,
     Notice,
     SessionChange,
     SessionState,
     Status,
-    Text,
-    render,
 )
 from adapter.networks.smartqq.upstream import SmartQQUpstream
 from adapter.networks.upstream import Upstream

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.errors import SchemaError
-from adapter.events import (
+from adapter.content import (
     EVERYONE,
     At,
     Face,
@@ -26,6 +25,7 @@ from adapter.events import (
     Unknown,
     Video,
 )
+from adapter.errors import SchemaError
 from adapter.networks.onebot.protocol.encoding import MAX_FILE, MAX_PARTS, MAX_TEXT, encode_messages
 
 

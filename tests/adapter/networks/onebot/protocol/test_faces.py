@@ -1,6 +1,6 @@
 """Faces of QQ: numbers, names, and names within text."""
 
-from adapter.events import Face, Text
+from adapter.content import Face, Text
 from adapter.networks.onebot.protocol.faces import NAMES, NUMBERS, can_send, face_name, parse_markup
 
 

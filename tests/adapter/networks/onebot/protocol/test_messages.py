@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from adapter.content import At, Face, Image, Text
 from adapter.errors import ProtocolError
-from adapter.events import Address, At, ChatKind, Face, Image, Message, Profile, Text
+from adapter.events import Address, ChatKind, Message, Profile
 from adapter.networks.onebot.protocol.messages import NO_GROUP, decode_message, history_messages
 from tests.onebot_server import DIALECTS, OneBotServer
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapter.events import (
+from adapter.content import (
     EVERYONE,
     At,
     Face,

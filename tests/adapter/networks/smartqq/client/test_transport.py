@@ -10,12 +10,9 @@ import anyio
 import anyio.abc
 import pytest
 
+from adapter.content import render
 from adapter.errors import TransportError
-from adapter.events import (
-    Message,
-    UpstreamEvent,
-    render,
-)
+from adapter.events import Message, UpstreamEvent
 from adapter.networks.smartqq.client.transport import HttpTransport
 from adapter.networks.smartqq.protocol.http import Request, Response
 from adapter.networks.smartqq.session.cookies import Jar

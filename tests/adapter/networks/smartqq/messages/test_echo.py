@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from adapter.events import Address, ChatKind, Contact, Face, ListKind, Message, Notice, Segment, Text
+from adapter.content import Face, Segment, Text
+from adapter.events import Address, ChatKind, Contact, ListKind, Message, Notice
 from adapter.networks.smartqq.contacts.roster import Roster
 from adapter.networks.smartqq.messages.echo import MAX_SENT, EchoDetector
 

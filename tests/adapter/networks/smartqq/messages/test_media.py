@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from adapter.content import Image
 from adapter.errors import ProtocolError
-from adapter.events import Image, Message
+from adapter.events import Message
 from tests.simulator import PICTURE, Simulator
 from tests.simulator import Answer as Scripted
 from tests.support.smartqq_harness import Listener, online

@@ -8,16 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from adapter.content import Text
 from adapter.errors import ProtocolError
-from adapter.events import (
-    Address,
-    ChatKind,
-    Message,
-    Outcome,
-    SessionState,
-    Status,
-    Text,
-)
+from adapter.events import Address, ChatKind, Message, Outcome, SessionState, Status
 from adapter.networks.smartqq.messages.sender import message_ids
 from adapter.networks.smartqq.protocol.http import resolve_redirect
 from adapter.networks.smartqq.upstream import SmartQQUpstream

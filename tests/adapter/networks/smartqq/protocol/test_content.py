@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.content import Face, Font, Image, Markup, Segment, Text, Unknown, render
 from adapter.errors import ProtocolError, SchemaError
-from adapter.events import Face, Font, Image, Markup, Segment, Text, Unknown, render
 from adapter.networks.smartqq.protocol.content import decode, encode
 from tests.simulator.content import parse_sent
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapter.events import Address, Message, Notice, SessionChange, render
+from adapter.content import render
+from adapter.events import Address, Message, Notice, SessionChange
 from adapter.networks.smartqq.protocol.poll_items import parse_items, poll_items
 from tests.support import DATA
 
@@ -40,7 +41,7 @@ def plain(value: Any) -> Any:
             return {"type": name} | shown
         case _ if is_dataclass(value):
             shown = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-            return {"type": type(value).__name__} | {k: v for k, v in shown.items() if v != ""}
+            return {"type": type(value).__name__} | {k: v for k, v in shown.items() if v not in ("", None)}
         case tuple() | list():
             return [plain(item) for item in value]
         case dict():

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from adapter.events import Message, Notice, UpstreamEvent, render
+from adapter.content import render
+from adapter.events import Message, Notice, UpstreamEvent
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.poll_policy import Action, PollDecision, PollHistory, evaluate
 from adapter.networks.smartqq.protocol.http import Response
