@@ -9,9 +9,10 @@ FAULTS ?= 60
 
 .PHONY: demo test check format contract lock bench chaos compat peers clean
 
+# NETWORK=onebot for a QQ account behind an implementation of OneBot 11.
 demo:
 	@$(PYTHON) .ci/venv.py sim
-	@$(RUN) -m tests.demo
+	@$(RUN) -m tests.demo $(if $(NETWORK),--network $(NETWORK))
 
 test:
 	@$(PYTHON) .ci/venv.py dev

@@ -1,8 +1,10 @@
 """Demo: a simulated QQ, the adapter, an echo worker, and what they say to each other.
 
-Each runs as a process of its own on a free port, with its data in a temporary folder.
+`python -m tests.demo --network onebot`; without a network SmartQQ. Each part runs as a process of its own on
+a free port, with its data in a temporary folder. Ctrl-C ends all of them, and so does closing the terminal.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -12,7 +14,8 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +31,62 @@ from tests.support.helpers import clean_environment
 from tests.support.ports import free_port
 
 FRIEND = 10001
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
 START = 20.0
-STOP = 5.0
+# Seconds for honcho, which gives its own programs five before it kills them.
+STOP = 8.0
 # Columns of the names before each line.
 INDENT = 11
 BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+
+
+@dataclass(frozen=True)
+class Network:
+    """How a network is simulated: its program, how the adapter finds it, and what a friend says first.
+
+    The program prints its addresses: that of the control interface begins with http, and `scheme` is that of
+    the address in `address_setting`. `greeting` is the body of /sim/say, `shown` the same for a reader, and
+    `example` a body in JSON to try next.
+    """
+
+    line: tuple[str, ...]
+    scheme: str
+    address_setting: str
+    settings: dict[str, str]
+    greeting: dict[str, Any]
+    shown: str
+    example: str
+    hints: str = ""
+
+
+NETWORKS = {
+    "smartqq": Network(
+        line=("tests.simulator", "--port", "0", "--auto-scan"),
+        scheme="http://",
+        address_setting="QQBUS_SMARTQQ_URL",
+        settings={},
+        greeting={"text": 'hello 😀 [微笑] "<&>"'},
+        shown='hello 😀 [微笑] "<&>"',
+        example='"text": "你好 [微笑]"',
+        hints="  {origin}/phone   phones of the friends: write, see the replies\n",
+    ),
+    "onebot": Network(
+        line=("tests.onebot_server",),
+        scheme="ws://",
+        address_setting="QQBUS_ONEBOT_URL",
+        settings={"QQBUS_NETWORK": "onebot"},
+        greeting={
+            "message": [
+                {"type": "text", "data": {"text": "hello 😀 "}},
+                {"type": "face", "data": {"id": "14"}},
+                {"type": "text", "data": {"text": ' "<&>"'}},
+            ]
+        },
+        shown='hello 😀 [微笑] "<&>"',
+        example='"message": "你好 [CQ:face,id=14]"',
+    ),
+}
 
 
 def say(who: str, what: str) -> None:
@@ -69,7 +122,7 @@ async def process(
 
 
 async def control(origin: str, path: str, body: object = None) -> Any:
-    """Call the simulator's control API."""
+    """Call the control interface of the simulated network."""
 
     def ask() -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -135,7 +188,7 @@ async def phone(origin: str) -> None:
             say("phone", f"{message['chat']} receives: {BOLD}{message['text']}{OFF}")
 
 
-def hints(url: str, page: str, origin: str, chat: str) -> None:
+def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None:
     """Print what to try next."""
     qqbus = Path(sys.executable).with_name("qqbus")
     qqbus = qqbus.relative_to(Path.cwd()) if qqbus.is_relative_to(Path.cwd()) else qqbus
@@ -143,8 +196,7 @@ def hints(url: str, page: str, origin: str, chat: str) -> None:
         f"""
 {BOLD}It runs. In a browser:{OFF}
 
-  {origin}/phone   phones of the friends: write, see the replies
-  {page}/        status page of the adapter
+{network.hints.format(origin=origin)}  {page}/        status page of the adapter
 
 {BOLD}In another terminal:{OFF}
 
@@ -153,7 +205,7 @@ def hints(url: str, page: str, origin: str, chat: str) -> None:
   {qqbus} send {chat} "hello"
   redis-cli -p {url.rpartition(":")[2]} XADD qq:outbound '*' to {chat} text hello
   curl -s {origin}/sim/say \\
-    -d '{{"chat": "friend:{FRIEND}", "text": "你好 [微笑]"}}'
+    -d '{{"chat": "friend:{FRIEND}", {network.example}}}'
 
 Ctrl-C ends it.
 """,
@@ -161,49 +213,64 @@ Ctrl-C ends it.
     )
 
 
-async def main() -> None:
-    """Run the demo until Ctrl-C."""
+async def main(network: Network) -> None:
+    """Run the demo until Ctrl-C or until the terminal closes."""
     with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
         folder = Path(name)
-        async with (
-            run_server(folder / "redis", free_port()) as url,
-            process("simulator", folder, "tests.simulator", "--port", "0", "--auto-scan") as simulator,
-        ):
-            assert simulator.stdout is not None
-            line = await anyio.to_thread.run_sync(simulator.stdout.readline)
-            origin = next(word for word in line.split() if word.startswith("http://")).rstrip("/")
-            say("redis", f"embedded server on {url}")
-            say("QQ", f"simulated on {origin}")
-            page = free_port()
-            settings = {
-                "REDIS_URL": url,
-                "QQBUS_SMARTQQ_URL": origin,
-                "QQBUS_STATE_DIR": str(folder / "state"),
-                "QQBUS_SEND_INTERVAL": "1",
-                "PORT": str(page),
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            }
-            client = connect(url, timeout=10.0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_interrupted, tasks.cancel_scope)
             async with (
-                process(
-                    "honcho", folder, "honcho", "--procfile", str(PROCFILE), "start", **settings
-                ) as programs,
-                anyio.create_task_group() as tasks,
+                run_server(folder / "redis", free_port()) as url,
+                process("network", folder, *network.line) as simulated,
             ):
-                tasks.start_soon(_interrupted, tasks.cancel_scope)
-                tasks.start_soon(_alive, programs, folder / "honcho.log")
-                await login(client)
-                tasks.start_soon(follow, client, "qq:inbound", "event")
-                tasks.start_soon(follow, client, "qq:outbound", "worker")
-                tasks.start_soon(follow, client, "qq:results", "result")
-                tasks.start_soon(phone, origin)
-                say("phone", f'the friend {FRIEND} writes: {BOLD}hello 😀 [微笑] "<&>"{OFF}')
-                await control(
-                    origin, "/sim/say", {"chat": f"friend:{FRIEND}", "text": 'hello 😀 [微笑] "<&>"'}
-                )
-                hints(url, f"http://127.0.0.1:{page}", origin, await _answered(client))
+                origin, address = await _addresses(simulated, network)
+                say("redis", f"embedded server on {url}")
+                say("QQ", f"simulated on {address}")
+                page = free_port()
+                settings = network.settings | {
+                    "REDIS_URL": url,
+                    network.address_setting: address,
+                    "QQBUS_STATE_DIR": str(folder / "state"),
+                    "QQBUS_SEND_INTERVAL": "1",
+                    "PORT": str(page),
+                    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                }
+                line = ("honcho", "--procfile", str(PROCFILE), "start")
+                async with process("honcho", folder, *line, **settings) as programs:
+                    await _show(network, programs, folder / "honcho.log", url, page, origin)
+    with suppress(OSError):  # the terminal may be gone
+        print("\nended cleanly", flush=True)
+
+
+async def _addresses(simulated: "subprocess.Popen[str]", network: Network) -> tuple[str, str]:
+    """Return the address of the control interface and that for the adapter."""
+    assert simulated.stdout is not None
+    line = await anyio.to_thread.run_sync(simulated.stdout.readline)
+    words = line.split()
+    found = (next(word for word in words if word.startswith(one)) for one in ("http://", network.scheme))
+    origin, address = found
+    return origin.rstrip("/"), address.rstrip("/")
+
+
+async def _show(
+    network: Network, programs: "subprocess.Popen[str]", log: Path, url: str, page: int, origin: str
+) -> None:
+    """Follow the session, let a friend write, and show the streams until cancelled."""
+    client = connect(url, timeout=10.0)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_alive, programs, log)
+            await login(client)
+            tasks.start_soon(follow, client, "qq:inbound", "event")
+            tasks.start_soon(follow, client, "qq:outbound", "worker")
+            tasks.start_soon(follow, client, "qq:results", "result")
+            tasks.start_soon(phone, origin)
+            say("phone", f"the friend {FRIEND} writes: {BOLD}{network.shown}{OFF}")
+            await control(origin, "/sim/say", {"chat": f"friend:{FRIEND}", **network.greeting})
+            hints(network, url, f"http://127.0.0.1:{page}", origin, await _answered(client))
+    finally:
+        with anyio.CancelScope(shield=True):
             await client.aclose()
-    print("\nended cleanly")
 
 
 async def _answered(client: "redis.Redis") -> str:
@@ -217,7 +284,7 @@ async def _answered(client: "redis.Redis") -> str:
 
 
 async def _interrupted(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(*SIGNALS) as signals:
         async for _ in signals:
             scope.cancel()
             return
@@ -230,4 +297,6 @@ async def _alive(programs: "subprocess.Popen[str]", log: Path) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", choices=NETWORKS, default="smartqq", help="smartqq (default) or onebot")
+    anyio.run(main, NETWORKS[parser.parse_args().network])
