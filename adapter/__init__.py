@@ -3,6 +3,7 @@
 from adapter.codec.address import chat_from_event_id, parse_address
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.codec.inbound import pack, replace_surrogates, timestamp
+from adapter.codec.outbound import decode_request
 from adapter.codec.reader import (
     Received,
     ReceivedMessage,
@@ -14,6 +15,7 @@ from adapter.codec.reader import (
     read_map,
     read_result,
 )
+from adapter.codec.request_body import DEFAULT_LIMITS, RequestLimits
 from adapter.codec.segments import read_segment, segment_to_dict
 from adapter.content import (
     At,
@@ -38,6 +40,7 @@ from adapter.events import CONTRACT_VERSION, Address, ChatKind, Delivery, Priori
 
 __all__ = [
     "CONTRACT_VERSION",
+    "DEFAULT_LIMITS",
     "Address",
     "At",
     "ChatKind",
@@ -60,6 +63,7 @@ __all__ = [
     "ReceivedSession",
     "Record",
     "Reply",
+    "RequestLimits",
     "Result",
     "SchemaError",
     "Segment",
@@ -68,6 +72,7 @@ __all__ = [
     "Unknown",
     "Video",
     "chat_from_event_id",
+    "decode_request",
     "encode_dead_letter",
     "pack",
     "parse_address",

@@ -17,8 +17,8 @@ from redis.exceptions import RedisError
 from adapter import ConfigError, Received, SchemaError, Status, parse_address, read_event
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS, Settings, consumer_name, describe_error
-from consumers.runtime.event import Request, fresh_id
 from consumers.runtime.replies import entries_of, mapping_of, only_stream
+from consumers.runtime.requests import Request, fresh_id
 from consumers.runtime.tasks import TaskSupervisor
 
 # Seconds to wait for the result of a line.

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Final
 
 from adapter import Face, SchemaError, Segment, Text, parse_address, render
-from consumers.runtime.event import request_id
+from consumers.runtime.requests import request_id
 from qqbus import Event, Worker
 
 # Relayed texts that are recognised in each chat, and for how many seconds: an echo comes within those.

@@ -7,7 +7,8 @@ import warnings
 from typing import Any, Final
 
 from consumers.runtime.connection import Settings
-from consumers.runtime.event import Content, Event, Reject, Request
+from consumers.runtime.event import Event, Reject
+from consumers.runtime.requests import Content, Request
 from consumers.runtime.runtime import WorkerOptions
 from consumers.runtime.worker import Worker
 

@@ -1,13 +1,34 @@
 """Write workers for the qqbus message bus: `from qqbus import Event, Worker`."""
 
-from adapter import Delivery, Face, Image, Priority, Received, Result, Segment, Status, Text
+from adapter import (
+    At,
+    Delivery,
+    Face,
+    File,
+    Forward,
+    Image,
+    Json,
+    Markdown,
+    Priority,
+    Received,
+    Record,
+    Reply,
+    Result,
+    Segment,
+    Status,
+    Text,
+    Unknown,
+    Video,
+)
 from consumers.runtime.connection import Settings
-from consumers.runtime.event import Content, Event, Reject, Request
+from consumers.runtime.event import Event, Reject
+from consumers.runtime.requests import Content, ContentError, Request
 from consumers.runtime.runtime import WorkerOptions
-from consumers.runtime.worker import Worker
+from consumers.runtime.worker import CallError, Worker
 
 # fmt: off
 __all__ = [
-    "Content", "Delivery", "Event", "Face", "Image", "Priority", "Received", "Reject", "Request",
-    "Result", "Segment", "Settings", "Status", "Text", "Worker", "WorkerOptions",
+    "At", "CallError", "Content", "ContentError", "Delivery", "Event", "Face", "File", "Forward", "Image",
+    "Json", "Markdown", "Priority", "Received", "Record", "Reject", "Reply", "Request", "Result", "Segment",
+    "Settings", "Status", "Text", "Unknown", "Video", "Worker", "WorkerOptions",
 ]

@@ -8,7 +8,7 @@ import redis.asyncio as redis
 
 from adapter import Result
 from consumers.runtime.connection import BLOCK_MS, RetryLoop, Settings, connect
-from consumers.runtime.event import Request
+from consumers.runtime.requests import LARGEST_LIMITS, Request
 from consumers.runtime.results import ResultListener
 from consumers.runtime.tasks import TaskSupervisor
 from consumers.runtime.writer import BatchWriter
@@ -16,6 +16,8 @@ from consumers.runtime.writer import BatchWriter
 
 class BusClient:
     """Publishes requests and waits for results; its loops run while `start` has been called."""
+
+    limits = LARGEST_LIMITS
 
     def __init__(
         self,

@@ -1,63 +1,13 @@
 """Events as handlers get them, and the requests that their replies become."""
 
-import hashlib
 import itertools
 import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
-from adapter import (
-    Delivery,
-    Priority,
-    Received,
-    ReceivedMessage,
-    Result,
-    Segment,
-    pack,
-    segment_to_dict,
-)
-
-# Characters of a request id that the contract allows.
-MAX_ID: Final = 128
-_ID: Final = re.compile(r"[A-Za-z0-9._:/@-]+", re.ASCII)
-
-Content = str | tuple[Segment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An entry for `qq:outbound`. Text may hold faces as `[名称]`; segments are literal."""
-
-    to: str
-    content: Content
-    id: str
-    cause: str = ""
-    expires: float | str | None = None
-    delivery: Delivery = Delivery.AT_MOST_ONCE
-    priority: Priority = Priority.NORMAL
-    results: str = ""
-
-    def fields(self) -> list[str | bytes]:
-        """Return names and values in the contract's order, without those at their default."""
-        flat: list[str | bytes] = ["to", self.to]
-        if isinstance(self.content, str):
-            flat += ["text", self.content]
-        else:
-            flat += ["body", pack({"segments": [segment_to_dict(segment) for segment in self.content]})]
-        flat += ["id", self.id]
-        if self.expires is not None:
-            flat += ["expires", str(self.expires)]
-        if self.cause:
-            flat += ["cause", self.cause]
-        if self.delivery is not Delivery.AT_MOST_ONCE:
-            flat += ["delivery", self.delivery.value]
-        if self.priority is not Priority.NORMAL:
-            flat += ["priority", self.priority.value]
-        if self.results:
-            flat += ["results", self.results]
-        return flat
+from adapter import Delivery, Priority, Received, ReceivedMessage, RequestLimits, Result, Segment
+from consumers.runtime.requests import Content, Request, request_id
 
 
 class Reject(Exception):  # noqa: N818 – a decision of the handler, as in Celery
@@ -68,6 +18,7 @@ class Publisher(Protocol):
     """Where requests go: the bus, or a list under `Worker.feed`."""
 
     application: str
+    limits: RequestLimits
 
     async def publish(self, request: Request) -> None:
         """Queue a request; Redis has it before the XACK of the event that it answers."""
@@ -132,41 +83,54 @@ class Event:
         """Reply in the chat of the event; returns the request id.
 
         The request id is made from the event id, so that an event handled twice is answered once. A
-        handler with several replies must send them in the same order each time.
+        handler with several replies must send them in the same order each time. Raises TypeError or
+        ContentError for content that the adapter would reject.
         """
-        request = self._request(content, expires=expires, delivery=delivery, priority=priority)
-        await self.publisher.publish(request)
-        return request.id
+        return await self._publish(self._reply(content, expires, delivery, priority))
 
     async def ask(self, content: Content, *, seconds: float = 60.0) -> Result:
         """Reply and wait for the result. Raises TimeoutError after `seconds`."""
-        request = self._request(content)
+        request = self._reply(content)
+        request.check(self.publisher.limits)
         return await self.publisher.ask(request, seconds)
 
-    def _request(
+    async def approve(self, remark: str = "") -> str:
+        """Approve this friend or group request; returns the request id. `remark` names a new friend."""
+        return await self._answer("approve", remark)
+
+    async def deny(self, reason: str = "") -> str:
+        """Deny this friend or group request; returns the request id."""
+        return await self._answer("deny", reason)
+
+    async def recall(self) -> str:
+        """Take the message of this event back; returns the request id."""
+        if not self.received.message_id:
+            raise ValueError(f"{self.type} has no message that could be recalled")
+        message_id = self.received.message_id
+        return await self._publish(
+            Request(self.chat, "", self._next_id(), self.id, op="recall", message_id=message_id)
+        )
+
+    async def _answer(self, op: str, text: str) -> str:
+        if not self.type.startswith("request."):
+            raise ValueError(f"{self.type} is no request: there is nothing to {op}")
+        return await self._publish(Request("", text, self._next_id(), self.id, op=op, event=self.id))
+
+    async def _publish(self, request: Request) -> str:
+        request.check(self.publisher.limits)
+        await self.publisher.publish(request)
+        return request.id
+
+    def _next_id(self) -> str:
+        return request_id(self.publisher.application, self.id, next(self._numbers))
+
+    def _reply(
         self,
         content: Content,
-        *,
         expires: float | str | None = None,
         delivery: Delivery = Delivery.AT_MOST_ONCE,
         priority: Priority = Priority.NORMAL,
     ) -> Request:
         if not self.chat:
             raise ValueError(f"{self.type} belongs to no chat: there is no address to reply to")
-        number = next(self._numbers)
-        ident = request_id(self.publisher.application, self.id, number)
-        return Request(self.chat, content, ident, self.id, expires, delivery, priority)
-
-
-def request_id(application: str, event: str, number: int = 1) -> str:
-    """Return the id of the `number`-th reply to an event: the same after a redelivery."""
-    tail = "" if number == 1 else f"/{number}"
-    ident = f"{application}/{event}{tail}"
-    if len(ident) <= MAX_ID and _ID.fullmatch(ident):
-        return ident
-    return f"{application}/{hashlib.sha256(event.encode()).hexdigest()}{tail}"
-
-
-def fresh_id(application: str) -> str:
-    """Return a random id for a request that no event caused; it makes a repeated XADD harmless."""
-    return f"{application}/{secrets.token_hex(12)}"
+        return Request(self.chat, content, self._next_id(), self.id, expires, delivery, priority)

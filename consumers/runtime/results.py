@@ -11,8 +11,8 @@ import redis.asyncio as redis
 
 from adapter import Result, SchemaError, read_result
 from consumers.runtime.connection import BLOCK_MS, RetryLoop
-from consumers.runtime.event import Request
 from consumers.runtime.replies import entries_of, mapping_of, only_stream
+from consumers.runtime.requests import Request
 
 log = logging.getLogger("qqbus.worker")
 

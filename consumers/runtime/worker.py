@@ -17,6 +17,7 @@ bus is.
 
 import asyncio
 import contextlib
+import json
 import logging
 import math
 import os
@@ -25,18 +26,19 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from adapter import ConfigError, Delivery, Priority, Received, Result
+from adapter import DEFAULT_LIMITS, ConfigError, Delivery, Priority, QQBusError, Received, Result, Status
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import Settings, application_name, consumer_name, describe_error
-from consumers.runtime.event import Content, Event, Request, fresh_id
+from consumers.runtime.event import Event
 from consumers.runtime.handlers import Handler, HandlerRegistry, Matcher
+from consumers.runtime.requests import Content, Request, fresh_id
 from consumers.runtime.runtime import Runtime, WorkerOptions
 
 log = logging.getLogger("qqbus.worker")
@@ -47,6 +49,14 @@ _BAD_USE: Final = 2
 _CANNOT_REACH: Final = 3
 # Seconds after the shutdown timeout at which the process exits whatever still runs in it.
 _EXIT_MARGIN: Final = 5.0
+
+
+class CallError(QQBusError):
+    """The network did not carry out a call. `result` has status, code and detail."""
+
+    def __init__(self, action: str, result: Result) -> None:
+        super().__init__(f"{action}: {result.status} {result.code} {result.detail}".strip())
+        self.result = result
 
 
 class Worker:
@@ -111,6 +121,7 @@ class Worker:
         A second request with the same `id` within a day is not sent.
         """
         request = Request(to, content, id or fresh_id(self.name), cause, expires, delivery, priority)
+        request.check()
         await self._running().client.send(request)
         return request.id
 
@@ -126,7 +137,28 @@ class Worker:
 
         Raises TimeoutError after `seconds`; the message may still be sent then.
         """
-        return await self._running().client.ask(Request(to, content, id or fresh_id(self.name)), seconds)
+        request = Request(to, content, id or fresh_id(self.name))
+        request.check()
+        return await self._running().client.ask(request, seconds)
+
+    async def call(
+        self,
+        action: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        id: str = "",  # noqa: A002 – the contract's word
+        seconds: float = 60.0,
+    ) -> Any:
+        """Call an action of the network by its name; returns the `data` of its answer.
+
+        Raises CallError if it was not carried out, TimeoutError after `seconds`.
+        """
+        request = Request("", "", id or fresh_id(self.name), op="call", action=action, params=params or {})
+        request.check()
+        result = await self._running().client.ask(request, seconds)
+        if result.status != Status.SENT:
+            raise CallError(action, result)
+        return json.loads(result.data) if result.data else None
 
     async def control(self, command: str, by: str) -> None:
         """Send the adapter `login`, `logout`, `refresh`, `pause` or `resume`.
@@ -225,6 +257,9 @@ def _monitoring(runtime: Runtime, address: str) -> "contextlib.AbstractAsyncCont
 
 class RecordingPublisher:
     """Keeps the requests of `Worker.feed`."""
+
+    # Those of the reference network: a test refuses what they refuse.
+    limits = DEFAULT_LIMITS
 
     def __init__(self, application: str) -> None:
         self.application = application

@@ -110,7 +110,7 @@ class Desk:
         row = next(row for row in groups if row["name"] == group.encode())
         return bool(row["pending"] == 0 and row["last-delivered-id"] == info["last-generated-id"])
 
-    async def settle(self, status: str = "sent", code: str = "ok") -> list[Result]:
+    async def settle(self, status: str = "sent", code: str = "ok", data: str = "") -> list[Result]:
         """Answer every request that asks for a result, as the adapter would."""
         results = []
         requests: Any = await self.client.xrange(self.key("outbound"))
@@ -122,7 +122,7 @@ class Desk:
                 "time": "2015-10-24T02:25:07.000Z",
                 "account": "10001",
                 "epoch": "1",
-                "to": row[b"to"].decode(),
+                "to": row.get(b"to", b"").decode(),
                 "status": status,
                 "code": code,
                 "detail": "",
@@ -130,6 +130,7 @@ class Desk:
                 "parts": "1/1",
                 "message_id": "1",
                 "replayed": "0",
+                "data": data,
             }
             stream = row.get(b"results", self.key("results").encode()).decode()
             await self.client.xadd(stream, dict[Any, Any](told))

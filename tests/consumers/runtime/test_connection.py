@@ -12,7 +12,7 @@ from adapter import Received, read_event
 from adapter.bus.embedded import run_server
 from adapter.contract.acl import ROLES, setuser_line
 from consumers.runtime.connection import Settings
-from qqbus import Event, Worker, WorkerOptions
+from qqbus import CallError, Event, Worker, WorkerOptions
 from tests.support.bus_events import Cutter, Desk, desk_at, fields, mapping, message, program, running
 from tests.support.helpers import wait_until
 from tests.support.ports import free_port
@@ -117,6 +117,25 @@ async def test_a_server_that_restarts_loses_no_event_and_no_reply(tmp_path: Path
             worker.stop()
             await asyncio.wait_for(task, 10)
             assert await again.texts() == ["one", "two"]
+
+
+async def test_call_returns_the_data_of_its_result_or_raises_with_it(redis_url: str, prefix: str) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        worker = worker_at(desk)
+        async with running(worker):
+            loop = asyncio.get_running_loop()
+            call = loop.create_task(worker.call("get_group_info", {"group_id": 2}))
+            await wait_until(lambda: desk.rows("outbound"), "requested")
+            (row,) = await desk.rows("outbound")
+            assert (row["op"], "to" in row) == (b"call", False)
+            await desk.settle(data='{"group_id":2}')
+            assert await call == {"group_id": 2}
+            call = loop.create_task(worker.call("get_nothing"))
+            await wait_until(lambda: desk.rows("outbound"), "requested again")
+            await desk.settle("failed", "content.unsupported")
+            with pytest.raises(CallError, match=r"get_nothing: failed content\.unsupported") as refused:
+                await call
+            assert refused.value.result.code == "content.unsupported"
 
 
 async def test_send_waits_for_the_bus_and_ask_for_the_result(redis_url: str, prefix: str) -> None:

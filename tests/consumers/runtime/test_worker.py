@@ -7,8 +7,7 @@ import pytest
 
 from adapter import Face, Priority, Received, Text, read_event
 from consumers.runtime.connection import Settings
-from consumers.runtime.event import request_id
-from qqbus import Event, Worker, WorkerOptions
+from qqbus import At, ContentError, Event, Image, Worker, WorkerOptions
 from tests.support.bus_events import Desk, fields, mapping, message, notice
 
 pytestmark = pytest.mark.anyio
@@ -86,15 +85,6 @@ async def test_replies_carry_ids_made_from_the_event_and_its_id_as_cause() -> No
     assert await worker.feed(event) == [one, two]
 
 
-def test_an_id_that_the_contract_would_refuse_becomes_a_digest_of_the_same_length_for_ever() -> None:
-    assert request_id("app", "a.b", 1) == "app/a.b"
-    for event in ("x" * 200, "has blank", "中"):
-        ident = request_id("a" * 40, event, 12)
-        assert len(ident) <= 128
-        assert ident.isascii()
-        assert ident == request_id("a" * 40, event, 12) != request_id("a" * 40, event + "!", 12)
-
-
 @pytest.mark.parametrize("name", ["", "adapter", "a" * 41, "a b", "a/b", "中"])
 def test_a_name_that_cannot_be_a_group_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot name an application"):
@@ -106,3 +96,69 @@ async def test_an_event_of_no_chat_cannot_be_answered() -> None:
     worker.on()(lambda event: event.reply("x"))
     with pytest.raises(ValueError, match="belongs to no chat"):
         await worker.feed(read_event("1-0", mapping(fields(message())) | {b"chat": b""}))
+
+
+# --- operations --------------------------------------------------------------------------------
+
+
+def asked(kind: str = "request.friend", chat: str = "friend:3") -> Received:
+    return read_event("1-0", mapping(fields(notice(kind, chat))))
+
+
+async def test_requests_are_approved_denied_and_messages_recalled_under_stable_ids() -> None:
+    worker = Worker("app")
+
+    @worker.on("request.friend")
+    async def approve(event: Event) -> None:
+        await event.approve("小林")
+
+    @worker.on("request.group")
+    async def deny(event: Event) -> None:
+        await event.deny("not now")
+
+    @worker.on("message", text="spam")
+    async def recall(event: Event) -> None:
+        await event.recall()
+        await event.reply("no spam")
+
+    friend, group, spam = asked(), asked("request.group", "group:2"), received("spam")
+    (request,) = await worker.feed(friend)
+    assert (request.op, request.event, request.content, request.to) == ("approve", friend.id, "小林", "")
+    (request,) = await worker.feed(group)
+    assert (request.op, request.event, request.content) == ("deny", group.id, "not now")
+    request, answer = await worker.feed(spam)
+    assert (request.op, request.to, request.message_id) == ("recall", "group:2", spam.message_id)
+    assert (request.id, answer.id) == (f"app/{spam.id}", f"app/{spam.id}/2")
+
+
+async def test_only_requests_can_be_approved() -> None:
+    worker = Worker("app")
+    worker.on()(lambda event: event.approve())
+    with pytest.raises(ValueError, match="is no request"):
+        await worker.feed(received())
+
+
+async def test_segments_arrive_typed_and_leave_in_a_list() -> None:
+    worker = Worker("app")
+
+    @worker.on("message")
+    async def look(event: Event) -> None:
+        assert isinstance(event.segments[0], At)
+        await event.reply([At(event.sender), Text("look: "), Image(url="https://example.org/a.png")])
+
+    said = read_event("1-0", mapping(fields(message((At("10001"), Text("hi"))))))
+    (request,) = await worker.feed(said)
+    body = msgpack.unpackb(mapping(request.fields())[b"body"])
+    assert body["segments"] == [
+        {"type": "at", "data": {"qq": "3"}},
+        {"type": "text", "data": {"text": "look: "}},
+        {"type": "image", "data": {"url": "https://example.org/a.png"}},
+    ]
+
+
+@pytest.mark.parametrize("content", ["", 5, None, ["a"], "x" * 40_000])
+async def test_feed_refuses_what_live_refuses(content: Any) -> None:
+    worker = Worker("app")
+    worker.on("message")(lambda event: event.reply(content))
+    with pytest.raises((TypeError, ContentError)):
+        await worker.feed(received())

@@ -1,0 +1,156 @@
+"""Requests for `qq:outbound`: what handlers ask for, checked by the adapter's own rules."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, get_args
+
+from adapter import (
+    DEFAULT_LIMITS,
+    Delivery,
+    Priority,
+    RequestLimits,
+    SchemaError,
+    Segment,
+    decode_request,
+    pack,
+    parse_address,
+    replace_surrogates,
+    segment_to_dict,
+)
+
+# Characters of a request id that the contract allows.
+MAX_ID: Final = 128
+_ID: Final = re.compile(r"[A-Za-z0-9._:/@-]+", re.ASCII)
+# What some network takes of one request, in bytes. The adapter checks by the limits of its own network.
+LARGEST_LIMITS: Final = RequestLimits(body_bytes=16 * 1024 * 1024, content_bytes=16 * 1024 * 1024)
+
+Content = str | Sequence[Segment]
+_SEGMENTS: Final = get_args(Segment)
+_DELIVERIES: Final = frozenset(Delivery)
+_PRIORITIES: Final = frozenset(Priority)
+
+
+class ContentError(SchemaError, ValueError):
+    """The adapter would reject this request. `code` is that of its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An entry for `qq:outbound`. Text may hold faces as `[名称]`; segments are literal.
+
+    `op`, `event`, `message_id`, `action` and `params` are those of an operation, which has no content.
+    """
+
+    to: str
+    content: Content
+    id: str
+    cause: str = ""
+    expires: float | str | None = None
+    delivery: Delivery = Delivery.AT_MOST_ONCE
+    priority: Priority = Priority.NORMAL
+    results: str = ""
+    op: str = ""
+    event: str = ""
+    message_id: str = ""
+    action: str = ""
+    params: Mapping[str, object] = field(default_factory=dict)
+
+    def fields(self) -> list[str | bytes]:
+        """Return names and values in the contract's order, without those at their default."""
+        named: tuple[tuple[str, str | bytes], ...] = (
+            ("to", self.to),
+            *self._content(),
+            ("id", self.id),
+            ("expires", "" if self.expires is None else str(self.expires)),
+            ("cause", self.cause),
+            ("delivery", "" if self.delivery == Delivery.AT_MOST_ONCE else str(self.delivery)),
+            ("priority", "" if self.priority == Priority.NORMAL else str(self.priority)),
+            ("results", self.results),
+            ("op", self.op),
+            ("event", self.event),
+            ("message_id", self.message_id),
+        )
+        return [item for name, value in named if value for item in (name, value)]
+
+    def _content(self) -> tuple[tuple[str, str | bytes], ...]:
+        if self.action:
+            return (("body", pack({"action": self.action, "params": self.params})),)
+        if isinstance(self.content, str):
+            # A lone surrogate has no place in UTF-8: it would end the connection, not the request.
+            return (("text", replace_surrogates(self.content)),)
+        return (("body", pack({"segments": [segment_to_dict(segment) for segment in self.content]})),)
+
+    def check(self, limits: RequestLimits = LARGEST_LIMITS) -> None:
+        """Raise what the adapter would answer: TypeError or ContentError."""
+        _check_types(self.content)
+        if self._is_plain(limits):
+            return
+        flat = [item.encode() if isinstance(item, str) else item for item in self.fields()]
+        try:
+            decode_request("1-0", dict(zip(flat[::2], flat[1::2], strict=True)), "qq", limits)
+        except SchemaError as exc:
+            raise ContentError(str(exc), exc.code) from exc
+
+    def _is_plain(self, limits: RequestLimits) -> bool:
+        """Whether there is nothing to check but a text and an address: the case of most replies."""
+        # A character has four bytes at most.
+        return (
+            isinstance(self.content, str)
+            and not self.op
+            and self.expires is None
+            and self.delivery in _DELIVERIES
+            and self.priority in _PRIORITIES
+            and len(self.content) * 4 <= limits.content_bytes
+            and bool(self.content.strip())
+            and _is_address(self.to)
+            and is_request_id(self.id)
+        )
+
+
+def _check_types(content: object) -> None:
+    if isinstance(content, str):
+        return
+    if not isinstance(content, Sequence) or isinstance(content, bytes):
+        raise TypeError(f"content is text or segments, not {type(content).__name__}")
+    for item in content:
+        if not isinstance(item, _SEGMENTS):
+            raise TypeError(f"content is text or segments, not a {type(content).__name__} of {_name(item)}")
+
+
+def _name(item: Any) -> str:
+    return type(item).__name__
+
+
+@lru_cache(maxsize=1024)
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except SchemaError:
+        return False
+    return True
+
+
+def is_request_id(text: str) -> bool:
+    """Return whether the contract allows it as the `id` of a request."""
+    return len(text) <= MAX_ID and _ID.fullmatch(text) is not None
+
+
+def request_id(application: str, event: str, number: int = 1) -> str:
+    """Return the id of the `number`-th reply to an event: the same after a redelivery."""
+    tail = "" if number == 1 else f"/{number}"
+    ident = f"{application}/{event}{tail}"
+    if is_request_id(ident):
+        return ident
+    return f"{application}/{hashlib.sha256(event.encode()).hexdigest()}{tail}"
+
+
+def fresh_id(application: str) -> str:
+    """Return a random id for a request that no event caused; it makes a repeated XADD harmless."""
+    return f"{application}/{secrets.token_hex(12)}"
+
+
+__all__ = ["DEFAULT_LIMITS", "LARGEST_LIMITS", "Content", "ContentError", "Request", "fresh_id", "request_id"]
