@@ -27,12 +27,16 @@ from adapter.bus.embedded import run_server
 from adapter.cli.qr import draw_code
 from adapter.codec.outbound import decode_request
 from adapter.content import render
-from tests.support.helpers import clean_environment
-from tests.support.ports import free_port
+
+from .support.helpers import clean_environment
+from .support.ports import free_port
 
 FRIEND = 10001
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
+# In the checkout it stands beside `tests`, in an installation beside this file.
+PROCFILE = next(
+    path for folder in Path(__file__).resolve().parents[:2] if (path := folder / "Procfile").exists()
+)
 START = 20.0
 # Seconds for honcho, which gives its own programs five before it kills them.
 STOP = 8.0
@@ -62,7 +66,7 @@ class Network:
 
 NETWORKS = {
     "smartqq": Network(
-        line=("tests.simulator", "--port", "0", "--auto-scan"),
+        line=(f"{__package__}.simulator", "--port", "0", "--auto-scan"),
         scheme="http://",
         address_setting="QQBUS_SMARTQQ_URL",
         settings={},
@@ -72,7 +76,7 @@ NETWORKS = {
         hints="  {origin}/phone   phones of the friends: write, see the replies\n",
     ),
     "onebot": Network(
-        line=("tests.onebot_server",),
+        line=(f"{__package__}.onebot_server",),
         scheme="ws://",
         address_setting="QQBUS_ONEBOT_URL",
         settings={"QQBUS_NETWORK": "onebot"},

@@ -229,7 +229,7 @@ def _check_ports(facts: Facts) -> Iterator[Check]:
         yield Check(
             Level.WARN,
             "QQBUS_SMARTQQ_URL is not set, and the real SmartQQ closed in 2019",
-            "set it to a simulator (python -m tests.simulator) or to a gateway",
+            "set it to a simulator (`qqbus sim smartqq --port 8017`) or to a gateway",
         )
     elif facts.upstream_error:
         yield Check(

@@ -24,6 +24,10 @@ CHECK_TIMEOUT_SECONDS = 20.0
 WATCH_SECONDS = 2.0
 # Dead letters that a list shows without --all: about two windows.
 NEWEST_DEAD = 100
+# The simulator of each network, below `tests` in the checkout and below `qqbus_sim` in an installation.
+SIMULATORS = {"smartqq": "simulator", "onebot": "onebot_server", "official": "official_server"}
+# Flags of a command that becomes another program.
+_PROGRAM = {"handles_signals": True}
 
 _Subparsers = Any  # argparse has no public name for it
 
@@ -36,7 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="qqbus", description="QQ on a Redis stream.")
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_services, _add_session, _add_messages, _add_contract):
+    for add in (_add_services, _add_simulators, _add_session, _add_messages, _add_contract):
         add(commands)
     return top
 
@@ -103,6 +107,20 @@ def _add_services(commands: _Subparsers) -> None:
         needs_state_dir=True,
     )
     _add_json(add, "one JSON object a line")
+
+
+def _add_simulators(commands: _Subparsers) -> None:
+    what = "run a simulated QQ, the adapter and an echo worker"
+    add = _command(commands, "demo", "sim:demo", what, **_PROGRAM)
+    add("--network", choices=["smartqq", "onebot"], default="smartqq", help="smartqq (default) or onebot")
+    add = _command(commands, "sim", "sim:sim", "run the simulator of a network", **_PROGRAM)
+    add("network", choices=list(SIMULATORS), metavar="NETWORK", help=", ".join(SIMULATORS))
+    add(
+        "arguments",
+        nargs=argparse.REMAINDER,
+        metavar="…",
+        help="arguments of the simulator: `qqbus sim NETWORK --help` lists them",
+    )
 
 
 def _add_session(commands: _Subparsers) -> None:

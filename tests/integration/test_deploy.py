@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
@@ -204,8 +205,12 @@ def plain_image(name: str) -> None:
 def test_all_that_the_image_is_made_of_is_sent_to_the_engine() -> None:
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {word for rest in of("COPY") if "--from" not in rest for word in rest.split()[:-1]}
-    assert copied == allowed
-    for name in copied:
+    # Of `tests` only the simulators are sent.
+    assert copied == {name.partition("/")[0] if name.startswith("tests/") else name for name in allowed}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {*wheel["packages"], *wheel["force-include"]} <= allowed
+    for name in copied | allowed:
         assert (ROOT / name).exists(), name
 
 

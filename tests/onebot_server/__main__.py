@@ -18,7 +18,7 @@ _USAGE = 2
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.onebot_server", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
     add = parser.add_argument
     add("--port", type=int, default=0, help="of the WebSocket; 0 lets the system choose (default)")
     add("--control-port", type=int, default=0, help="of the control interface and of pictures")

@@ -19,7 +19,7 @@ _SETTABLE = NAMES - {"profile"}  # an era is chosen as a whole, by --profile
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
     add = parser.add_argument
     add("--port", type=int, default=0, help="0 lets the system choose (default)")
     add(
