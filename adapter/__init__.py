@@ -35,12 +35,14 @@ from adapter.content import (
     Video,
     render,
 )
+from adapter.contract.tables import TYPES as EVENT_TYPES
 from adapter.errors import ConfigError, QQBusError, SchemaError
 from adapter.events import CONTRACT_VERSION, Address, ChatKind, Delivery, Priority, Status
 
 __all__ = [
     "CONTRACT_VERSION",
     "DEFAULT_LIMITS",
+    "EVENT_TYPES",
     "Address",
     "At",
     "ChatKind",

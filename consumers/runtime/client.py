@@ -36,7 +36,7 @@ class BusClient:
         self.writer = BatchWriter(client, settings.key("inbound"), application, self.retries)
         # The contract allows 64 characters after `results:`.
         reply_stream = settings.key("results:" + f"{application}.{consumer}"[-64:])
-        self.results = ResultListener(reader, reply_stream, self.retries)
+        self.results = ResultListener(reader, settings.key("results"), reply_stream, self.retries)
 
     @classmethod
     @asynccontextmanager
@@ -58,16 +58,24 @@ class BusClient:
 
     async def publish(self, request: Request) -> None:
         """Queue a request. Redis has it before the XACK of the event that it answers."""
-        await self.writer.append(self.settings.key("outbound"), request.fields())
+        await self._append(request)
 
     async def send(self, request: Request) -> None:
         """Publish a request and wait until Redis has it."""
-        number = await self.writer.append(self.settings.key("outbound"), request.fields())
-        await self.writer.wait_flushed(number)
+        await self.writer.wait_flushed(await self._append(request))
 
     async def ask(self, request: Request, seconds: float) -> Result:
         """Publish a request and wait for its result. Raises TimeoutError after `seconds`."""
         with self.results.expect(request.id) as result:
-            async with asyncio.timeout(seconds):
-                await self.publish(self.results.with_reply_stream(request))
-                return await result
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.publish(self.results.with_reply_stream(request))
+                    return await result
+            except TimeoutError:
+                self.results.watch(request.id)
+                raise
+
+    async def _append(self, request: Request) -> int:
+        if not request.results:
+            self.results.watch(request.id)
+        return await self.writer.append(self.settings.key("outbound"), request.fields())

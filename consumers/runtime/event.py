@@ -8,6 +8,7 @@ from typing import Protocol
 
 from adapter import Delivery, Priority, Received, ReceivedMessage, RequestLimits, Result, Segment
 from consumers.runtime.requests import Content, Request, request_id
+from consumers.runtime.threads import from_any_thread
 
 
 class Reject(Exception):  # noqa: N818 – a decision of the handler, as in Celery
@@ -72,6 +73,7 @@ class Event:
         """Return the content of a message in segments; empty for anything else."""
         return self.received.segments if isinstance(self.received, ReceivedMessage) else ()
 
+    @from_any_thread
     async def reply(
         self,
         content: Content,
@@ -88,20 +90,24 @@ class Event:
         """
         return await self._publish(self._reply(content, expires, delivery, priority))
 
+    @from_any_thread
     async def ask(self, content: Content, *, seconds: float = 60.0) -> Result:
         """Reply and wait for the result. Raises TimeoutError after `seconds`."""
         request = self._reply(content)
         request.check(self.publisher.limits)
         return await self.publisher.ask(request, seconds)
 
+    @from_any_thread
     async def approve(self, remark: str = "") -> str:
         """Approve this friend or group request; returns the request id. `remark` names a new friend."""
         return await self._answer("approve", remark)
 
+    @from_any_thread
     async def deny(self, reason: str = "") -> str:
         """Deny this friend or group request; returns the request id."""
         return await self._answer("deny", reason)
 
+    @from_any_thread
     async def recall(self) -> str:
         """Take the message of this event back; returns the request id."""
         if not self.received.message_id:

@@ -54,6 +54,12 @@ class HandlerRegistry:
         self._matchers.append(matcher)
         self._by_type.clear()
 
+    def __len__(self) -> int:
+        return len(self._matchers)
+
+    def __iter__(self) -> Iterator[Matcher]:
+        return iter(self._matchers)
+
     def of_type(self, kind: str) -> list[Matcher]:
         """Return the matchers for this type, from a cache."""
         matchers = self._by_type.get(kind)

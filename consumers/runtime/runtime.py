@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,6 +55,22 @@ class WorkerOptions:
     shutdown_timeout: float = 20.0
     partitioned: bool = False
     session_timeout: float = 6.0
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "max_deliveries"):
+            if not _is_count(getattr(self, name)):
+                raise ValueError(f"{name} is a whole number from 1 up, not {getattr(self, name)!r}")
+        for name in ("claim_after", "retry_delay", "shutdown_timeout", "session_timeout"):
+            if not _is_span(getattr(self, name)):
+                raise ValueError(f"{name} is a number of seconds above 0, not {getattr(self, name)!r}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_span(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 @dataclass(slots=True)

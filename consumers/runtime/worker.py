@@ -15,40 +15,41 @@ answered once, because request ids are made from event ids. `REDIS_URL` and `QQB
 bus is.
 """
 
-import asyncio
 import contextlib
 import json
 import logging
 import math
-import os
 import re
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from redis.exceptions import RedisError
-
-from adapter import DEFAULT_LIMITS, ConfigError, Delivery, Priority, QQBusError, Received, Result, Status
+from adapter import DEFAULT_LIMITS, Delivery, Priority, QQBusError, Received, Result, Status
+from consumers.runtime.checks import (
+    check_addresses,
+    check_handler,
+    check_senders,
+    check_types,
+    compiled,
+    handler_name,
+    several,
+)
 from consumers.runtime.client import BusClient
-from consumers.runtime.connection import Settings, application_name, consumer_name, describe_error
+from consumers.runtime.connection import Settings, application_name, consumer_name
 from consumers.runtime.event import Event
-from consumers.runtime.handlers import Handler, HandlerRegistry, Matcher
+from consumers.runtime.handlers import HandlerRegistry, Matcher
+from consumers.runtime.program import ENVIRONMENT, WorkerProgram, asks_for_help
 from consumers.runtime.requests import Content, Request, fresh_id
 from consumers.runtime.runtime import Runtime, WorkerOptions
+from consumers.runtime.threads import as_async, from_any_thread
 
 log = logging.getLogger("qqbus.worker")
 
-# Exit codes.
-_FAILED: Final = 1
-_BAD_USE: Final = 2
-_CANNOT_REACH: Final = 3
-# Seconds after the shutdown timeout at which the process exits whatever still runs in it.
-_EXIT_MARGIN: Final = 5.0
+_START: Final = re.compile(r"\$|[0-9]{1,20}(?:-[0-9]{1,20})?", re.ASCII)
+_Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
 
 class CallError(QQBusError):
@@ -81,7 +82,6 @@ class Worker:
         self._settings = settings
         self._handlers = HandlerRegistry()
         self._runtime: Runtime | None = None
-        self._exit_timers: list[threading.Timer] = []
 
     def on(
         self,
@@ -90,21 +90,27 @@ class Worker:
         sender: str | Collection[str] = (),
         text: str | re.Pattern[str] | None = None,
         own: bool = False,
-    ) -> Callable[[Handler], Handler]:
+    ) -> Callable[[_Handler], _Handler]:
         """Register a handler for these types: `message.group`, or `message` for the family.
 
         `chat` and `sender`: one value or several. `text`: a regular expression that is searched in the
         text; the match is in `event.match`. `own`: also what the own account said; never answer that.
-        All handlers that match get the event, in the order of their registration.
+        All handlers that match get the event, in the order of their registration. A handler that is no
+        `async def` runs in a thread. Raises ValueError or TypeError for a filter that can match nothing.
         """
+        check_types(types)
+        chats, senders, pattern = several(chat, "chat"), several(sender, "sender"), compiled(text)
+        check_addresses(chats)
+        check_senders(senders)
 
-        def register(handler: Handler) -> Handler:
-            pattern = re.compile(text) if isinstance(text, str) else text
-            self._handlers.add(Matcher(handler, types, _several(chat), _several(sender), pattern, own))
+        def register(handler: _Handler) -> _Handler:
+            check_handler(handler)
+            self._handlers.add(Matcher(as_async(handler), types, chats, senders, pattern, own))
             return handler
 
         return register
 
+    @from_any_thread
     async def send(
         self,
         to: str,
@@ -125,6 +131,7 @@ class Worker:
         await self._running().client.send(request)
         return request.id
 
+    @from_any_thread
     async def ask(
         self,
         to: str,
@@ -141,6 +148,7 @@ class Worker:
         request.check()
         return await self._running().client.ask(request, seconds)
 
+    @from_any_thread
     async def call(
         self,
         action: str,
@@ -177,6 +185,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`. Raises ConfigError, or the error of Redis that no retry can mend."""
+        if not len(self._handlers):
+            log.warning("%s has no handlers: it acknowledges all events and does nothing", self.name)
         settings = self._settings or Settings.from_env()
         async with BusClient.open(self.name, consumer_name(), settings) as client:
             self._runtime = Runtime(client, self._handlers, self.options)
@@ -198,52 +208,42 @@ class Worker:
     def main(self) -> None:
         """Run as a program until SIGTERM or SIGINT; exits with 0 after them.
 
-        The process ends within the shutdown timeout and a few seconds, whatever a handler does.
+        The process ends within the shutdown timeout and a few seconds, whatever a handler does. With
+        `--help` it prints what the worker does, and does not start it.
         """
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        try:
-            asyncio.run(self._run_program())
-        except ConfigError as exc:
-            log.error("%s", exc)  # noqa: TRY400 – the message is enough
-            sys.exit(_BAD_USE)
-        except (RedisError, OSError) as exc:
-            log.error("Redis cannot be used: %s (REDIS_URL names it)", describe_error(exc))  # noqa: TRY400 – likewise
-            sys.exit(_CANNOT_REACH)
-        finally:
-            for timer in self._exit_timers:
-                timer.cancel()
+        if asks_for_help(sys.argv[1:]):
+            print(self.describe())
+            return
+        options = self.options
+        WorkerProgram(
+            self.run,
+            self.stop,
+            self._in_hand,
+            shutdown_timeout=options.shutdown_timeout,
+            concurrency=options.concurrency,
+        ).main()
 
-    async def _run_program(self) -> None:
-        loop = asyncio.get_running_loop()
+    def describe(self) -> str:
+        """Return what the worker does, for `--help`."""
+        lines = [
+            f"usage: {sys.argv[0]} [--help]",
+            "",
+            f"The worker {self.name} of the qqbus message bus.",
+            "",
+        ]
+        for matcher in self._handlers:
+            what = (getattr(matcher.handler, "__doc__", None) or "").strip().partition("\n")[0]
+            kinds = ", ".join(matcher.types) or "all events"
+            lines.append(f"  {handler_name(matcher.handler):<20} {kinds}  {what}".rstrip())
+        return "\n".join([*lines, "", ENVIRONMENT])
 
-        def on_signal(*_: object) -> None:
-            self._exit_after(self.options.shutdown_timeout + _EXIT_MARGIN)
-            loop.call_soon_threadsafe(self.stop)
-
-        # Not the loop's own handlers: a handler that blocks the loop would block them too.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
-        try:
-            await self.run()
-        finally:
-            # asyncio.run waits without limit for tasks that ignore their cancellation.
-            self._exit_after(_EXIT_MARGIN)
-
-    def _exit_after(self, seconds: float) -> None:
-        timer = threading.Timer(seconds, _exit)
-        timer.daemon = True
-        timer.start()
-        self._exit_timers.append(timer)
+    def _in_hand(self) -> int:
+        return 0 if self._runtime is None else len(self._runtime.dispatcher.in_flight)
 
     def _running(self) -> Runtime:
         if self._runtime is None:
             raise RuntimeError("the worker does not run: call this in a handler, or beside run()")
         return self._runtime
-
-
-def _exit() -> None:
-    log.error("a handler does not end: exiting without it, its event will come again")
-    os._exit(_FAILED)
 
 
 def _monitoring(runtime: Runtime, address: str) -> "contextlib.AbstractAsyncContextManager[None]":
@@ -275,12 +275,10 @@ class RecordingPublisher:
         raise TimeoutError("Worker.feed has no adapter that could reply")
 
 
-def _several(value: str | Collection[str]) -> Collection[str]:
-    return (value,) if isinstance(value, str) else frozenset(value)
-
-
 def _start_id(value: str | datetime) -> str:
     if isinstance(value, datetime):
         # The last id that can exist in the millisecond before.
         return f"{max(0, math.ceil(value.timestamp() * 1000) - 1)}-{2**64 - 1}"
+    if not _START.fullmatch(value):
+        raise ValueError(f"start {value!r} is neither 0, $, the id of an entry nor a datetime")
     return value

@@ -1,0 +1,95 @@
+"""Check what a handler is registered with, and name the nearest right word. Pure."""
+
+import inspect
+import re
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
+from typing import Any, Final
+
+from adapter import EVENT_TYPES, ChatKind, SchemaError, parse_address
+
+# Families first: of two words that are as near, the shorter one is meant.
+_WORDS: Final = (*dict.fromkeys(name.partition(".")[0] for name in EVENT_TYPES), *EVENT_TYPES)
+_SENDER: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
+
+
+def check_types(types: Collection[object]) -> None:
+    """Raise ValueError for a type that no event has, TypeError for what is no text."""
+    for name in types:
+        if callable(name):
+            raise TypeError("on needs its parentheses: @worker.on() or @worker.on('message')")
+        if not isinstance(name, str):
+            raise TypeError(f"an event type is a text such as 'message.group', not {name!r}")
+        if name not in _WORDS:
+            near = get_close_matches(name, _WORDS, 1)
+            hint = f"do you mean {near[0]!r}?" if near else f"give one of {', '.join(_WORDS)}"
+            raise ValueError(f"{name!r} is no type of events: {hint}")
+
+
+def several(value: object, what: str) -> Collection[str]:
+    """Return one text or several as a collection of texts. Raises TypeError."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Collection) and not isinstance(value, bytes):
+        found = frozenset(value)
+        if all(isinstance(item, str) for item in found):
+            return found
+    raise TypeError(f"{what} is a text, or several in a list, not {value!r}")
+
+
+def check_addresses(addresses: Collection[str]) -> None:
+    """Raise ValueError for what is no address."""
+    for address in addresses:
+        check_address(address)
+
+
+def check_address(address: str) -> None:
+    """Raise ValueError for what is no address, with the nearest one."""
+    try:
+        parse_address(address)
+    except SchemaError as exc:
+        kind, colon, rest = address.partition(":")
+        near = get_close_matches(kind, [one.value for one in ChatKind], 1) if colon else []
+        hint = f": do you mean {near[0]}:{rest}?" if near and near[0] != kind else ""
+        raise ValueError(f"{exc}{hint}") from exc
+
+
+def check_senders(senders: Collection[str]) -> None:
+    """Raise ValueError for what is no id of a speaker."""
+    for sender in senders:
+        if not _SENDER.fullmatch(sender):
+            hint = f": do you mean {sender[7:]!r}?" if _SENDER.fullmatch(sender[7:]) else ""
+            raise ValueError(f"sender {sender!r} is not an id in digits, as event.sender is{hint}")
+
+
+def compiled(text: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
+    """Return a text filter as a pattern. Raises ValueError, TypeError."""
+    if text is None or isinstance(text, re.Pattern):
+        return text
+    if not isinstance(text, str):
+        raise TypeError(f"text is a regular expression, not {text!r}")
+    try:
+        return re.compile(text)
+    except re.error as exc:
+        raise ValueError(f"text {text!r} is no regular expression: {exc}") from exc
+
+
+def check_handler(handler: Callable[..., Any], arguments: int = 1) -> None:
+    """Raise TypeError for what cannot be called with the event, or with this number of arguments."""
+    name = handler_name(handler)
+    if not callable(handler):
+        raise TypeError(f"a handler is a function, not {handler!r}")
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise TypeError(f"the handler {name} yields: send its messages with event.reply")
+    try:
+        inspect.signature(handler).bind(*range(arguments))
+    except TypeError as exc:
+        what = "one argument, the event" if arguments == 1 else "no argument"
+        raise TypeError(f"the handler {name} must take {what}: {exc}") from exc
+    except ValueError:  # a builtin without a signature
+        return
+
+
+def handler_name(handler: object) -> str:
+    """Return what logs and errors call a handler."""
+    return str(getattr(handler, "__name__", None) or repr(handler))
