@@ -40,7 +40,7 @@ class ContactStore:
         self._directory.start_generation(account)
         self._records[_GENERATION] = str(self._directory.generation).encode()
         self._records[_ACCOUNT] = self._directory.account.encode()
-        self._collect_changes()
+        self.collect_changes()
 
     def update(self, listed: ContactList, now: float) -> None:
         """Apply a list; `flush` publishes it with stable ids."""
@@ -53,12 +53,20 @@ class ContactStore:
             chat = self._directory.address(listed.of)
             key, ttl = self._bus.keys.members(str(chat)), MEMBERS_TTL
         self._dirty[key] = (packed, ttl)
-        self._collect_changes()
+        self.collect_changes()
 
-    def _collect_changes(self) -> None:
-        for record in self._directory.drain_changes():
+    def collect_changes(self) -> bool:
+        """Take over what is new in the directory; returns whether there was anything."""
+        records = self._directory.drain_changes()
+        for record in records:
             row = {_STORED_NAMES.get(name, name): value for name, value in asdict(record).items()}
             self._records[f"{record.space}:{record.stable}"] = pack(row)
+        return bool(records)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether anything waits for `flush`."""
+        return bool(self._records or self._dirty)
 
     async def flush(self) -> None:
         """Write what has changed; while Redis is away it waits for the next call."""

@@ -59,7 +59,8 @@ class Message:
     """A message in a chat. `from_self`: the own account sent it, here or on another device.
 
     `qq` is the sender's permanent number if upstream gives it. `upstream` holds the network's own
-    integers; `raw` the value as received. `chat_name` is empty where the event does not say it.
+    integers; `raw` the value as received. `chat_name` is empty where the event does not say it. `key` stands
+    for the message in its event id where `message_id` does not fit there or copies differ in content.
     """
 
     chat: Address
@@ -74,6 +75,7 @@ class Message:
     raw: object | None = None
     profile: Profile = NO_PROFILE
     chat_name: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +252,10 @@ class EventRef:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Take back a message, by the network's id of it."""
+    """Take back a message, by the network's id of it. `chat` is where it stands."""
 
     message_id: str
+    chat: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,10 @@ class InboundPipeline:
             hit(Failpoint.RECEIVED)
         records = [encode(applied, raw=self._raw) for applied in self.apply(batch, now)]
         self._status_reporter.record_activity(now, len(records))
-        changes_state = any(isinstance(event, ContactList | SessionChange) for event in batch)
+        # What an id stands for is in Redis before a worker can answer it.
+        changes_state = self._contact_store.collect_changes() or any(
+            isinstance(event, ContactList | SessionChange) for event in batch
+        )
         if changes_state:
             if records and not await self._persist(records, self._publisher.sync):
                 return
@@ -117,6 +120,8 @@ class InboundPipeline:
             # Neither may end the connection, whatever Redis holds under their keys.
             await self._supervisor.attempt("contacts", self._contact_store.flush)
             await self._supervisor.attempt("status", self._status_reporter.flush)
+        elif not batch and self._contact_store.is_dirty:  # Redis was away
+            await self._supervisor.attempt("contacts", self._contact_store.flush)
         if records:
             await self._persist([] if changes_state else records, self._publisher.flush)
             types = [record.type for record in records]

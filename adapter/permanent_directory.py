@@ -6,6 +6,7 @@ one; what it stands for is stored. Nothing that another network left in the same
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterable
 from typing import Final
 
@@ -31,9 +32,8 @@ from adapter.events import (
 
 # Digits of an id that is its own stable id; longer ones are no addresses of the contract.
 _MAX_DIGITS: Final = 20
-# Computed ids have 19 digits: they fit into 64 bits, and no QQ number is as long.
-_FIRST_COMPUTED: Final = 10**18
-_COMPUTED: Final = 9 * 10**18
+# Bits of a computed id: as a number of JSON it is exact in every language.
+_COMPUTED_BITS: Final = 53
 # People whose names are remembered, at 300 bytes each; beyond it all are forgotten until the next list.
 _MAX_NAMES: Final = 200_000
 
@@ -140,12 +140,25 @@ class PermanentDirectory:
     def _stable(self, space: IdSpace, original: str) -> str:
         if original.isdecimal() and original.isascii() and len(original) <= _MAX_DIGITS:
             return original
-        digest = hashlib.sha256(f"{space.value}:{original}".encode("utf-8", "replace")).digest()
-        stable = str(_FIRST_COMPUTED + int.from_bytes(digest[:8]) % _COMPUTED)
+        stable = next(
+            one
+            for one in (compute_stable_id(space, original, turn) for turn in itertools.count())
+            if self._originals.get((space, one), original) == original
+        )
         if (space, stable) not in self._originals:
             self._originals[space, stable] = original
             self._changed.append(Record(space, stable, session_scoped_id=original, identity=Identity.EXACT))
         return stable
+
+
+def compute_stable_id(space: IdSpace, original: str, turn: int = 0) -> str:
+    """Return the decimal id that stands for an id which is no number.
+
+    A higher `turn` gives another one, for the odd case that two contacts would share it.
+    """
+    name = f"{space.value}:{original}" + (f":{turn}" if turn else "")
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
+    return str(int.from_bytes(digest[:8]) >> 64 - _COMPUTED_BITS)
 
 
 AnyDirectory = Directory | PermanentDirectory

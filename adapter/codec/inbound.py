@@ -70,7 +70,11 @@ def encode_message(
     kind = "temp" if participants.chat is None else participants.chat.kind
     return EventRecord(
         _event_id(
-            context, shared, message.message_id, str(int(message.time)), _identity(message.segments, packed)
+            context,
+            shared,
+            message.key or message.message_id,
+            str(int(message.time)),
+            message.key.encode() or _identity(message.segments, packed),
         ),
         f"message.{kind}",
         timestamp(message.time),

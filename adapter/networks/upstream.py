@@ -143,6 +143,15 @@ class SupportsPresence(Protocol):
 
 
 @runtime_checkable
+class SupportsPacing(Protocol):
+    """A network that takes some messages less often than others."""
+
+    def is_due(self, to: Address, answers: str) -> bool:
+        """Return whether a message may leave now, to an address in the network's ids; see `send`."""
+        ...
+
+
+@runtime_checkable
 class SupportsOperations(Protocol):
     """A network that recalls messages, answers requests, or has actions to call."""
 

@@ -31,6 +31,7 @@ import logging
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 from anyio.abc import TaskGroup
@@ -41,9 +42,9 @@ from adapter.bus.lease import Lease
 from adapter.bus.retry import until_served
 from adapter.codec.outbound import decode_request
 from adapter.errors import BusError, BusUnavailable, SchemaError
-from adapter.events import Operation, Outcome, Part, SendRequest, Status
+from adapter.events import Address, Operation, Outcome, Part, Recall, SendRequest, Status
 from adapter.failpoints import Failpoint, hit
-from adapter.networks.upstream import SupportsOperations, Upstream, unsupported
+from adapter.networks.upstream import SupportsOperations, SupportsPacing, Upstream, unsupported
 from adapter.outbound.backlog import Backlog
 from adapter.outbound.pacing import Pacer
 from adapter.outbound.send_job import NextStep, SendJob
@@ -244,7 +245,7 @@ class OutboundPipeline:
 
         def is_due(request: SendRequest) -> bool:
             is_free = not delay and self.pacer.chat_delay(request.chat, now) == 0
-            return is_free or not self._is_paced(request)
+            return (is_free and self._is_allowed(request)) or not self._is_paced(request)
 
         duplicates: list[SendRequest] = []
         while (request := self._backlog.pop(is_due)) is not None:
@@ -261,6 +262,14 @@ class OutboundPipeline:
         if operation is None:
             return True
         return isinstance(upstream, SupportsOperations) and upstream.is_paced(operation)
+
+    def _is_allowed(self, request: SendRequest) -> bool:
+        """Whether the network takes a message to this chat now."""
+        upstream, to = self._upstream, request.to
+        if not isinstance(upstream, SupportsPacing) or to is None:
+            return True
+        target = self._directory.resolve(to)
+        return target is None or upstream.is_due(target, request.answers)
 
     def _is_duplicate(self, request: SendRequest) -> bool:
         """Whether its id is being sent for another entry: that result will answer this one, too."""
@@ -328,14 +337,16 @@ class OutboundPipeline:
         if not await self._wait_session():
             return None
         if request.operation is not None:
-            return await self._perform(request.operation)
+            return await self._perform(request.operation, request.to)
         target = None if request.to is None else self._directory.resolve(request.to)
         if target is None:
             return Outcome(Status.FAILED, TARGET_UNKNOWN, f"{request.to} cannot be reached in this session")
         return await self._upstream.send(target, part, answers=request.answers, may_send=self._lease.valid)
 
-    async def _perform(self, operation: Operation) -> Outcome | None:
+    async def _perform(self, operation: Operation, to: Address | None) -> Outcome | None:
         upstream = self._upstream
+        if isinstance(operation, Recall) and to is not None:
+            operation = replace(operation, chat=self._directory.resolve(to))
         if not isinstance(upstream, SupportsOperations):
             return Outcome(Status.FAILED, "content.unsupported", unsupported(upstream, "op"))
         return await upstream.perform(operation, self._lease.valid)

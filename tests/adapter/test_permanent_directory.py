@@ -2,6 +2,7 @@
 
 import pytest
 
+from adapter import permanent_directory
 from adapter.events import (
     Address,
     ChatKind,
@@ -75,13 +76,22 @@ def test_any_other_id_gets_a_number_that_every_process_finds(original: str) -> N
     directory = PermanentDirectory()
     address = Address(ChatKind.FRIEND, original)
     stable = directory.address(address)
-    assert len(stable.id) == 19
-    assert stable.id.isdecimal()
+    assert 0 <= int(stable.id) < 2**53
     assert PermanentDirectory().address(address) == stable
     records = directory.drain_changes()
     assert directory.drain_changes() == ()
     assert PermanentDirectory(records).resolve(stable) == address
     assert directory.address(Address(ChatKind.GROUP, original)).id != stable.id
+
+
+def test_two_contacts_never_share_a_computed_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(permanent_directory, "_COMPUTED_BITS", 2)
+    directory = PermanentDirectory()
+    friends = [Address(ChatKind.FRIEND, f"OPENID-{number}") for number in range(4)]
+    stable = [directory.address(friend) for friend in friends]
+    assert len(set(stable)) == 4
+    assert [directory.resolve(one) for one in stable] == friends
+    assert [directory.address(friend) for friend in friends] == stable
 
 
 def test_another_account_changes_no_id() -> None:

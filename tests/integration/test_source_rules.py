@@ -40,6 +40,7 @@ PROVED_BY = {
     "adapter/networks/smartqq/session/": "tests/adapter/networks/smartqq/session/test_store.py",
     "adapter/networks/smartqq/": "tests/adapter/networks/smartqq/test_session_manager.py",
     "adapter/networks/open.py": "tests/integration/test_end_to_end.py",
+    "adapter/networks/websocket.py": "tests/adapter/networks/onebot/client/test_socket.py",
     "adapter/networks/upstream.py": "tests/adapter/networks/smartqq/test_upstream.py",
     "adapter/ops/alerts/": "tests/adapter/ops/alerts/test_notifier.py",
     "adapter/ops/contact_search.py": "tests/adapter/ops/page/test_views.py",

@@ -8,8 +8,8 @@ import anyio
 
 from adapter.aio import AutoResetEvent
 from adapter.events import Address, ContactList
+from adapter.networks.inbox import Inbox
 from adapter.networks.onebot.client.connection import Connection
-from adapter.networks.onebot.inbox import Inbox
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.protocol.contacts import friend_list, group_list, member_list
 from adapter.networks.onebot.receiver import Item

@@ -11,8 +11,8 @@ import anyio
 
 from adapter.aio import AutoResetEvent
 from adapter.events import Address, Gap, Message
+from adapter.networks.inbox import Inbox
 from adapter.networks.onebot.client.connection import Connection
-from adapter.networks.onebot.inbox import Inbox
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.protocol.dialects import history_action, next_page
 from adapter.networks.onebot.protocol.frames import decode_event

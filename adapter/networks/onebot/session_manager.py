@@ -26,13 +26,14 @@ import anyio
 from adapter.aio import AutoResetEvent, backoff
 from adapter.errors import TransportError
 from adapter.events import SessionChange, SessionState
+from adapter.networks.inbox import Inbox
 from adapter.networks.onebot.client.connection import Connection, Login
 from adapter.networks.onebot.client.errors import ConnectionFailedError, Reason
-from adapter.networks.onebot.client.socket import Socket, open_socket
+from adapter.networks.onebot.client.socket import open_socket
 from adapter.networks.onebot.gaps import GapTracker
-from adapter.networks.onebot.inbox import Inbox
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.receiver import Broken, Frame, Item, Proved
+from adapter.networks.websocket import Socket
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from adapter.codec.request_body import RequestLimits
 from adapter.content import Font, Segment
 from adapter.errors import UpstreamError
 from adapter.events import Address, Batch, ChatKind, Gap, Notice, Operation, Outcome, Part
+from adapter.networks.inbox import Inbox
 from adapter.networks.onebot.contact_loader import ContactLoader
 from adapter.networks.onebot.gaps import GapTracker, HeardFile
 from adapter.networks.onebot.history_filler import HistoryFiller
-from adapter.networks.onebot.inbox import Inbox
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.operations import Operations
 from adapter.networks.onebot.protocol.encoding import MAX_PARTS, MAX_TEXT, encode_messages

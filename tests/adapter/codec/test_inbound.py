@@ -1,5 +1,6 @@
 """Proof of adapter/codec/inbound.py."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -49,6 +50,16 @@ def a_message(*segments: Segment, message_id: str = "35693", time: float = 14456
 
 def draft_of(*segments: Segment, **changes: Any) -> EventRecord:
     return encode_message(a_message(*segments, **changes), PLACE, ORIGIN, raw=False)
+
+
+def test_a_key_stands_for_the_message_whatever_a_copy_holds() -> None:
+    first = a_message(Text("hi"), Image(url="https://x/?rkey=1"), message_id="ROBOT1.0_a!!")
+    ids = {
+        encode_message(replace(first, key="0f3a", segments=segments), PLACE, ORIGIN, raw=False).id
+        for segments in (first.segments, (Text("@bot hi"),))
+    }
+    (only,) = ids
+    assert only.split(".")[3] == "0f3a"
 
 
 def test_a_group_message_becomes_the_entry_of_the_contract() -> None:

@@ -8,10 +8,10 @@ from typing import Final
 import anyio
 
 from adapter.errors import TransportError
-from adapter.networks.onebot.client.errors import CallTimeoutError, SocketClosedError
-from adapter.networks.onebot.client.socket import ABNORMAL, Socket
+from adapter.networks.onebot.client.errors import CallTimeoutError
 from adapter.networks.onebot.protocol.return_codes import Answer, decode_answer
 from adapter.networks.onebot.protocol.values import Object
+from adapter.networks.websocket import ABNORMAL, Socket, SocketClosedError
 
 # Bytes a second at which NapCat expects QQ to take a message: it waits that much longer for large ones.
 _BYTES_PER_SECOND: Final = 256 * 1024

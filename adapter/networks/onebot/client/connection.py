@@ -19,9 +19,7 @@ from adapter.networks.onebot.client.errors import (
     CallTimeoutError,
     ConnectionFailedError,
     Reason,
-    SocketClosedError,
 )
-from adapter.networks.onebot.client.socket import ABNORMAL, POLICY_VIOLATION, Socket
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.protocol.dialects import Dialect, dialect_of
 from adapter.networks.onebot.protocol.frames import (
@@ -35,6 +33,7 @@ from adapter.networks.onebot.protocol.frames import (
 )
 from adapter.networks.onebot.protocol.return_codes import Answer, Verdict, decode_answer
 from adapter.networks.onebot.protocol.values import Object, mapping, parse_id, parse_text
+from adapter.networks.websocket import ABNORMAL, POLICY_VIOLATION, Socket, SocketClosedError
 
 log = logging.getLogger(__name__)
 

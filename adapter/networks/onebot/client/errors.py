@@ -29,14 +29,6 @@ class ConnectionFailedError(TransportError):
         self.reason = reason
 
 
-class SocketClosedError(TransportError):
-    """The connection has ended. `code`: of the close frame, 1006 where none came."""
-
-    def __init__(self, code: int, detail: str, *, sent: bool = False) -> None:
-        super().__init__(detail, may_have_sent=sent)
-        self.code = code
-
-
 class CallTimeoutError(TransportError):
     """A call was written and not answered in time."""
 

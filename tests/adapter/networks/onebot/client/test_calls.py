@@ -7,10 +7,11 @@ import anyio
 import pytest
 
 from adapter.networks.onebot.client.calls import Calls, dump
-from adapter.networks.onebot.client.errors import CallTimeoutError, SocketClosedError
+from adapter.networks.onebot.client.errors import CallTimeoutError
 from adapter.networks.onebot.client.socket import open_socket
 from adapter.networks.onebot.protocol.frames import parse_frame
 from adapter.networks.onebot.protocol.return_codes import Verdict
+from adapter.networks.websocket import SocketClosedError
 from tests.onebot_server import OneBotServer
 from tests.support.onebot_harness import FAST
 

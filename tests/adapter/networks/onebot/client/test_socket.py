@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from adapter.networks.onebot.client.errors import ConnectionFailedError, Reason, SocketClosedError
+from adapter.networks.onebot.client.errors import ConnectionFailedError, Reason
 from adapter.networks.onebot.client.socket import open_socket
+from adapter.networks.websocket import SocketClosedError
 from tests.onebot_server import OneBotServer
 from tests.support.onebot_harness import limits
 
@@ -82,7 +83,7 @@ async def test_the_end_of_a_connection_has_a_code_and_words() -> None:
         assert opened.is_open
         await opened.receive()
         await server.do.close(code=4001, reason="bye")
-        with pytest.raises(SocketClosedError, match="closed by the implementation: 4001 bye") as caught:
+        with pytest.raises(SocketClosedError, match="closed by the other side: 4001 bye") as caught:
             await opened.receive()
         assert caught.value.code == 4001
         with pytest.raises(SocketClosedError) as caught:

@@ -1,7 +1,7 @@
 """The inbox: what has been received and is not on disk yet, bounded in bytes.
 
 The socket is read without waiting for Redis, and for the disk only within this bound. Past it `put` waits,
-nothing is read any more, and the implementation's own buffers fill.
+nothing is read any more, and the buffers of the other side fill.
 
 Invariants:
 - Items leave in the order in which they came, across connections.

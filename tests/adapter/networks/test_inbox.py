@@ -4,7 +4,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from adapter.networks.onebot.inbox import OVERHEAD, Inbox
+from adapter.networks.inbox import OVERHEAD, Inbox
 
 pytestmark = pytest.mark.anyio
 
