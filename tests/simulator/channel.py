@@ -7,7 +7,7 @@ from typing import Any
 
 from . import gates
 from .call import Call, FormError, Reply, error_page, failure, json_reply, ok, text_reply
-from .codes import BAD_COOKIES, BAD_FORM, BAD_HEADERS, NO_SESSION
+from .codes import BAD_COOKIES, BAD_FORM, BAD_HEADERS, NO_SESSION, RENEWED
 from .faults import POLL
 from .identity import Kind
 from .network import Network
@@ -87,7 +87,19 @@ def _poll_refusal(net: Network, call: Call, r: dict[str, Any]) -> Reply | None:
     gates.channel(net, call, r.get("psessionid"))
     if net.options.need_online:
         return failure(NO_SESSION, net.options)
-    return None
+    return _renewal(net, r)
+
+
+def _renewal(net: Network, r: dict[str, Any]) -> Reply | None:
+    """Answer 116 again to a client that has not shown the new ptwebqq: the former answer may be lost."""
+    session = net.sessions.current
+    if session is None or not session.grant.renewals:
+        return None
+    if r.get("ptwebqq") == session.grant.ptwebqq:
+        session.grant.renewals = 0
+        return None
+    session.grant.renewals -= 1
+    return json_reply({"retcode": RENEWED, "p": session.grant.ptwebqq}, net.options)
 
 
 def _batch(net: Network) -> Reply:

@@ -32,6 +32,8 @@ class Grant:
     decoy: str
     issued: float
     alive: bool = True
+    # How many polls without the new ptwebqq are still answered with 116.
+    renewals: int = 0
 
 
 @dataclass

@@ -25,6 +25,8 @@ from .sessions import Grant, Session
 from .world import World
 
 HOST = "127.0.0.1"
+# Polls that are answered with 116 until one bears the new ptwebqq. An assumption: some clients never take it over.
+_RENEWALS = 5
 KICK_REASON = "您的帐号在另一地点登录，您已被迫下线"
 
 
@@ -270,11 +272,12 @@ class Simulator:
         self.network.faults.clear()
 
     def renew_ptwebqq(self) -> str:
-        """Give the session a new ptwebqq, told by the next poll as 116; from now on only this one is good."""
+        """Give the session a new ptwebqq, which alone is good from now on. The next poll answers it as 116."""
         session = self.network.sessions.current
         if session is None:
             raise SimulatorError("nobody is online")
         session.grant.ptwebqq = self.network.mint.hexadecimal(48)
+        session.grant.renewals = _RENEWALS
         self.next_poll(Answer(json={"retcode": RENEWED, "p": session.grant.ptwebqq}))
         return session.grant.ptwebqq
 
