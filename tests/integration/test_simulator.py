@@ -280,7 +280,7 @@ async def test_a_poll_whose_client_goes_away_loses_nothing() -> None:
 
 
 async def test_of_two_polls_the_last_one_gets_the_message() -> None:
-    async with logged_in(poll_seconds=0.2, idle_status=200) as (sim, visitor):
+    async with logged_in(poll_seconds=3, idle_status=200) as (sim, visitor):
         first = asyncio.create_task(visitor.poll())
         await sim.wait_poll()
         second = asyncio.create_task(visitor.poll())
