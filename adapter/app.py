@@ -1,7 +1,10 @@
 """Run the adapter: open the resources, wait for the lease, run the active adapter, close in reverse.
 
-A term lasts from acquiring the lease to losing or releasing it. Within a term only the pipelines, the lease
+A term lasts from standing by to losing or releasing the lease. Within a term only the pipelines, the lease
 and the publisher may end the process; every other service runs under the supervisor.
+
+A network that keeps nothing for a client that is away is opened before the lease is held: the standby hears
+what the holder hears.
 """
 
 import logging
@@ -9,7 +12,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,6 +24,7 @@ from adapter.aio import Service
 from adapter.bus import embedded
 from adapter.bus.bus import Bus
 from adapter.bus.connection import redact_url, unreachable_error
+from adapter.bus.folder_id import read_folder_id
 from adapter.bus.lease import Lease, hold_lease
 from adapter.bus.retention import Retention
 from adapter.bus.session_replication import SessionReplicator
@@ -34,8 +38,8 @@ from adapter.control import Control
 from adapter.errors import BusUnavailable, ConfigError, Fenced
 from adapter.events import SessionChange, SessionState
 from adapter.inbound import InboundPipeline
-from adapter.networks.open import open_upstream, session_file
-from adapter.networks.upstream import Upstream
+from adapter.networks.open import is_opened_on_standby, open_upstream, session_file
+from adapter.networks.upstream import SupportsStandby, Upstream, require
 from adapter.ops import page
 from adapter.ops.alerts.channels import configured_channels
 from adapter.ops.alerts.notifier import Notifier
@@ -55,6 +59,8 @@ log = logging.getLogger(__name__)
 
 # Seconds between a term that Redis has ended and the next one.
 RESTART_DELAY = 1.0
+# Bytes that a standby keeps of what it hears: an hour of a busy account.
+MAX_KEPT = 64 * 1024 * 1024
 # Seconds that a stop waits for Redis before it leaves results to the next start.
 SHUTDOWN_REDIS_TIMEOUT = 1.5
 # Seconds that a stop waits for background services, one of which may hang: `docker stop` gives ten in all.
@@ -70,6 +76,9 @@ class Resources:
     spool: Spool
     metrics: Metrics
     supervisor: Supervisor
+    folder: str
+    # What a standby hears, on a network where it is connected.
+    kept: Spool | None
 
 
 @asynccontextmanager
@@ -99,14 +108,20 @@ async def run(config: Config, stop: anyio.Event) -> None:
         recover_staging_file(spool, config.state_dir / "spool" / "held")
         if spool.corrupt_records:
             log.error("the spool is damaged: events that cannot be read are lost")
+        kept = None
+        if is_opened_on_standby(config):
+            kept = stack.enter_context(Spool(config.state_dir / "standby", MAX_KEPT))
         metrics = Metrics(version("qqbus"))
-        resources = Resources(config, bus, spool, metrics, Supervisor(metrics))
+        folder = read_folder_id(config.state_dir)
+        resources = Resources(config, bus, spool, metrics, Supervisor(metrics), folder, kept)
         await stack.enter_async_context(page.run_page(config, url, metrics, resources.supervisor))
+        is_fenced = False
         while not stop.is_set():
             try:
-                await _run_term(resources, stop)
+                await _run_term(resources, stop, is_fenced=is_fenced)
             except* Fenced as group:
                 log.warning("%s: standing by", group.exceptions[0])
+                is_fenced = True
             except* BusUnavailable as group:
                 if stop.is_set():
                     raise
@@ -115,24 +130,73 @@ async def run(config: Config, stop: anyio.Event) -> None:
                     await stop.wait()
 
 
-async def _run_term(resources: Resources, stop: anyio.Event) -> None:
-    """Wait for the lease, then be the active adapter until stopped. Raises Fenced and BusUnavailable."""
-    config, bus = resources.config, resources.bus
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    lease = Lease(bus, holder, config.lease_seconds, time.monotonic)
-    await _stand_by(resources, lease, stop)
-    if not lease.valid():
+async def _run_term(resources: Resources, stop: anyio.Event, *, is_fenced: bool) -> None:
+    """Wait for the lease, then be the active adapter until stopped. Raises Fenced and BusUnavailable.
+
+    `is_fenced`: another adapter took over in this process's time. It may use a clone of this machine, with
+    the same folder id: its lease is not taken back.
+    """
+    config, folder = resources.config, resources.folder
+    holder = f"{socket.gethostname()}:{os.getpid()}:{folder}-{secrets.token_hex(4)}"
+    own = "" if is_fenced else folder
+    if not is_opened_on_standby(config):
+        lease = Lease(resources.bus, holder, config.lease_seconds, time.monotonic, folder=own)
+        await _acquire(resources, lease, stop)
+        if lease.valid():
+            async with hold_lease(lease):
+                replicator = await _restore_session(resources, lease)
+                async with open_upstream(config) as upstream:
+                    await _be_active(resources, lease, upstream, stop, replicator)
         return
-    async with hold_lease(lease):
-        replicator = await _restore_session(resources, lease)
-        async with open_upstream(config) as upstream:
-            permanent = upstream.traits.has_permanent_ids
-            directory = await load(bus, time.time(), has_permanent_ids=permanent)
-            await ActiveAdapter(resources, lease, directory, upstream, replicator).run(stop)
+    async with open_upstream(config, resources.kept) as upstream:
+        standby = require(upstream, SupportsStandby, "standby")
+        lease = Lease(
+            *(resources.bus, holder, config.lease_seconds, time.monotonic),
+            folder=own,
+            coverage=standby.coverage,
+        )
+        await _stand_by(resources, lease, standby, stop)
+        if lease.valid():
+            async with hold_lease(lease):
+                standby.note_holder(await lease.read_coverage())
+                await _be_active(resources, lease, upstream, stop)
 
 
-async def _stand_by(resources: Resources, lease: Lease, stop: anyio.Event) -> None:
-    """Try to acquire the lease until it is held or `stop` is set; publish late what is in the spool."""
+async def _be_active(
+    resources: Resources,
+    lease: Lease,
+    upstream: Upstream,
+    stop: anyio.Event,
+    replicator: SessionReplicator | None = None,
+) -> None:
+    permanent = upstream.traits.has_permanent_ids
+    directory = await load(resources.bus, time.time(), has_permanent_ids=permanent)
+    await ActiveAdapter(resources, lease, directory, upstream, replicator).run(stop)
+
+
+async def _stand_by(resources: Resources, lease: Lease, standby: SupportsStandby, stop: anyio.Event) -> None:
+    """Keep what the network says until the lease is held or `stop` is set."""
+
+    async def compare() -> None:
+        standby.note_holder(await lease.read_coverage())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(standby.stand_by)
+        await _acquire(resources, lease, stop, compare)
+        tasks.cancel_scope.cancel()
+
+
+async def _no_step() -> None:
+    """Do nothing."""
+
+
+async def _acquire(
+    resources: Resources, lease: Lease, stop: anyio.Event, step: Callable[[], Awaitable[None]] = _no_step
+) -> None:
+    """Try to acquire the lease until it is held or `stop` is set; publish late what is in the spool.
+
+    `step` is awaited after each try in vain.
+    """
     publisher = StandbyPublisher(resources.bus, resources.spool, resources.config.min_replicas)
     is_logged = False
     async for seconds_left in lease.acquire_attempts(stop):
@@ -140,6 +204,7 @@ async def _stand_by(resources: Resources, lease: Lease, stop: anyio.Event) -> No
             log.info("another adapter is active: standing by (its lease ends in %.1f s)", seconds_left)
             is_logged = True
         with suppress(BusUnavailable):
+            await step()
             await publisher.drain()
 
 

@@ -84,6 +84,7 @@ class Notice:
 
     A request has its whole type instead: `request.friend` or `request.group`.
     `time` is None if upstream gives none. `data` is the notice's own content, ready for the bus.
+    `ordinal` tells equal notices of one second apart; None where equal notices are copies of one event.
     """
 
     kind: str
@@ -99,6 +100,7 @@ class Notice:
     qq: str = ""
     profile: Profile = NO_PROFILE
     chat_name: str = ""
+    ordinal: int | None = None
 
 
 class SessionState(StrEnum):
@@ -231,6 +233,17 @@ class ImageData:
 
     content_type: str
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What an adapter has heard, in seconds before now.
+
+    `complete_seconds`: up to then it lacks no event, for certain. `connected_seconds`: then it was connected.
+    """
+
+    complete_seconds: float
+    connected_seconds: float
 
 
 # --- operations --------------------------------------------------------------------------------

@@ -3,18 +3,26 @@
 Fencing: every script compares the caller's epoch with the newest one in Redis. A holder that was paused for
 longer than its lease and wakes late can neither append nor settle; `valid` lets it notice by its own clock
 before it talks to upstream. While Redis is away the holder stays: no standby can take over without Redis.
+
+The own lease: its value names the state folder. One process at a time has the lock of that folder, so a lease
+that names it belongs to a process that has ended, and is taken back at once.
+
+What the holder has heard: on a network that keeps nothing for a client that is away, each renewal says up to
+when the holder lacks no event. A standby that takes over compares this with what it has heard itself.
 """
 
 import logging
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import anyio
 
 from adapter.aio import AutoResetEvent, backoff, periodic
 from adapter.bus.bus import Bus, Fence
 from adapter.errors import BusUnavailable, Fenced
+from adapter.events import Coverage
 
 log = logging.getLogger(__name__)
 
@@ -22,17 +30,34 @@ log = logging.getLogger(__name__)
 RENEWALS = 3
 # Seconds between two tries at most, while another adapter holds the lease or Redis is away.
 MAX_RETRY_SECONDS = 1.0
+# Seconds between two renewals at most where the holder says up to when it has heard all.
+HEARD_SECONDS = 0.5
 # Seconds that a release may take: without it the lease ends by itself.
 RELEASE_SECONDS = 1.0
 
 
 class Lease:
-    """The right to be the sole connection. `fence` is what every write is checked by."""
+    """The right to be the sole connection. `fence` is what every write is checked by.
 
-    def __init__(self, bus: Bus, holder: str, lease_seconds: float, clock: Callable[[], float]) -> None:
+    `folder`: the id of the state folder whose lock this process has, "" if its own lease is not to be taken
+    back. `coverage`: what this process has heard, None if nothing yet.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        holder: str,
+        lease_seconds: float,
+        clock: Callable[[], float],
+        *,
+        folder: str = "",
+        coverage: Callable[[], Coverage | None] | None = None,
+    ) -> None:
         self._bus = bus
         self._lease_seconds = lease_seconds
         self._clock = clock
+        self._folder = folder
+        self._coverage = coverage
         self._valid_until = -math.inf
         self._wakeup = AutoResetEvent()
         self.fence = Fence(0, holder)
@@ -74,7 +99,10 @@ class Lease:
 
     async def run(self, stop: anyio.Event) -> None:
         """Renew until stopped. Raises Fenced if another adapter has taken over."""
-        await periodic(self._renew, seconds=self._lease_seconds / RENEWALS, wakeup=self._wakeup, stop=stop)
+        seconds = self._lease_seconds / RENEWALS
+        if self._coverage is not None:
+            seconds = min(seconds, HEARD_SECONDS)
+        await periodic(self._renew, seconds=seconds, wakeup=self._wakeup, stop=stop)
 
     def wake(self) -> None:
         """Let `run` notice that it was stopped."""
@@ -92,6 +120,11 @@ class Lease:
         """Raise the epoch for a new login. Raises Fenced."""
         began = self._clock()
         self._extend(self._refuse_fenced(await self._call("raise")), began)
+
+    async def read_coverage(self) -> Coverage | None:
+        """Return what the last holder has heard; None if no holder has said it."""
+        times = await self._run("heard")
+        return Coverage(*(int(age) / 1000 for age in times)) if times else None
 
     async def release(self) -> None:
         """End the lease, so that a standby acquires it at once."""
@@ -116,9 +149,22 @@ class Lease:
         self._valid_until = began + self._lease_seconds
 
     async def _call(self, action: str) -> int:
+        return int(await self._run(action))
+
+    async def _run(self, action: str) -> Any:
         names = [self._bus.keys("ids:epoch"), self._bus.keys("lease")]
-        args = [action, self.fence.holder, int(self._lease_seconds * 1000)]
-        return int(await self._bus.run_script("lease", names, args))
+        heard = None if self._coverage is None else self._coverage()
+        ages = (
+            ("", "")
+            if heard is None
+            else (_milliseconds(heard.complete_seconds), _milliseconds(heard.connected_seconds))
+        )
+        args = [action, self.fence.holder, int(self._lease_seconds * 1000), self._folder, *ages]
+        return await self._bus.run_script("lease", names, args)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(0, int(seconds * 1000))
 
 
 @asynccontextmanager

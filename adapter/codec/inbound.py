@@ -153,6 +153,8 @@ def encode_notice(
         body["raw"] = notice.raw
     if notice.time is not None:
         time, stamp = notice.time, str(int(notice.time))
+        if notice.ordinal is not None:
+            stamp += f"-{notice.ordinal}"
     else:
         # Two equal notices without a time are two events: the adapter's clock distinguishes them.
         time, stamp = context.now, f"{int(context.now * 1000)}-{context.ordinal}"

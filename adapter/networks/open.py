@@ -4,23 +4,40 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from adapter.config import Config
 from adapter.networks.onebot.upstream import OneBotUpstream
 from adapter.networks.smartqq.session.store import NAME
 from adapter.networks.smartqq.upstream import SmartQQUpstream
-from adapter.networks.upstream import Upstream
+from adapter.networks.upstream import EventLog, Upstream
 
 log = logging.getLogger(__name__)
 
 
+# Leases whose events a standby keeps: the holder has lost its lease after one, and may be late to notice.
+KEPT_LEASES: Final = 3
+
+
+def is_opened_on_standby(config: Config) -> bool:
+    """Whether a standby is connected: the network keeps nothing for a client that is away."""
+    return config.onebot is not None
+
+
 @asynccontextmanager
-async def open_upstream(config: Config) -> AsyncIterator[Upstream]:
-    """Open the upstream of the account, with the session of the state folder."""
+async def open_upstream(config: Config, kept: EventLog | None = None) -> AsyncIterator[Upstream]:
+    """Open the upstream of the account, with the session of the state folder.
+
+    `kept`: where a standby keeps what it hears.
+    """
     if config.onebot is not None:
         onebot = config.onebot
         async with OneBotUpstream(
-            onebot.url, onebot.token, config.state_dir, history=onebot.history, keep_raw=config.include_raw
+            *(onebot.url, onebot.token, config.state_dir),
+            kept=kept,
+            keep_seconds=KEPT_LEASES * config.lease_seconds,
+            history=onebot.history,
+            keep_raw=config.include_raw,
         ) as upstream:
             yield upstream
         return

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from adapter.codec.request_body import RequestLimits
 from adapter.content import Font, Image, Segment
 from adapter.errors import UpstreamError
-from adapter.events import Address, Batch, ImageData, Operation, Outcome, Part
+from adapter.events import Address, Batch, Coverage, ImageData, Operation, Outcome, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +161,46 @@ class SupportsOperations(Protocol):
 
     async def perform(self, operation: Operation, may_send: Callable[[], bool]) -> Outcome | None:
         """Carry out one operation. A refusal is an Outcome; None if nothing was sent, as of `send`."""
+        ...
+
+
+class EventLog(Protocol):
+    """A log on disk: `peek` returns the oldest record until `advance` passes it."""
+
+    def write(self, payload: bytes) -> None:
+        """Append a record. Raises SpoolError: there is no room."""
+        ...
+
+    def sync(self) -> bool:
+        """Put on disk what was written. Raises SpoolError."""
+        ...
+
+    def peek(self) -> bytes | None:
+        """Return the oldest record, None if there is none."""
+        ...
+
+    def advance(self) -> None:
+        """Pass the oldest record."""
+        ...
+
+
+@runtime_checkable
+class SupportsStandby(Protocol):
+    """A network that keeps nothing for a client that is away: a standby is connected, too.
+
+    It is opened before the lease is held.
+    """
+
+    def coverage(self) -> Coverage | None:
+        """Return what this adapter has heard; None if nothing yet."""
+        ...
+
+    async def stand_by(self) -> None:
+        """Keep on disk what comes, until cancelled; nothing is sent. `events` yields it first."""
+        ...
+
+    def note_holder(self, coverage: Coverage | None) -> None:
+        """Note what the lease holder has heard; None if not known."""
         ...
 
 

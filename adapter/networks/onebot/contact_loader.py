@@ -33,9 +33,15 @@ class ContactLoader:
         self._clock = clock
         self._loaded_at: float | None = None
         self._wakeup = AutoResetEvent()
+        self._active = anyio.Event()
+
+    def activate(self) -> None:
+        """Begin to load: an adapter that stands by asks for nothing."""
+        self._active.set()
 
     async def run(self, connection: Connection) -> None:
         """Load lists that are not fresh, then again after each `invalidate`."""
+        await self._active.wait()
         if self._loaded_at is None or self._clock() - self._loaded_at > _FRESH_SECONDS:
             await self.load(connection)
         while True:

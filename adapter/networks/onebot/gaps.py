@@ -4,13 +4,47 @@ OneBot keeps nothing for a client that is away. The gap of an outage begins with
 on disk, and ends with the proof of the next connection. A frame may have been under way for long: its own
 time says when it left, the implementation's clock being compared with this one's by the quickest frame of
 the connection.
+
+Another adapter that holds the lease publishes what it hears, and tells its own gaps. A standby therefore
+keeps its gaps to itself. When it takes over, `clip_gap` cuts off what the former holder has heard.
 """
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from adapter.events import Gap
+from adapter.events import Coverage, Gap
+
+# Seconds that a frame seems late because events bear whole seconds.
+_MAX_LAG: Final = 1.5
+# The beginning of a gap that is not known: another adapter may have heard what came before.
+UNKNOWN: Final = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What another adapter has heard, in seconds of the wall clock.
+
+    Up to `complete` it lacks nothing for certain. At `connected` it was connected, so that its gaps up to
+    then are its own to tell.
+    """
+
+    complete: float
+    connected: float
+
+
+def clip_gap(gap: Gap, heard: Heard | None) -> Gap | None:
+    """Return what is left of a gap beside what another adapter has heard; None if nothing is.
+
+    `heard` is None if no other adapter has said what it heard.
+    """
+    if heard is None:
+        return None if gap.since == UNKNOWN else gap
+    if max(heard.complete, heard.connected) >= gap.until:
+        return None
+    return Gap(max(gap.since, heard.complete), gap.until, gap.reason)
 
 
 class GapTracker:
@@ -26,6 +60,16 @@ class GapTracker:
         self._reason = "the adapter was not running"
         self._is_broken = True
         self._offset = math.inf
+        # How long the last frame was under way, beyond the quickest one.
+        self._lag = 0.0
+
+    def coverage(self, now: float) -> Coverage | None:
+        """Return what was heard by now; None if nothing ever was."""
+        if (complete := self.complete_until) is None:
+            return None
+        age = max(0.0, now - complete)
+        is_connected = not self._is_broken and self._lag <= _MAX_LAG
+        return Coverage(age, 0.0 if is_connected else age)
 
     @property
     def complete_until(self) -> float | None:
@@ -40,11 +84,13 @@ class GapTracker:
             return
         self._offset = min(self._offset, received - event_time)
         self._complete = min(received, event_time + self._offset)
+        self._lag = received - self._complete
 
     def observe_idle(self, received: float) -> None:
         """Note a sign of life while all that came is on disk."""
         if not self._is_broken:
             self._complete = received
+            self._lag = 0.0
 
     def break_off(self, reason: str) -> None:
         """Note that the connection, or QQ behind it, is gone. The first reason of an outage counts."""
@@ -54,14 +100,17 @@ class GapTracker:
             self._reason = reason
 
     def resume(self, proved: float) -> Gap | None:
-        """Note that events come again; returns the gap, None if nothing was ever received before."""
+        """Note that events come again; returns the gap, None without an outage.
+
+        The gap begins at UNKNOWN if nothing was ever received before.
+        """
         if not self._is_broken:
             return None
         since = self._missing_since
         self._is_broken = False
         self._complete = proved
-        self._offset = math.inf
-        return None if since is None else Gap(min(since, proved), proved, self._reason)
+        self._offset, self._lag = math.inf, 0.0
+        return Gap(UNKNOWN if since is None else min(since, proved), proved, self._reason)
 
 
 class HeardFile:

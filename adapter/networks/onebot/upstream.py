@@ -4,7 +4,7 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,22 @@ import anyio
 from adapter.codec.request_body import RequestLimits
 from adapter.content import Font, Segment
 from adapter.errors import UpstreamError
-from adapter.events import Address, Batch, ChatKind, Gap, Notice, Operation, Outcome, Part
+from adapter.events import (
+    Address,
+    Batch,
+    ChatKind,
+    Coverage,
+    Gap,
+    Notice,
+    Operation,
+    Outcome,
+    Part,
+    SessionChange,
+    SessionState,
+)
 from adapter.networks.inbox import Inbox
 from adapter.networks.onebot.contact_loader import ContactLoader
-from adapter.networks.onebot.gaps import GapTracker, HeardFile
+from adapter.networks.onebot.gaps import GapTracker, Heard, HeardFile, clip_gap
 from adapter.networks.onebot.history_filler import HistoryFiller
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.operations import Operations
@@ -28,7 +40,8 @@ from adapter.networks.onebot.receiver import Item, Receiver
 from adapter.networks.onebot.recent_chats import RecentChats
 from adapter.networks.onebot.sender import MessageSender
 from adapter.networks.onebot.session_manager import SessionManager
-from adapter.networks.upstream import Traits
+from adapter.networks.onebot.standby import StandbyLog
+from adapter.networks.upstream import EventLog, Traits
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +58,8 @@ _OWN_CHANGES: Final = frozenset({"member"})
 class OneBotUpstream:
     """One account behind one implementation. Use it as `async with OneBotUpstream(…) as upstream`.
 
-    `history`: messages of each chat that are asked for after a gap. `limits` and clocks are for tests.
+    `kept`: where a standby keeps what it hears, for `keep_seconds` at least. `history`: messages of each chat
+    that are asked for after a gap. `limits` and clocks are for tests.
     """
 
     network = "onebot"
@@ -70,6 +84,8 @@ class OneBotUpstream:
         token: str,
         state_dir: Path,
         *,
+        kept: EventLog | None = None,
+        keep_seconds: float = 0.0,
         history: int = 0,
         keep_raw: bool = False,
         limits: Limits | None = None,
@@ -77,12 +93,17 @@ class OneBotUpstream:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits = limits or Limits()
+        self._wall = wall
         self._numbers = itertools.count(int(wall() * 1000))
         self._heard = HeardFile(state_dir / HEARD_FILE)
         self._tracker = GapTracker(self._heard.read())
         self._inbox: Inbox[Item] = Inbox(max_bytes=limits.inbox_bytes, batch=limits.batch)
         self._chats = RecentChats()
         self._receiver = Receiver(self._tracker, self._chats, keep_raw=keep_raw)
+        self._standby = None if kept is None else StandbyLog(kept, keep_seconds)
+        # What the lease holder has heard, and the newest change of the session while standing by.
+        self._holder: Heard | None = None
+        self._change: SessionChange | None = None
         self._contacts = ContactLoader(self._inbox, limits, clock)
         self._history = HistoryFiller(self._inbox, self._chats, limits, count=history, keep_raw=keep_raw)
         self._sender = MessageSender(self._chats, limits)
@@ -116,17 +137,26 @@ class OneBotUpstream:
     async def events(self) -> AsyncGenerator[Batch, None]:
         """Yield what has come, up to 100 events at once; an empty batch if nothing came.
 
-        To ask for the next batch says that the last one is on disk.
+        To ask for the next batch says that the last one is on disk. What was kept while standing by comes
+        first, behind the account that heard it and before the present state of the session.
         """
+        self._contacts.activate()
+        for batch in self._kept_batches():
+            yield batch
         while True:
             items = await self._inbox.take(self._limits.idle_seconds)
             if not items and self._inbox.is_closed:
                 return
-            batch = self._receiver.decode(items)
+            batch = self._clip(self._receiver.decode(items))
             self._follow(batch)
             yield batch
             self._inbox.release()
             self._keep_heard()
+
+    def _clip(self, batch: Batch) -> Batch:
+        """Return the events without those gaps in which the former lease holder has heard all."""
+        clipped = (clip_gap(one, self._holder) if isinstance(one, Gap) else one for one in batch)
+        return tuple(one for one in clipped if one is not None)
 
     def _follow(self, batch: Batch) -> None:
         for event in batch:
@@ -143,6 +173,51 @@ class OneBotUpstream:
         except OSError as exc:
             # An older time only makes the gap of the next start longer.
             log.debug("%s cannot be written: %s", HEARD_FILE, exc)
+
+    # --- standing by -------------------------------------------------------------------------------
+
+    async def stand_by(self) -> None:
+        """Keep on disk what comes, until cancelled."""
+        while True:
+            items = self._receiver.decode_items(await self._inbox.take(self._limits.idle_seconds))
+            for item, _ in items:
+                self._change = item if isinstance(item, SessionChange) else self._change
+            if self._standby is not None:
+                now, account = self._wall(), "" if self._change is None else self._change.account
+                self._standby.keep(account, items, now)
+                self._standby.trim(now, self._holder)
+            self._inbox.release()
+            self._keep_heard()
+
+    def note_holder(self, coverage: Coverage | None) -> None:
+        """Note what the lease holder has heard; None if not known."""
+        if coverage is not None:
+            now = self._wall()
+            self._holder = Heard(now - coverage.complete_seconds, now - coverage.connected_seconds)
+
+    def coverage(self) -> Coverage | None:
+        """Return what this adapter has heard; None if nothing yet."""
+        return self._tracker.coverage(self._wall())
+
+    def _kept_batches(self) -> Iterator[Batch]:
+        """Yield what was kept while standing by; a batch is dropped when the next one is asked for."""
+        (standby, self._standby), (change, self._change) = (self._standby, None), (self._change, None)
+        if standby is not None:
+            standby.trim(self._wall(), self._holder)
+            oldest = standby.peek()
+            account = oldest.account if oldest is not None else "" if change is None else change.account
+            starting = SessionChange(SessionState.STARTING, account=account)
+            gap = standby.missing(self._holder)
+            yield (starting,) if gap is None or not account else (starting, gap)
+            while (kept := standby.peek()) is not None:
+                batch = tuple(kept.events(self._receiver, self._holder))
+                self._follow(batch)
+                yield batch
+                standby.drop()
+        if change is not None:
+            yield (change,)
+
+    # --- the end of receiving ----------------------------------------------------------------------
 
     def stop_receiving(self) -> None:
         """Take no more events; `events` ends after what has been received."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease, hold_lease
 from adapter.errors import Fenced
+from adapter.events import Coverage
 
 pytestmark = pytest.mark.anyio
 
 
-def lease(bus: Bus, holder: str, seconds: float = 30.0) -> Lease:
-    return Lease(bus, holder, seconds, time.monotonic)
+def lease(bus: Bus, holder: str, seconds: float = 30.0, **options: Any) -> Lease:
+    return Lease(bus, holder, seconds, time.monotonic, **options)
 
 
 @asynccontextmanager
@@ -112,3 +114,35 @@ async def test_waiting_ends_with_a_stop(bus: Bus) -> None:
         attempts += 1
         stop.set()
     assert (attempts, b.valid()) == (1, False)
+
+
+async def test_a_process_takes_back_the_lease_of_its_own_folder_and_no_other(bus: Bus) -> None:
+    dead = lease(bus, "host:1:cafe-1", folder="cafe")
+    await dead.acquire()
+    assert await lease(bus, "host:2:beef-2", folder="beef").acquire() > 0
+    assert await lease(bus, "host:2:beef-2").acquire() > 0
+    alive = lease(bus, "host:3:cafe-3", folder="cafe")
+    assert await alive.acquire() == 0
+    assert alive.fence.epoch == dead.fence.epoch + 1
+    with pytest.raises(Fenced):
+        await bus.write_status(dead.fence, {"state": "online"})
+    with pytest.raises(Fenced):
+        await dead.run(anyio.Event())
+
+
+async def test_a_holder_says_what_it_has_heard(bus: Bus) -> None:
+    said = [None, Coverage(20.0, 2.0), Coverage(10.0, 1.0)]
+    a = lease(bus, "a", coverage=lambda: said.pop(0))
+    b = lease(bus, "b")
+    await a.acquire()
+    assert await b.read_coverage() is None
+    await a.bump_epoch()
+    known = await b.read_coverage()
+    assert known is not None
+    assert (int(known.complete_seconds), int(known.connected_seconds)) == (20, 2)
+    await a.release()
+    # Who takes over has heard nothing yet: what the former holder said stays.
+    await b.acquire()
+    known = await b.read_coverage()
+    assert known is not None
+    assert (int(known.complete_seconds), int(known.connected_seconds)) == (10, 1)

@@ -29,7 +29,8 @@ _MAX_DEPTH: Final = 8
 class _Kind:
     """The type on the bus and the plain line, one for all or one for each sub_type.
 
-    Each of equal notices that is `counted` is an event of its own; copies of others are one event.
+    Each of equal notices that is `counted` is an event of its own; copies of others are one event. The
+    receiver numbers them.
     """
 
     name: str
@@ -96,14 +97,14 @@ def decode_notice(frame: Object, *, keep_raw: bool = False) -> Notice:
         text=_line(kind, frame, data),
         chat=None if kind.name == "request.friend" else _chat(frame, user, own_id),
         sender=actor,
-        # Without a time of its own the adapter tells equal notices apart.
-        time=None if kind.is_counted else parse_time(frame.get("time")),
+        time=parse_time(frame.get("time")),
         message_id=_request_id(frame, data) if is_request else "",
         from_self=actor != "" and actor == own_id,
         data=data,
         upstream={"network": "onebot"},
         raw=frame if keep_raw else None,
         qq=actor,
+        ordinal=0 if kind.is_counted else None,
     )
 
 

@@ -2,21 +2,53 @@
 
 from pathlib import Path
 
-from adapter.events import Gap
-from adapter.networks.onebot.gaps import GapTracker, HeardFile
+from adapter.events import Coverage, Gap
+from adapter.networks.onebot.gaps import UNKNOWN, GapTracker, Heard, HeardFile, clip_gap
 
 
 def connected(at: float) -> GapTracker:
     tracker = GapTracker(None)
-    assert tracker.resume(at) is None
+    assert tracker.resume(at) == Gap(UNKNOWN, at, "the adapter was not running")
     return tracker
 
 
-def test_the_first_connection_of_all_has_no_gap() -> None:
+def test_before_the_first_connection_of_all_nothing_is_known() -> None:
     tracker = GapTracker(None)
     assert tracker.complete_until is None
-    assert tracker.resume(100.0) is None
+    gap = tracker.resume(100.0)
+    assert gap is not None
     assert tracker.complete_until == 100.0
+    assert clip_gap(gap, None) is None
+    assert clip_gap(gap, Heard(90.0, 90.0)) == Gap(90.0, 100.0, "the adapter was not running")
+
+
+def test_a_gap_that_another_adapter_has_heard_is_none() -> None:
+    gap = Gap(100.0, 110.0, "reset")
+    assert clip_gap(gap, None) == gap
+    assert clip_gap(gap, Heard(90.0, 90.0)) == gap
+    assert clip_gap(gap, Heard(105.0, 105.0)) == Gap(105.0, 110.0, "reset")
+    assert clip_gap(gap, Heard(110.0, 110.0)) is None
+    # It was connected then: what it may lack it tells itself.
+    assert clip_gap(gap, Heard(105.0, 111.0)) is None
+    assert clip_gap(gap, Heard(105.0, 109.0)) == Gap(105.0, 110.0, "reset")
+
+
+def test_a_connection_that_is_late_or_broken_is_no_coverage() -> None:
+    assert GapTracker(None).coverage(100.0) is None
+    tracker = connected(100.0)
+    tracker.observe(110.9, 110.0)
+    tracker.observe(111.8, 110.0)
+    covered = tracker.coverage(120.0)
+    assert covered is not None
+    assert (round(covered.complete_seconds, 3), covered.connected_seconds) == (9.1, 0.0)
+    tracker.observe(119.0, 112.0)
+    covered = tracker.coverage(120.0)
+    assert covered is not None
+    assert covered.connected_seconds == covered.complete_seconds > 7
+    tracker.observe_idle(120.0)
+    assert tracker.coverage(120.0) == Coverage(0.0, 0.0)
+    tracker.break_off("reset")
+    assert tracker.coverage(125.0) == Coverage(5.0, 5.0)
 
 
 def test_a_restart_is_a_gap_from_what_the_former_process_heard() -> None:

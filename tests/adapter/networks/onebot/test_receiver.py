@@ -42,9 +42,9 @@ def test_a_gap_stands_between_what_was_heard_before_and_after_it() -> None:
     ]
     batch = one.decode([*items, frame(121, 121.5)])
     assert [type(event) for event in batch] == [
-        *(SessionChange, Message, Message, Gap, SessionChange, Message),
+        *(Gap, SessionChange, Message, Message, Gap, SessionChange, Message),
     ]
-    assert batch[3] == Gap(110.5, 120.0, "reset")
+    assert batch[4] == Gap(110.5, 120.0, "reset")
 
 
 def test_a_former_process_leaves_the_begin_of_the_first_gap() -> None:
@@ -64,3 +64,22 @@ def test_chats_and_members_are_remembered() -> None:
     (notice,) = one.decode([frame(11, 11.5, **left)])
     assert isinstance(notice, Notice)
     assert not chats.has_member("30001", "10002")
+
+
+def test_equal_pokes_of_a_second_get_numbers_that_all_adapters_agree_on() -> None:
+    poke: dict[str, object] = {"post_type": "notice", "notice_type": "notify", "sub_type": "poke"}
+    old, new = receiver()[0], receiver()[0]
+    old.decode([Proved(100.0)])
+    new.decode([Proved(120.0)])
+    frames = [frame(122, 122.3, **poke), frame(122, 122.4, **poke), frame(123, 123.0, **poke)]
+    numbers = [[event.ordinal for event in one.decode(frames)] for one in (old, new)]  # type: ignore[union-attr]
+    assert numbers == [[0, 1, 0], [0, 1, 0]]
+    # Just after the proof some of the second may have been missed: the numbers are of this connection alone.
+    late = receiver()[0]
+    late.decode([Proved(122.2)])
+    event, _ = late.decode([frame(122, 122.3, **poke), frame(122, 122.4, **poke)])
+    assert isinstance(event, Notice)
+    assert event.ordinal == 122_200
+    again = late.decode_again(frame(122, 122.3, **poke), 7)
+    assert isinstance(again, Notice)
+    assert again.ordinal == 7

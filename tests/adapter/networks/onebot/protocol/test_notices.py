@@ -137,9 +137,9 @@ async def test_a_request_keeps_its_flag_and_is_named_by_it(dialect: str) -> None
 
 async def test_each_poke_and_each_typing_counts_and_copies_of_others_do_not() -> None:
     server = OneBotServer("napcat")
-    assert decode(server, "poke", user=10001).time is None
-    assert decode(server, "input_status", user=10001).time is None
-    assert decode(server, "friend_add", user=10010).time is not None
+    assert decode(server, "poke", user=10001).ordinal == 0
+    assert decode(server, "input_status", user=10001).ordinal == 0
+    assert decode(server, "friend_add", user=10010).ordinal is None
 
 
 @pytest.mark.parametrize(
