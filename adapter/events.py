@@ -324,7 +324,8 @@ class SendRequest:
     """One readable entry of `qq:outbound`. `to` holds stable ids; `results` is a whole key.
 
     `operation` stands in place of `segments`; only an operation may have no `to`. `answers` is the id of the
-    event that is answered. `traceparent` (W3C Trace Context) is repeated in the result.
+    event that is answered. `traceparent` (W3C Trace Context) is repeated in the result. A repeat of
+    the id has the same `digest`, which stands for what is asked.
     """
 
     entry: str
@@ -340,6 +341,7 @@ class SendRequest:
     traceparent: str = ""
     operation: Operation | None = None
     answers: str = ""
+    digest: str = field(default="", compare=False)
 
     @property
     def chat(self) -> str:

@@ -19,11 +19,15 @@ OWN_RESULTS = 10_000
 
 
 class Started(NamedTuple):
-    """The request may be sent now: attempts, parts that are sent, and the message ids of all parts."""
+    """The request may be sent now: attempts, parts that are sent, and the message ids of all parts.
+
+    `results` is the stream of the first asker here and below, empty if it is unknown.
+    """
 
     attempts: int
     sent: int
     message_ids: tuple[str, ...]
+    results: str = ""
 
 
 class InDoubt(NamedTuple):
@@ -32,12 +36,32 @@ class InDoubt(NamedTuple):
     attempts: int
     sent: int
     message_ids: tuple[str, ...]
+    results: str = ""
 
 
 class Completed(NamedTuple):
     """The request is settled: the fields of its result, names and values in turn."""
 
     result: tuple[str, ...]
+    results: str = ""
+
+
+class Conflict(NamedTuple):
+    """The id belongs to a request that asks for something else."""
+
+
+State = Started | InDoubt | Completed | Conflict
+
+
+class Asked(NamedTuple):
+    """What the ledger keeps of a request to compare and to answer it.
+
+    `digest` stands for what is asked. `results` is the stream for the result.
+    """
+
+    id: str
+    digest: str
+    results: str
 
 
 class Ledger:
@@ -49,37 +73,43 @@ class Ledger:
     async def start(
         self,
         fence: Fence,
-        request: str,
+        request: Asked,
         entry: str,
         token: str,
         message_ids: Sequence[str],
         *,
         take_over: bool,
-    ) -> Started | InDoubt | Completed:
+    ) -> State:
         """Record a request before its first byte is sent.
 
         `token` names this call. `take_over`: start one in doubt again, as its next attempt.
         """
         args = [
             *(*fence, entry, token, ",".join(message_ids), len(message_ids)),
-            *(int(take_over), IN_PROGRESS_TTL),
+            *(int(take_over), IN_PROGRESS_TTL, request.digest, request.results),
         ]
-        state, *values = await self._bus.run_script("start", self._keys(request), args)
+        state, *values = await self._bus.run_script("start", self._keys(request.id), args)
+        if state == b"conflict":
+            return Conflict()
+        results = values[0].decode()
         if state == b"completed":
-            return _completed(values[0])
-        attempts, sent, known_ids = values
+            return _completed(values[1], results)
+        attempts, sent, known_ids = values[1:]
         kind = Started if state == b"started" else InDoubt
-        return kind(int(attempts), int(sent), _split(known_ids))
+        return kind(int(attempts), int(sent), _split(known_ids), results)
 
-    async def get(self, request: str) -> Started | InDoubt | Completed | None:
+    async def get(self, request: Asked) -> State | None:
         """Return what is known of a request; Started if it is suspended between two parts."""
-        known = await self._bus.hgetall(self._bus.keys.ledger(request))
+        known = await self._bus.hgetall(self._bus.keys.ledger(request.id))
         if not known:
             return None
+        if known.get("digest", request.digest.encode()) != request.digest.encode():
+            return Conflict()
+        results = known.get("results", b"").decode()
         if known["state"] == b"done":
-            return _completed(known["result"])
+            return _completed(known["result"], results)
         kind = InDoubt if "token" in known else Started
-        return kind(int(known["attempts"]), int(known["sent"]), _split(known["messages"]))
+        return kind(int(known["attempts"]), int(known["sent"]), _split(known["messages"]), results)
 
     async def record_progress(
         self, fence: Fence, request: str, sent: int, attempts: int, *, suspend: bool = False
@@ -91,9 +121,8 @@ class Ledger:
     async def settle(
         self,
         fence: Fence,
-        request: str,
+        request: Asked,
         entry: str,
-        results: str,
         result: Sequence[str],
         *,
         remember: bool,
@@ -104,20 +133,22 @@ class Ledger:
         `remember`: a repeat of the id gets this result for RESULT_TTL. `dead`: fields for `qq:dead`.
         """
         keys = self._bus.keys
+        results = request.results
         results_ttl = 0 if results == keys("results") else OWN_RESULTS_TTL
         ledger_ttl = RESULT_TTL if remember else 0
         payload = msgpack.packb(
-            [*fence, GROUP, entry, ledger_ttl, results_ttl, OWN_RESULTS, result, dead], use_bin_type=False
+            [*fence, GROUP, entry, ledger_ttl, results_ttl, OWN_RESULTS, result, dead, request.digest],
+            use_bin_type=False,
         )
-        names = [*self._keys(request), keys("outbound"), results, keys("dead"), keys("results")]
+        names = [*self._keys(request.id), keys("outbound"), results, keys("dead"), keys("results")]
         return bool(await self._bus.run_script("settle", names, [payload]))
 
     def _keys(self, request: str) -> list[str]:
         return [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]
 
 
-def _completed(packed: bytes) -> Completed:
-    return Completed(tuple(value.decode() for value in msgpack.unpackb(packed, raw=True)))
+def _completed(packed: bytes, results: str) -> Completed:
+    return Completed(tuple(value.decode() for value in msgpack.unpackb(packed, raw=True)), results)
 
 
 def _split(message_ids: bytes) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Decode requests of `qq:outbound`, encode results for `qq:results` (contract). Pure."""
 
+import hashlib
 import math
 import re
 from datetime import datetime
@@ -36,6 +37,11 @@ _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASC
 # Seconds, a century: a longer time to live is a mistake.
 _MAX_TTL = 3_200_000_000.0
 
+# The fields that say what is asked, beside `to` and `delivery`: a repeat of an id has the same ones.
+_ASKED = (b"text", b"body", b"message_id", b"event")
+# Hexadecimal digits of a digest: 128 bits, in each ledger entry.
+_DIGEST_DIGITS = 32
+
 # The start of a `to` that names an event instead of an address.
 _REPLY = "reply:"
 
@@ -71,21 +77,32 @@ def decode_request(
     to, cause = text_field(fields, "to"), text_field(fields, "cause")[:MAX_DETAIL]
     operation = decode_operation(fields, limits)
     segments, font = decode_content(fields, limits) if operation is None else ((), None)
+    address = _target(to) if operation is None or to else operation_target(operation)
+    delivery = _one_of(fields, "delivery", Delivery, Delivery.AT_MOST_ONCE)
     return SendRequest(
         entry=entry,
         id=request_id(entry, fields),
-        to=_target(to) if operation is None or to else operation_target(operation),
+        to=address,
         segments=segments,
         font=font,
         expires=_expires(entry, text_field(fields, "expires")),
         cause=cause,
-        delivery=_one_of(fields, "delivery", Delivery, Delivery.AT_MOST_ONCE),
+        delivery=delivery,
         priority=_one_of(fields, "priority", Priority, Priority.NORMAL),
         results=result_stream(fields, prefix),
         traceparent=_trace(fields),
         operation=operation,
         answers=to[len(_REPLY) :] if to.startswith(_REPLY) else cause,
+        digest=_digest(fields, address, delivery),
     )
+
+
+def _digest(fields: Fields, to: Address | None, delivery: Delivery) -> str:
+    digest = hashlib.sha256()
+    op = fields.get(b"op", b"").removeprefix(b"send")  # the default
+    for value in (str(to).encode(), delivery.encode(), op, *(fields.get(name, b"") for name in _ASKED)):
+        digest.update(len(value).to_bytes(8, "big") + value)
+    return digest.hexdigest()[:_DIGEST_DIGITS]
 
 
 def encode_result(result: SendResult, account: str, epoch: int, now: float) -> list[str]:

@@ -192,7 +192,7 @@ class OutboundPipeline:
         for request in self._backlog.expired(self._wall()):
             if self._is_duplicate(request):
                 continue
-            if await self._settlement.expire(request):
+            if await self._settlement.settle_unstarted(request, Outcome(Status.EXPIRED, "expired")):
                 self._backlog.remove(request)
                 self._release(request)
             else:
@@ -308,7 +308,8 @@ class OutboundPipeline:
             parts = job.parts if job else self._split(request)
         except SchemaError as exc:
             await self._wait_previous(request)
-            await self._settlement.settle(request, Outcome(Status.FAILED, "content.unsupported", str(exc)))
+            outcome = Outcome(Status.FAILED, "content.unsupported", str(exc))
+            await self._settlement.settle_unstarted(request, outcome)
             return None
         job = await self._settlement.start(request, parts, job, lambda: self._wait_previous(request))
         if job is not None:

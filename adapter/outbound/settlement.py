@@ -11,6 +11,8 @@ Invariants:
 - No byte is sent for an id without a ledger entry that names this process.
 - An id that is settled is never sent again. Its repeat gets the stored result.
 - Each entry of `qq:outbound` gets one result. Its XACK is in the same step, so a retry adds no second one.
+- A repeat of an id is answered on the stream of the first asker. A request for something else under that
+  id is rejected, code `id.conflict`: it never gets the result of another.
 - Within a chat, results and sends keep the order of the requests: `start` waits for the settlement before.
 
 What breaks them. Redis may lose its last writes in a restart or a failover. This process remembers its
@@ -22,13 +24,14 @@ free again.
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import RESULT_TTL, Completed, InDoubt, Ledger, Started
+from adapter.bus.ledger import RESULT_TTL, Asked, Completed, Conflict, InDoubt, Ledger, Started, State
 from adapter.bus.retry import until_served
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.codec.inbound import timestamp
@@ -51,6 +54,14 @@ RECENT_RESULTS = 10_000
 MAX_STARTS = 10
 
 
+class _Recent(NamedTuple):
+    """A result of this process: seconds since 1970, its fields, and the request that it answers."""
+
+    published: float
+    fields: list[str]
+    asked: Asked
+
+
 class Settlement:
     """The owner of the ledger.
 
@@ -71,8 +82,8 @@ class Settlement:
         self._status_reporter = status_reporter
         self._metrics = metrics
         self._wall = wall
-        # Results of this process by request id: seconds since 1970, and the fields.
-        self._recent: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
+        # Results of this process by request id.
+        self._recent: OrderedDict[str, _Recent] = OrderedDict()
         self._attempt_seq = count(1)
         self._redis_failures = 0
         self.shutting_down = False
@@ -91,8 +102,9 @@ class Settlement:
         `wait_previous` waits for the settlement of the request before it in its chat. Raises Fenced.
         """
         state = await self._start(request, parts, wait_previous)
-        if await self._answer_repeat(request, state) or isinstance(state, Completed):
-            return None  # a completed request is always answered
+        if await self._answer_repeat(request, state) or not isinstance(state, Started | InDoubt):
+            return None  # a completed or conflicting request is always answered
+        request = replace(request, results=state.results or request.results)
         started = resume_job(state, request, parts, job)
         match state:
             case InDoubt():
@@ -109,7 +121,7 @@ class Settlement:
 
     async def _start(
         self, request: SendRequest, parts: tuple[Part, ...], wait_previous: Callable[[], Awaitable[None]]
-    ) -> Started | InDoubt | Completed:
+    ) -> State:
         token = f"{self._lease.fence.holder}/{next(self._attempt_seq)}"
         take_over = request.delivery is Delivery.AT_LEAST_ONCE
         ids = [part.message_id for part in parts]
@@ -117,7 +129,7 @@ class Settlement:
             failures = self._redis_failures
             state = await self._retry(
                 lambda fence: self._ledger.start(
-                    fence, request.id, request.entry, token, ids, take_over=take_over
+                    fence, _asked(request), request.entry, token, ids, take_over=take_over
                 )
             )
             await wait_previous()
@@ -142,7 +154,7 @@ class Settlement:
         now = self._wall()
         fields = self._encode(result, now)
         self._recent.pop(request.id, None)
-        self._recent[request.id] = now, fields
+        self._recent[request.id] = _Recent(now, fields, _asked(request))
         if len(self._recent) > RECENT_RESULTS:
             self._recent.popitem(last=False)
         await self._publish(request, fields, remember=True)
@@ -156,16 +168,18 @@ class Settlement:
         self._metrics.observe_result(result)
         hit(Failpoint.SETTLED)
 
-    async def expire(self, request: SendRequest) -> bool:
-        """Settle a request whose time is over; False if a part of it may be sent already."""
-        state = await self._retry(lambda _: self._ledger.get(request.id))
+    async def settle_unstarted(self, request: SendRequest, outcome: Outcome) -> bool:
+        """Settle a request without a job; False if a part of it may be sent already. Raises Fenced."""
+        state = await self._retry(lambda _: self._ledger.get(_asked(request)))
         if not await self._answer_repeat(request, state):
             match state:
                 case InDoubt():
                     return False
                 case Started(attempts, sent) if sent or attempts > 1:
                     return False
-            await self.settle(request, Outcome(Status.EXPIRED, "expired"))
+                case Started(results=results) if results:
+                    request = replace(request, results=results)
+            await self.settle(request, outcome)
         return True
 
     async def reject(self, entry: str, fields: Mapping[bytes, bytes], error: SchemaError) -> None:
@@ -177,11 +191,9 @@ class Settlement:
         now = self._wall()
         result_fields = self._encode(result, now)
         dead = encode_dead_letter(letter, now)
-        results = result_stream(fields, self._bus.keys.prefix)
+        asked = Asked(result.id, "", result_stream(fields, self._bus.keys.prefix))
         await self._retry(
-            lambda fence: self._ledger.settle(
-                fence, result.id, entry, results, result_fields, remember=False, dead=dead
-            )
+            lambda fence: self._ledger.settle(fence, asked, entry, result_fields, remember=False, dead=dead)
         )
         self._metrics.observe_result(result)
 
@@ -190,22 +202,40 @@ class Settlement:
 
     # --- repeated ids ------------------------------------------------------------------------------
 
-    async def _answer_repeat(self, request: SendRequest, state: Started | InDoubt | Completed | None) -> bool:
+    async def _answer_repeat(self, request: SendRequest, state: State | None) -> bool:
         """Publish the result that this id has already; False if it has none."""
+        recent = self._recent_of(request.id)
         match state:
-            case Completed(result):
+            case Conflict():
+                await self._reject_conflict(request)
+            case Completed(result, results):
+                request = replace(request, results=results or request.results)
                 await self._publish_again(request, result, remember=False)
-            case _ if recent := self.recent_result(request.id):
+            case _ if recent and recent.asked.digest != request.digest:
+                await self._reject_conflict(request)
+            case _ if recent:
                 # Redis has lost this result; this process writes it into the ledger again.
-                await self._publish_again(request, recent, remember=True)
+                request = replace(request, results=recent.asked.results)
+                await self._publish_again(request, recent.fields, remember=True)
             case _:
                 return False
         return True
 
+    async def _reject_conflict(self, request: SendRequest) -> None:
+        fields = await self._retry(lambda _: self._bus.get_entry("outbound", request.entry))
+        # The entry may be gone: its id and where its result goes are known.
+        known = {b"id": request.id.encode(), b"results": request.results.encode()}
+        detail = f"the id {request.id} belongs to a request that asks for something else: give another id"
+        await self.reject(request.entry, fields or known, SchemaError(detail, "id.conflict"))
+
     def recent_result(self, request: str) -> list[str] | None:
         """Return the fields of the result that this process published, for RESULT_TTL."""
-        published, fields = self._recent.get(request, (0.0, None))
-        return fields if self._wall() - published < RESULT_TTL else None
+        recent = self._recent_of(request)
+        return recent and recent.fields
+
+    def _recent_of(self, request: str) -> _Recent | None:
+        recent = self._recent.get(request)
+        return recent if recent and self._wall() - recent.published < RESULT_TTL else None
 
     async def _publish_again(self, request: SendRequest, result: Sequence[str], *, remember: bool) -> None:
         values = dict(zip(result[::2], result[1::2], strict=True))
@@ -219,7 +249,7 @@ class Settlement:
     async def _publish(self, request: SendRequest, fields: Sequence[str], *, remember: bool) -> None:
         await self._retry(
             lambda fence: self._ledger.settle(
-                fence, request.id, request.entry, request.results, fields, remember=remember
+                fence, _asked(request), request.entry, fields, remember=remember
             )
         )
 
@@ -240,3 +270,7 @@ class Settlement:
 
     def _is_overdue(self, request: SendRequest) -> bool:
         return request.expires is not None and request.expires <= self._wall()
+
+
+def _asked(request: SendRequest) -> Asked:
+    return Asked(request.id, request.digest, request.results)

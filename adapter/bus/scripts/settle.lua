@@ -2,8 +2,9 @@
 -- KEYS  fence, ledger entry, outbound, results, dead, default results
 -- ARGV  msgpack [epoch, holder, group, entry, ledger TTL in seconds (0: no ledger entry),
 --                TTL of the result stream in seconds (0: none), its approximate MAXLEN,
---                fields of the result, fields of the dead letter or []]
-local epoch, holder, group, entry, ledger_ttl, results_ttl, maxlen, result, dead = unpack(cmsgpack.unpack(ARGV[1]))
+--                fields of the result, fields of the dead letter or [], digest of the request]
+local epoch, holder, group, entry, ledger_ttl, results_ttl, maxlen, result, dead, digest =
+  unpack(cmsgpack.unpack(ARGV[1]))
 local refused = fence(KEYS[1], epoch, holder)
 if refused then return refused end
 local acked = redis.call('XACK', KEYS[3], group, entry)
@@ -20,7 +21,8 @@ if results_ttl > 0 then
   if kind ~= 'stream' and kind ~= 'none' then results, results_ttl = KEYS[6], 0 end
 end
 if ledger_ttl > 0 then
-  redis.call('HSET', KEYS[2], 'state', 'done', 'entry', entry, 'result', cmsgpack.pack(result))
+  redis.call('HSET', KEYS[2], 'state', 'done', 'entry', entry, 'result', cmsgpack.pack(result),
+    'digest', digest, 'results', KEYS[4])
   redis.call('HDEL', KEYS[2], 'token', 'sent', 'messages', 'total')
   redis.call('EXPIRE', KEYS[2], ledger_ttl)
 end

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.bus import Bus, Fence
-from adapter.bus.ledger import InDoubt, Ledger, Started
+from adapter.bus.ledger import Asked, InDoubt, Ledger, Started
+from adapter.codec.outbound import decode_request
 from adapter.content import Text
 from adapter.events import Address, ChatKind, Delivery, Outcome, Part, SendRequest, Status
 from adapter.outbound.send_job import MAX_ATTEMPTS, NextStep, SendJob, resume_job
@@ -76,18 +77,24 @@ async def test_of_what_an_earlier_process_began_only_that_expires_of_which_nothi
         await it.programs[0].stop()
         epoch = int((await bus.hgetall(bus.keys("ids:epoch")))["epoch"])
         ledger, before = Ledger(bus), Fence(epoch + 1, "the process before")
+        fields = {b"to": chat.encode(), b"text": LONG.encode()}
+        digest = decode_request("1-1", fields, bus.keys.prefix).digest
+
+        def asked(number: int) -> Asked:
+            return Asked(f"x/{number}", digest, bus.keys("results"))
+
         for number, (sent, attempts, suspend) in enumerate(
             [(0, 1, True), (1, 1, True), (0, 2, True), (1, 1, False)]
         ):
             entry = await it.ask(chat, LONG, id=f"x/{number}", expires=NOW)
             await ledger.start(
-                before, f"x/{number}", entry, "t", [f"{number}1", f"{number}2"], take_over=False
+                before, asked(number), entry, "t", [f"{number}1", f"{number}2"], take_over=False
             )
             await ledger.record_progress(before, f"x/{number}", sent, attempts, suspend=suspend)
         # A repeat of what has ended gets the result that there is.
         done = await it.ask(chat, LONG, id="x/4", expires=NOW)
         result = ["v", "1", "id", "x/4", "entry", "1-1", "status", "sent", "replayed", "0"]
-        await ledger.settle(before, "x/4", "1-1", bus.keys("results"), result, remember=True)
+        await ledger.settle(before, asked(4), "1-1", result, remember=True)
         await it.adapter()
         rows = await it.results(6)
         told = {
@@ -161,8 +168,8 @@ async def test_the_same_id_for_another_chat_waits_for_the_result_and_holds_nobod
         twin = await it.ask(other, LONG, id="x/1")
         await it.ask(third, "not held", id="x/2")
         rows = {row["entry"]: row for row in await it.results(3)}
-        assert (rows[twin]["status"], rows[twin]["replayed"]) == ("sent", "1")
-        assert all(row["status"] == "sent" for row in rows.values())
+        assert (rows[twin]["status"], rows[twin]["code"]) == ("rejected", "id.conflict")
+        assert sorted(row["status"] for row in rows.values()) == ["rejected", "sent", "sent"]
         assert len(it.sim.received) == 3
 
 

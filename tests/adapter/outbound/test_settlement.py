@@ -137,3 +137,51 @@ async def test_whoever_may_not_settle_does_not_send_either(bus: Bus, redis_url: 
         sieve.release()
         await wait_until(lambda: "standing by" in program.text(), "it stands by")
         assert [message.text for message in it.sim.received] == ["say 0"]
+
+
+async def test_another_request_under_the_id_of_one_neither_takes_nor_reads_its_result(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        program = await it.adapter()
+        chat, bank, evil = await chat_of_friend(it), bus.keys("results:bank"), bus.keys("results:evil")
+        await it.ask(chat, "pay", id="bank/1", results=bank)
+        (paid,) = await it.results(1, stream="results:bank")
+        await it.ask(chat, "do not pay", id="bank/1", results=evil)
+        await it.ask(chat, "pay", id="bank/1", results=evil, delivery="at-least-once")
+        # Content that cannot be sent: the ledger keeps the first result.
+        image = '{"segments": [{"type": "image", "data": {"file": "x"}}]}'
+        await bus.client.xadd(
+            bus.keys("outbound"), {"to": chat, "body": image, "id": "bank/1", "results": evil}
+        )
+        rows = await it.results(3, stream="results:evil")
+        assert {(row["status"], row["code"], row["id"]) for row in rows} == {
+            ("rejected", "id.conflict", "bank/1")
+        }
+        assert {row["reason"] for row in await it.rows("dead")} == {"id.conflict"}
+        # The very same request: its answer goes to the stream of the first asker, also after a restart.
+        await it.ask(chat, "pay", id="bank/1", results=evil)
+        await it.results(2, stream="results:bank")
+        assert await program.stop() == 0
+        await it.adapter()
+        await it.ask(chat, "pay", id="bank/1", results=evil)
+        again = (await it.results(3, stream="results:bank"))[1:]
+        assert [(row["status"], row["replayed"], row["message_id"]) for row in again] == [
+            ("sent", "1", paid["message_id"])
+        ] * 2
+        assert len(await it.rows("results:evil")) == 3
+        assert [message.text for message in it.sim.received] == ["pay"]
+
+
+async def test_a_conflict_is_seen_though_redis_forgot_the_ledger(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        await it.adapter()
+        chat = await chat_of_friend(it)
+        await it.ask(chat, "one", id="x/1")
+        await it.results(1)
+        await bus.client.delete(bus.keys.ledger("x/1"))
+        await it.ask(chat, "two", id="x/1")
+        assert (await it.results(2))[1]["code"] == "id.conflict"
+        assert [message.text for message in it.sim.received] == ["one"]
