@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import msgpack
-
 from adapter.codec.address import parse_event_id
+from adapter.codec.nesting import load_bounded, unpack_bounded
 from adapter.codec.segments import KNOWN, decode_segment
 from adapter.content import Font, Markup, Segment, Text, Unknown
 from adapter.errors import SchemaError
@@ -83,10 +82,10 @@ def _read_map(body: bytes, limits: RequestLimits) -> dict[str, object]:
         detail = f"body of {len(body)} bytes is over the limit of {limits.body_bytes}"
         raise SchemaError(detail, "content.toolong")
     try:
-        value = json.loads(body) if body[:1] == b"{" else msgpack.unpackb(body)
+        value = load_bounded(body) if body[:1] == b"{" else unpack_bounded(body)
         # A lone surrogate can be written in JSON but not sent.
         json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as exc:
+    except (ValueError, TypeError) as exc:
         raise SchemaError("body is neither a msgpack map nor a JSON object of valid UTF-8") from exc
     if not isinstance(value, dict):
         raise SchemaError("body is not a map")

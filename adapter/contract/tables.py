@@ -225,6 +225,12 @@ DEAD: Final = Table(
         Field("detail", "in words"),
         Field("attempts", "how often it was tried", _form("[0-9]+")),
         Field("fields", "msgpack map of the original fields, bytes kept", binary=True),
+        Field(
+            "clipped",
+            "where fields were too long to keep: JSON {fields: {name: {bytes, sha256}}, omitted}, with the "
+            "length of each, the SHA-256 of the part left out, and the number of fields left out",
+            required=False,
+        ),
     ),
     ordered=True,
 )

@@ -6,7 +6,7 @@
 // that an event handled twice is answered once. Settings: REDIS_URL, QQBUS_PREFIX, and the application's name
 // as argument.
 
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { decode, encode } from "@msgpack/msgpack";
 import { ErrorReply, RESP_TYPES, createClient } from "redis";
@@ -77,13 +77,24 @@ function replyTo(event) {
   ];
 }
 
+// Bytes that a dead letter keeps of one field: the rest is known by the whole length and a digest.
+const MAX_FIELD = 64 * 1024;
+
 async function bury(id, flat, deliveries, reason, detail) {
   const pairs = Object.entries(eventOf(flat));
-  const fields = Object.fromEntries(pairs.map(([name, value]) => [name, Uint8Array.from(value)]));
+  const head = (value) => Uint8Array.from(value.subarray(0, MAX_FIELD));
+  const fields = Object.fromEntries(pairs.map(([name, value]) => [name, head(value)]));
+  const cut = (value) => ({
+    bytes: value.length,
+    sha256: createHash("sha256").update(value.subarray(MAX_FIELD)).digest("hex"),
+  });
+  const long = pairs.filter(([, value]) => value.length > MAX_FIELD);
+  const clipped = { fields: Object.fromEntries(long.map(([name, value]) => [name, cut(value)])), omitted: 0 };
   const letter = [
     ...["v", "1", "time", new Date().toISOString(), "stream", inbound, "entry", id, "group", application],
     ...["consumer", consumer, "reason", reason, "detail", detail, "attempts", String(deliveries)],
     ...["fields", Buffer.from(encode(fields))],
+    ...(long.length ? ["clipped", JSON.stringify(clipped)] : []),
   ];
   await addAndAck(`${prefix}:dead`, letter, id);
 }

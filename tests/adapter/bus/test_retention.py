@@ -232,7 +232,7 @@ async def test_many_entries_go_in_steps(bus: Bus, a_desk: MakeDesk) -> None:
 async def test_poison_is_buried_with_its_bytes(bus: Bus, a_desk: MakeDesk) -> None:
     desk = await a_desk()
     await bus.ensure_group("inbound", "g")
-    body = bytes(range(256)) * 300
+    body = bytes(range(256)) * 200
     entry = (await bus.client.xadd(desk.key, {"id": "x", "text": "a" * 300, "body": body})).decode()
     await desk.read("g", 1)
     await bus.client.xclaim(desk.key, "g", "c", 0, [entry], idle=120_000, retrycount=10)
