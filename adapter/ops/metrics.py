@@ -61,11 +61,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """A consumer group at a scrape; `oldest` in seconds."""
+    """A consumer group at a scrape; `lag` is None if the server does not know it, `oldest` in seconds."""
 
     stream: str
     name: str
-    lag: int
+    lag: int | None
     pending: int
     oldest: float
 
@@ -268,6 +268,7 @@ class Gauges:
         self._dead.set(dead)
         self._waiting.set(float("nan") if waiting < 0 else waiting)
         for row in groups:
-            self._lag.labels(row.stream, row.name).set(row.lag)
+            if row.lag is not None:
+                self._lag.labels(row.stream, row.name).set(row.lag)
             self._pending.labels(row.stream, row.name).set(row.pending)
             self._oldest.labels(row.stream, row.name).set(row.oldest)

@@ -135,28 +135,6 @@ GONE: Final = StateText(
     "start one with `qqbus run`",
     "The last adapter did not stop cleanly. Start one with: qqbus run",
 )
-# What `session.*` events say beside the state.
-_GAP: Final = "events may be missing"
-# Reasons of `session.*` that are codes, in words.
-_REASON_WORDS: Final[Mapping[str, str]] = {
-    "probe": "the former session is still valid",
-    "relink": "the session was opened again",
-    "reopen": "a new session was opened with the former login",
-    "quick": "logged in again without a code",
-    "full": "a new login",
-    "kicked": "another client took the account",
-    "session.lost": "the session could not be saved",
-    "request.refused": "SmartQQ refuses all requests",
-    "poll": "a poll was cut off",
-    "silence": "the adapter was silent for too long",
-    "token": "the token was refused",
-    "path": "the address has a wrong path",
-    "login": "QQ is not logged in there",
-    "unreachable": "the network cannot be reached",
-    "silent": "the connection was silent",
-    "closed": "the connection was closed",
-    "shutdown": "it was stopped",
-}
 # What the delivery monitor believes of the line, by `LineState`.
 LINES: Final[Mapping[str, str]] = {
     "proven": "Events arrive.",
@@ -191,18 +169,6 @@ def alarm_text(reason: str) -> str:
     if reason in REASONS:
         return REASONS[reason].headline
     return STATES[SessionState(reason)].headline if reason in set(SessionState) else f"offline: {reason}"
-
-
-def event_words(event_type: str, reason: str) -> list[str]:
-    """Say what a `session.*` event means, and why if its reason says more.
-
-    An unknown reason stays as it is.
-    """
-    state = event_type.partition(".")[2]
-    known = STATES[SessionState(state)].headline if state in set(SessionState) else state
-    headline = _GAP if state == "gap" else known
-    why = REASONS[reason].headline if reason in REASONS else _REASON_WORDS.get(reason, reason)
-    return [headline, why] if why and why != headline else [headline]
 
 
 def line_text(line_state: str, alarm: str) -> str:

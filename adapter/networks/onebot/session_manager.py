@@ -237,9 +237,13 @@ class SessionManager:
         self._early, self._early_bytes = [], 0
 
     def on_alive(self, *, is_online: bool | None) -> None:
-        """Take a sign of life, with or without word of QQ itself."""
+        """Take a sign of life, with or without word of QQ itself.
+
+        Only the word that QQ is online proves that no event was missed: an implementation whose QQ is offline
+        answers, too.
+        """
         now = self._wall()
-        if self._inbox.is_idle:
+        if is_online and self._inbox.is_idle:
             self._tracker.observe_idle(now)
         if self.connection is None or is_online is None:
             return

@@ -175,6 +175,28 @@ async def test_qq_offline_behind_a_healthy_socket_is_said_and_its_gap_told(tmp_p
         assert len(server.record.handshakes.entries) == 1
 
 
+async def test_a_gap_begins_before_qq_went_offline_though_calls_are_answered_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with OneBotServer("napcat", heartbeat_ms=0) as server, listening(server, tmp_path) as heard:
+        await heard.online()
+        server.say("friend:10001", "heard")
+        await heard.heard(1)
+        server.do.offline()
+        offline_at = time.time()
+        server.say("friend:10001", "lost")
+        # The answer to a call, and then the heartbeat that says it.
+        await heard.upstream.refresh_contacts()
+        server.do.heartbeat()
+        await heard.state(SessionState.OFFLINE)
+        server.do.online()
+        for _ in range(2):
+            server.do.heartbeat()
+        await heard.online(2)
+        (gap,) = heard.of(Gap)
+        assert gap.since <= offline_at
+
+
 async def test_an_account_that_is_offline_when_the_connection_opens_is_not_online(tmp_path: Path) -> None:
     async with OneBotServer("snowluma", heartbeat_ms=50) as server:
         server.do.offline()
