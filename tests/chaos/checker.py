@@ -116,7 +116,7 @@ async def judge(client: "redis.Redis", record: Record) -> Verdict:
     outbound, results = await rows(client, "outbound"), await rows(client, "results")
     # The workers say an event's text again, in `text` or in `body`; its id is in the request's.
     said = {f"chaos/{row['id']}": row["text"] for row in await rows(client, "inbound")}
-    _results(verdict, outbound, results)
+    check_results(verdict, outbound, results)
     _sends(verdict, outbound, results, record, said)
     return verdict
 
@@ -166,7 +166,8 @@ def _inversions(messages: list[dict[str, str]], record: Record) -> list[str]:
     return found
 
 
-def _results(verdict: Verdict, outbound: list[dict[str, str]], results: list[dict[str, str]]) -> None:
+def check_results(verdict: Verdict, outbound: list[dict[str, str]], results: list[dict[str, str]]) -> None:
+    """Check that each request has exactly one result."""
     answered = Counter(row["entry"] for row in results)
     verdict.figures["requests"] = len(outbound)
     verdict.count("requests without a result", sum(1 for row in outbound if not answered[row["entry_id"]]))

@@ -1,4 +1,4 @@
-"""The stage of the chaos run: a server, a simulated QQ, two adapters and three workers, all real processes."""
+"""The stage of the chaos run: a server, adapters and workers, all real processes, and a simulated network."""
 
 import shutil
 import signal
@@ -9,15 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import anyio
 
 from adapter.bus.connection import connect, map_redis_errors
 from adapter.bus.embedded import run_server
 from adapter.errors import BusUnavailable
+from tests.chaos.network import Network
 from tests.chaos.window_timer import Marks, State, marks, overtaken, state, windows
-from tests.simulator import Simulator
 from tests.support.helpers import clean_environment
 from tests.support.ports import free_port
 
@@ -73,7 +72,7 @@ class Role:
 class Stage:
     """Everybody who plays."""
 
-    sim: Simulator
+    network: Network
     url: str
     folder: Path
     lease: float = LEASE
@@ -155,28 +154,22 @@ def node_worker(folder: Path) -> tuple[str, ...] | None:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, adapters: int = 2, workers: int = 3, *, torn: bool = False
+    folder: Path, network: Network, adapters: int = 2, workers: int = 3, *, torn: bool = False
 ) -> AsyncIterator[Stage]:
-    """Set the stage; everybody goes home in the end. `torn`: a killed server comes back without its tail."""
-    options: dict[str, Any] = {"auto_scan": True, "scan_after": 0, "poll_seconds": 2.0}
-    # A network that drops a repeated message id: only there is at-least-once also at most once.
-    options["drop_repeats"] = True
-    async with run_server(folder / "redis", free_port()) as url, Simulator("e3", **options) as sim:
-        stage = Stage(sim, url, folder, torn=torn)
+    """Set the stage; all programs end with it. `torn`: a killed server comes back without its tail."""
+    async with run_server(folder / "redis", free_port()) as url:
+        stage = Stage(network, url, folder, torn=torn)
         settings = {
             "REDIS_URL": url,
-            "QQBUS_SMARTQQ_URL": sim.url,
             "QQBUS_SEND_INTERVAL": "0",
             "QQBUS_HTTP": "off",
             "QQBUS_LEASE": str(LEASE),
         }
         for number in range(adapters):
             watch = folder / f"window-{number}"
-            own = settings | {"QQBUS_STATE_DIR": str(folder / f"state-{number}")}
-            line = ("-m", "tests.chaos.window_timer", str(watch), "run")
-            stage.adapters.append(
-                Role(f"adapter {number}", line, own, folder / f"adapter-{number}.log", watch)
-            )
+            own = settings | network.settings | {"QQBUS_STATE_DIR": str(folder / f"state-{number}")}
+            log = folder / f"adapter-{number}.log"
+            stage.adapters.append(Role(f"adapter {number}", network.program(watch), own, log, watch))
         for number in range(workers):
             line = ("-m", "tests.chaos.worker")
             stage.workers.append(Role(f"worker {number}", line, settings, folder / f"worker-{number}.log"))

@@ -10,6 +10,7 @@ import anyio
 
 from adapter.bus.connection import connect
 from tests.chaos.cluster import LEASE, Role, Stage, staged
+from tests.chaos.smartqq import SmartQQ
 
 ONLINE = 30.0
 
@@ -23,7 +24,7 @@ async def active(stage: Stage) -> Role:
                 state, holder = await client.hmget("qq:status", "state", "holder")
                 for role in stage.adapters:
                     if state == b"online" and f":{role.pid}:".encode() in (holder or b""):
-                        await stage.sim.wait_poll(ONLINE)
+                        await stage.network.wait_online(ONLINE)
                         return role
                 await anyio.sleep(0.01)
     finally:
@@ -33,7 +34,7 @@ async def active(stage: Stage) -> Role:
 async def run(times: int, folder: Path) -> list[float]:
     """Measure the seconds from each kill -9 to the other one's poll."""
     found = []
-    async with staged(folder, workers=0) as stage:
+    async with SmartQQ() as network, staged(folder, network, workers=0) as stage:
         role = await active(stage)
         for _ in range(times):
             began = time.monotonic()

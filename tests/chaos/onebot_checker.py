@@ -1,0 +1,218 @@
+"""What must hold on OneBot in the end: the server's own record against the streams.
+
+OneBot keeps nothing for a client that is away. Messages may be lost, but only between the times of a
+`session.gap` on `qq:inbound`; and the gaps of a run are less than a third of it.
+"""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgpack
+import redis.asyncio as redis
+
+from adapter.outbound.send_job import MAX_ATTEMPTS
+from tests.chaos.checker import Verdict, check_results, rows
+
+# The share of a run that gaps may take at the rate of faults of a run.
+MOST_IN_GAPS = 1 / 3
+# Times of gaps are in whole milliseconds.
+ROUNDING = 0.001
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message as the server emitted it, in the order of `n`; `time` in seconds since 1970."""
+
+    n: int
+    time: float
+    chat: str
+    text: str
+    withheld: str = ""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A message of the account that reached a chat."""
+
+    chat: str
+    text: str
+    message_id: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Between these times, in seconds since 1970, messages may be missing."""
+
+    since: float
+    until: float
+
+    def holds(self, time: float) -> bool:
+        return self.since - ROUNDING <= time <= self.until + ROUNDING
+
+
+@dataclass(frozen=True)
+class OneBotRecord:
+    """What the server knows; `absences`: the times in which one of several adapters was killed or paused."""
+
+    said: Sequence[Said]
+    arrived: Sequence[Arrived]
+    absences: Sequence[Gap] = ()
+
+
+Rows = list[dict[str, str]]
+
+
+async def judge(client: "redis.Redis", record: OneBotRecord) -> Verdict:
+    """Compare the streams with the record."""
+    inbound = await rows(client, "inbound")
+    return compare(
+        record, inbound, await rows(client, "outbound"), await rows(client, "results"), await gaps(client)
+    )
+
+
+async def gaps(client: "redis.Redis") -> list[Gap]:
+    """Return the gaps on the stream."""
+    found: Any = await client.xrange("qq:inbound")
+    bodies = [msgpack.unpackb(fields[b"body"]) for _, fields in found if fields[b"type"] == b"session.gap"]
+    return [Gap(_seconds(body["since"]), _seconds(body["until"])) for body in bodies]
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def compare(
+    record: OneBotRecord, inbound: Rows, outbound: Rows, results: Rows, missing: Sequence[Gap]
+) -> Verdict:
+    """Return the figures, and what is wrong."""
+    verdict = Verdict()
+    messages = [row for row in inbound if row["type"].startswith("message.")]
+    _losses(verdict, record, messages, missing)
+    _order(verdict, record, messages)
+    seqs = [int(row["seq"]) for row in inbound]
+    verdict.count("holes in seq", sum(1 for a, b in itertools.pairwise(seqs) if b != a + 1))
+    check_results(verdict, outbound, results)
+    _sends(verdict, record, messages, outbound, results)
+    return verdict
+
+
+def _losses(verdict: Verdict, record: OneBotRecord, messages: Rows, missing: Sequence[Gap]) -> None:
+    told = Counter(row["text"] for row in messages)
+    known = {one.text for one in record.said}
+    lost = [one for one in record.said if one.text not in told]
+    outside = [one for one in lost if not any(gap.holds(one.time) for gap in missing)]
+    verdict.figures["messages"] = len(record.said)
+    verdict.figures["not offered to a client"] = dict(
+        Counter(one.withheld for one in record.said if one.withheld)
+    )
+    verdict.figures["lost within gaps"] = len(lost) - len(outside)
+    verdict.count("lost outside gaps", len(outside))
+    verdict.wrong += [f"{one.text} was lost: {_near(one.time, missing)}" for one in outside[:20]]
+    verdict.count("doubled messages", sum(count - 1 for count in told.values()))
+    verdict.count("messages that were never said", sum(1 for text in told if text not in known))
+    verdict.figures["gaps"] = len(missing)
+    began, ended = record.said[0].time, record.said[-1].time
+    share = covered(missing, began, ended) / (ended - began)
+    verdict.figures["share of the time in gaps"] = f"{share:.1%}"
+    if share >= MOST_IN_GAPS:
+        verdict.wrong.append(f"gaps take {share:.1%} of the time, less than {MOST_IN_GAPS:.1%} expected")
+
+
+def covered(missing: Iterable[Gap], began: float, ended: float) -> float:
+    """Return the seconds between two times that are in gaps."""
+    total, reached = 0.0, began
+    for gap in sorted(missing, key=lambda one: one.since):
+        since, until = max(gap.since, reached), min(gap.until, ended)
+        total += max(0.0, until - since)
+        reached = max(reached, until)
+    return total
+
+
+def _near(time: float, missing: Sequence[Gap]) -> str:
+    nearest = sorted(missing, key=lambda gap: min(abs(gap.since - time), abs(gap.until - time)))[:2]
+    words = [f"gap from {gap.since - time:+.3f} s to {gap.until - time:+.3f} s" for gap in nearest]
+    return "; ".join(words) or "there is no gap"
+
+
+def _order(verdict: Verdict, record: OneBotRecord, messages: Rows) -> None:
+    """Check the order in each chat. What an adapter held when it was killed or paused may come late."""
+    said = {one.text: one for one in record.said}
+    newest: dict[str, int] = defaultdict(int)
+    late, misplaced = [], 0
+    for row in messages:
+        if (one := said.get(row["text"])) is None:
+            continue
+        misplaced += row["chat"] != one.chat
+        if one.n < newest[one.chat]:
+            late.append(one)
+        newest[one.chat] = max(newest[one.chat], one.n)
+    excused = [one for one in late if any(absence.holds(one.time) for absence in record.absences)]
+    verdict.count("messages in another chat", misplaced)
+    verdict.figures["late from an adapter that was away"] = len(excused)
+    verdict.count("out of order in a chat", len(late) - len(excused))
+    verdict.wrong += [f"{one.text} came late" for one in late if one not in excused][:20]
+
+
+def _sends(verdict: Verdict, record: OneBotRecord, messages: Rows, outbound: Rows, results: Rows) -> None:
+    # The workers say an event's text again; its id is in the request's.
+    said = {f"chaos/{row['id']}": row for row in messages}
+    asked = [row["id"] for row in outbound]
+    verdict.count("answers to events that are not there", sum(ident not in said for ident in asked))
+    text = {ident: said[ident]["text"] if ident in said else "" for ident in asked}
+    chat = {ident: said[ident]["chat"] if ident in said else "" for ident in asked}
+    arrived: dict[str, list[Arrived]] = defaultdict(list)
+    for one in record.arrived:
+        arrived[one.text].append(one)
+    final = {row["id"]: row for row in results if row["replayed"] == "0"}
+    careful = {row["id"] for row in outbound if row.get("delivery") == "at-least-once"}
+    doubled = repeated = strayed = wrong_ids = 0
+    for ident, row in final.items():
+        found = arrived[text[ident]]
+        strayed += sum(one.chat != chat[ident] for one in found)
+        if ident not in careful:
+            doubled += max(0, len(found) - 1)
+        else:
+            repeated += max(0, len(found) - 1)
+            doubled += max(0, len(found) - int(row["attempts"]))
+        if row["status"] == "sent" and found:
+            wrong_ids += row["message_id"] not in {one.message_id for one in found}
+    verdict.count("doubled sends", doubled)
+    verdict.figures["repeated in at-least-once"] = repeated
+    verdict.count("sent to another chat", strayed)
+    verdict.count("results with another message id", wrong_ids)
+    status = {ident: row["status"] for ident, row in final.items()}
+    verdict.count("sent, but never arrived", _count(status, "sent", lambda ident: not arrived[text[ident]]))
+    for kind in ("failed", "rejected", "expired"):
+        verdict.count(f"{kind}, but arrived", _count(status, kind, lambda ident: bool(arrived[text[ident]])))
+    unknown = [ident for ident, state in status.items() if state == "unknown"]
+    given_up = [ident for ident in unknown if ident in careful]
+    early = [ident for ident in given_up if int(final[ident]["attempts"]) < MAX_ATTEMPTS]
+    verdict.figures["given up in at-least-once"] = len(given_up)
+    verdict.count("given up too early", len(early))
+    verdict.figures["unknown that had arrived"] = sum(bool(arrived[text[ident]]) for ident in unknown)
+    verdict.count("sends out of order in a chat", _send_order(record, outbound, text))
+
+
+def _count(status: dict[str, str], kind: str, is_wrong: Any) -> int:
+    return sum(1 for ident, state in status.items() if state == kind and is_wrong(ident))
+
+
+def _send_order(record: OneBotRecord, outbound: Rows, text: dict[str, str]) -> int:
+    """Count first arrivals before the arrival of an earlier request of the chat."""
+    place: dict[str, int] = {}
+    for number, row in enumerate(outbound):
+        place.setdefault(text[row["id"]], number)
+    newest: dict[str, int] = defaultdict(int)
+    seen: set[str] = set()
+    wrong = 0
+    for one in record.arrived:
+        if one.text in seen or one.text not in place:
+            continue
+        seen.add(one.text)
+        wrong += place[one.text] < newest[one.chat]
+        newest[one.chat] = max(newest[one.chat], place[one.text])
+    return wrong

@@ -1,0 +1,140 @@
+"""Proof of tests/chaos/onebot_checker.py: what it finds in records, and in runs of broken products."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.__main__ import run
+from tests.chaos.checker import Verdict
+from tests.chaos.fast_onebot import WAYS
+from tests.chaos.onebot import OneBot
+from tests.chaos.onebot_checker import Arrived, Gap, OneBotRecord, Rows, Said, compare, covered
+
+# Four messages, a second apart; the third one was lost in a gap, the fourth one's answer may have arrived.
+SAID = [Said(n, 100.0 + n, "friend:1", f"m{n}", withheld="down" if n == 3 else "") for n in (1, 2, 3, 4)]
+RECORD = OneBotRecord(SAID, [Arrived("friend:1", f"m{n}", f"-{n}") for n in (1, 2, 4)])
+INBOUND: Rows = [
+    {"id": f"e{n}", "type": "message.friend", "chat": "friend:1", "text": f"m{n}", "seq": str(seq)}
+    for seq, n in enumerate((1, 2, 4), 7)
+]
+OUTBOUND: Rows = [
+    {"entry_id": f"{n}-0", "id": f"chaos/e{n}", "delivery": "at-least-once" if n == 2 else "at-most-once"}
+    for n in (1, 2, 4)
+]
+RESULTS: Rows = [
+    {
+        "entry": f"{n}-0",
+        "id": f"chaos/e{n}",
+        "status": "unknown" if n == 4 else "sent",
+        "attempts": "1",
+        "replayed": "0",
+        "message_id": f"-{n}",
+    }
+    for n in (1, 2, 4)
+]
+GAPS = [Gap(102.9, 103.2)]
+
+
+def changed(found: Rows, index: int, **fields: str) -> Rows:
+    """Return rows of which one has other fields."""
+    return [row | fields if number == index else row for number, row in enumerate(found)]
+
+
+def judged(
+    record: OneBotRecord = RECORD,
+    inbound: Rows = INBOUND,
+    outbound: Rows = OUTBOUND,
+    results: Rows = RESULTS,
+    gaps: list[Gap] = GAPS,
+) -> Verdict:
+    return compare(record, inbound, outbound, results, gaps)
+
+
+def test_a_run_in_which_all_holds_is_clean() -> None:
+    verdict = judged()
+    assert verdict.wrong == []
+    assert verdict.figures["lost within gaps"] == 1
+    assert verdict.figures["unknown that had arrived"] == 1
+
+
+def arrived_again(n: int, **fields: str) -> OneBotRecord:
+    """Return the record with one more arrival of a message."""
+    return replace(RECORD, arrived=[*RECORD.arrived, replace(Arrived("friend:1", f"m{n}", "-9"), **fields)])
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict"),
+    [
+        ("lost outside gaps: 1", judged(gaps=[])),
+        ("lost outside gaps: 1", judged(gaps=[Gap(103.01, 103.2)])),
+        ("lost outside gaps: 1", judged(gaps=[Gap(102.0, 102.99)])),
+        ("lost outside gaps: 1", judged(inbound=INBOUND[:2])),
+        ("gaps take 100.0% of the time", judged(gaps=[Gap(0.0, 200.0)])),
+        ("doubled messages: 1", judged(inbound=[*INBOUND, INBOUND[2] | {"seq": "10"}])),
+        ("answers to events that are not there: 1", judged(inbound=INBOUND[:2])),
+        ("never said: 1", judged(inbound=changed(INBOUND, 0, text="m8"))),
+        ("messages in another chat: 1", judged(inbound=changed(INBOUND, 0, chat="group:1"))),
+        ("out of order in a chat: 1", judged(inbound=[INBOUND[1], INBOUND[0], INBOUND[2]])),
+        ("holes in seq: 1", judged(inbound=changed(INBOUND, 2, seq="11"))),
+        ("requests without a result: 1", judged(results=RESULTS[:2])),
+        ("results too many: 1", judged(results=[*RESULTS, RESULTS[0]])),
+        ("doubled sends: 1", judged(record=arrived_again(1))),
+        ("doubled sends: 1", judged(record=arrived_again(2))),
+        ("doubled sends: 1", judged(record=arrived_again(4))),
+        ("sent to another chat: 1", judged(record=arrived_again(2, chat="group:1"))),
+        ("another message id: 1", judged(results=changed(RESULTS, 0, message_id="-8"))),
+        ("sent, but never arrived: 1", judged(record=replace(RECORD, arrived=RECORD.arrived[1:]))),
+        ("failed, but arrived: 1", judged(results=changed(RESULTS, 0, status="failed"))),
+        ("rejected, but arrived: 1", judged(results=changed(RESULTS, 0, status="rejected"))),
+        ("expired, but arrived: 1", judged(results=changed(RESULTS, 0, status="expired"))),
+        ("given up too early: 1", judged(results=changed(RESULTS, 1, status="unknown"))),
+        ("sends out of order in a chat: 2", judged(record=replace(RECORD, arrived=RECORD.arrived[::-1]))),
+    ],
+)
+def test_each_broken_promise_is_found(words: str, verdict: Verdict) -> None:
+    assert any(words in found for found in verdict.wrong), verdict.wrong
+
+
+def test_at_least_once_may_repeat_only_what_it_says_it_repeated() -> None:
+    repeated = changed(RESULTS, 1, attempts="2", message_id="-9")
+    assert judged(record=arrived_again(2), results=repeated).wrong == []
+
+
+def test_what_an_adapter_held_while_it_was_away_may_come_late() -> None:
+    late = [INBOUND[1], INBOUND[0] | {"seq": "8"}, INBOUND[2]]
+    assert judged(record=replace(RECORD, absences=[Gap(100.5, 101.5)]), inbound=late).figures[
+        "late from an adapter that was away"
+    ]
+
+
+def test_gaps_that_overlap_count_once() -> None:
+    gaps = [Gap(5.0, 8.0), Gap(1.0, 3.0), Gap(2.0, 6.0), Gap(20.0, 30.0)]
+    assert covered(gaps, 0.0, 10.0) == 7.0
+    assert covered(gaps, 4.0, 25.0) == 9.0
+
+
+# What a broken product must be found with; a run of so many faults holds each kind that it takes.
+FOUND = {
+    "hide-gaps": "lost outside gaps",
+    "shorten-gaps": "lost outside gaps",
+    "widen-gaps": "gaps take",
+    "send-twice": "doubled sends",
+    "claim-success": "sent, but never arrived",
+    "reverse-batches": "out of order in a chat",
+}
+FAULTS = 15
+
+
+@pytest.mark.anyio
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(sys.platform != "linux", reason="kills and pauses processes")
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_run_with_a_broken_product_fails(tmp_path: Path, way: str) -> None:
+    verdict, stage = await run(OneBot(way), FAULTS, 3, tmp_path, adapters=1)
+    if way == "whole":
+        assert [words for words in verdict.wrong if "of the time" not in words] == [], stage.log()
+    else:
+        assert any(FOUND[way] in words for words in verdict.wrong), verdict.figures
