@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+import anyio
 import msgpack
 import redis.asyncio as redis
 from redis.commands.core import AsyncScript
@@ -100,8 +101,10 @@ class Bus:
         try:
             yield cls(client, reader, Keys(prefix))
         finally:
-            await client.aclose()
-            await reader.aclose()
+            # redis-py closes in tasks of its own: a cancelled close leaves the connections open.
+            with anyio.CancelScope(shield=True):
+                await client.aclose()
+                await reader.aclose()
 
     async def run_script(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script of `scripts/`. Raises Fenced if a newer holder exists."""

@@ -189,7 +189,8 @@ async def _wait_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) 
                 else:
                     return
     finally:
-        await client.aclose()
+        with anyio.CancelScope(shield=True):
+            await client.aclose()
     await _end(process)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     raise UnsupportedServer(

@@ -1,5 +1,6 @@
 """Proof of adapter/bus/bus.py and its scripts."""
 
+import anyio
 import pytest
 
 from adapter.bus.bus import Bus, Counts, Fence, pack_batch
@@ -195,3 +196,13 @@ async def test_no_server_is_told_as_such() -> None:
     async with Bus.open("redis://127.0.0.1:1", "x") as nowhere:
         with pytest.raises(BusUnavailable):
             await nowhere.check_server()
+
+
+async def test_a_cancelled_task_closes_its_connections(redis_url: str, prefix: str) -> None:
+    with anyio.CancelScope() as scope:
+        async with Bus.open(redis_url, prefix) as bus:
+            await bus.client.ping()
+            pool = bus.client.connection_pool
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert [connection.is_connected for connection in pool._available_connections] == [False]  # noqa: SLF001 – redis-py has no public list
