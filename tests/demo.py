@@ -26,7 +26,9 @@ from adapter.bus.connection import connect
 from adapter.bus.embedded import run_server
 from adapter.cli.qr import draw_code
 from adapter.codec.outbound import decode_request
+from adapter.config import Config
 from adapter.content import render
+from adapter.ops.page.tokens import PageToken, SignInLinks, sign_in_link
 
 from .support.helpers import clean_environment
 from .support.ports import free_port
@@ -200,7 +202,8 @@ def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None
         f"""
 {BOLD}It runs. In a browser:{OFF}
 
-{network.hints.format(origin=origin)}  {page}/        status page of the adapter
+{network.hints.format(origin=origin)}  {page}
+                   status page of the adapter (the link signs in one browser, once)
 
 {BOLD}In another terminal:{OFF}
 
@@ -271,7 +274,9 @@ async def _show(
             tasks.start_soon(phone, origin)
             say("phone", f"the friend {FRIEND} writes: {BOLD}{network.shown}{OFF}")
             await control(origin, "/sim/say", {"chat": f"friend:{FRIEND}", **network.greeting})
-            hints(network, url, f"http://127.0.0.1:{page}", origin, await _answered(client))
+            token = PageToken.load(Config.from_env({"QQBUS_STATE_DIR": str(log.parent / "state")}))
+            link = sign_in_link(f"http://127.0.0.1:{page}", SignInLinks(token))
+            hints(network, url, link, origin, await _answered(client))
     finally:
         with anyio.CancelScope(shield=True):
             await client.aclose()

@@ -100,6 +100,10 @@ def _add_services(commands: _Subparsers) -> None:
         help=f"repeat it (default every {WATCH_SECONDS:g} s)",
     )
     add = _command(
+        commands, "page", "page:page", "print a link that opens the status page once", needs_state_dir=True
+    )
+    add("--revoke", action="store_true", help="make a new token first: every browser must sign in again")
+    add = _command(
         commands,
         "doctor",
         "doctor:doctor",

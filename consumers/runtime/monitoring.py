@@ -15,15 +15,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapter import ConfigError
+from adapter.http_server import BoundedProtocol, ConnectionLimits
 from consumers.runtime.runtime import Runtime
 
 # The format of generate_latest.
 _CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-# Seconds. A probe takes milliseconds: what stays longer holds a file descriptor for nothing.
-_CONNECTION_SECONDS: Final = 5.0
+# Connections at a time: a probe takes milliseconds.
+_MAX_CONNECTIONS: Final = 32
 # Seconds that open answers get when the worker ends.
 _CLOSE_SECONDS: Final = 1
 
@@ -67,14 +67,6 @@ class WorkerCollector(Collector):
             yield gauge
 
 
-class _Protocol(H11Protocol):
-    """uvicorn's protocol with a limit for silent connections, which uvicorn lacks."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.loop.call_later(_CONNECTION_SECONDS, transport.abort)
-
-
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: `Worker.main` has its own."""
 
@@ -111,11 +103,11 @@ async def serve_monitoring(runtime: Runtime, address: str) -> AsyncIterator[None
             uvicorn.Config(
                 application(runtime),
                 log_config=None,
-                log_level=logging.WARNING,
+                log_level=logging.ERROR,
                 access_log=False,
                 lifespan="off",
                 ws="none",
-                http=_Protocol,
+                http=BoundedProtocol.with_limits(ConnectionLimits.below_descriptors(_MAX_CONNECTIONS)),
                 loop="none",
                 proxy_headers=False,
                 server_header=False,

@@ -13,6 +13,8 @@ import threading
 import time
 from typing import Any
 
+from tests.support.helpers import BEARER
+
 # Seconds between two looks, and until all pages must have begun.
 PAUSE = 0.02
 OPENING = 20.0
@@ -32,11 +34,12 @@ class Pages:
         return self._close()
 
     def _open(self, port: int, count: int) -> dict[str, Any]:
-        request = f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+        request = f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        request += "".join(f"{name}: {value}\r\n" for name, value in BEARER.items()) + "\r\n"
         self._closing.clear()
         self._received = {socket.create_connection(("127.0.0.1", port)): 0 for _ in range(count)}
         for connection in self._received:
-            connection.sendall(request)
+            connection.sendall(request.encode())
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         until = time.monotonic() + OPENING

@@ -16,7 +16,7 @@ import redis.asyncio as redis
 
 from adapter.bus.connection import connect
 from adapter.bus.embedded import run_server
-from tests.support.helpers import HASTY, clean_environment, wait_until
+from tests.support.helpers import HASTY, PAGE_TOKEN, clean_environment, wait_until
 from tests.support.ports import free_port
 
 START = 30.0
@@ -111,6 +111,7 @@ class Stage:
             "QQBUS_STATE_DIR": str(self.folder / prefix),
             "QQBUS_SEND_INTERVAL": "0",
             "QQBUS_HTTP": "off",
+            "QQBUS_HTTP_TOKEN": PAGE_TOKEN,
             "QQBUS_LEASE": "60",  # it is stopped for moments while the crowd prepares
         }
 

@@ -12,7 +12,7 @@ from adapter.bus.bus import Bus
 from adapter.bus.embedded import run_server
 from adapter.bus.spool.log import Spool
 from adapter.errors import SpoolError
-from tests.support.helpers import wait_until
+from tests.support.helpers import BEARER, wait_until
 from tests.support.ports import free_port
 from tests.support.small_disk import filled, small_disk
 from tests.support.system_harness import Program, System, system
@@ -123,7 +123,7 @@ class Flood:
 
 async def ready(address: str) -> tuple[int, dict[str, str]]:
     """Return what `/readyz` answers."""
-    async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=address, trust_env=False, headers=BEARER) as http:
         answer = await http.get("/readyz")
         return answer.status_code, answer.json()
 
@@ -154,7 +154,7 @@ async def test_a_full_disk_is_told_to_whoever_looks_after_the_adapter(tmp_path: 
             status, told = await ready(address)
             assert (status, told["status"]) == (503, "not ready")
             assert "No space left on device" in told["disk"]
-            async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=address, trust_env=False, headers=BEARER) as http:
                 assert b"qqbus_disk_full 1.0" in (await http.get("/metrics")).content
             async with run_server(tmp_path / "redis", port):
                 await talk.all_told()

@@ -11,7 +11,7 @@ from adapter.networks.smartqq.session.store import NAME
 from tests.simulator import PICTURE
 from tests.simulator import Answer as Scripted
 from tests.support.cli import Cli, running
-from tests.support.helpers import wait_until
+from tests.support.helpers import BEARER, wait_until
 from tests.support.ports import free_port
 from tests.support.secrets import found_in, secrets_of, whole_bus, written
 from tests.support.system_harness import System
@@ -37,7 +37,9 @@ class Watched:
     async def look(self, moment: str) -> None:
         """Remember what there is to find, and what anybody may see."""
         self.secrets |= secrets_of(self.it.sim)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", trust_env=False) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{self.port}", trust_env=False, headers=BEARER
+        ) as http:
             for page in PAGES:
                 self.shown[f"{page} {moment}"] = (await http.get(page)).text
 

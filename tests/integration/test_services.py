@@ -11,7 +11,7 @@ import pytest
 from adapter.bus.bus import Bus
 from adapter.failpoints import Failpoint
 from tests.support.cli import command_line
-from tests.support.helpers import wait_until
+from tests.support.helpers import BEARER, wait_until
 from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 
@@ -72,7 +72,7 @@ async def test_a_failing_page_or_call_is_shown_and_holds_up_nothing(
     port, nonce = free_port(), secrets.token_hex(16)
     async with (
         system(bus, redis_url, tmp_path) as it,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, headers=BEARER) as http,
     ):
         adapter = faulty(it, fault, ON_DEMAND, QQBUS_HTTP=f"127.0.0.1:{port}")
         await it.online(adapter)

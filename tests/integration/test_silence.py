@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from adapter.bus.bus import Bus
-from tests.support.helpers import wait_until
+from tests.support.helpers import BEARER, wait_until
 from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 from tests.support.webhook_server import Hook, webhook
@@ -55,7 +55,8 @@ class Watched:
         await wait_until(believed, f"hearing is {hearing}", 20.0)
 
     def _metrics(self) -> str:
-        with urllib.request.urlopen(f"{self.page}/metrics", timeout=10) as answer:  # noqa: S310 – our own page
+        request = urllib.request.Request(f"{self.page}/metrics", headers=BEARER)  # noqa: S310 – our own page
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 – likewise
             return str(answer.read().decode())
 
     def calls(self) -> list[str]:

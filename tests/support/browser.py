@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from adapter.ops.page.tokens import PageToken, SignInLinks, sign_in_link
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     "--headless",
@@ -29,6 +31,8 @@ class Tabs:
     def __init__(self, browser: Any) -> None:
         self._browser = browser
         self.complaints: list[str] = []
+        # Of pages that need to be signed in to: their tokens by address.
+        self.tokens: dict[str, str] = {}
 
     async def open(self, url: str, *, width: int = 1440, height: int = 900, scheme: str = "light") -> Any:
         """Open a page of its own, with cookies of its own."""
@@ -38,7 +42,8 @@ class Tabs:
         page.set_default_timeout(WAIT_MS)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("console", self._heard)
-        await page.goto(url)
+        token = self.tokens.get(url)
+        await page.goto(sign_in_link(url, SignInLinks(PageToken(token))) if token else url)
         return page
 
     def _heard(self, told: Any) -> None:

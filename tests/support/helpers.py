@@ -8,6 +8,9 @@ from typing import Any
 import anyio
 
 POLL = 0.01
+# The token of every page under test, and what a program sends it as.
+PAGE_TOKEN = "token-of-pages-under-test"
+BEARER = {"Authorization": f"Bearer {PAGE_TOKEN}"}
 # A server as most people run theirs. The embedded one waits for its disk before it acknowledges.
 HASTY = ("--appendfsync", "everysec")
 

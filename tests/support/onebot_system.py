@@ -10,6 +10,7 @@ import msgpack
 
 from adapter.bus.bus import Bus
 from tests.onebot_server import OneBotServer
+from tests.support.helpers import PAGE_TOKEN
 from tests.support.system_harness import Processes
 
 
@@ -44,6 +45,7 @@ async def onebot_system(
             "REDIS_URL": redis_url,
             "QQBUS_PREFIX": bus.keys.prefix,
             "QQBUS_HTTP": "off",
+            "QQBUS_HTTP_TOKEN": PAGE_TOKEN,
             "QQBUS_NETWORK": "onebot",
             "QQBUS_ONEBOT_URL": server.url,
             "QQBUS_SEND_INTERVAL": "0",

@@ -15,6 +15,7 @@ from adapter.codec.inbound import pack
 from adapter.config import Config
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import run_page
+from adapter.ops.page.tokens import TOKEN_FILE
 from adapter.ops.supervisor import Supervisor
 
 
@@ -23,11 +24,21 @@ def config(prefix: str, folder: Path, **settings: str) -> Config:
     return Config.from_env(given | settings)
 
 
+def token_of(folder: Path) -> str:
+    """Return the token that a page has made."""
+    return (folder / TOKEN_FILE).read_text(encoding="ascii").strip()
+
+
+def bearer(folder: Path) -> dict[str, str]:
+    """Return the header with which a program asks a page."""
+    return {"Authorization": f"Bearer {token_of(folder)}"}
+
+
 @asynccontextmanager
 async def page(
     bus: Bus, redis_url: str, folder: Path, metrics: Metrics | None = None, **settings: str
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Open a page as a viewer would."""
+    """Open a page as a viewer would: signed in, unless the settings say where it is or what its token is."""
     made, metrics = config(bus.keys.prefix, folder, **settings), metrics or Metrics()
     async with run_page(made, redis_url, metrics, Supervisor(metrics)) as url:
         port = url.rpartition(":")[2]
@@ -35,6 +46,8 @@ async def page(
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", headers=own, trust_env=False, timeout=10.0
         ) as http:
+            if "QQBUS_HTTP_TOKEN" not in settings and "QQBUS_HTTP" not in settings:
+                assert (await http.post("/login", json={"token": token_of(folder)})).status_code == 200
             yield http
 
 

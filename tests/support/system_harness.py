@@ -13,7 +13,7 @@ import anyio
 
 from adapter.bus.bus import Bus
 from tests.simulator import Simulator
-from tests.support.helpers import clean_environment, wait_until
+from tests.support.helpers import PAGE_TOKEN, clean_environment, wait_until
 
 ONLINE = 20.0
 END = 10.0
@@ -153,6 +153,7 @@ async def system(
             "QQBUS_SMARTQQ_URL": sim.url,
             "QQBUS_SEND_INTERVAL": "0",
             "QQBUS_HTTP": "off",
+            "QQBUS_HTTP_TOKEN": PAGE_TOKEN,
         }
         made = System(bus, folder, settings, sim=sim)
         try:

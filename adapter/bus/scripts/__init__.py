@@ -1,15 +1,20 @@
-"""Load the Lua scripts: each is one atomic step, with the fence in front of those that need it."""
+"""Load the Lua scripts: each is one atomic step, with the fence in front of those that need it.
 
-from functools import cache
+All are read at the import: the process may have no file descriptor left when it first needs one, and an
+upgrade in place must not mix two versions.
+"""
+
 from importlib.resources import files
 
 # Scripts that check the epoch themselves.
 UNFENCED = frozenset({"lease"})
+_TEXTS = {
+    file.name.removesuffix(".lua"): file.read_text(encoding="utf-8")
+    for file in files(__package__).iterdir()
+    if file.name.endswith(".lua")
+}
 
 
-@cache
 def source(name: str) -> str:
     """Return the text of a script as Redis gets it."""
-    folder = files(__package__)
-    body = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
-    return body if name in UNFENCED else folder.joinpath("fence.lua").read_text(encoding="utf-8") + body
+    return _TEXTS[name] if name in UNFENCED else _TEXTS["fence"] + _TEXTS[name]

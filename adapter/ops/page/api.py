@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from adapter.bus.admin import MonitorClient
 from adapter.codec.outbound import decode_request
 from adapter.codec.request_body import DEFAULT_LIMITS
 from adapter.errors import SchemaError
 from adapter.ops.contact_search import LISTS, has_members, matches, sort_key
-from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, PageAuth
+from adapter.ops.page.assets import login_form
+from adapter.ops.page.auth import COOKIE_SECONDS, TRIES_SECONDS, PageAuth
 from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.sse import PageStream
 from adapter.ops.page.views import (
@@ -133,12 +134,30 @@ class PageApi:
 
     async def login(self, request: Request) -> Response:
         """Exchange the token for a cookie."""
+        address = _check_tries(self.auth, request)
         if not self.auth.matches(_text(await _body(request), "token").strip()):
+            self.auth.tries.record(address)
             raise HTTPException(403, "that is not the token")
-        response = JSONResponse({"done": True})
+        return self._signed_in(request, JSONResponse({"done": True}))
+
+    async def open_link(self, request: Request) -> Response:
+        """Exchange the code of a link for a cookie, once; without a code show the login form."""
+        code = request.query_params.get("code", "")
+        # A browser that fetches ahead must not use the code up.
+        if not code or request.method != "GET" or "sec-purpose" in request.headers:
+            return await login_form().get(request)
+        if self.auth.is_authenticated(request.headers):
+            return RedirectResponse("/", 303)
+        address = _check_tries(self.auth, request)
+        if not self.auth.links.redeem(code):
+            self.auth.tries.record(address)
+            return await login_form().get(request)
+        return self._signed_in(request, RedirectResponse("/", 303))
+
+    def _signed_in(self, request: Request, response: Response) -> Response:
         is_https = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
         response.set_cookie(
-            COOKIE,
+            self.auth.cookie_name,
             self.auth.cookie(),
             max_age=COOKIE_SECONDS,
             secure=is_https,
@@ -146,6 +165,18 @@ class PageApi:
             samesite="strict",
         )
         return response
+
+
+def _check_tries(auth: PageAuth, request: Request) -> str:
+    """Return the address of the peer. Raises HTTPException if it has tried too often."""
+    address = request.client.host if request.client else ""
+    if auth.tries.is_blocked(address):
+        raise HTTPException(
+            429,
+            f"too many wrong tokens: wait {TRIES_SECONDS:g} s",
+            headers={"Retry-After": f"{TRIES_SECONDS:.0f}"},
+        )
+    return address
 
 
 async def _body(request: Request) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -15,7 +16,9 @@ TYPES: Final = {
     "js": "text/javascript",
     "svg": "image/svg+xml",
 }
-PATHS: Final = {"index.html": "/", "login.html": "/login"}
+PATHS: Final = {"index.html": "/"}
+# Served by the API, which also takes the codes of links.
+LOGIN: Final = "login.html"
 
 
 class Asset:
@@ -38,5 +41,11 @@ class Asset:
 def routes() -> Iterator[Route]:
     """Yield a route for each file in `static`."""
     for file in files(__package__).joinpath("static").iterdir():
-        if file.name.rpartition(".")[2] in TYPES:
+        if file.name.rpartition(".")[2] in TYPES and file.name != LOGIN:
             yield Route(PATHS.get(file.name, f"/{file.name}"), Asset(file.name, file.read_bytes()).get)
+
+
+@cache
+def login_form() -> Asset:
+    """Return the login form."""
+    return Asset(LOGIN, files(__package__).joinpath("static", LOGIN).read_bytes())

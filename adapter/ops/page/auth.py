@@ -1,96 +1,131 @@
-"""Decide who may use the page: this machine alone, or a bearer of the token.
+"""Decide who may use the page: a bearer of the token, on loopback too.
 
-A QR code is a credential, and sending is impersonation. Bound to a loopback address, the page answers only to
-loopback names: a hostile web page that rebinds its own name to 127.0.0.1 is refused. Bound anywhere else, or
-with a token set, everything but the health checks needs the token.
+A QR code is a credential, and sending is impersonation. Other users of this machine, a proxy and a port
+forward reach a loopback address as well. Everything but the health checks needs the token, a cookie that was
+given for it, or once a link. A browser that another site sends here is refused by what its headers say.
 """
 
 import hashlib
 import hmac
 import ipaddress
-import os
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+import time
+from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
-from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from itsdangerous import TimestampSigner
 
-from adapter.errors import ConfigError
+from adapter.ops.page.tokens import PageToken, SignInLinks
 
-COOKIE: Final = "qqbus"
-# Seconds until the token must be typed again: a month.
+# Seconds until a browser must sign in again: a month.
 COOKIE_SECONDS: Final = 30 * 86_400
 # Posts carry this header. A form of a foreign site cannot, and a preflight request is never allowed.
 HEADER: Final = "x-qqbus"
-TOKEN_FILE: Final = "http-token"  # noqa: S105 – a name
-# Characters of a token: fewer can be guessed.
-MIN_TOKEN_LENGTH: Final = 16
-_PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+# Wrong tokens of one address within this time in seconds; more are not looked at.
+WRONG_TRIES: Final = 10
+TRIES_SECONDS: Final = 60.0
+# Addresses whose tries are counted; the oldest gives way.
+MAX_ADDRESSES: Final = 1_000
+# Paths to which a link on another site may lead.
+PAGES: Final = frozenset({"/", "/login"})
+_HOST: Final = re.compile(
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]*))(?::\d{1,5})?", re.ASCII
+)
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 Headers = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+class TryLimiter:
+    """Counts wrong tokens by address."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._wrong: dict[str, list[float]] = {}
+
+    def is_blocked(self, address: str) -> bool:
+        """Return whether an address has tried too often."""
+        return len(self._recent(address)) >= WRONG_TRIES
+
+    def record(self, address: str) -> None:
+        """Count a wrong token."""
+        self._wrong[address] = [*self._recent(address), self._clock()]
+        if len(self._wrong) > MAX_ADDRESSES:
+            del self._wrong[next(iter(self._wrong))]
+
+    def _recent(self, address: str) -> list[float]:
+        return [at for at in self._wrong.get(address, ()) if self._clock() - at < TRIES_SECONDS]
+
+
 class PageAuth:
-    """The rules of one page. `token` is "" if every user of this machine is trusted."""
+    """The rules of one page.
 
-    token: str = field(default="", repr=False)
+    `answers_local_names_alone`: a hostile web page that rebinds its own name to 127.0.0.1 is refused before
+    it can try a token.
+    """
 
-    def deny_reason(self, headers: Headers) -> str:
-        """Return why a request must not be answered at all; "" if it may be."""
-        if self.token:
-            return ""
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        if host not in _LOCAL and not is_loopback(host):
+    def __init__(self, token: PageToken, port: int, *, answers_local_names_alone: bool = False) -> None:
+        self._token = token
+        self._answers_local_names_alone = answers_local_names_alone
+        # Cookies know no port: each adapter of a machine needs a name of its own.
+        self.cookie_name = f"qqbus-{port}"
+        self.links = SignInLinks(token)
+        self.tries = TryLimiter()
+
+    def host_error(self, headers: Headers) -> str:
+        """Return why the name under which the page is asked is refused; "" if it is not."""
+        host = _HOST.fullmatch(headers.get("host", ""))
+        if host is None:
+            return "the header Host is not a host and a port"
+        name = host["ipv6"] or host["name"] or ""
+        if self._answers_local_names_alone and name not in _LOCAL and not is_loopback(name):
             return "this page answers to localhost alone: set QQBUS_HTTP_TOKEN to use it under another name"
-        if any(name in headers for name in _PROXIED):
-            return "this page was reached through a proxy: set QQBUS_HTTP_TOKEN to allow that"
         return ""
 
     def is_authenticated(self, headers: Headers) -> bool:
         """Return whether a request carries the token, or the cookie that was given for it."""
-        if not self.token:
-            return True
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self.matches(given.strip())
+        if "authorization" in headers:
+            return self.is_bearer(headers)
         try:
-            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            morsel = SimpleCookie(headers.get("cookie", "")).get(self.cookie_name)
         except CookieError:
             return False
         return morsel is not None and self._signer().validate(morsel.value, COOKIE_SECONDS)
 
+    def is_bearer(self, headers: Headers) -> bool:
+        """Return whether a program sends the token: a browser adds no such header by itself."""
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self.matches(given.strip())
+
     def matches(self, given: str) -> bool:
         """Return whether this is the token, in a time that does not depend on it."""
-        return bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
+        return hmac.compare_digest(given.encode("utf-8", "replace"), self._token.value.encode())
 
     def cookie(self) -> str:
         """Return the value of a cookie for a bearer of the token: dated and signed, without the token."""
         return self._signer().sign("page").decode()
 
+    def foreign_site_error(self, method: str, path: str, headers: Headers) -> str:
+        """Return why a request cannot come from this page itself; "" if it may."""
+        if self.is_bearer(headers):
+            return ""
+        is_foreign = headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
+        if method in {"GET", "HEAD"}:
+            is_navigation = headers.get("sec-fetch-mode") == "navigate" and path in PAGES
+            return "the request comes from another site" if is_foreign and not is_navigation else ""
+        if HEADER not in headers:
+            return f"the header {HEADER} is missing"
+        host = headers.get("host", "").lower()
+        own = {f"http://{host}", f"https://{host}"} if host else set()
+        if is_foreign or headers.get("origin", "").lower() not in own:
+            return "the request comes from another site"
+        return ""
+
     def _signer(self) -> TimestampSigner:
         return TimestampSigner(
-            self.token, salt="qqbus.page", key_derivation="hmac", digest_method=hashlib.sha256
+            self._token.value, salt="qqbus.page", key_derivation="hmac", digest_method=hashlib.sha256
         )
-
-
-def csrf_error(headers: Headers) -> str:
-    """Return why a post cannot come from this page; "" if it may."""
-    if headers.get("authorization", "").lower().startswith("bearer "):
-        return ""  # a program: a browser adds no such header by itself
-    if HEADER not in headers:
-        return f"the header {HEADER} is missing"
-    origin = urlsplit(headers.get("origin", ""))
-    if not origin.netloc or origin.netloc.lower() != headers.get("host", "").lower():
-        return "the request comes from another site"
-    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        return "the request comes from another site"
-    return ""
 
 
 def is_loopback(host: str) -> bool:
@@ -99,34 +134,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def page_auth(host: str, token: str, folder: Path) -> tuple[PageAuth, Path | None]:
-    """Return the rules for a page bound to `host`, and the file of the token if one was made.
-
-    Raises ConfigError.
-    """
-    if token:
-        if len(token) < MIN_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
-            raise ConfigError(
-                f"QQBUS_HTTP_TOKEN is too weak: give at least {MIN_TOKEN_LENGTH} printable ASCII characters"
-            )
-        return PageAuth(token), None
-    if is_loopback(host):
-        return PageAuth(), None
-    file = folder / TOKEN_FILE
-    try:
-        return PageAuth(_load_token(file)), file
-    except OSError as exc:
-        raise ConfigError(f"{file} cannot be used: {exc.strerror}; or set QQBUS_HTTP_TOKEN") from exc
-
-
-def _load_token(file: Path) -> str:
-    """Read the token from its file; make both, readable by the owner alone, if there is none."""
-    if file.exists() and len(token := file.read_text(encoding="utf-8").strip()) >= MIN_TOKEN_LENGTH:
-        return token
-    token = secrets.token_urlsafe(32)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as out:
-        out.write(token + "\n")
-    return token

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapter.ops.page.auth import PageAuth, csrf_error
+from adapter.ops.page.auth import PageAuth
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -51,11 +51,11 @@ class Guard:
 
     def _refuse(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), scope["path"]
-        if reason := self._auth.deny_reason(headers):
+        if reason := self._auth.host_error(headers):
             return JSONResponse({"error": reason}, 403)
         if path in OPEN:
             return None
-        if scope["method"] not in {"GET", "HEAD"} and (reason := csrf_error(headers)):
+        if reason := self._auth.foreign_site_error(scope["method"], path, headers):
             return JSONResponse({"error": reason}, 403)
         if path in FORM or self._auth.is_authenticated(headers):
             return None

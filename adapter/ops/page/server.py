@@ -19,15 +19,17 @@ from adapter.bus.admin import MonitorClient
 from adapter.config import Config
 from adapter.errors import BusError, ConfigError
 from adapter.failpoints import Failpoint, inject
+from adapter.http_server import BoundedProtocol, ConnectionLimits
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import assets
 from adapter.ops.page.api import PageApi
-from adapter.ops.page.auth import page_auth
+from adapter.ops.page.auth import PageAuth, is_loopback
 from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.follower import Follower
 from adapter.ops.page.health import HealthEndpoints
 from adapter.ops.page.middleware import Guard
 from adapter.ops.page.state import PageState
+from adapter.ops.page.tokens import PageToken, page_address, sign_in_link
 from adapter.ops.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -51,10 +53,17 @@ async def run_page(
         yield ""
         return
     host, port = config.http_bind
-    auth, file = page_auth(host, config.http_token, config.state_dir)
+    token = PageToken.load(config)
     with _listening(host, port) as listener:
-        address = _address(listener)
-        log.info("status page on %s%s", address, f", its token is in {file}" if file else "")
+        port = listener.getsockname()[1]
+        address = page_address(host, port)
+        is_local = token.file is not None and is_loopback(host)
+        auth = PageAuth(token, port, answers_local_names_alone=is_local)
+        log.info("status page on %s%s", address, f", its token is in {token.file}" if token.file else "")
+        log.info(
+            "open it once with %s (within an hour; `qqbus page` makes another link)",
+            sign_in_link(address, auth.links),
+        )
         monitor = MonitorClient.from_url(url, config.prefix)
         try:
             state = PageState()
@@ -108,15 +117,15 @@ class _PageServer:
             uvicorn.Config(
                 self._app,
                 log_config=None,
-                log_level=logging.WARNING,
+                # What a peer sends wrong is no matter of the log.
+                log_level=logging.ERROR,
                 access_log=False,
                 lifespan="off",
                 ws="none",
-                http="h11",
+                http=BoundedProtocol.with_limits(ConnectionLimits.below_descriptors(MAX_CONNECTIONS)),
                 loop="none",
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
                 timeout_graceful_shutdown=CLOSE_SECONDS,
             )
         )
@@ -153,11 +162,6 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def application(handlers: PageApi, health: HealthEndpoints) -> Starlette:
     """Return all routes behind the guard."""
     routes = [
@@ -171,6 +175,7 @@ def application(handlers: PageApi, health: HealthEndpoints) -> Starlette:
         Route("/api/control", handlers.control, methods=["POST"]),
         Route("/api/dead", handlers.dead, methods=["POST"]),
         Route("/login", handlers.login, methods=["POST"]),
+        Route("/login", handlers.open_link, methods=["GET"]),
         Route("/api/stream", handlers.stream),
         *assets.routes(),
     ]
@@ -184,7 +189,7 @@ def application(handlers: PageApi, health: HealthEndpoints) -> Starlette:
 async def _answer_refused(_: Request, exc: Exception) -> Response:
     """Say what is wrong with a request."""
     assert isinstance(exc, HTTPException)  # noqa: S101 – it is registered for this one
-    return JSONResponse({"error": exc.detail}, exc.status_code)
+    return JSONResponse({"error": exc.detail}, exc.status_code, headers=exc.headers)
 
 
 async def _answer_unavailable(_: Request, exc: Exception) -> Response:

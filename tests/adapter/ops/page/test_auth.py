@@ -1,6 +1,7 @@
 """Proof of adapter/ops/page/auth.py and middleware.py: names, tokens, cookies, foreign sites, headers."""
 
 import hashlib
+import re
 import socket
 import stat
 import time
@@ -14,17 +15,29 @@ from adapter.contract.acl import ROLES, hash_password, setuser_line
 from adapter.errors import ConfigError
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import run_page
-from adapter.ops.page.auth import COOKIE, COOKIE_SECONDS, PageAuth, csrf_error, is_loopback, page_auth
+from adapter.ops.page.auth import (
+    COOKIE_SECONDS,
+    MAX_ADDRESSES,
+    WRONG_TRIES,
+    PageAuth,
+    TryLimiter,
+    is_loopback,
+)
+from adapter.ops.page.tokens import PageToken, SignInLinks, sign_in_link
 from adapter.ops.supervisor import Supervisor
-from tests.support.page_client import bury, config, event, listening, page
+from tests.support.page_client import bearer, bury, config, event, listening, page, token_of
 
 TOKEN = "correct-horse-battery"
 
 # --- the rules ---------------------------------------------------------------------------------
 
 
+def rules(token: str = TOKEN, port: int = 8710) -> PageAuth:
+    return PageAuth(PageToken(token), port)
+
+
 def cookie(value: str) -> dict[str, str]:
-    return {"cookie": f"{COOKIE}={value}"}
+    return {"cookie": f"qqbus-8710={value}"}
 
 
 class Earlier(TimestampSigner):
@@ -44,32 +57,55 @@ def earlier(age: int) -> str:
 
 
 def test_a_cookie_is_good_until_it_ends_and_for_its_token_alone() -> None:
-    rules = PageAuth(TOKEN)
-    assert rules.is_authenticated(cookie(rules.cookie()))
-    assert rules.is_authenticated(cookie(earlier(COOKIE_SECONDS - 60)))
-    assert not rules.is_authenticated(cookie(earlier(COOKIE_SECONDS + 60)))
-    assert not PageAuth(TOKEN + "2").is_authenticated(cookie(rules.cookie()))
-    assert TOKEN not in rules.cookie() + repr(rules)
+    page = rules()
+    assert page.is_authenticated(cookie(page.cookie()))
+    assert page.is_authenticated(cookie(earlier(COOKIE_SECONDS - 60)))
+    assert not page.is_authenticated(cookie(earlier(COOKIE_SECONDS + 60)))
+    assert not rules(TOKEN + "2").is_authenticated(cookie(page.cookie()))
+    assert TOKEN not in page.cookie() + repr(page)
+
+
+def test_the_cookie_of_one_port_is_none_of_another() -> None:
+    assert not rules(port=8711).is_authenticated(cookie(rules().cookie()))
 
 
 @pytest.mark.parametrize(
     "value", ["", "x", "page", "page.x", "page.x.y", "page.é.y", "page.AAAAAAAAAAAAAAAA.y", "é", "." * 9]
 )
 def test_an_invented_cookie_opens_nothing(value: str) -> None:
-    assert not PageAuth(TOKEN).is_authenticated(cookie(value))
+    assert not rules().is_authenticated(cookie(value))
 
 
 def test_a_cookie_cannot_be_made_to_last_longer() -> None:
     text, _, seal = earlier(60).rpartition(".")
-    later = PageAuth(TOKEN).cookie().rpartition(".")[0]
-    assert PageAuth(TOKEN).is_authenticated(cookie(f"{text}.{seal}"))
+    later = rules().cookie().rpartition(".")[0]
+    assert rules().is_authenticated(cookie(f"{text}.{seal}"))
     assert later != text
-    assert not PageAuth(TOKEN).is_authenticated(cookie(f"{later}.{seal}"))
+    assert not rules().is_authenticated(cookie(f"{later}.{seal}"))
 
 
-def test_a_program_with_the_token_needs_no_origin() -> None:
-    assert csrf_error({"authorization": f"Bearer {TOKEN}"}) == ""
-    assert csrf_error({"host": "127.0.0.1:1", "x-qqbus": "1"}) != ""
+def test_a_program_with_the_token_needs_no_origin_and_one_with_a_wrong_one_does() -> None:
+    assert rules().foreign_site_error("POST", "/api/send", {"authorization": f"Bearer {TOKEN}"}) == ""
+    assert rules().foreign_site_error("POST", "/api/send", {"authorization": "Bearer x"}) != ""
+    assert rules().foreign_site_error("POST", "/api/send", {"host": "127.0.0.1:1", "x-qqbus": "1"}) != ""
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_foreign_page_can_link_to_the_page_and_read_nothing(site: str) -> None:
+    tab = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors"}
+    assert rules().foreign_site_error("GET", "/api/contacts", tab) != ""
+    assert rules().foreign_site_error("GET", "/", tab) != ""
+    link = tab | {"sec-fetch-mode": "navigate"}
+    assert rules().foreign_site_error("GET", "/api/contacts", link) != ""
+    assert rules().foreign_site_error("GET", "/login", link) == ""
+    assert rules().foreign_site_error("GET", "/api/contacts", {"sec-fetch-site": "same-origin"}) == ""
+
+
+@pytest.mark.parametrize(
+    "host", ["[", "[::1", "evil@localhost", "localhost#.evil", "localhost/x", "a b", "localhost:x", "é"]
+)
+def test_a_malformed_host_is_refused(host: str) -> None:
+    assert rules().host_error({"host": host}) != ""
 
 
 @pytest.mark.parametrize(
@@ -86,11 +122,22 @@ def test_a_program_with_the_token_needs_no_origin() -> None:
         ("", False),
     ],
 )
-def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool) -> None:  # noqa: FBT001
     assert is_loopback(host) is loopback
-    rules, file = page_auth(host, "", tmp_path)
-    assert bool(rules.token) is not loopback
-    assert (file is None) is loopback
+
+
+def test_wrong_tries_are_limited_by_address_for_a_minute() -> None:
+    now = 0.0
+    tries = TryLimiter(lambda: now)
+    for number in range(MAX_ADDRESSES + 10):
+        tries.record(f"10.0.0.{number}")
+    for _ in range(WRONG_TRIES):
+        assert not tries.is_blocked("10.1.1.1")
+        tries.record("10.1.1.1")
+    assert tries.is_blocked("10.1.1.1")
+    assert not tries.is_blocked("10.1.1.2")
+    now = 61.0
+    assert not tries.is_blocked("10.1.1.1")
 
 
 # --- over HTTP ---------------------------------------------------------------------------------
@@ -144,10 +191,35 @@ async def test_loopback_names_are_served_also_through_a_tunnel(
         assert (await http.get("/", headers={"Host": host})).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "["},
+        {"Origin": "http://["},
+        {"Origin": "é"},
+        {"Cookie": "a=b; \x01=\x02; é"},
+        {"Cookie": "qqbus-1=" + "a" * 4000},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Basic é"},
+        {"Sec-Fetch-Site": "é"},
+        {"If-None-Match": "é"},
+        {"X-Forwarded-Proto": "é"},
+        {"Accept": "[" * 4000},
+    ],
+)
 @pytest.mark.anyio
-async def test_a_proxy_needs_a_token(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+async def test_no_header_is_answered_500(
+    bus: Bus, redis_url: str, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    raw = {name: value.encode("latin-1") for name, value in headers.items()}
     async with page(bus, redis_url, tmp_path) as http:
-        assert (await http.get("/", headers={"X-Forwarded-For": "203.0.113.7"})).status_code == 403
+        for path in ("/", "/login", "/login?code=x", "/api/contacts", "/page.js"):
+            answer = await http.get(path, headers=raw)
+            assert answer.status_code < 500
+            assert "content-security-policy" in answer.headers
+        answer = await http.post("/login", json={"token": "x"}, headers=raw)
+        assert answer.status_code < 500
+        assert "content-security-policy" in answer.headers
 
 
 @pytest.mark.anyio
@@ -209,21 +281,69 @@ async def test_the_token_is_a_cookie_that_scripts_cannot_read_or_a_bearer(
         assert (await http.get("/metrics", headers={"Authorization": "Bearer wrong"})).status_code == 401
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "127.0.0.1:0"])
 @pytest.mark.anyio
-async def test_bound_elsewhere_it_makes_a_token_only_the_owner_can_read(
+async def test_it_makes_a_token_only_the_owner_can_read(
+    bus: Bus, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    caplog.set_level("INFO")
+    async with page(bus, redis_url, tmp_path, QQBUS_HTTP=address) as http:
+        for path in ("/api/contacts", "/metrics", "/page.js"):
+            assert (await http.get(path)).status_code == 401
+        file = tmp_path / "http-token"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert (await http.get("/metrics", headers=bearer(tmp_path))).status_code == 200
+        assert str(file) in caplog.text
+        assert token_of(tmp_path) not in caplog.text
+    token = token_of(tmp_path)
+    async with page(bus, redis_url, tmp_path, QQBUS_HTTP=address):
+        assert token_of(tmp_path) == token
+
+
+@pytest.mark.anyio
+async def test_the_logged_link_opens_the_page_once(
     bus: Bus, redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    async with page(bus, redis_url, tmp_path, QQBUS_HTTP="0.0.0.0:0") as http:
+    async with page(bus, redis_url, tmp_path, QQBUS_HTTP="127.0.0.1:0") as http:
+        [link] = re.findall(r"http://127\.0\.0\.1:\d+/login\?code=\S+", caplog.text)
+        ahead = await http.get(link, headers={"Sec-Purpose": "prefetch"})
+        assert (ahead.status_code, "set-cookie" in ahead.headers) == (200, False)
+        opened = await http.get(link)
+        assert (opened.status_code, opened.headers["location"]) == (303, "/")
+        assert (await http.get("/")).status_code == 200
+        assert (await http.get(link)).status_code == 303  # this browser is signed in
+        http.cookies.clear()
+        again = await http.get(link)
+        assert "set-cookie" not in again.headers
+        assert "Access token" in again.text
         assert (await http.get("/api/contacts")).status_code == 401
-        file = tmp_path / "http-token"
-        token = file.read_text().strip()
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert (await http.get("/metrics", headers={"Authorization": f"Bearer {token}"})).status_code == 200
-        assert str(file) in caplog.text
-        assert token not in caplog.text
-    async with page(bus, redis_url, tmp_path, QQBUS_HTTP="0.0.0.0:0"):
-        assert file.read_text().strip() == token
+
+
+@pytest.mark.anyio
+async def test_a_revoked_token_ends_its_sessions_and_links(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with page(bus, redis_url, tmp_path) as http:
+        former, address = bearer(tmp_path), str(http.base_url)
+        token = PageToken.load(config(bus.keys.prefix, tmp_path))
+        link = sign_in_link(address, SignInLinks(token))
+        assert (await http.get("/api/contacts")).status_code == 200
+        token.revoke()
+        assert (await http.get("/api/contacts")).status_code == 401
+        assert (await http.get("/api/contacts", headers=former)).status_code == 401
+        assert "set-cookie" not in (await http.get(link)).headers
+        assert (await http.get("/api/contacts", headers=bearer(tmp_path))).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_tries_at_the_login_are_limited(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with page(bus, redis_url, tmp_path, QQBUS_HTTP_TOKEN=TOKEN) as http:
+        for _ in range(WRONG_TRIES):
+            assert (await http.post("/login", json={"token": "wrong"})).status_code == 403
+        blocked = await http.post("/login", json={"token": TOKEN})
+        assert (blocked.status_code, blocked.headers["retry-after"]) == (429, "60")
+        assert (await http.get("/login?code=x")).status_code == 429
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        assert (await http.get("/metrics", headers=bearer)).status_code == 200
 
 
 @pytest.mark.anyio

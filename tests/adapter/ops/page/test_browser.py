@@ -10,7 +10,7 @@ import pytest
 
 from adapter.bus.bus import Bus
 from tests.support.browser import Tabs, browser
-from tests.support.helpers import wait_until
+from tests.support.helpers import PAGE_TOKEN, wait_until
 from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 
@@ -40,7 +40,10 @@ async def both(
             "the page is there",
         )
         assert adapter.process.poll() is None, adapter.text()
-        yield it, tabs, f"http://127.0.0.1:{port}", adapter
+        url = f"http://127.0.0.1:{port}"
+        if "QQBUS_HTTP_TOKEN" not in settings:
+            tabs.tokens[url] = PAGE_TOKEN
+        yield it, tabs, url, adapter
         assert tabs.complaints == []
 
 

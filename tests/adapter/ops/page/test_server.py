@@ -17,7 +17,7 @@ from adapter.ops.metrics import Metrics, Snapshot
 from adapter.ops.page import run_page
 from adapter.ops.supervisor import Supervisor
 from tests.support.helpers import wait_until
-from tests.support.page_client import bury, config, event, listening, page
+from tests.support.page_client import bearer, bury, config, event, listening, page
 
 pytestmark = pytest.mark.anyio
 
@@ -200,7 +200,7 @@ async def test_it_ends_at_once_though_pages_are_open(bus: Bus, redis_url: str, t
         async with run_page(
             config(bus.keys.prefix, tmp_path), redis_url, Metrics(), Supervisor(Metrics())
         ) as url:
-            request = http.build_request("GET", f"{url}/api/stream")
+            request = http.build_request("GET", f"{url}/api/stream", headers=bearer(tmp_path))
             response = await http.send(request, stream=True)
             lines = response.aiter_lines()
             assert await anext(lines) == "event: all"
@@ -216,7 +216,7 @@ async def test_redis_away_is_said_and_the_page_stays(redis_url: str, prefix: str
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
     async with (
         run_page(config(prefix, tmp_path), url, Metrics(), Supervisor(Metrics())) as address,
-        httpx.AsyncClient(base_url=address, trust_env=False, timeout=10.0) as http,
+        httpx.AsyncClient(base_url=address, headers=bearer(tmp_path), trust_env=False, timeout=10.0) as http,
     ):
         async with listening(http) as stream:
             assert (await stream.next("all"))["bus"] == "Redis does not answer"
@@ -266,7 +266,7 @@ async def test_a_full_disk_is_shown_while_redis_is_away(prefix: str, tmp_path: P
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
     async with (
         run_page(config(prefix, tmp_path), url, metrics, Supervisor(metrics)) as address,
-        httpx.AsyncClient(base_url=address, trust_env=False, timeout=10.0) as http,
+        httpx.AsyncClient(base_url=address, headers=bearer(tmp_path), trust_env=False, timeout=10.0) as http,
         listening(http) as stream,
     ):
         picture = await stream.next("all")
@@ -285,8 +285,10 @@ async def test_a_page_that_takes_nothing_holds_up_nobody(bus: Bus, redis_url: st
         deaf = socket.create_connection((http.base_url.host, http.base_url.port or 0))
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with deaf:
-            host = f"127.0.0.1:{http.base_url.port}"
-            deaf.sendall(f"GET /api/stream HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            host, proof = f"127.0.0.1:{http.base_url.port}", bearer(tmp_path)["Authorization"]
+            deaf.sendall(
+                f"GET /api/stream HTTP/1.1\r\nHost: {host}\r\nAuthorization: {proof}\r\n\r\n".encode()
+            )
             async with listening(http) as stream:
                 await stream.next("all")
                 for turn in range(8):
