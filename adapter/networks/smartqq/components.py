@@ -76,7 +76,7 @@ def assemble(
         ),
         echo_detector=echo_detector,
         sender=MessageSender(transport.request, credentials, echo_detector, shutdown, limits, clock),
-        media=MediaClient(transport.request, credentials, contacts, limits, clock),
+        media=MediaClient(transport.request, credentials, contacts, limits, clock, config.smartqq_url),
         requests=requests,
         shutdown=shutdown,
         limits=limits,

@@ -18,6 +18,7 @@ import httpx
 
 from adapter.errors import TransportError
 from adapter.failpoints import Failpoint, hit
+from adapter.http_content import ContentError, read_body
 from adapter.networks.smartqq.limits import MAX_BODY_BYTES, Limits
 from adapter.networks.smartqq.protocol.http import Request, Response, TransportTimeoutError
 from adapter.networks.smartqq.session.cookies import Jar
@@ -173,12 +174,12 @@ class HttpTransport:
         return host | HEADERS | {name: value for name, value in given.items() if value}
 
     async def _read(self, request: Request, response: httpx.Response) -> Response:
-        body = b""
+        # httpx would undo any number of nested codings, and look at the size afterwards.
+        coding = response.headers.get("content-encoding", "")
         try:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise TransportError(f"{request.safe_name}: the answer is too large", may_have_sent=True)
+            body = await read_body(response.aiter_raw(), coding, MAX_BODY_BYTES)
+        except ContentError as exc:
+            raise TransportError(f"{request.safe_name}: {exc}", may_have_sent=True) from exc
         finally:
             await response.aclose()
         self.jar.store_response(request.url, response.headers.get_list("set-cookie"), self._clock())

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 from adapter.content import Image
 from adapter.errors import ProtocolError
@@ -17,10 +18,15 @@ from adapter.networks.smartqq.session.credentials import Credentials
 
 # Redirects to a storage host: there was one.
 MAX_REDIRECTS: Final = 5
+# Where Tencent kept pictures. The answer comes over plain HTTP: a machine on the way can write any redirect.
+STORAGE_DOMAINS: Final = (".qq.com", ".qpic.cn", ".gtimg.cn")
 
 
 class MediaClient:
-    """Fetch pictures while the session lasts in which they arrived."""
+    """Fetch pictures while the session lasts in which they arrived.
+
+    `origin`: where all requests go, if not to Tencent's hosts; it may redirect to itself.
+    """
 
     def __init__(
         self,
@@ -29,7 +35,9 @@ class MediaClient:
         contacts: ContactLoader,
         limits: Limits,
         clock: Callable[[], float],
+        origin: str | None = None,
     ) -> None:
+        self._own_host = urlsplit(origin or "").hostname
         self._request = request
         self._credentials = credentials
         self._contacts = contacts
@@ -47,8 +55,8 @@ class MediaClient:
             if not response.location:
                 break
             target = resolve_redirect(request.target, response.location)
-            if not target.startswith(("http://", "https://")):
-                raise ProtocolError(f"{request.safe_name} redirects to another scheme than http or https")
+            if not self._is_trusted(target):
+                raise ProtocolError(f"{request.safe_name} redirects to a host that is none of Tencent's")
             request = replace(request, url=target, params=())
             response = await self._request(request)
         # Errors come as JSON with status 200.
@@ -57,6 +65,12 @@ class MediaClient:
         if len(response.body) > self._limits.max_picture_bytes:
             raise ProtocolError(f"{request.safe_name}: a picture of {len(response.body)} bytes is too large")
         return ImageData(response.content_type.partition(";")[0].strip(), response.body)
+
+    def _is_trusted(self, url: str) -> bool:
+        """Return whether a picture may come from there: the answer goes to a worker as it is."""
+        host = urlsplit(url).hostname or ""
+        is_known = host == self._own_host or f".{host}".endswith(STORAGE_DOMAINS)
+        return is_known and url.startswith(("http://", "https://"))
 
     def _build_request(self, image: Image, upstream: Mapping[str, object]) -> Request:
         def number(name: str) -> str:

@@ -1,6 +1,8 @@
 """Prove client/transport.py: requests, aborted polls, and an answer that has begun."""
 
+import gzip
 import socket
+import zlib
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -311,3 +313,25 @@ async def test_hosts_cookies_and_paths_stay_true_behind_one_origin(tmp_path: Pat
             assert ("superkey" in cookies) is False
         poll = next(entry for entry in sim.requests if entry.path.endswith("login2"))
         assert "p_skey=" in poll.headers["Cookie"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "deflate, gzip"])
+async def test_a_compressed_bomb_is_a_failed_answer(coding: str) -> None:
+    body = bytes(40 * 2**20)
+    for name in reversed(coding.split(", ")):
+        body = gzip.compress(body) if name == "gzip" else zlib.compress(body)
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nContent-Encoding: {coding}\r\n\r\n".encode()
+
+    async def answer(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            with suppress(anyio.BrokenResourceError):
+                await stream.send(head + body)
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    client = HttpTransport(Jar(), FAST, lambda: 0.0, origin(listener))
+    async with client, listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, answer)
+        with pytest.raises(TransportError, match="answer"):
+            await client.request(replace(POLL, long_poll=False))
+        group.cancel_scope.cancel()

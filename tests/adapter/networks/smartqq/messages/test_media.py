@@ -45,6 +45,12 @@ async def test_a_listed_picture_can_be_fetched(tmp_path: Path) -> None:
         Scripted(json={"retcode": 103, "errmsg": ""}),
         Scripted(status=404),
         Scripted(status=302, body=b"", headers={"Location": "file:///etc/passwd"}),
+        Scripted(status=302, body=b"", headers={"Location": "http://127.0.0.1:1/latest/meta-data/iam"}),
+        Scripted(status=302, body=b"", headers={"Location": "http://169.254.169.254/latest/meta-data"}),
+        Scripted(status=302, body=b"", headers={"Location": "http://[::1]:1/qq.com"}),
+        Scripted(status=302, body=b"", headers={"Location": "http://evil-qq.com/a.png"}),
+        Scripted(status=302, body=b"", headers={"Location": "http://p.qq.com.evil.example/a.png"}),
+        Scripted(status=302, body=b"", headers={"Location": "http://p.qq.com@evil.example/a.png"}),
         Scripted(body=b"<html>", headers={"Content-Type": "text/html"}),
     ],
     ids=str,
@@ -55,6 +61,19 @@ async def test_what_is_no_picture_is_an_error(answer: Scripted, tmp_path: Path) 
         sim.next_answer("/channel/get_offpic2", answer)
         with pytest.raises(ProtocolError):
             await listener.upstream.fetch_image(image, message.upstream)
+
+
+@pytest.mark.parametrize("host", ["p.qpic.cn", "gchat.qpic.cn", "q1.gtimg.cn", "web2.qq.com", "127.0.0.1"])
+async def test_a_redirect_to_a_storage_host_is_followed(host: str, tmp_path: Path) -> None:
+    async with Simulator("e1") as sim, online(sim, tmp_path) as listener:
+        image, message = await received(sim, listener, "friend:10001", [PICTURE])
+        sim.next_answer(
+            "/channel/get_offpic2",
+            Scripted(status=302, body=b"", headers={"Location": f"http://{host}/x.png"}),
+        )
+        sim.next_answer("/x.png", Scripted(body=b"\x89PNG", headers={"Content-Type": "image/png"}))
+        picture = await listener.upstream.fetch_image(image, message.upstream)
+        assert picture.body == b"\x89PNG"
 
 
 async def test_a_picture_that_upstream_kept_cannot_be_fetched(tmp_path: Path) -> None:
