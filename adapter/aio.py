@@ -1,5 +1,6 @@
 """Asyncio helpers: a wake-up event, a periodic loop, delays between retries."""
 
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
@@ -19,6 +20,15 @@ class Service(Protocol):
     def wake(self) -> None:
         """Let `run` notice that it was stopped."""
         ...
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a program in order.
+
+    SIGHUP means that the terminal is closed; under nohup it is ignored, and stays so.
+    """
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *(() if is_ignored else (signal.SIGHUP,)))
 
 
 class AutoResetEvent:

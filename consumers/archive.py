@@ -8,12 +8,13 @@ import argparse
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapter import Received, pack
+from adapter.cli.terminal import OutputError, harmless, open_standard_streams, say
 from qqbus import Event, Worker
 
 _SCHEMA: Final = """
@@ -33,6 +34,8 @@ END;
 """
 # SQLite version. Trigrams find parts of words, and words of languages without blanks between them.
 _TRIGRAM_SINCE: Final = (3, 34)
+# Columns that a query looks into.
+_SEARCHED: Final = ("text", "sender_name", "chat_name")
 # Characters of the shortest term that a trigram index knows.
 _TRIGRAM: Final = 3
 # Results of a query.
@@ -50,8 +53,9 @@ class Row(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        clock = datetime.fromtimestamp(self.time, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        return f"{clock} {self.chat} {self.chat_name} | {self.sender_name or self.sender}: {self.text}"
+        clock = datetime.fromtimestamp(self.time, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+        speaker = self.sender_name or self.sender
+        return harmless(f"{clock} {self.chat} {self.chat_name} | {speaker}: {self.text}")
 
 
 class Archive:
@@ -63,12 +67,16 @@ class Archive:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator["Archive"]:
-        """Open or create the file."""
+        """Open the file, or create it for its owner alone."""
+        with suppress(FileExistsError):
+            path.touch(mode=0o600, exist_ok=False)
         db = sqlite3.connect(path, isolation_level=None)
         try:
             # WAL: a search does not wait for the writer. FULL: an acknowledged event is on disk.
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
+            # As the trigram index compares, in all languages: SQLite's own LIKE folds ASCII alone.
+            db.create_function("contains", 2, _contains, deterministic=True)
             tokenizer = "trigram" if sqlite3.sqlite_version_info >= _TRIGRAM_SINCE else "unicode61"
             db.executescript(_SCHEMA.format(tokenizer=tokenizer))
             yield cls(db)
@@ -88,7 +96,8 @@ class Archive:
 
     def find(self, words: str, chat: str = "", limit: int = LIMIT) -> list[Row]:
         """Return the newest events that contain all these words, newest last."""
-        terms = words.split()
+        # SQLite ends a text at the first NUL.
+        terms = words.replace("\0", " ").split()
         # A trigram index knows nothing shorter: such words take a scan.
         long = [term for term in terms if len(term) >= _TRIGRAM]
         short = [term for term in terms if len(term) < _TRIGRAM]
@@ -97,8 +106,8 @@ class Archive:
             where.append("number IN (SELECT rowid FROM words WHERE words MATCH ?)")
             values.append(" ".join('"' + term.replace('"', '""') + '"' for term in long))
         for term in short:
-            where.append("instr(text, ?)")
-            values.append(term)
+            where.append("(" + " OR ".join(f"contains({column}, ?)" for column in _SEARCHED) + ")")
+            values += [term] * len(_SEARCHED)
         if chat:
             where.append("chat = ?")
             values.append(chat)
@@ -110,8 +119,12 @@ class Archive:
         return [Row(*row) for row in rows][::-1]
 
 
+def _contains(text: str, term: str) -> bool:
+    return term.casefold() in text.casefold()
+
+
 def main() -> None:
-    """Archive until SIGTERM or SIGINT, or answer a query."""
+    """Archive until SIGTERM, SIGINT or SIGHUP, or answer a query."""
     parser = argparse.ArgumentParser(
         prog="python -m consumers.archive",
         description=__doc__,
@@ -123,6 +136,7 @@ def main() -> None:
     )
     parser.add_argument("--chat", default="", help="with --query: only in this chat")
     parser.add_argument("--limit", type=int, default=LIMIT, help=f"with --query: number of results ({LIMIT})")
+    open_standard_streams()
     options = parser.parse_args()
     if options.query is None and (options.chat or options.limit != LIMIT):
         parser.error("--chat and --limit go with --query")
@@ -130,15 +144,20 @@ def main() -> None:
         sys.exit(f"{options.file} does not exist")
     try:
         _run(options)
-    except sqlite3.Error as exc:
+    except BrokenPipeError:  # `… | head` is no error
+        pass
+    except OutputError as exc:
+        sys.exit(str(exc))
+    except (sqlite3.Error, OSError) as exc:
         sys.exit(f"{options.file} cannot be used: {exc}")
 
 
 def _run(options: argparse.Namespace) -> None:
     with Archive.open(options.file) as archive:
         if options.query is not None:
-            for row in archive.find(options.query, options.chat, options.limit):
-                print(row)
+            found = archive.find(options.query, options.chat, options.limit)
+            if found:
+                say(*map(str, found))
             return
         worker = Worker("archive")
 

@@ -2,7 +2,10 @@
 
 The list is a TOML file:
 
-    administrators = ["qq:10001", "friend:3"]   # QQ numbers, or chats with all their members
+    administrators = ["qq:10001", "group:3"]    # QQ numbers, or chats with all their members, if QQ tells
+                                                # the chat's number (`identity` is `exact`)
+
+    environment = ["KUBECONFIG"]                # variables that programs get beside PATH, HOME and the locale
 
     [commands.uptime]
     argv = ["uptime"]
@@ -26,15 +29,18 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from adapter.graphemes import last_boundary
 from qqbus import Event, Worker
 
 MARK: Final = "#"
+# Variables that programs of the list get.
+KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 # Seconds that a program may run unless the list says otherwise.
 DEFAULT_SECONDS: Final = 10.0
 # Bytes of output: a chat is not a terminal. Longer output is cut.
@@ -74,21 +80,34 @@ class Rules:
 
     administrators: frozenset[str]
     commands: Mapping[str, Command]
+    environment: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Rules":
         """Parse the TOML. Raises ValueError that names what to change."""
         value = tomllib.loads(text)
-        administrators = value.get("administrators", [])
+        administrators, environment = value.get("administrators", []), value.get("environment", [])
+        if not isinstance(administrators, list) or not isinstance(value.get("commands", {}), dict):
+            raise ValueError("administrators is a list, each command a table [commands.name]")  # noqa: TRY004 – as above
         for each in administrators:
             if not isinstance(each, str) or not _ADMINISTRATOR.fullmatch(each):
                 raise ValueError(f"administrator {each!r} is neither qq:<number> nor a chat such as friend:3")
         commands = {name: _command(name, each) for name, each in value.get("commands", {}).items()}
-        return cls(frozenset(administrators), commands)
+        if not isinstance(environment, list) or not all(isinstance(name, str) for name in environment):
+            raise ValueError("environment: give a list of names of variables")
+        return cls(frozenset(administrators), commands, tuple(environment))
 
     def is_administrator(self, event: Event) -> bool:
-        """Return whether the sender's QQ number, if known, or the chat is listed."""
-        return event.chat in self.administrators or f"qq:{event.received.sender_qq}" in self.administrators
+        """Return whether the sender's QQ number, if known, or the chat is listed.
+
+        The id of a chat counts if its number proves it: a chat that was matched by its name may belong to
+        a person who has taken that name.
+        """
+        chat = event.received.body.get("chat")
+        is_exact = isinstance(chat, dict) and chat.get("identity") == "exact"
+        return (is_exact and event.chat in self.administrators) or (
+            f"qq:{event.received.sender_qq}" in self.administrators
+        )
 
     def allowed(self, event: Event) -> dict[str, Command]:
         """Return the commands that the sender may run."""
@@ -155,12 +174,15 @@ class Commands:
             # It may have run already, and twice could do harm: the sender decides.
             await event.reply(f"{MARK}{name} was interrupted; send it again to run it")
             return
-        for part in split_output(await output_of(argv, command.seconds)):
+        for part in split_output(await output_of(argv, command.seconds, self._rules.environment)):
             await event.reply(part)
 
 
-async def output_of(argv: list[str], seconds: float) -> str:
-    """Run a program for `seconds` at most; returns up to MAX_OUTPUT bytes of its output."""
+async def output_of(argv: list[str], seconds: float, variables: Collection[str] = ()) -> str:
+    """Run a program for `seconds` at most; returns up to MAX_OUTPUT bytes of its output.
+
+    `variables`: what the program gets of this worker's environment, which holds passwords.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -168,6 +190,7 @@ async def output_of(argv: list[str], seconds: float) -> str:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            env={name: os.environ[name] for name in (*KEPT_VARIABLES, *variables) if name in os.environ},
         )
     except (OSError, ValueError) as exc:
         return f"{argv[0]} cannot be run: {exc}"
@@ -207,7 +230,7 @@ def split_output(text: str) -> list[str]:
     found, rest = [], text
     while len(rest) > MAX_REPLY:
         cut = rest.rfind("\n", 1, MAX_REPLY + 1)
-        cut = cut if cut > 0 else MAX_REPLY
+        cut = cut if cut > 0 else last_boundary(rest, MAX_REPLY) or MAX_REPLY
         found.append(rest[:cut])
         rest = rest[cut:].removeprefix("\n")
     return [part for part in (*found, rest) if part.strip()]

@@ -15,6 +15,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from adapter import ConfigError, Received, SchemaError, Status, parse_address, read_event
+from adapter.cli.terminal import harmless, open_standard_streams, say
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS, Settings, consumer_name, describe_error
 from consumers.runtime.replies import entries_of, mapping_of, only_stream
@@ -67,9 +68,9 @@ class Console:
                 self.chat = received.chat
             who = "me" if received.own else received.sender_name or received.sender
             where = "" if self._only else f" {received.chat}"
-            print(f"{clock}{where} {_plain(who)}: {_plain(received.text)}", flush=True)
+            say(f"{clock}{where} {harmless(who)}: {harmless(received.text)}")
         elif received.type != "notice.typing":
-            print(f"{clock} -- {_plain(received.text or received.type)}", flush=True)
+            say(f"{clock} -- {harmless(received.text or received.type)}")
 
     async def say(self, line: str) -> None:
         """Send one line, and print what went wrong."""
@@ -78,21 +79,21 @@ class Console:
             try:
                 self.chat = str(parse_address(address))
             except SchemaError as exc:
-                print(f"-- {exc}", flush=True)
+                say(f"-- {exc}")
                 return
         if not line.strip():
             return
         if not self.chat:
-            print("-- no message yet: start the line with an address, such as @friend:1", flush=True)
+            say("-- no message yet: start the line with an address, such as @friend:1")
             return
         request = Request(self.chat, line, fresh_id(self._client.application))
         try:
             result = await self._client.ask(request, _RESULT_TIMEOUT)
         except TimeoutError:
-            print(f"-- no result within {_RESULT_TIMEOUT:g} s: the request waits in qq:outbound", flush=True)
+            say(f"-- no result within {_RESULT_TIMEOUT:g} s: the request waits in qq:outbound")
             return
         if result.status != Status.SENT:
-            print(f"-- {result.status}: {result.code} {_plain(result.detail)}", flush=True)
+            say(f"-- {result.status}: {result.code} {harmless(result.detail)}")
 
 
 async def converse(chat: str, since: str, settings: Settings) -> None:
@@ -137,11 +138,6 @@ def _typed_lines() -> "asyncio.Queue[str | None]":
     return lines
 
 
-def _plain(text: str) -> str:
-    """Remove what would control the terminal."""
-    return "".join(char if char.isprintable() or char == "\t" else " " for char in text)
-
-
 def main() -> None:
     """Run until the input ends, `/quit` or Ctrl-C."""
     parser = argparse.ArgumentParser(
@@ -153,6 +149,7 @@ def main() -> None:
     parser.add_argument(
         "--since", type=float, metavar="SECONDS", help="show first the events of the last SECONDS"
     )
+    open_standard_streams()
     options = parser.parse_args()
     try:
         chat = str(parse_address(options.chat)) if options.chat else ""
@@ -161,7 +158,7 @@ def main() -> None:
     since = "" if options.since is None else str(int((time.time() - options.since) * 1000))
     try:
         asyncio.run(converse(chat, since, Settings.from_env()))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(0)
     except ConfigError as exc:
         sys.exit(str(exc))

@@ -1,7 +1,6 @@
 """Run one command: settings, logging, signals, exit codes."""
 
 import argparse
-import io
 import os
 import pkgutil
 import signal
@@ -22,9 +21,6 @@ Command = Callable[[Config, argparse.Namespace], Awaitable[int]]
 
 def run_command(arguments: argparse.Namespace) -> int:
     """Run the command that the arguments name. Returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 shows codes, not a traceback
-            stream.reconfigure(errors="backslashreplace")
     arguments.colour = _wants_colour()
     try:
         config = Config.from_env(_environment(needs_state_dir=arguments.needs_state_dir))

@@ -5,49 +5,20 @@ import json
 import os
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from adapter.cli.errors import OutputError
+from adapter.plain_text import harmless, is_unsafe
 
-# Zero width joiner: a format character that emoji need.
-_JOINER = "\u200d"
-# Controls, format characters (bidi overrides, invisible ones), surrogates, line and paragraph separators.
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_REPLACEMENTS = {"\n": "⏎", "\r": "", "\t": " "}
-_CONTROL_PICTURES, _SPACE = 0x2400, 0x20
 # Blanks between columns.
 _GAP = 2
 # Columns of a pipe, which has no window: nothing is wrapped.
 _UNLIMITED = 100_000
 _ANSI_CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
 CLEAR_SCREEN = "\x1b[H\x1b[2J"
-
-
-def harmless(text: str) -> str:
-    """Return the text in one line that cannot command the terminal.
-
-    What moves the cursor or reorders characters becomes a visible mark.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_visible, text))
-
-
-def _is_unsafe(char: str) -> bool:
-    return char != _JOINER and unicodedata.category(char) in _UNSAFE_CATEGORIES
-
-
-def _visible(char: str) -> str:
-    if char in _REPLACEMENTS:
-        return _REPLACEMENTS[char]
-    if not _is_unsafe(char):
-        return char
-    code = ord(char)
-    return chr(_CONTROL_PICTURES + code) if code < _SPACE else f"<U+{code:04X}>"
 
 
 def as_json(value: object) -> str:
@@ -61,7 +32,7 @@ def _json_default(value: Any) -> str:
 
 
 def _escape(char: str) -> str:
-    if not _is_unsafe(char):
+    if not is_unsafe(char):
         return char
     return f"\\u{ord(char):04x}" if char == "\x7f" else json.dumps(char)[1:-1]
 
@@ -192,9 +163,10 @@ def _discard(stream: Any) -> None:
 
 
 def open_standard_streams() -> None:
-    """Open the null device for each closed standard stream, as by `>&-`.
+    """Make the standard streams fit for any text, and open the null device for each closed one, as by `>&-`.
 
-    Without it a socket would get its number, and what a library prints would go into that socket.
+    Without it a socket would get its number, and what a library prints would go into that socket. A terminal
+    that is not UTF-8 shows codes, not a traceback.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
@@ -204,3 +176,6 @@ def open_standard_streams() -> None:
                 os.close(null)
             os.set_inheritable(number, True)
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 – open to the end
+        stream = getattr(sys, name)
+        if name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -13,6 +13,8 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from adapter import ConfigError
+from adapter.aio import stop_signals
+from adapter.ops.logs import LineFormatter, mute_libraries
 from consumers.runtime.connection import describe_error
 
 log = logging.getLogger("qqbus.worker")
@@ -53,11 +55,14 @@ class WorkerProgram:
         self._is_stopping = False
 
     def main(self) -> None:
-        """Run until SIGTERM or SIGINT; exits with 0 after them.
+        """Run until SIGTERM, SIGINT or SIGHUP; exits with 0 after them.
 
         The process ends within the shutdown timeout and a few seconds, whatever a handler does.
         """
-        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+        handler = logging.StreamHandler()
+        handler.setFormatter(LineFormatter(LOG_FORMAT))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        mute_libraries()
         try:
             asyncio.run(self._run_until_signal())
         except ConfigError as exc:
@@ -86,7 +91,7 @@ class WorkerProgram:
             loop.call_soon_threadsafe(self._stop)
 
         # Not the loop's own handlers: a handler that blocks the loop would block them too.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals():
             signal.signal(number, on_signal)
         try:
             await self._run()

@@ -1,11 +1,17 @@
 """The archive: everything once, found again in any language."""
 
+import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapter import read_event
+from adapter.codec.inbound import RecordContext, encode_message
+from adapter.content import Text
+from adapter.events import Address, ChatKind, ContactRef, Message, Participants
 from consumers.archive import Archive
 from tests.support.bus_events import desk_at, fields, mapping, message, notice, program
 from tests.support.helpers import wait_until
@@ -54,6 +60,50 @@ async def test_a_worker_that_is_killed_loses_nothing_and_doubles_nothing(
         with Archive.open(file) as archived:
             texts = [row.text for row in archived.find("number", limit=1000)]
         assert sorted(texts) == sorted(f"number {n}" for n in range(300))
+
+
+def add(archive: Archive, text: str, chat_name: str = "读书", sender_name: str = "小林") -> None:
+    chat = Address(ChatKind.GROUP, "2")
+    said = Message(chat, "3", 1_445_653_507.0, (Text(text),), text)
+    place = Participants(chat, ContactRef("2", chat_name), ContactRef("3", sender_name))
+    draft = encode_message(said, place, RecordContext("10001", 1, 1_445_653_507.0), raw=False)
+    archive.add(read_event("1-1", mapping(fields(draft))))
+
+
+def test_short_words_find_what_long_ones_do(tmp_path: Path) -> None:
+    with Archive.open(tmp_path / "talk.db") as archive:
+        add(archive, "plain Hello World")
+        for words in ("小林", "读书", "小林 plain", "林", "hello", "LLO", "HE", "lo 读", "h", "小林\0plain"):
+            assert [row.text for row in archive.find(words)] == ["plain Hello World"], words
+        for words in ("小明", "hx", "小林 absent", "%", "_"):
+            assert archive.find(words) == []
+    assert stat.S_IMODE((tmp_path / "talk.db").stat().st_mode) == 0o600
+
+
+async def test_a_foreign_text_is_one_harmless_line(redis_url: str, prefix: str, tmp_path: Path) -> None:
+    file = tmp_path / "talk.db"
+    with Archive.open(file) as archive:
+        add(
+            archive,
+            "evil \x1b[2J\x1b]0;owned\x07\n2026-01-01 00:00:00 forged | boss: pay",
+            "a\nb",
+            "\u202eme",
+        )
+        for number in range(3):
+            add(archive, f"evil {number}")
+    async with desk_at(redis_url, prefix) as desk:
+        line = ("-m", "consumers.archive", str(file), "--query", "evil")
+        async with program(desk, *line) as query:
+            assert await query.ended() == 0
+            assert len(query.lines) == 4
+            assert "\x1b" not in query.output
+            assert "evil ␛[2J␛]0;owned␇⏎2026" in query.output
+        async with program(desk, *line, PYTHONIOENCODING="ascii") as query:
+            assert await query.ended() == 0
+            assert "Traceback" not in query.output
+        shell = f"{sys.executable} -m consumers.archive {file} --query evil | head -n 1"
+        done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)  # noqa: ASYNC221
+        assert done.stderr == ""
 
 
 def test_an_event_that_comes_twice_is_kept_once_and_words_are_only_words(tmp_path: Path) -> None:

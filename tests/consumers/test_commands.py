@@ -9,7 +9,7 @@ import pytest
 
 from adapter.codec.inbound import EventRecord, RecordContext, encode_message
 from adapter.content import Text
-from adapter.events import Address, ChatKind, ContactRef, Message, Participants
+from adapter.events import Address, ChatKind, ContactRef, Identity, Message, Participants
 from consumers.commands import MAX_OUTPUT, MAX_REPLY, Rules, output_of, split_output
 from tests.support.bus_events import Desk, desk_at, message, program
 from tests.support.helpers import wait_until
@@ -80,7 +80,7 @@ async def test_no_character_has_a_meaning_for_a_shell(redis_url: str, prefix: st
         assert not trap.exists()
 
 
-async def test_administrators_are_known_by_number_or_by_chat(
+async def test_administrators_are_known_by_number_or_by_an_exact_chat(
     redis_url: str, prefix: str, tmp_path: Path
 ) -> None:
     async with desk_at(redis_url, prefix) as desk, commands(desk, tmp_path):
@@ -111,6 +111,27 @@ async def test_long_output_comes_in_parts_and_a_long_run_is_stopped(
         assert await _answers(desk, message("#fail", "friend:3")) == ["(exit code 1)"]
 
 
+async def test_a_chat_that_is_known_by_its_name_alone_is_no_administrator(
+    redis_url: str, prefix: str, tmp_path: Path
+) -> None:
+    async with desk_at(redis_url, prefix) as desk, commands(desk, tmp_path):
+        for identity in (Identity.MATCHED, Identity.SESSION):
+            said = message("#secret", "friend:3", "3", identity=identity)
+            assert await _answers(desk, said) == ["#secret: permission denied"]
+
+
+async def test_a_program_gets_no_variable_that_the_list_does_not_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://x:pw@h")
+    monkeypatch.setenv("QQBUS_PASSWORD", "pw")
+    monkeypatch.setenv("FOR_PROGRAMS", "pw2")
+    shown = await output_of(["env"], 5)
+    assert "PATH=" in shown
+    assert "pw" not in shown
+    assert "FOR_PROGRAMS=pw2" in await output_of(["env"], 5, ["FOR_PROGRAMS"])
+
+
 async def test_output_is_bounded_and_a_missing_program_is_told() -> None:
     endless = await output_of(["sh", "-c", "yes"], 5)
     assert len(endless) <= MAX_OUTPUT + 20
@@ -134,6 +155,8 @@ def test_parts_lose_nothing_but_line_ends() -> None:
         ('[commands.x]\nargv = ["echo", "{1}"]', "has no pattern for"),
         ('[commands.x]\nargv = ["{1}"]\narguments = ["a"]', "cannot come from the chat"),
         ('[commands.x]\nargv = ["a"]\nwho = "friends"', "must be administrators or everybody"),
+        ('environment = "HOME"', "names of variables"),
+        ("administrators = 1", "administrators is a list"),
         ("no toml", "Expected"),
     ],
 )

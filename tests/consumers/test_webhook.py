@@ -1,6 +1,7 @@
 """The webhook: signed, patient, in order for each chat."""
 
 import asyncio
+import gzip
 import json
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ class Receiver:
     port: int
     status: int = 200
     answer: bytes = b""
+    headers: str = ""
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     @property
@@ -49,7 +51,8 @@ class Receiver:
         body = await reader.readexactly(int(headers["content-length"]))
         self.posts.append((headers, body))
         writer.write(
-            f"HTTP/1.1 {self.status} X\r\nContent-Length: {len(self.answer)}\r\nConnection: close\r\n\r\n".encode()
+            f"HTTP/1.1 {self.status} X\r\nContent-Length: {len(self.answer)}\r\n"
+            f"{self.headers}Connection: close\r\n\r\n".encode()
         )
         writer.write(self.answer)
         await writer.drain()
@@ -74,7 +77,7 @@ class Ailing(Receiver):
             return
         self.refused.append(time.monotonic())
         if len(self.refused) % 3:
-            broken = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"
+            broken = b"HTTP/1.1 200 OK\r\nContent-Le"
             refusal = b"HTTP/1.1 503 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             await reader.readuntil(b"\r\n\r\n")
             writer.write(refusal if len(self.refused) % 3 == 1 else broken)
@@ -215,3 +218,105 @@ async def test_without_a_secret_it_does_not_start(redis_url: str, prefix: str) -
 )
 def test_an_answer_is_a_reply_only_where_it_says_so(answer: bytes, texts: Any) -> None:
     assert replies(answer) == texts
+
+
+SECRET = "TOPSECRET"
+
+
+def secret_url(receiver: Receiver) -> str:
+    return f"http://user:{SECRET}@127.0.0.1:{receiver.port}/hook/{SECRET}?access_token={SECRET}"
+
+
+async def test_an_outage_is_logged_when_it_begins_and_when_it_is_over(redis_url: str, prefix: str) -> None:
+    receiver = Receiver(free_port())
+    line = ("-m", "consumers.webhook", secret_url(receiver))
+    async with (
+        desk_at(redis_url, prefix) as desk,
+        program(desk, *line, QQBUS_WEBHOOK_SECRET="s3") as hook,
+    ):
+        await desk.publish(message("one"), message("two", "group:3"))
+        await wait_until(lambda: "does not take events" in hook.output, "a warning", 20)
+        async with receiver.listening():
+            await wait_until(lambda: desk.all_done("webhook"), "all acknowledged", 40)
+            await wait_until(lambda: "takes events again" in hook.output, "the word that it is over", 20)
+        assert hook.output.count("does not take events") == 1
+        assert f"http://127.0.0.1:{receiver.port}/…" in hook.output
+        assert SECRET not in hook.output
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (
+            301,
+            "Location: https://other.example/hook?token=TOPSECRET\r\n",
+            "redirects to https://other.example/…",
+        ),
+        (307, "Location: /x\r\n", "give that address itself"),
+        (503, "", "HTTP 503"),
+    ],
+)
+async def test_why_an_endpoint_does_not_take_events_is_named(
+    redis_url: str, prefix: str, status: int, headers: str, words: str
+) -> None:
+    receiver = Receiver(free_port(), status=status, headers=headers)
+    line = ("-m", "consumers.webhook", secret_url(receiver))
+    async with (
+        desk_at(redis_url, prefix) as desk,
+        receiver.listening(),
+        program(desk, *line, QQBUS_WEBHOOK_SECRET="s3") as hook,
+    ):
+        await desk.publish(message("one"))
+        await wait_until(lambda: words in hook.output, f"{words}, not only {hook.output}", 20)
+        assert SECRET not in hook.output
+
+
+async def test_the_address_reaches_neither_a_dead_letter_nor_the_log(redis_url: str, prefix: str) -> None:
+    receiver = Receiver(free_port(), status=404)
+    line = ("-m", "consumers.webhook", secret_url(receiver))
+    async with (
+        desk_at(redis_url, prefix) as desk,
+        receiver.listening(),
+        program(desk, *line, QQBUS_WEBHOOK_SECRET="s3") as hook,
+    ):
+        await desk.publish(message("one"))
+        await wait_until(lambda: desk.all_done("webhook"), "acknowledged", 20)
+        (letter,) = await desk.rows("dead")
+        assert letter["detail"] == f"http://127.0.0.1:{receiver.port}/…: HTTP 404".encode()
+        assert SECRET not in hook.output + str(letter)
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers"),
+    [
+        (b"no gzip", "Content-Encoding: gzip\r\n"),
+        (b"x", "Content-Encoding: br\r\n"),
+        (b"[" * 60_000, ""),
+        (b"x" * 200_000, ""),
+        (gzip.compress(bytes(10**8)), "Content-Encoding: gzip\r\n"),
+    ],
+)
+async def test_a_taken_event_is_posted_once_whatever_the_body(
+    redis_url: str, prefix: str, answer: bytes, headers: str
+) -> None:
+    receiver = Receiver(free_port(), answer=answer, headers=headers)
+    line = ("-m", "consumers.webhook", receiver.url)
+    async with (
+        desk_at(redis_url, prefix) as desk,
+        receiver.listening(),
+        program(desk, *line, QQBUS_WEBHOOK_SECRET="s3"),
+    ):
+        await desk.publish(message("one"))
+        await wait_until(lambda: desk.all_done("webhook"), "acknowledged", 20)
+        assert len(receiver.posts) == 1
+        assert await desk.rows("dead") == []
+
+
+@pytest.mark.parametrize("url", ["example.org/hook", "ftp://x/", "http://", "http://a b/", "http://[::1"])
+async def test_what_is_no_address_is_refused_at_the_start(redis_url: str, prefix: str, url: str) -> None:
+    async with (
+        desk_at(redis_url, prefix) as desk,
+        program(desk, "-m", "consumers.webhook", url, QQBUS_WEBHOOK_SECRET="s3") as hook,
+    ):
+        assert await hook.ended() == 2
+        assert "the address is not valid" in hook.output

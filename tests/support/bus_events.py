@@ -17,7 +17,7 @@ from adapter.codec.address import parse_address
 from adapter.codec.inbound import EventRecord, RecordContext, encode_message, encode_notice
 from adapter.codec.reader import Result, read_result
 from adapter.content import Segment, Text
-from adapter.events import ContactRef, Message, Notice, Participants
+from adapter.events import ContactRef, Identity, Message, Notice, Participants
 from consumers.runtime.worker import Worker
 from tests.support.helpers import clean_environment, wait_until
 
@@ -25,14 +25,20 @@ _numbers = itertools.count(1)
 
 
 def message(
-    text: str | tuple[Segment, ...] = "hello", chat: str = "group:2", sender: str = "3", *, own: bool = False
+    text: str | tuple[Segment, ...] = "hello",
+    chat: str = "group:2",
+    sender: str = "3",
+    *,
+    own: bool = False,
+    identity: Identity = Identity.EXACT,
 ) -> EventRecord:
     """Make a message that was never sent before."""
     address = parse_address(chat)
     number = str(next(_numbers))
     pieces = (Text(text),) if isinstance(text, str) else text
     said = Message(address, sender, 1_445_653_507.0, pieces, number, from_self=own)
-    place = Participants(address, ContactRef(address.id, "the chat"), ContactRef(sender, "the sender"))
+    chat_contact = ContactRef(address.id, "the chat", identity)
+    place = Participants(address, chat_contact, ContactRef(sender, "the sender"))
     return encode_message(said, place, RecordContext("10001", 1, 1_445_653_507.0), raw=False)
 
 

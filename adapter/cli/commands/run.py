@@ -2,12 +2,12 @@
 
 import argparse
 import logging
-import os
 import signal
 
 import anyio
 
 from adapter import app
+from adapter.aio import stop_signals
 from adapter.bus import embedded
 from adapter.cli.terminal import say
 from adapter.config import Config
@@ -44,10 +44,10 @@ async def redis(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _watch_signals(stop: anyio.Event) -> None:
-    """Set `stop` at the first SIGINT or SIGTERM, exit at the second."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    """Set `stop` at SIGINT, SIGTERM or SIGHUP; each further signal is the same wish."""
+    with anyio.open_signal_receiver(*stop_signals()) as signals:
         async for number in signals:
-            if stop.is_set():
-                log.warning("second signal: leaving at once")
-                os._exit(128 + number)
+            log.info(
+                "%s: %s", signal.Signals(number).name, "stopping already" if stop.is_set() else "stopping"
+            )
             stop.set()

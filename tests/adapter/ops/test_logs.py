@@ -31,3 +31,24 @@ def test_a_line_is_one_json_object_with_the_ids_it_is_about() -> None:
     assert first["time"].endswith("Z")
     assert "ZeroDivisionError" in second["exception"]
     assert "secret" not in done.stderr
+
+
+FORGER = """
+import logging
+from adapter.ops.logs import set_up
+set_up("text", "INFO")
+log = logging.getLogger("adapter.test")
+log.warning("kicked: %s", "bye\\n02:00:00 ERROR   forged line \\x1b[31mred")
+try:
+    raise ValueError("x\\x1b[2J")
+except ValueError:
+    log.exception("ended")
+"""
+
+
+def test_foreign_text_forges_no_line_and_no_colour() -> None:
+    done = subprocess.run([sys.executable, "-c", FORGER], capture_output=True, text=True, check=True)
+    first, *rest = done.stderr.splitlines()
+    assert first.endswith("kicked: bye⏎02:00:00 ERROR   forged line ␛[31mred")
+    assert rest[-1] == "ValueError: x␛[2J"
+    assert "\x1b" not in done.stderr

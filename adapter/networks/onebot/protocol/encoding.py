@@ -24,6 +24,7 @@ from adapter.content import (
     Video,
 )
 from adapter.errors import SchemaError
+from adapter.graphemes import last_boundary
 from adapter.networks.onebot.protocol.cq import RawSegment
 from adapter.networks.onebot.protocol.faces import can_send, parse_markup
 
@@ -102,7 +103,9 @@ def _add_text(messages: list[Message], text: str, room: int) -> int:
 def _cut(text: str, room: int) -> Iterator[str | None]:
     """Yield pieces of a text, and None between two messages: cut after a blank near the end, if any."""
     while len(text) > room:
-        end = next((at + 1 for at in range(room - 1, _SEARCH_FROM - 1, -1) if text[at] in _BLANKS), room)
+        end = next((at + 1 for at in range(room - 1, _SEARCH_FROM - 1, -1) if text[at] in _BLANKS), 0)
+        # A character moves to the next message as a whole; one that is longer than a message is cut anywhere.
+        end = end or last_boundary(text, room) or (room if room == MAX_TEXT else 0)
         if end:
             yield text[:end]
         yield None

@@ -8,6 +8,7 @@ from typing import Final
 
 from adapter.content import Face, Font, Image, Markup, Segment, Text, Unknown
 from adapter.errors import ProtocolError, SchemaError
+from adapter.graphemes import last_boundary
 from adapter.networks.smartqq.protocol.faces import name_of, number_of
 from adapter.networks.smartqq.protocol.parsing import dump_json, join_surrogates, parse_int, unescape
 
@@ -200,7 +201,7 @@ def _size(unit: Unit) -> int:
 
 
 def _split(units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
-    """Cut into full messages: after the last blank near the end, else between characters."""
+    """Cut into full messages: after the last blank near the end, else between a reader's characters."""
     while (cut := _cut(units)) is not None:
         yield units[:cut]
         units = units[cut:]
@@ -219,7 +220,8 @@ def _cut(units: Sequence[Unit]) -> int | None:
         if isinstance(unit, str) and unit in BLANKS and SEARCH_FROM <= start < PART_BYTES:
             blank = count
         if end >= PART_BYTES:
-            return blank or full or 1
+            # A character that is longer than a message may be cut anywhere.
+            return blank or last_boundary(units, full) or full or 1
         start = end
     return None
 
