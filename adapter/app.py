@@ -94,8 +94,11 @@ async def redis_url(config: Config) -> AsyncIterator[str]:
             yield url
 
 
-async def run(config: Config, stop: anyio.Event) -> None:
-    """Run the adapter until stopped. While another one holds the lease it stands by."""
+async def run(config: Config, stop: anyio.Event, stop_reason: Callable[[], str] = lambda: "stop") -> None:
+    """Run the adapter until stopped. While another one holds the lease it stands by.
+
+    `stop_reason`: why, for workers and operators.
+    """
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(redis_url(config))
         bus = await stack.enter_async_context(Bus.open(url, config.prefix))
@@ -113,7 +116,7 @@ async def run(config: Config, stop: anyio.Event) -> None:
             kept = stack.enter_context(Spool(config.state_dir / "standby", MAX_KEPT))
         metrics = Metrics(version("qqbus"))
         folder = read_folder_id(config.state_dir)
-        resources = Resources(config, bus, spool, metrics, Supervisor(metrics), folder, kept)
+        resources = Resources(config, bus, spool, metrics, Supervisor(metrics), stop_reason, folder, kept)
         await stack.enter_async_context(page.run_page(config, url, metrics, resources.supervisor))
         is_fenced = False
         while not stop.is_set():
@@ -234,6 +237,7 @@ class ActiveAdapter:
         self._bus = bus
         self._metrics = metrics
         self._supervisor = resources.supervisor
+        self._stop_reason = resources.stop_reason
         self._lease = lease
         self._publisher = DurablePublisher(bus, lease, resources.spool, replicas=config.min_replicas)
         self._status_reporter = StatusReporter(
@@ -286,7 +290,7 @@ class ActiveAdapter:
                 background.start_soon(self._supervisor.run, name, service, stopped)
             background.start_soon(self._supervisor.run, "control", self._control, stop)
             await self._run_pipelines(stop, stopped)
-            change = SessionChange(SessionState.STOPPED, "SIGTERM")
+            change = SessionChange(SessionState.STOPPED, self._stop_reason())
             self._status_reporter.record(change, time.time())
             await self._supervisor.attempt("status", self._status_reporter.flush)
             stopped.set()

@@ -83,7 +83,9 @@ class WorkerProgram:
         def on_signal(number: int, _frame: object) -> None:
             # The log has locks, and the interrupted code may hold one: it writes in a thread of its own.
             if self._is_stopping:
-                self._start_timer(0.0, lambda: _leave(number))
+                # A closing terminal and its shell send several others: they are the same wish.
+                if number == signal.SIGINT:
+                    self._start_timer(0.0, lambda: _leave(number))
                 return
             self._is_stopping = True
             self._start_timer(0.0, self._announce_stop)
@@ -101,7 +103,7 @@ class WorkerProgram:
 
     def _announce_stop(self) -> None:
         log.info(
-            "stopping: %d events in hand get %g s; a second signal leaves at once",
+            "stopping: %d events in hand get %g s; Ctrl-C leaves at once",
             self._in_hand(),
             self._shutdown_timeout,
         )
@@ -114,7 +116,7 @@ class WorkerProgram:
 
 
 def _leave(number: int) -> None:
-    log.warning("second signal: leaving at once; events in hand will come again")
+    log.warning("Ctrl-C while stopping: leaving at once; events in hand will come again")
     os._exit(128 + number)
 
 

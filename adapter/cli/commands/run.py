@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 
 import anyio
@@ -19,10 +20,10 @@ log = logging.getLogger(__name__)
 async def run(config: Config, _: argparse.Namespace) -> int:
     """Run the adapter until a signal."""
     app.ensure_state_dir(config)
-    stop = anyio.Event()
+    stop, received = anyio.Event(), list[str]()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_watch_signals, stop)
-        await app.run(config, stop)
+        tasks.start_soon(_watch_signals, stop, received)
+        await app.run(config, stop, lambda: received[0])
         tasks.cancel_scope.cancel()
     return 0
 
@@ -37,17 +38,22 @@ async def redis(config: Config, arguments: argparse.Namespace) -> int:
     stop = anyio.Event()
     async with embedded.run_server(folder, arguments.port) as url, anyio.create_task_group() as tasks:
         say(f"{url}  (data in {folder}; Ctrl-C ends it)")
-        tasks.start_soon(_watch_signals, stop)
+        tasks.start_soon(_watch_signals, stop, [])
         await stop.wait()
         tasks.cancel_scope.cancel()
     return 0
 
 
-async def _watch_signals(stop: anyio.Event) -> None:
-    """Set `stop` at SIGINT, SIGTERM or SIGHUP; each further signal is the same wish."""
+async def _watch_signals(stop: anyio.Event, received: list[str]) -> None:
+    """Set `stop` at SIGINT, SIGTERM or SIGHUP, and note its name; exit at Ctrl-C while stopping.
+
+    A closing terminal and its shell send several of the others: each is the same wish.
+    """
     with anyio.open_signal_receiver(*stop_signals()) as signals:
         async for number in signals:
-            log.info(
-                "%s: %s", signal.Signals(number).name, "stopping already" if stop.is_set() else "stopping"
-            )
+            if stop.is_set() and number == signal.SIGINT:
+                log.warning("Ctrl-C while stopping: leaving at once")
+                os._exit(128 + number)
+            received.append(signal.Signals(number).name)
+            log.info("%s: stopping", received[-1])
             stop.set()

@@ -25,8 +25,8 @@ worker.main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_the_first_signal_says_what_it_does_and_the_second_leaves_at_once(
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_the_first_signal_says_what_it_does_and_ctrl_c_then_leaves_at_once(
     redis_url: str, prefix: str, number: int
 ) -> None:
     async with desk_at(redis_url, prefix) as desk:
@@ -34,10 +34,13 @@ async def test_the_first_signal_says_what_it_does_and_the_second_leaves_at_once(
         async with program(desk, "-c", SLOW) as worker:
             await worker.says("took it")
             worker.process.send_signal(number)
-            await worker.says("stopping: 1 events in hand get 20 s; a second signal leaves at once")
-            worker.process.send_signal(number)
-            assert await worker.ended(10) == 128 + number
-            assert "second signal: leaving at once" in worker.output
+            await worker.says("stopping: 1 events in hand get 20 s; Ctrl-C leaves at once")
+            # The same wish once more: a closing terminal and its shell send several.
+            worker.process.send_signal(signal.SIGTERM)
+            worker.process.send_signal(signal.SIGHUP)
+            worker.process.send_signal(signal.SIGINT)
+            assert await worker.ended(10) == 128 + signal.SIGINT
+            assert "leaving at once" in worker.output
         assert await desk.pending("slow") == 1
 
 
