@@ -24,6 +24,7 @@ from adapter.aio import Service
 from adapter.bus import embedded
 from adapter.bus.bus import Bus
 from adapter.bus.connection import redact_url, unreachable_error
+from adapter.bus.embedded_access import DATA, URL_FILE
 from adapter.bus.folder_id import read_folder_id
 from adapter.bus.lease import Lease, hold_lease
 from adapter.bus.retention import Retention
@@ -76,6 +77,7 @@ class Resources:
     spool: Spool
     metrics: Metrics
     supervisor: Supervisor
+    stop_reason: Callable[[], str]
     folder: str
     # What a standby hears, on a network where it is connected.
     kept: Spool | None
@@ -89,8 +91,12 @@ async def redis_url(config: Config) -> AsyncIterator[str]:
     elif await embedded.probe_port(DEFAULT_PORT):
         yield f"redis://127.0.0.1:{DEFAULT_PORT}"
     else:
-        async with embedded.run_server(config.state_dir / "redis", DEFAULT_PORT) as url:
-            log.info("embedded server on %s, data in %s", url, config.state_dir / "redis")
+        folder = config.state_dir / DATA
+        async with embedded.run_server(folder, DEFAULT_PORT, has_password=True) as url:
+            log.info("embedded server on %s, data in %s", redact_url(url), folder)
+            log.info(
+                "programs of this user find its password; others take the address in %s", folder / URL_FILE
+            )
             yield url
 
 

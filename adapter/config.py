@@ -97,7 +97,7 @@ class Config:
             prefix=_matching(
                 env, "QQBUS_PREFIX", "qq", PREFIX, "letters, digits and . _ -, or {one such tag}"
             ),
-            state_dir=_state_dir(env),
+            state_dir=state_folder(env),
             login=login,
             account=account,
             password=password,
@@ -208,7 +208,8 @@ def _http_origin(env: Mapping[str, str], name: str) -> str | None:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _state_dir(env: Mapping[str, str]) -> Path:
+def state_folder(env: Mapping[str, str]) -> Path:
+    """Return the folder for session, spool and embedded data. Raises ConfigError."""
     given, base = _text(env, "QQBUS_STATE_DIR", ""), _text(env, "XDG_STATE_HOME", "")
     try:
         if given:

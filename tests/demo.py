@@ -22,7 +22,7 @@ from typing import Any
 import anyio
 import redis.asyncio as redis
 
-from adapter.bus.connection import connect
+from adapter.bus.connection import connect, redact_url
 from adapter.bus.embedded import run_server
 from adapter.cli.qr import draw_code
 from adapter.codec.outbound import decode_request
@@ -210,7 +210,7 @@ def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None
   export REDIS_URL={url}
   {qqbus} tail
   {qqbus} send {chat} "hello"
-  redis-cli -p {url.rpartition(":")[2]} XADD qq:outbound '*' to {chat} text hello
+  redis-cli -u $REDIS_URL XADD qq:outbound '*' to {chat} text hello
   curl -s {origin}/sim/say \\
     -d '{{"chat": "friend:{FRIEND}", {network.example}}}'
 
@@ -227,11 +227,11 @@ async def main(network: Network) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_interrupted, tasks.cancel_scope)
             async with (
-                run_server(folder / "redis", free_port()) as url,
+                run_server(folder / "redis", free_port(), has_password=True) as url,
                 process("network", folder, *network.line) as simulated,
             ):
                 origin, address = await _addresses(simulated, network)
-                say("redis", f"embedded server on {url}")
+                say("redis", f"embedded server on {redact_url(url)}")
                 say("QQ", f"simulated on {address}")
                 page = free_port()
                 settings = network.settings | {

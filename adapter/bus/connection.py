@@ -26,6 +26,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapter.bus import redis_url
 from adapter.bus.cluster import NotAClusterError, cluster_client
+from adapter.bus.local_connection import LOCAL_HOSTS, LocalConnection
 from adapter.bus.redis_url import RedisUrl
 from adapter.errors import BusError, BusUnavailable, ConfigError, Fenced, UnsupportedServer
 
@@ -91,6 +92,8 @@ def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIM
     else:
         host, port = address.hosts[0]
         kind = SSLConnection if address.tls else Connection
+        if kind is Connection and host in LOCAL_HOSTS and not address.credentials:
+            kind = LocalConnection
         options |= {"connection_class": kind, "host": host, "port": port, "socket_keepalive": True}
     # The client closes the pool.
     return redis.Redis.from_pool(redis.ConnectionPool(db=address.db, **options))

@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
 import anyio
 
 from adapter.aio import backoff
+from adapter.bus.aof import DamagedFileError, repair_tail
 from adapter.bus.connection import connect, map_redis_errors
+from adapter.bus.embedded_access import load_password, published
 from adapter.errors import BusUnavailable, UnsupportedServer
 
 log = logging.getLogger(__name__)
@@ -86,11 +88,17 @@ def _port_taken(port: int) -> str:
 
 @asynccontextmanager
 async def run_server(
-    folder: Path, port: int, *, binary: Path | None = None, options: Sequence[str] = ()
+    folder: Path,
+    port: int,
+    *,
+    has_password: bool = False,
+    binary: Path | None = None,
+    options: Sequence[str] = (),
 ) -> AsyncIterator[str]:
     """Run the server on 127.0.0.1 with its data in `folder`, and end it afterwards. Yields its REDIS_URL.
 
-    `binary`: another server than the embedded one. `options`: more of its command line.
+    `has_password`: ask for a password, which programs of this user find. `binary`: another server than the
+    embedded one. `options`: more of its command line. Raises UnsupportedServer and OSError.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("w") as lock:
@@ -98,30 +106,64 @@ async def run_server(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             raise UnsupportedServer(f"another server runs on the data in {folder}") from exc
-        server = _Server(folder, port, [str(binary or find_server()), *_command_line(folder, port), *options])
-        try:
-            await server.start()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.supervise)
-                yield f"redis://127.0.0.1:{port}"
-                tasks.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await server.end()
+        password = load_password(folder) if has_password else ""
+        url = f"redis://:{password}@127.0.0.1:{port}" if password else f"redis://127.0.0.1:{port}"
+        command = [str(binary or find_server()), *_command_line(folder, port), *options]
+        server = _Server(folder, url, command, password)
+        with published(folder, port, url, password) if password else nullcontext():
+            try:
+                await server.start()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(server.supervise)
+                    yield url
+                    tasks.cancel_scope.cancel()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await server.end()
 
 
 class _Server:
     """The server process. It is started again if it ends by itself: its data is on disk."""
 
-    def __init__(self, folder: Path, port: int, command: Sequence[str]) -> None:
+    def __init__(self, folder: Path, url: str, command: Sequence[str], password: str) -> None:
         self._folder = folder
         self._command = command
-        self._port = port
+        self._url = url
+        # On a command line every user of the machine could read it: the server reads it as configuration.
+        self._configuration = f"requirepass {password}\n" if password else ""
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        self._process = _launch(self._command)
-        await _wait_ready(self._process, self._port, self._folder / "server.log")
+        try:
+            await self._launch()
+        except UnsupportedServer:
+            if not await anyio.to_thread.run_sync(self._repair):
+                raise
+            await self._launch()
+
+    async def _launch(self) -> None:
+        self._process = _launch(self._command, self._configuration)
+        await _wait_ready(self._process, self._url, self._folder / "server.log")
+
+    def _repair(self) -> bool:
+        """Repair the append-only file; returns whether there was anything to repair."""
+        try:
+            repair = repair_tail(self._folder)
+        except DamagedFileError as exc:
+            raise UnsupportedServer(f"the embedded server does not start: {exc}") from exc
+        except OSError as exc:
+            log.warning("the append-only file cannot be repaired: %s", exc)
+            return False
+        if repair is None:
+            return False
+        log.warning(
+            "the append-only file of the embedded server was damaged at its end: %d bytes behind the last "
+            "whole command were cut from %s; a copy of the file is %s",
+            repair.cut_bytes,
+            repair.file,
+            repair.copy,
+        )
+        return True
 
     async def supervise(self) -> None:
         delays = backoff(random.random, first=0.1, most=10.0)
@@ -152,15 +194,19 @@ def _command_line(folder: Path, port: int) -> list[str]:
     return [*command, "--daemonize", "no"]
 
 
-def _launch(command: Sequence[str]) -> "subprocess.Popen[bytes]":
+def _launch(command: Sequence[str], configuration: str) -> "subprocess.Popen[bytes]":
     # Ctrl-C reaches the whole foreground group: in a session of its own the server outlives the last
     # write of the adapter. If the adapter is killed, Linux ends the server with it.
-    return subprocess.Popen(  # noqa: S603 – our own command line
-        command,
-        stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(  # noqa: S603 – our own command line
+        [*command, "-"],
+        stdin=subprocess.PIPE,
         start_new_session=True,
         preexec_fn=_die_with_parent(),  # noqa: PLW1509
     )
+    assert process.stdin is not None  # noqa: S101 – requested above
+    with suppress(BrokenPipeError), process.stdin as configured:  # it may have ended: its log says why
+        configured.write(configuration.encode())
+    return process
 
 
 def _die_with_parent() -> Callable[[], object] | None:
@@ -176,8 +222,8 @@ def _die_with_parent() -> Callable[[], object] | None:
     return before_exec
 
 
-async def _wait_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    client = connect(f"redis://127.0.0.1:{port}")
+async def _wait_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    client = connect(url)
     try:
         with anyio.move_on_after(START_TIMEOUT):
             while process.poll() is None:
@@ -194,7 +240,7 @@ async def _wait_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) 
     await _end(process)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     raise UnsupportedServer(
-        f"the embedded server does not start: {lines[-1] if lines else 'see ' + str(log)}"
+        f"the embedded server does not start: {lines[-1] if lines else 'it says nothing'} (its log is {log})"
     )
 
 

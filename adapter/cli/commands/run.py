@@ -36,7 +36,10 @@ async def redis(config: Config, arguments: argparse.Namespace) -> int:
             f"a Redis listens on 127.0.0.1:{arguments.port} already: use it, or give --port"
         )
     stop = anyio.Event()
-    async with embedded.run_server(folder, arguments.port) as url, anyio.create_task_group() as tasks:
+    async with (
+        embedded.run_server(folder, arguments.port, has_password=True) as url,
+        anyio.create_task_group() as tasks,
+    ):
         say(f"{url}  (data in {folder}; Ctrl-C ends it)")
         tasks.start_soon(_watch_signals, stop, [])
         await stop.wait()

@@ -1,0 +1,34 @@
+"""Connect to a server of this machine, with the password of the embedded one if the server wants it."""
+
+from redis.asyncio import Connection
+from redis.exceptions import AuthenticationError
+
+from adapter.bus.embedded_access import find_passwords
+
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class LocalConnection(Connection):
+    """A connection for an address without credentials.
+
+    The password is looked up at each connect: a worker may start before the server, and outlive it.
+    """
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 – redis-py's
+        """Introduce this client to the server."""
+        self.password = None
+        try:
+            await super().on_connect_check_health(check_health)
+        except AuthenticationError as exc:
+            refusal = exc
+        else:
+            return
+        for password in find_passwords(int(self.port)):
+            self.password = password
+            try:
+                await super().on_connect_check_health(check_health)
+            except AuthenticationError as exc:
+                refusal = exc
+            else:
+                return
+        raise refusal
