@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapter import Received, pack
-from adapter.cli.terminal import OutputError, harmless, open_standard_streams, say
+from adapter.cli.errors import OutputError
+from adapter.cli.terminal import open_standard_streams, say
+from adapter.plain_text import harmless
 from qqbus import Event, Worker
 
 _SCHEMA: Final = """

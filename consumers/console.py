@@ -15,7 +15,8 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from adapter import ConfigError, Received, SchemaError, Status, parse_address, read_event
-from adapter.cli.terminal import harmless, open_standard_streams, say
+from adapter.cli.terminal import open_standard_streams, say
+from adapter.plain_text import harmless
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS, Settings, consumer_name, describe_error
 from consumers.runtime.replies import entries_of, mapping_of, only_stream

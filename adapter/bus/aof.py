@@ -67,8 +67,8 @@ def repair_tail(folder: Path) -> Repair | None:
             )
     copy = folder / f"damaged-{int(time.time())}.aof"
     shutil.copy2(file, copy)
-    with file.open("r+b") as opened:
-        opened.truncate(end)
+    with file.open("r+b") as writable:
+        writable.truncate(end)
     return Repair(file, size - end, copy)
 
 

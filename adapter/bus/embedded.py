@@ -200,6 +200,7 @@ def _launch(command: Sequence[str], configuration: str) -> "subprocess.Popen[byt
     process = subprocess.Popen(  # noqa: S603 – our own command line
         [*command, "-"],
         stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,  # it says there that it reads its configuration
         start_new_session=True,
         preexec_fn=_die_with_parent(),  # noqa: PLW1509
     )

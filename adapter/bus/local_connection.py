@@ -14,11 +14,17 @@ class LocalConnection(Connection):
     The password is looked up at each connect: a worker may start before the server, and outlive it.
     """
 
-    async def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 – redis-py's
-        """Introduce this client to the server."""
+    async def connect_check_health(
+        self,
+        check_health: bool = True,  # noqa: FBT001, FBT002 – redis-py's
+        retry_socket_connect: bool = True,  # noqa: FBT001, FBT002 – likewise
+    ) -> None:
+        """Connect, and once more with each password that may be the server's."""
+        if self.is_connected:
+            return
         self.password = None
         try:
-            await super().on_connect_check_health(check_health)
+            await super().connect_check_health(check_health, retry_socket_connect)
         except AuthenticationError as exc:
             refusal = exc
         else:
@@ -26,7 +32,7 @@ class LocalConnection(Connection):
         for password in find_passwords(int(self.port)):
             self.password = password
             try:
-                await super().on_connect_check_health(check_health)
+                await super().connect_check_health(check_health, retry_socket_connect)
             except AuthenticationError as exc:
                 refusal = exc
             else:

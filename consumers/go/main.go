@@ -46,8 +46,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
 	}
-	// SIGTERM and SIGINT end it once what is in hand is done.
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	// SIGTERM, SIGINT and SIGHUP end it once what is in hand is done.
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer cancel()
 
 	prefix := setting("QQBUS_PREFIX", "qq")
@@ -86,7 +86,7 @@ type Worker struct {
 
 // connected works until it is to stop, or Redis does not serve any more.
 func (w *Worker) connected(ctx context.Context) (err error) {
-	if w.bus, err = dial(setting("REDIS_URL", "redis://127.0.0.1:6379")); err != nil {
+	if w.bus, err = dial(setting("REDIS_URL", embeddedURL())); err != nil {
 		return err
 	}
 	defer w.bus.Close()
@@ -106,6 +106,15 @@ func (w *Worker) connected(ctx context.Context) (err error) {
 		}
 	}
 	return err
+}
+
+// embeddedURL is the address of the embedded server, which the adapter writes for programs of its user.
+func embeddedURL() string {
+	state := setting("QQBUS_STATE_DIR", setting("XDG_STATE_HOME", os.Getenv("HOME")+"/.local/state")+"/qqbus")
+	if text, err := os.ReadFile(state + "/redis/url"); err == nil {
+		return strings.TrimSpace(string(text))
+	}
+	return "redis://127.0.0.1:6379"
 }
 
 // dial opens redis://user:password@host:port/db, rediss:// the same with TLS, or unix:///path.

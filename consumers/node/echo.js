@@ -7,7 +7,8 @@
 // as argument.
 
 import { createHash, randomBytes } from "node:crypto";
-import { hostname } from "node:os";
+import { readFileSync } from "node:fs";
+import { homedir, hostname } from "node:os";
 import { decode, encode } from "@msgpack/msgpack";
 import { ErrorReply, RESP_TYPES, createClient } from "redis";
 
@@ -23,8 +24,18 @@ const CLAIM_MS = Number(process.env.QQBUS_CLAIM_MS || 30_000);
 const BLOCK_MS = 500;
 const MOST_DELIVERIES = 5;
 
+// The address of the embedded server, which the adapter writes for programs of its user.
+function embeddedUrl() {
+  const home = process.env.XDG_STATE_HOME || `${homedir()}/.local/state`;
+  try {
+    return readFileSync(`${process.env.QQBUS_STATE_DIR || `${home}/qqbus`}/redis/url`, "utf8").trim();
+  } catch {
+    return "redis://127.0.0.1:6379";
+  }
+}
+
 const options = {
-  url: process.env.REDIS_URL || "redis://127.0.0.1:6379",
+  url: process.env.REDIS_URL || embeddedUrl(),
   // A command whose answer is lost is not repeated by the client: this loop knows which ones may be.
   disableOfflineQueue: true,
   socket: { reconnectStrategy: (tries) => Math.min(50 * 2 ** tries, 2_000) },
@@ -44,7 +55,7 @@ async function addAndAck(stream, fields, id) {
 }
 
 let stopping = false;
-for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => (stopping = true));
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => (stopping = true));
 
 async function makeGroup() {
   try {

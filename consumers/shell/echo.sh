@@ -23,7 +23,10 @@ cli=$(command -v redis-cli || command -v valkey-cli) || {
 
 # What stands on a command line every user of the machine can read (ps): the password of REDIS_URL goes into
 # the environment, and no command is given it as an argument.
-url=${REDIS_URL-redis://127.0.0.1:6379}
+#
+# Without REDIS_URL it is that of the embedded server, which the adapter writes for programs of its user.
+state=${QQBUS_STATE_DIR:-${XDG_STATE_HOME:-${HOME-}/.local/state}/qqbus}
+url=${REDIS_URL:-$(cat "$state/redis/url" 2>/dev/null || echo redis://127.0.0.1:6379)}
 scheme=${url%%://*}
 rest=${url#*://}
 authority=${rest%%/*}
@@ -110,7 +113,7 @@ ask() {
 }
 
 stop=0
-trap 'stop=1' TERM INT
+trap 'stop=1' TERM INT HUP
 recovered=0
 looked=0
 echo "echo-shell reads $inbound as $application/$consumer"

@@ -18,6 +18,7 @@ PROVED_BY = {
     "adapter/app.py": "tests/integration/test_end_to_end.py",
     "adapter/bus/entries.py": "tests/adapter/bus/test_bus.py",
     "adapter/bus/retry.py": "tests/adapter/bus/spool/test_publisher.py",
+    "adapter/bus/local_connection.py": "tests/adapter/bus/test_embedded_access.py",
     "adapter/bus/keys.py": "tests/adapter/bus/test_bus.py",
     "adapter/bus/session_replication.py": "tests/integration/test_failover.py",
     "adapter/bus/spool/checkpoint.py": "tests/adapter/bus/spool/test_log.py",

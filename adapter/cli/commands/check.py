@@ -6,10 +6,11 @@ from adapter.bus.admin import AdminClient
 from adapter.bus.entries import Entry
 from adapter.bus.keys import GROUP
 from adapter.cli.conformance import open_worker_test
-from adapter.cli.terminal import Paint, as_json, harmless, say, show_progress
+from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.config import Config
 from adapter.contract.lint import Linter
 from adapter.errors import ConfigError
+from adapter.plain_text import harmless
 
 # Result streams of workers that are read: more would be those of a broken worker.
 _MAX_RESULT_STREAMS = 100

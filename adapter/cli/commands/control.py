@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from adapter.bus.admin import AdminClient
 from adapter.cli.errors import CommandError
-from adapter.cli.terminal import harmless, say
+from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.events import SessionState
 from adapter.ops.wording import GONE
+from adapter.plain_text import harmless
 
 # Streams that consumer groups may hold back.
 _GROUPED_STREAMS = ("inbound", "results", "outbound", "dead")

@@ -7,11 +7,12 @@ import time
 from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import entry_texts
 from adapter.cli.parser import NEWEST_DEAD
-from adapter.cli.terminal import Paint, align_columns, as_json, clip, complain, harmless, say
+from adapter.cli.terminal import Paint, align_columns, as_json, clip, complain, say
 from adapter.codec.dead_letters import original_fields, restored_fields
 from adapter.config import Config
 from adapter.errors import BusError, BusUnavailable, ConfigError
 from adapter.ops.wording import entry_time, span
+from adapter.plain_text import harmless
 
 # Columns of the preview: address and the first words.
 _PREVIEW_COLUMNS = 40

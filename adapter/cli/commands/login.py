@@ -14,11 +14,12 @@ from adapter.bus.admin import AdminClient
 from adapter.cli.commands.control import caller, require_adapter
 from adapter.cli.errors import CommandError
 from adapter.cli.qr import draw_code, draw_picture
-from adapter.cli.terminal import Paint, harmless, say, show_progress
+from adapter.cli.terminal import Paint, say, show_progress
 from adapter.config import Config
 from adapter.events import SessionState
 from adapter.networks.smartqq.login.qr_image import decode_qr
 from adapter.ops.wording import REASONS, STATES, moment, span
+from adapter.plain_text import harmless
 
 # Seconds: an adapter that was started just now takes its lease within them.
 _ADAPTER_TIMEOUT_SECONDS = 10.0

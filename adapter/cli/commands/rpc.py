@@ -8,10 +8,11 @@ from typing import Any
 from adapter.bus.admin import AdminClient
 from adapter.cli.commands.control import caller, require_adapter
 from adapter.cli.errors import CommandError
-from adapter.cli.terminal import harmless, say, show_progress, write_bytes
+from adapter.cli.terminal import say, show_progress, write_bytes
 from adapter.codec.reader import read_map
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
+from adapter.plain_text import harmless
 
 # Seconds: the adapter gives one call of SmartQQ a minute, and follows redirects.
 _REPLY_TIMEOUT_SECONDS = 90.0

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from adapter.bus.admin import AdminClient
 from adapter.cli.commands.status import read_status, session_text
 from adapter.cli.errors import CommandError
-from adapter.cli.terminal import Paint, as_json, harmless, say, show_progress
+from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import Status
+from adapter.plain_text import harmless
 
 # Milliseconds of one XREAD: short enough for --wait to end in time.
 _BLOCK_MS = 500

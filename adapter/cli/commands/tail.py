@@ -9,11 +9,12 @@ import msgpack
 
 from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import entry_texts
-from adapter.cli.terminal import Paint, as_json, harmless, say
+from adapter.cli.terminal import Paint, as_json, say
 from adapter.config import Config
 from adapter.contract.tables import TYPES
 from adapter.errors import ConfigError
 from adapter.ops.wording import clock, moment, start_id
+from adapter.plain_text import harmless
 
 _STYLES = {"message": "bold", "session": "yellow", "notice": "dim"}
 

@@ -10,6 +10,7 @@ import pytest
 from anyio import create_task_group, create_tcp_listener
 from anyio.abc import SocketAttribute, SocketStream
 
+from adapter.bus.aof import newest_file
 from adapter.bus.connection import connect, map_redis_errors
 from adapter.bus.embedded import probe_port, run_server
 from adapter.errors import BusUnavailable, UnsupportedServer
@@ -63,8 +64,9 @@ async def test_a_killed_parent_takes_the_server_with_it(tmp_path: Path) -> None:
     environment = clean_environment(QQBUS_STATE_DIR=str(tmp_path))
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220
         assert process.stdout is not None
-        assert process.stdout.readline().startswith(f"redis://127.0.0.1:{port}".encode())
-        client = connect(f"redis://127.0.0.1:{port}")
+        url = process.stdout.readline().split()[0].decode()
+        assert url.endswith(f"@127.0.0.1:{port}")
+        client = connect(url)
         await client.xadd("s", {"a": "b"})
         await client.aclose()
         os.kill(process.pid, signal.SIGKILL)
@@ -106,3 +108,40 @@ async def test_a_killed_server_is_started_again_with_its_data(tmp_path: Path) ->
         await wait_until(back, "another server answers")
         assert await client.xlen("s") == 1
         await client.aclose()
+
+
+async def test_a_damaged_end_of_the_file_is_cut_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    async with run_server(tmp_path, port) as url:
+        client = connect(url)
+        await client.xadd("s", {"a": "b"})
+        await client.aclose()
+    file = newest_file(tmp_path)
+    assert file is not None
+    with file.open("ab") as end:
+        end.write(b"\0" * 12)
+    async with run_server(tmp_path, port) as url:
+        client = connect(url)
+        assert await client.xlen("s") == 1
+        await client.aclose()
+    [warning] = [record.getMessage() for record in caplog.records if "damaged" in record.getMessage()]
+    assert "12 bytes" in warning
+    [copy] = tmp_path.glob("damaged-*.aof")
+    assert copy.read_bytes().endswith(b"\0" * 12)
+
+
+async def test_damage_in_the_middle_of_the_file_names_it(tmp_path: Path) -> None:
+    async with run_server(tmp_path, free_port()) as url:
+        client = connect(url)
+        await client.xadd("s", {"a": "b"})
+        await client.aclose()
+    file = newest_file(tmp_path)
+    assert file is not None
+    data = file.read_bytes()
+    file.write_bytes(data + b"\0\0\0" + data)
+    with pytest.raises(UnsupportedServer, match=f"{file} is damaged at byte {len(data)}"):
+        async with run_server(tmp_path, free_port()):
+            pass
+    assert file.read_bytes() == data + b"\0\0\0" + data

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from adapter.cli.terminal import Paint, align_columns, as_json, clip, harmless, wrap_rows
+from adapter.cli.terminal import Paint, align_columns, as_json, clip, wrap_rows
 from adapter.ops.wording import ago, entry_time, length, moment, span, start_id
+from adapter.plain_text import harmless
 
 HOSTILE = "\x1b[31m\x07\x9b2J\u202e\u2066\u200f\u2028\x00\ud800\U000e0041"
 
