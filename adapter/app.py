@@ -36,7 +36,7 @@ from adapter.bus.spool.replay import StandbyPublisher
 from adapter.config import DEFAULT_PORT, Config
 from adapter.contact_store import ContactStore, load
 from adapter.control import Control
-from adapter.errors import BusUnavailable, ConfigError, Fenced
+from adapter.errors import AccessRefused, BusUnavailable, ConfigError, Fenced
 from adapter.events import SessionChange, SessionState
 from adapter.inbound import InboundPipeline
 from adapter.networks.open import is_opened_on_standby, open_upstream, session_file
@@ -79,6 +79,8 @@ class Resources:
     supervisor: Supervisor
     stop_reason: Callable[[], str]
     folder: str
+    # Set when the adapter has been active: wrong credentials are an outage from then on.
+    was_active: anyio.Event
     # What a standby hears, on a network where it is connected.
     kept: Spool | None
 
@@ -122,9 +124,11 @@ async def run(config: Config, stop: anyio.Event, stop_reason: Callable[[], str] 
             kept = stack.enter_context(Spool(config.state_dir / "standby", MAX_KEPT))
         metrics = Metrics(version("qqbus"))
         folder = read_folder_id(config.state_dir)
-        resources = Resources(config, bus, spool, metrics, Supervisor(metrics), stop_reason, folder, kept)
+        resources = Resources(
+            config, bus, spool, metrics, Supervisor(metrics), stop_reason, folder, anyio.Event(), kept
+        )
         await stack.enter_async_context(page.run_page(config, url, metrics, resources.supervisor))
-        is_fenced = False
+        is_fenced, logged = False, ""
         while not stop.is_set():
             try:
                 await _run_term(resources, stop, is_fenced=is_fenced)
@@ -132,9 +136,16 @@ async def run(config: Config, stop: anyio.Event, stop_reason: Callable[[], str] 
                 log.warning("%s: standing by", group.exceptions[0])
                 is_fenced = True
             except* BusUnavailable as group:
-                if stop.is_set():
+                is_wrong_setting = group.subgroup(AccessRefused) and not resources.was_active.is_set()
+                if stop.is_set() or is_wrong_setting:
                     raise
-                log.warning("%s; starting the next term", group.exceptions[0])
+                outage = str(group.exceptions[0])
+                log.log(
+                    logging.DEBUG if outage == logged else logging.WARNING,
+                    "%s; starting the next term",
+                    outage,
+                )
+                logged = outage
                 with anyio.move_on_after(RESTART_DELAY):
                     await stop.wait()
 
@@ -180,6 +191,7 @@ async def _be_active(
 ) -> None:
     permanent = upstream.traits.has_permanent_ids
     directory = await load(resources.bus, time.time(), has_permanent_ids=permanent)
+    resources.was_active.set()
     await ActiveAdapter(resources, lease, directory, upstream, replicator).run(stop)
 
 

@@ -5,6 +5,7 @@ QQBusError
 ├── SchemaError            a request cannot be read: `rejected`, and its entry goes to qq:dead
 ├── BusError
 │   ├── BusUnavailable     Redis is away, loading, read-only or full: spool, try again
+│   │   └── AccessRefused  wrong credentials or missing rights: exit 3 at the start, later an outage
 │   ├── UnsupportedServer  this Redis must not be used (eviction policy, too old): exit 3 in words
 │   ├── Fenced             a newer holder of the lease exists: stop touching the bus
 │   └── SequenceLost       Redis came back without its last events: append them again
@@ -44,6 +45,14 @@ class BusError(QQBusError):
 
 class BusUnavailable(BusError):  # noqa: N818 – a state of the bus, not a mistake
     """Redis is away, loading, read-only or out of memory: retry."""
+
+
+class AccessRefused(BusUnavailable):
+    """Redis refuses the credentials, or a right is missing.
+
+    At the start that is a wrong setting. Later it passes: users made by ACL SETUSER are gone after a restart
+    of the server until they are set again, and secrets are rotated.
+    """
 
 
 class UnsupportedServer(BusError):  # noqa: N818 – likewise

@@ -28,7 +28,7 @@ from adapter.bus import redis_url
 from adapter.bus.cluster import NotAClusterError, cluster_client
 from adapter.bus.local_connection import LOCAL_HOSTS, LocalConnection
 from adapter.bus.redis_url import RedisUrl
-from adapter.errors import BusError, BusUnavailable, ConfigError, Fenced, UnsupportedServer
+from adapter.errors import AccessRefused, BusError, BusUnavailable, ConfigError, Fenced
 
 # Seconds. Long enough for a busy disk, short enough to notice a dead peer before the lease is lost.
 COMMAND_TIMEOUT = 5.0
@@ -119,7 +119,10 @@ def redact_url(url: str | None) -> str:
 
 
 def unreachable_error(url: str | None, exc: BusUnavailable) -> BusUnavailable:
-    """Say where Redis was looked for and what to change, when it never answered."""
+    """Say where Redis was looked for and what to change, when it never answered or refuses this user."""
+    if isinstance(exc, AccessRefused):
+        advice = "" if url else "; with REDIS_URL unset that is what listens there: set REDIS_URL"
+        return AccessRefused(f"{redact_url(url)}: {exc}{advice}")
     advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
     start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
     reason = describe_error(exc.__cause__ or exc).partition(". Connect call failed")[0]
@@ -162,7 +165,7 @@ def map_redis_errors() -> Iterator[None]:
     except NotAClusterError as exc:
         raise ConfigError(str(exc)) from exc
     except _REFUSED as exc:
-        raise UnsupportedServer(f"Redis refuses this user: {exc}") from exc
+        raise AccessRefused(f"Redis refuses this user: {exc}") from exc
     except _UNAVAILABLE as exc:
         raise BusUnavailable(f"Redis does not serve: {type(exc).__name__}: {describe_error(exc)}") from exc
     except ResponseError as exc:
@@ -175,6 +178,8 @@ def _reply_error(exc: ResponseError) -> BusError:
     text = str(exc)
     if "FENCED" in text:
         return Fenced("a newer adapter holds the lease")
+    if "NOPERM" in text or "ACL failure in script" in text:
+        return AccessRefused(f"Redis refuses this user: {text}")
     return BusUnavailable(f"Redis does not serve: {text}") if is_transient(exc) else BusError(text)
 
 

@@ -21,7 +21,7 @@ import anyio
 
 from adapter.aio import AutoResetEvent, backoff, periodic
 from adapter.bus.bus import Bus, Fence
-from adapter.errors import BusUnavailable, Fenced
+from adapter.errors import AccessRefused, BusUnavailable, Fenced
 from adapter.events import Coverage
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ class Lease:
         self._coverage = coverage
         self._valid_until = -math.inf
         self._wakeup = AutoResetEvent()
+        # Why the last renewal failed; "" if it did not.
+        self.error = ""
         self.fence = Fence(0, holder)
 
     def valid(self) -> bool:
@@ -78,19 +80,22 @@ class Lease:
     async def acquire_attempts(self, stop: anyio.Event) -> AsyncIterator[float]:
         """Try until the lease is held or `stop` is set; see `valid` afterwards.
 
-        Yields after each attempt in vain: the seconds until the other holder's lease ends.
+        Yields after each attempt in vain: the seconds until the other holder's lease ends. Raises
+        AccessRefused if the first attempt is refused.
         """
         delays = backoff(lambda: 0.0, first=0.1, most=MAX_RETRY_SECONDS)
-        is_away = False
+        is_away = has_answered = False
         while not stop.is_set():
             try:
                 left = await self.acquire()
             except BusUnavailable as exc:
+                if isinstance(exc, AccessRefused) and not has_answered:
+                    raise
                 if not is_away:
                     log.warning("%s; waiting for it", exc)
                 left, is_away = MAX_RETRY_SECONDS, True
             else:
-                is_away = False
+                is_away, has_answered = False, True
                 if left == 0:
                     return
                 yield left
@@ -135,8 +140,12 @@ class Lease:
         began = self._clock()
         try:
             answer = await self._call("renew")
-        except BusUnavailable:
+        except BusUnavailable as exc:
+            if not self.error:
+                log.warning("the lease cannot be renewed: %s", exc)
+            self.error = str(exc)
             return
+        self.error = ""
         self._extend(max(self._refuse_fenced(answer), self.fence.epoch), began)
 
     def _refuse_fenced(self, answer: int) -> int:

@@ -45,7 +45,7 @@ class Snapshot:
     """The state of the active adapter at this moment.
 
     `leased`: the lease is valid, no other adapter can have taken over. `stuck`: why events cannot be
-    written to disk, "" if they can.
+    written to disk, "" if they can. `bus_error`: why the lease was not renewed last time.
     """
 
     state: SessionState
@@ -57,6 +57,7 @@ class Snapshot:
     spool_bytes: int
     bus_away: bool
     stuck: str = ""
+    bus_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class StatusReporter:
             spool_bytes=self._publisher.unsent_bytes(),
             bus_away=self._publisher.disconnected,
             stuck=self._publisher.disk_error,
+            bus_error=self._lease.error,
         )
 
     def record(self, change: SessionChange, now: float) -> None:

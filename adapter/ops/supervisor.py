@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from adapter.aio import Service, backoff
-from adapter.errors import BusUnavailable, Fenced
+from adapter.errors import AccessRefused, BusUnavailable, Fenced
 from adapter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Supervisor:
                 self._logged.pop(name, None)
                 failures = backoff(random.random, first=self._first_delay, most=MAX_DELAY)
                 outages = backoff(random.random, first=FIRST_OUTAGE_DELAY, most=MAX_OUTAGE_DELAY)
-            if isinstance(failure, BusUnavailable):
+            if failure is not None and _is_outage(failure):
                 log.debug("%s: %s", name, failure)
                 delay = next(outages)
             else:
@@ -65,7 +65,7 @@ class Supervisor:
     async def attempt(self, name: str, action: Callable[[], Awaitable[object]]) -> bool:
         """Run one action of a service; returns whether it succeeded. Raises Fenced and BusUnavailable."""
         failure = await self._outcome(action)
-        if isinstance(failure, BusUnavailable):
+        if failure is not None and _is_outage(failure):
             raise failure
         if failure is not None:
             self._report(name, failure, 0.0)
@@ -110,4 +110,5 @@ def _is_outage(exc: BaseException) -> bool:
     """Tell whether an exception, or each one of a group, is an outage of Redis."""
     if isinstance(exc, BaseExceptionGroup):
         return all(map(_is_outage, exc.exceptions))
-    return isinstance(exc, BusUnavailable)
+    # A right that one service alone lacks has to be seen.
+    return isinstance(exc, BusUnavailable) and not isinstance(exc, AccessRefused)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from adapter.aio import backoff
 from adapter.bus import connection
@@ -84,6 +84,11 @@ class RetryLoop:
 
     def __init__(self) -> None:
         self._failing: dict[object, tuple[float, str]] = {}
+        self._has_served = False
+
+    def is_outage(self, exc: Exception) -> bool:
+        """Return whether an error passes. Credentials that were right before may be so again."""
+        return is_transient(exc) or (self._has_served and isinstance(exc, AuthenticationError))
 
     async def run(
         self,
@@ -99,12 +104,13 @@ class RetryLoop:
                 try:
                     await step()
                 except (RedisError, OSError) as exc:
-                    if not retry_if(exc):
+                    if not (retry_if(exc) or self.is_outage(exc)):
                         raise
                     since, _ = self._failing.get(token, (time.monotonic(), ""))
                     self._failing[token] = since, f"{type(exc).__name__}: {describe_error(exc)}"
                     log.debug("retrying after %s", self._failing[token][1])
                 else:
+                    self._has_served = True
                     return
                 if await is_set_within(stop, next(delays)):
                     return

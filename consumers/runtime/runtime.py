@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from adapter import Received, SchemaError, read_event_header
 from consumers.runtime.client import BusClient
-from consumers.runtime.connection import describe_error, is_group_missing, is_transient
+from consumers.runtime.connection import describe_error, is_group_missing
 from consumers.runtime.consumer_group import ConsumerGroup, Pending
 from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem
 from consumers.runtime.event import Event, Reject
@@ -217,7 +217,7 @@ class Runtime:
         if is_group_missing(exc):
             log.warning("the consumer group %s is gone; creating it again", self.client.application)
             return True
-        if not is_transient(exc):
+        if not self.client.retries.is_outage(exc):
             return False
         self.connected = False
         self.counters.lost_connections += 1

@@ -5,7 +5,7 @@ not polled for about a minute. `now` is wall-clock time in seconds since 1970.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from adapter.ops.alerts.delivery_monitor import Action, Remedy
 
@@ -16,26 +16,31 @@ GRACE: Final = 10.0
 CALM: Final = 60.0
 
 
-@dataclass(slots=True)
+@dataclass
 class DiskMonitor:
-    """Watch whether events can be written to disk. `alarm` is "disk" while the alarm is raised."""
+    """Watch whether events can be written to disk. `alarm` is the reason while the alarm is raised."""
 
+    reason: ClassVar = DISK
+    grace: ClassVar = GRACE
+    calm: ClassVar = CALM
+    consequence: ClassVar = "SmartQQ is not polled until there is room"
+    all_clear: ClassVar = "events can be written to disk again"
     alarm: str = ""
     _full_since: float | None = None
     _last_full: float | None = None
 
-    def tick(self, disk_error: str, now: float) -> list[Action]:
-        """Return what to do now; `disk_error` is why nothing can be written, "" if it can."""
-        if disk_error:
+    def tick(self, error: str, now: float) -> list[Action]:
+        """Return what to do now; `error` is why nothing can be written, "" if it can."""
+        if error:
             self._full_since = now if self._full_since is None else self._full_since
             self._last_full = now
-            if self.alarm or now - self._full_since < GRACE:
+            if self.alarm or now - self._full_since < self.grace:
                 return []
-            self.alarm = DISK
-            return [Action(Remedy.ALARM, DISK, f"{disk_error}: SmartQQ is not polled until there is room")]
+            self.alarm = self.reason
+            return [Action(Remedy.ALARM, self.reason, f"{error}: {self.consequence}")]
         if self._last_full is None and self.alarm:  # raised by an earlier process
             self._last_full = now
-        if self._last_full is None or now - self._last_full < CALM:
+        if self._last_full is None or now - self._last_full < self.calm:
             return []
         raised, self.alarm, self._full_since, self._last_full = self.alarm, "", None, None
-        return [Action(Remedy.CLEAR, DISK, "events can be written to disk again")] if raised else []
+        return [Action(Remedy.CLEAR, self.reason, self.all_clear)] if raised else []

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from adapter.ops.alerts.alert import Alert
 from adapter.ops.alerts.disk_monitor import DISK
+from adapter.ops.alerts.redis_monitor import REDIS
 
 log = logging.getLogger(__name__)
 
 FILE: Final = "alerts.json"
-# Undelivered alerts of one channel: two alarms and their all-clears, twice. Older ones are dropped.
+# Undelivered alerts of one channel: three alarms and their all-clears, and more. Older ones are dropped.
 MAX_UNDELIVERED: Final = 8
 
 
@@ -27,6 +28,7 @@ class AlertStore:
         self._path = path
         self.alarm = ""
         self.disk_alarm = ""
+        self.redis_alarm = ""
         self._loaded: dict[str, list[Alert]] = {}
         self._outboxes: dict[str, deque[Alert]] = {}
         self._load()
@@ -42,6 +44,7 @@ class AlertStore:
         value = {
             "alarm": self.alarm,
             "disk": bool(self.disk_alarm),
+            "redis": bool(self.redis_alarm),
             "undelivered": {name: [alert.as_row() for alert in box] for name, box in self._outboxes.items()},
         }
         temporary = self._path.with_suffix(".new")
@@ -60,4 +63,6 @@ class AlertStore:
             alarm, is_disk_full = str(value["alarm"]), value["disk"] is True
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return
+        # A file of an older version has no such field.
+        self.redis_alarm = REDIS if value.get("redis") is True else ""
         self.alarm, self.disk_alarm, self._loaded = alarm, DISK if is_disk_full else "", loaded

@@ -13,6 +13,7 @@ from adapter.ops.alerts.alert import Alert
 from adapter.ops.alerts.delivery_monitor import Action, DeliveryMonitor, Remedy
 from adapter.ops.alerts.disk_monitor import DiskMonitor
 from adapter.ops.alerts.notifier import Notifier
+from adapter.ops.alerts.redis_monitor import RedisMonitor
 from adapter.ops.alerts.store import AlertStore
 from adapter.ops.metrics import Metrics
 
@@ -46,7 +47,8 @@ class Watchdog:
         self._last_delivery: float | None = None
         self._delivery = DeliveryMonitor(silence_seconds, store.alarm)
         self._disk = DiskMonitor(store.disk_alarm)
-        metrics.set_alert(store.alarm, store.disk_alarm)
+        self._redis = RedisMonitor(store.redis_alarm)
+        metrics.set_alert(store.alarm, store.disk_alarm, store.redis_alarm)
 
     async def run(self, stop: anyio.Event) -> None:
         """Watch and deliver alerts until stopped; what is not delivered then stays in the store."""
@@ -70,7 +72,7 @@ class Watchdog:
         if metrics.last_delivery != self._last_delivery:
             self._last_delivery = metrics.last_delivery
             self._delivery.observe_delivery()
-        actions = self._disk.tick(snapshot.stuck, now)
+        actions = self._disk.tick(snapshot.stuck, now) + self._redis.tick(snapshot.bus_error, now)
         if not snapshot.stuck:  # while the disk is full upstream is not polled: its silence proves nothing
             actions += self._delivery.tick(now)
         for action in actions:
@@ -96,7 +98,8 @@ class Watchdog:
     def _alert(self, action: Action, account: str, now: float) -> None:
         """Queue the alert and keep it together with what is raised now: a restart goes on from there."""
         self._store.alarm, self._store.disk_alarm = self._delivery.alarm, self._disk.alarm
-        self._metrics.set_alert(self._store.alarm, self._store.disk_alarm)
+        self._store.redis_alarm = self._redis.alarm
+        self._metrics.set_alert(self._store.alarm, self._store.disk_alarm, self._store.redis_alarm)
         is_alarm = action.remedy is Remedy.ALARM
         self._notifier.notify(Alert(is_alarm, action.reason, action.text, account, now))
         self._store.save()

@@ -1,0 +1,22 @@
+"""Raise one alarm when Redis does not serve this adapter, and clear it when it does again. Pure."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from adapter.ops.alerts.disk_monitor import DiskMonitor
+
+REDIS: Final = "redis"
+
+
+@dataclass
+class RedisMonitor(DiskMonitor):
+    """Watch whether Redis serves: it may be away, or refuse the credentials.
+
+    Seconds: a restart or a failover takes less than the grace, and events wait on disk.
+    """
+
+    reason: ClassVar = REDIS
+    grace: ClassVar = 60.0
+    calm: ClassVar = 10.0
+    consequence: ClassVar = "events wait on disk, and requests in Redis"
+    all_clear: ClassVar = "Redis serves again"
