@@ -183,7 +183,8 @@ def _sends(
     record: Record,
     text: dict[str, str],
 ) -> None:
-    delivery = {row["id"]: row.get("delivery", "at-most-once") for row in outbound}
+    # The ledger goes by the first request with an id; a later one with another delivery is rejected.
+    delivery = {row["id"]: row.get("delivery", "at-most-once") for row in reversed(outbound)}
     status = {row["id"]: row["status"] for row in results if row["replayed"] == "0"}
     arrived = Counter(message.text for message in record.heard)
     verdict.count("doubled sends", sum(count - 1 for count in arrived.values()), excused=record.torn)
