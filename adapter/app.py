@@ -39,7 +39,7 @@ from adapter.control import Control
 from adapter.errors import AccessRefused, BusUnavailable, ConfigError, Fenced
 from adapter.events import SessionChange, SessionState
 from adapter.inbound import InboundPipeline
-from adapter.networks.open import is_opened_on_standby, open_upstream, session_file
+from adapter.networks.open import is_opened_on_standby, log_network, open_upstream, session_file
 from adapter.networks.upstream import SupportsStandby, Upstream, require
 from adapter.ops import page
 from adapter.ops.alerts.channels import configured_channels
@@ -129,6 +129,7 @@ async def run(config: Config, stop: anyio.Event, stop_reason: Callable[[], str] 
         )
         await stack.enter_async_context(page.run_page(config, url, metrics, resources.supervisor))
         is_fenced, logged = False, ""
+        log_network(config)
         while not stop.is_set():
             try:
                 await _run_term(resources, stop, is_fenced=is_fenced)
@@ -259,7 +260,7 @@ class ActiveAdapter:
         self._lease = lease
         self._publisher = DurablePublisher(bus, lease, resources.spool, replicas=config.min_replicas)
         self._status_reporter = StatusReporter(
-            bus, lease, self._publisher, metrics, version("qqbus"), time.time
+            *(bus, lease, self._publisher, metrics, version("qqbus"), time.time), network=upstream.network
         )
         self._settlement = Settlement(bus, lease, self._status_reporter, metrics, time.time)
         pacer = _pacer(config, upstream)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from adapter.networks.upstream import Finding
 from adapter.ops.wording import GONE
 
 # Streams as qqbus uses them came with 6.2, the selectors of ACL users with 7.0.
@@ -44,7 +45,9 @@ class Facts:
 
     `redis_error`: why Redis cannot be used. `info`: INFO of the server; `server_config`: from CONFIG GET.
     `unwritable`: a path of the state folder that this user cannot write. `exposed_files`: those that other
-    users can read. `page_port`: "free", "ours" or "taken". Sizes are in bytes.
+    users can read. `page_port`: "free", "ours" or "taken". Sizes are in bytes. `upstream`: the address of
+    SmartQQ; other networks have `findings`. `lacks_own_messages`: what was sent is not on `qq:inbound`.
+    `ignored_settings`: those of other networks.
     """
 
     redis_url: str
@@ -67,10 +70,14 @@ class Facts:
     page_port: str = "free"
     upstream: str = ""
     upstream_error: str = ""
+    network: str = "smartqq"
+    findings: tuple[Finding, ...] = ()
+    lacks_own_messages: bool = False
+    ignored_settings: tuple[str, ...] = ()
 
 
 def run_checks(facts: Facts) -> Iterator[Check]:
-    """Yield all findings, from Redis to SmartQQ."""
+    """Yield all findings, from Redis to the network."""
     if facts.redis_error:
         change = (
             "`qqbus run` starts the embedded server" if facts.embedded else "start it, or correct REDIS_URL"
@@ -225,11 +232,34 @@ def _check_ports(facts: Facts) -> Iterator[Check]:
             f"another program listens on {facts.page_address}, the address of the status page",
             "set QQBUS_HTTP=127.0.0.1:PORT, or off",
         )
+    yield from _check_network(facts)
+
+
+def _check_network(facts: Facts) -> Iterator[Check]:
+    for one in facts.findings:
+        yield Check(Level(one.problem or Level.GOOD), one.what, one.change)
+    if facts.lacks_own_messages:
+        yield Check(
+            Level.WARN,
+            "the implementation does not report own messages: what the account sends is not on qq:inbound",
+            "switch on there that own messages are reported (NapCat and LLBot: reportSelfMessage)",
+        )
+    if facts.ignored_settings:
+        yield Check(
+            Level.WARN,
+            f"settings of other networks are ignored: {', '.join(facts.ignored_settings)}",
+            f"remove them, or change QQBUS_NETWORK={facts.network}",
+        )
+    if facts.network == "smartqq":
+        yield from _check_smartqq(facts)
+
+
+def _check_smartqq(facts: Facts) -> Iterator[Check]:
     if not facts.upstream:
         yield Check(
             Level.WARN,
             "QQBUS_SMARTQQ_URL is not set, and the real SmartQQ closed in 2019",
-            "set it to a simulator (`qqbus sim smartqq --port 8017`) or to a gateway",
+            "set it to a simulator (`qqbus sim smartqq --port 8017`), or QQBUS_NETWORK to onebot or official",
         )
     elif facts.upstream_error:
         yield Check(

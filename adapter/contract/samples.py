@@ -372,6 +372,7 @@ def _status(when: str) -> dict[str, Value]:
         "last_poll": when,
         "paused": "0",
         "version": "0.1.0",
+        "network": "smartqq",
     }
 
 

@@ -306,6 +306,7 @@ STATUS: Final = Table(
         Field("last_poll", "when upstream last answered; empty if never", _form(TIME, empty=True)),
         Field("paused", "1: sends are held", _FLAG),
         Field("version", "of the adapter"),
+        Field("network", "smartqq, onebot or official", required=False),
         Field("disk", "why events cannot be put on disk; empty if they can", required=False),
         Field("failing", "background services that fail, and their errors; empty if none", required=False),
     ),

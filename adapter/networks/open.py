@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from adapter.config import Config
+from adapter.networks.onebot.examination import examine
 from adapter.networks.onebot.upstream import OneBotUpstream
 from adapter.networks.smartqq.session.store import NAME
 from adapter.networks.smartqq.upstream import SmartQQUpstream
-from adapter.networks.upstream import EventLog, Upstream
+from adapter.networks.upstream import EventLog, Finding, Upstream
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +42,26 @@ async def open_upstream(config: Config, kept: EventLog | None = None) -> AsyncIt
         ) as upstream:
             yield upstream
         return
-    if config.smartqq_url is None:
-        log.warning(
-            "SmartQQ closed in 2019: set QQBUS_SMARTQQ_URL to a simulator, or QQBUS_NETWORK to onebot for a "
-            "QQ account or to official for a bot of Tencent's"
-        )
     async with SmartQQUpstream(config) as smartqq:
         yield smartqq
+
+
+def log_network(config: Config) -> None:
+    """Log which network the adapter is for; SmartQQ itself is no more."""
+    if config.network == "smartqq" and config.smartqq_url is None:
+        log.warning(
+            "SmartQQ closed in 2019: set QQBUS_SMARTQQ_URL to a simulator (`qqbus sim`), or QQBUS_NETWORK to "
+            "onebot for a QQ account through NapCat or LLBot, or to official for a bot of Tencent's API"
+        )
+    else:
+        log.info("network: %s", config.network)
+
+
+async def examine_network(config: Config) -> tuple[Finding, ...]:
+    """Return what `qqbus doctor` finds out about the network; () where it looks only for an open port."""
+    if config.onebot is not None:
+        return await examine(config.onebot.url, config.onebot.token)
+    return ()
 
 
 def session_file(config: Config) -> Path:

@@ -33,6 +33,15 @@ class Traits:
     instead: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at the network has shown: `problem` is "", "warn" or "bad"; `change` says what to do."""
+
+    problem: str
+    what: str
+    change: str = ""
+
+
 class Upstream(Protocol):
     """One account on one network."""
 

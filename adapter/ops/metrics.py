@@ -22,7 +22,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from adapter.events import SendResult, SessionState
+from adapter.events import SendResult, SessionState, Status
 from adapter.ops.history import RollingHistory
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -90,6 +90,8 @@ class Metrics:
         self.history = RollingHistory()
         self.snapshot: Callable[[], Snapshot] | None = None
         self.last_delivery: float | None = None
+        # Results of upstream in a row that were `unknown`; None without a result so far.
+        self.unknown_in_a_row: int | None = None
         self.last_poll: float | None = None
         self.line_state = ""
         self.alarm = ""
@@ -145,6 +147,10 @@ class Metrics:
         waited = max(0.0, now - int(result.entry.partition("-")[0] or 0) / 1000)
         self._sends.labels(result.status.value, result.code).inc()
         self._requests.observe(waited)
+        if result.status is Status.SENT or result.code == "upstream.denied":
+            self.unknown_in_a_row = 0
+        elif result.status is Status.UNKNOWN and result.code.startswith("upstream."):
+            self.unknown_in_a_row = (self.unknown_in_a_row or 0) + 1
         self.history.observe_result(now, waited)
 
     def session(self, state: SessionState) -> None:

@@ -38,6 +38,7 @@ class StatusReporter:
         metrics: Metrics,
         version: str,
         wall: Callable[[], float],
+        network: str = "",
     ) -> None:
         self._bus = bus
         self._lease = lease
@@ -50,6 +51,8 @@ class StatusReporter:
         self._written: dict[str, str] = {}
         self._entries: list[dict[str, str | bytes]] = []
         self._figures: dict[str, str] = {"paused": "0", "version": version, "last_event": "", "last_poll": ""}
+        if network:
+            self._figures["network"] = network
         self.state = SessionState.STOPPED
         self.reason = ""
         self.was_online = False

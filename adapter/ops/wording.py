@@ -2,34 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final
 
 from adapter.events import SessionState
+from adapter.ops.network_texts import NETWORKS
+from adapter.ops.state_text import Level, StateText
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _UNITS = {"s": 1, "m": _MINUTE, "h": _HOUR, "d": _DAY}
-
-
-class Level(StrEnum):
-    """How urgent a state is; on the page a colour."""
-
-    GOOD = "good"
-    BUSY = "busy"  # passes without help
-    ACT = "act"  # waits for the operator
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class StateText:
-    """What a state means, and what to do about it: at a terminal, on the page."""
-
-    level: Level
-    headline: str
-    cli_hint: str = ""
-    page_hint: str = ""
 
 
 STATES: Final[Mapping[SessionState, StateText]] = {
@@ -120,12 +101,20 @@ DEAF: Final = StateText(
     "look at QQ on the phone, then run `qqbus logout` and `qqbus login`",
     "Opening the session again did not help. Look at QQ on the phone, then log out (⋯) and in again.",
 )
+MUTE: Final = StateText(
+    Level.BAD,
+    "online, but no message gets out",
+    "look at QQ on the phone, then run `qqbus logout` and `qqbus login`",
+    "Events arrive, but what becomes of messages is not known. Look at QQ on the phone, then log out and in.",
+)
 DISK_FULL: Final = StateText(
     Level.BAD,
     "the disk is full",
     "make room on the adapter's disk: SmartQQ is not polled until then",
     "Make room on the adapter's disk. SmartQQ is not polled until then, and drops what waits too long.",
 )
+# Alarms of a session that looks well.
+_ALARMS: Final = {"deaf": DEAF, "mute": MUTE}
 NEVER_RUN: Final = StateText(
     Level.BAD, "no adapter has run yet", "start one with `qqbus run`", "Start one with: qqbus run"
 )
@@ -155,26 +144,41 @@ def describe(
         return NEVER_RUN
     if state != SessionState.STOPPED and is_lease_held is False:
         return GONE
+    texts = NETWORKS.get(status.get("network", ""), {})
     if state != SessionState.STOPPED and disk_error:
-        return DISK_FULL
-    if state == SessionState.ONLINE and alarm == "deaf":
-        return DEAF
-    text = STATES[SessionState(state)] if state in set(SessionState) else StateText(Level.BUSY, state)
-    is_down = state in {SessionState.OFFLINE, SessionState.KICKED}
-    return REASONS.get(status.get("reason", ""), text) if is_down else text
+        return texts.get("disk", DISK_FULL)
+    if state == SessionState.ONLINE and alarm in _ALARMS:
+        return texts.get(alarm, _ALARMS[alarm])
+    if state in {SessionState.OFFLINE, SessionState.KICKED}:
+        reason = status.get("reason", "")
+        if (text := texts.get(reason) or REASONS.get(reason)) is not None:
+            return text
+    known = STATES[SessionState(state)] if state in set(SessionState) else StateText(Level.BUSY, state)
+    return texts.get(state, known)
+
+
+def reason_text(reason: str, network: str = "") -> str:
+    """Say why a session is offline or was kicked; a reason that is not known stays as it is."""
+    for texts in (NETWORKS.get(network, {}), REASONS, *NETWORKS.values()):
+        if reason in texts:
+            return texts[reason].headline
+    return reason
 
 
 def alarm_text(reason: str) -> str:
     """Say why an alarm was raised, by its reason: a state, or why the session is offline."""
-    if reason in REASONS:
-        return REASONS[reason].headline
-    return STATES[SessionState(reason)].headline if reason in set(SessionState) else f"offline: {reason}"
+    if reason in set(SessionState):
+        return STATES[SessionState(reason)].headline
+    words = reason_text(reason)
+    return f"offline: {reason}" if words == reason else words
 
 
 def line_text(line_state: str, alarm: str) -> str:
     """Say what is believed of the line; "" while offline."""
     if line_state in LINES and alarm == "deaf":
         return "Nothing arrives: look at QQ on the phone."
+    if line_state in LINES and alarm == "mute":
+        return "Events arrive, but no message gets out."
     return LINES.get(line_state, "")
 
 

@@ -166,3 +166,9 @@ async def test_a_killed_adapter_tells_the_gap_and_doubles_nothing(system: OneBot
     assert "the adapter was not running" in gap["text"]
     seqs = {row["text"]: int(row["seq"]) for row in await system.rows("inbound")}
     assert seqs["before"] < int(gap["seq"]) < seqs["after"]
+
+
+async def test_the_status_names_the_network(system: OneBotSystem) -> None:
+    program = await system.adapter()
+    assert (await system.bus.hgetall(system.bus.keys("status")))["network"] == b"onebot"
+    assert "SmartQQ" not in program.text()

@@ -46,6 +46,7 @@ PROVED_BY = {
     "adapter/ops/alerts/": "tests/adapter/ops/alerts/test_notifier.py",
     "adapter/ops/contact_search.py": "tests/adapter/ops/page/test_views.py",
     "adapter/ops/history.py": "tests/adapter/ops/test_metrics.py",
+    "adapter/ops/state_text.py": "tests/adapter/ops/test_wording.py",
     "adapter/ops/page/": "tests/adapter/ops/page/test_server.py",
     "consumers/runtime/": "tests/consumers/runtime/test_worker.py",
 }

@@ -1,4 +1,4 @@
-"""`qqbus doctor`: look at Redis, this machine and SmartQQ, and say what to change."""
+"""`qqbus doctor`: look at Redis, this machine and the network, and say what to change."""
 
 import argparse
 import os
@@ -15,9 +15,11 @@ from adapter.bus.admin import AdminClient
 from adapter.bus.connection import redact_url
 from adapter.bus.spool.checkpoint import Checkpoint
 from adapter.cli.diagnostics import Check, Facts, Level, run_checks
-from adapter.cli.terminal import as_json, say, wrap_rows
-from adapter.config import Config
+from adapter.cli.terminal import as_json, say, show_progress, wrap_rows
+from adapter.config import Config, ignored_settings
 from adapter.errors import BusError
+from adapter.networks.open import examine_network
+from adapter.networks.upstream import Finding
 
 _CONNECT_TIMEOUT_SECONDS = 3.0
 _PORTS = {"http": 80, "https": 443}
@@ -26,6 +28,8 @@ _SECRET_FILES = ("smartqq.json", "http-token")
 _WRITTEN_PATHS = ("", "spool", "spool/lock", "redis", *_SECRET_FILES)
 _STYLES = {Level.WARN: "yellow", Level.BAD: "red"}
 _NO_REDIS = 3
+# Results and events in which a message that was sent and came back is looked for.
+_RESULTS, _SENT, _EVENTS = 20, 3, 1_000
 
 
 async def doctor(config: Config, arguments: argparse.Namespace) -> int:
@@ -71,6 +75,7 @@ async def _ask_redis(config: Config, facts: Facts) -> Facts:
                 is_lease_held=held,
                 failing=(await admin.status()).get("failing", "") if held else "",
                 dead_letters=await admin.xlen("dead"),
+                lacks_own_messages=config.network == "onebot" and await _lacks_own_messages(admin),
                 page_port="ours" if held and facts.page_port == "taken" else facts.page_port,
             )
     except BusError as exc:
@@ -96,8 +101,26 @@ async def _inspect_machine(config: Config) -> Facts:
         unpublished_bytes=_unpublished_bytes(folder / "spool"),
         page_address="{}:{}".format(*config.http_bind) if config.http_bind else "",
         page_port="free" if is_page_free else "taken",
+        network=config.network,
+        findings=await _examine(config),
+        ignored_settings=tuple(ignored_settings(os.environ, config.network)),
         upstream=config.smartqq_url or "",
         upstream_error=await _upstream_error(config.smartqq_url) if config.smartqq_url else "",
+    )
+
+
+async def _examine(config: Config) -> tuple[Finding, ...]:
+    with show_progress("looking at the network, half a minute at most"):
+        return await examine_network(config)
+
+
+async def _lacks_own_messages(admin: AdminClient) -> bool:
+    """Return whether the newest messages that were sent have not come back as events."""
+    results = [fields for _, fields in await admin.last_entries("results", _RESULTS)]
+    sent = [one for one in results if one.get(b"status") == b"sent" and one.get(b"message_id")][-_SENT:]
+    events = [fields.get(b"id", b"") for _, fields in await admin.last_entries("inbound", _EVENTS)]
+    return bool(sent) and not any(
+        b"." + one[b"message_id"] + b"." in event for one in sent for event in events
     )
 
 

@@ -11,7 +11,7 @@ from adapter.bus.admin import AdminClient, GroupInfo
 from adapter.cli.terminal import CLEAR_SCREEN, Paint, align_columns, as_json, say, wrap_rows
 from adapter.config import Config
 from adapter.events import SessionState
-from adapter.ops.wording import GONE, NEVER_RUN, REASONS, STATES, ago, describe, entry_time, moment, span
+from adapter.ops.wording import GONE, NEVER_RUN, STATES, ago, describe, entry_time, moment, reason_text, span
 
 _MIN_WATCH_SECONDS = 0.2
 _STREAMS = ("inbound", "outbound", "results", "dead")
@@ -72,7 +72,7 @@ def session_text(bus: BusStatus) -> str:
         text += f" for {span(bus.now - since)}"
     reason = bus.figures.get("reason", "")
     if reason and state is not SessionState.ONLINE:
-        text += f" ({REASONS[reason].headline if reason in REASONS else reason})"
+        text += f" ({reason_text(reason, bus.figures.get('network', ''))})"
     return text
 
 
@@ -104,6 +104,7 @@ def _lines(bus: BusStatus, *, colour: bool) -> list[str]:
         account = " ".join(filter(None, (figures.get("account"), figures.get("nick"))))
         rows += [
             ("account", account or "not known yet"),
+            *([("network", figures["network"])] if figures.get("network") else []),
             ("adapter", _adapter(bus)),
             ("last poll", ago(figures.get("last_poll", ""), bus.now)),
             ("last event", ago(figures.get("last_event", ""), bus.now)),

@@ -256,6 +256,9 @@ class SessionManager:
             if self._online_votes >= _ONLINE_VOTES:
                 self._go_online(now)
 
+    def on_heartbeat(self) -> None:
+        """Take a heartbeat: it is a sign of life like others."""
+
     def on_kicked(self, change: SessionChange) -> None:
         """Take the end of QQ's session."""
         self._online_votes = 0

@@ -30,6 +30,15 @@ GRACE: Final[Mapping[SessionState, float]] = {
 }
 # The same, in seconds, for SmartQQ out of reach: the adapter tries again by itself, but an outage is noticed.
 NETWORK_GRACE: Final = 1800.0
+# The same for a connection that does not come back: an implementation that starts again takes a minute.
+CONNECTION_GRACE: Final = 120.0
+_REASON_GRACE: Final[Mapping[str, float | None]] = {
+    "logout": None,
+    "network": NETWORK_GRACE,
+    "unreachable": CONNECTION_GRACE,
+    "closed": CONNECTION_GRACE,
+    "silent": CONNECTION_GRACE,
+}
 DEAF: Final = "deaf"
 
 
@@ -180,5 +189,5 @@ class DeliveryMonitor:
     def _grace(self) -> float | None:
         """Return how many seconds the present state may last; None for ever."""
         if self.state is SessionState.OFFLINE:
-            return {"logout": None, "network": NETWORK_GRACE}.get(self.reason, 0.0)
+            return _REASON_GRACE.get(self.reason, 0.0)
         return GRACE.get(self.state)

@@ -23,7 +23,7 @@ class DiskMonitor:
     reason: ClassVar = DISK
     grace: ClassVar = GRACE
     calm: ClassVar = CALM
-    consequence: ClassVar = "SmartQQ is not polled until there is room"
+    consequence: ClassVar = "nothing is received until there is room"
     all_clear: ClassVar = "events can be written to disk again"
     alarm: str = ""
     _full_since: float | None = None

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from adapter.ops.alerts.alert import Alert
 from adapter.ops.alerts.disk_monitor import DISK
+from adapter.ops.alerts.mute_monitor import MUTE
 from adapter.ops.alerts.redis_monitor import REDIS
 
 log = logging.getLogger(__name__)
 
 FILE: Final = "alerts.json"
-# Undelivered alerts of one channel: three alarms and their all-clears, and more. Older ones are dropped.
+# Undelivered alerts of one channel: four alarms and their all-clears. Older ones are dropped.
 MAX_UNDELIVERED: Final = 8
 
 
@@ -29,6 +30,7 @@ class AlertStore:
         self.alarm = ""
         self.disk_alarm = ""
         self.redis_alarm = ""
+        self.mute_alarm = ""
         self._loaded: dict[str, list[Alert]] = {}
         self._outboxes: dict[str, deque[Alert]] = {}
         self._load()
@@ -45,6 +47,7 @@ class AlertStore:
             "alarm": self.alarm,
             "disk": bool(self.disk_alarm),
             "redis": bool(self.redis_alarm),
+            "mute": bool(self.mute_alarm),
             "undelivered": {name: [alert.as_row() for alert in box] for name, box in self._outboxes.items()},
         }
         temporary = self._path.with_suffix(".new")
@@ -61,8 +64,10 @@ class AlertStore:
                 str(name): list(map(Alert.from_row, rows)) for name, rows in value["undelivered"].items()
             }
             alarm, is_disk_full = str(value["alarm"]), value["disk"] is True
+            is_mute = value.get("mute") is True
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return
         # A file of an older version has no such field.
         self.redis_alarm = REDIS if value.get("redis") is True else ""
         self.alarm, self.disk_alarm, self._loaded = alarm, DISK if is_disk_full else "", loaded
+        self.mute_alarm = MUTE if is_mute else ""

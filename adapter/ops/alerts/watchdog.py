@@ -12,6 +12,7 @@ from adapter.networks.upstream import Upstream
 from adapter.ops.alerts.alert import Alert
 from adapter.ops.alerts.delivery_monitor import Action, DeliveryMonitor, Remedy
 from adapter.ops.alerts.disk_monitor import DiskMonitor
+from adapter.ops.alerts.mute_monitor import MuteMonitor
 from adapter.ops.alerts.notifier import Notifier
 from adapter.ops.alerts.redis_monitor import RedisMonitor
 from adapter.ops.alerts.store import AlertStore
@@ -48,7 +49,8 @@ class Watchdog:
         self._delivery = DeliveryMonitor(silence_seconds, store.alarm)
         self._disk = DiskMonitor(store.disk_alarm)
         self._redis = RedisMonitor(store.redis_alarm)
-        metrics.set_alert(store.alarm, store.disk_alarm, store.redis_alarm)
+        self._mute = MuteMonitor(store.mute_alarm)
+        metrics.set_alert(store.alarm, store.disk_alarm, store.redis_alarm, store.mute_alarm)
 
     async def run(self, stop: anyio.Event) -> None:
         """Watch and deliver alerts until stopped; what is not delivered then stays in the store."""
@@ -75,6 +77,7 @@ class Watchdog:
         actions = self._disk.tick(snapshot.stuck, now) + self._redis.tick(snapshot.bus_error, now)
         if not snapshot.stuck:  # while the disk is full upstream is not polled: its silence proves nothing
             actions += self._delivery.tick(now)
+        actions += self._mute.tick(metrics.unknown_in_a_row, metrics.age(metrics.last_delivery))
         for action in actions:
             await self._execute(action, snapshot.account, now)
         metrics.set_line_state(self._delivery.line_state().value)
@@ -97,9 +100,10 @@ class Watchdog:
 
     def _alert(self, action: Action, account: str, now: float) -> None:
         """Queue the alert and keep it together with what is raised now: a restart goes on from there."""
-        self._store.alarm, self._store.disk_alarm = self._delivery.alarm, self._disk.alarm
-        self._store.redis_alarm = self._redis.alarm
-        self._metrics.set_alert(self._store.alarm, self._store.disk_alarm, self._store.redis_alarm)
+        store = self._store
+        store.alarm, store.disk_alarm = self._delivery.alarm, self._disk.alarm
+        store.redis_alarm, store.mute_alarm = self._redis.alarm, self._mute.alarm
+        self._metrics.set_alert(store.alarm, store.disk_alarm, store.redis_alarm, store.mute_alarm)
         is_alarm = action.remedy is Remedy.ALARM
         self._notifier.notify(Alert(is_alarm, action.reason, action.text, account, now))
         self._store.save()

@@ -12,7 +12,8 @@ from adapter.content import render
 from adapter.errors import SchemaError
 from adapter.events import SessionState
 from adapter.ops.contact_search import contact_rows
-from adapter.ops.wording import StateText, as_sentence, entry_time
+from adapter.ops.state_text import StateText
+from adapter.ops.wording import as_sentence, entry_time
 
 # Characters of a text in the feed; the page asks for the rest on demand.
 MAX_TEXT: Final = 600

@@ -15,6 +15,8 @@ import redis.asyncio as redis
 
 from adapter.bus.embedded import run_server
 from adapter.cli.diagnostics import Check, Facts, Level, run_checks
+from adapter.networks.upstream import Finding
+from tests.onebot_server import OneBotServer
 from tests.simulator import Simulator
 from tests.support.helpers import clean_environment
 from tests.support.ports import free_port
@@ -181,3 +183,43 @@ async def test_no_redis_is_a_finding_and_the_rest_is_looked_at_all_the_same(tmp_
     assert code == 3
     assert has(found, "no Redis answers at")
     assert has(found, "QQBUS_SMARTQQ_URL is not set")
+
+
+def test_another_network_has_its_own_findings() -> None:
+    facts = replace(HEALTHY, upstream="", network="onebot", findings=(Finding("", "it answers"),))
+    assert wrong(facts) == []
+    assert "it answers" in [one.what for one in run_checks(facts)]
+    facts = replace(
+        facts,
+        findings=(Finding("bad", "refused", "change it"), Finding("warn", "no heartbeat", "switch it on")),
+        lacks_own_messages=True,
+        ignored_settings=("QQBUS_SMARTQQ_URL",),
+    )
+    assert [one.level for one in wrong(facts)] == [Level.BAD, *[Level.WARN] * 3]
+    assert all(one.change for one in wrong(facts))
+
+
+async def test_doctor_looks_at_the_implementation_of_onebot(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path) as (url, client),
+        OneBotServer("napcat", token="secret", heartbeat_ms=100) as implementation,
+    ):
+        settings = {
+            "REDIS_URL": url,
+            "QQBUS_STATE_DIR": str(tmp_path / "state"),
+            "QQBUS_HTTP": "off",
+            "QQBUS_NETWORK": "onebot",
+            "QQBUS_ONEBOT_URL": implementation.url,
+            "QQBUS_SMARTQQ_URL": "http://127.0.0.1:1",
+        }
+        code, found = await doctor(**settings, QQBUS_ONEBOT_TOKEN="wrong")
+        assert code == 1
+        assert has(found, "refuses the token")
+        assert has(found, "QQBUS_SMARTQQ_URL")
+        await client.xadd("qq:results", {"status": "sent", "message_id": "-77"})
+        code, found = await doctor(**settings, QQBUS_ONEBOT_TOKEN="secret")
+        assert code == 0
+        assert has(found, "does not report own messages")
+        await client.xadd("qq:inbound", {"id": "20001.g5.20001.-77.1700000000.0a0b"})
+        _, found = await doctor(**settings, QQBUS_ONEBOT_TOKEN="secret")
+        assert not has(found, "does not report own messages")

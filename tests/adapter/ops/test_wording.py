@@ -4,6 +4,7 @@ import pytest
 
 from adapter.events import SessionState
 from adapter.ops.alerts.delivery_monitor import GRACE, LineState
+from adapter.ops.state_text import Level, StateText
 from adapter.ops.wording import (
     DEAF,
     DISK_FULL,
@@ -12,8 +13,6 @@ from adapter.ops.wording import (
     NEVER_RUN,
     REASONS,
     STATES,
-    Level,
-    StateText,
     alarm_text,
     as_sentence,
     describe,

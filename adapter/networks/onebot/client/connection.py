@@ -52,6 +52,10 @@ class FrameHandler(Protocol):
         """Take a sign of life. `is_online`: whether QQ is, None if it does not say."""
         ...
 
+    def on_heartbeat(self) -> None:
+        """Take a heartbeat, after its sign of life."""
+        ...
+
     def on_kicked(self, change: SessionChange) -> None:
         """Take the end of QQ's session, in QQ's words."""
         ...
@@ -131,6 +135,7 @@ class Connection:
         if (heartbeat := decode_heartbeat(value)) is not None:
             self._interval = heartbeat.interval or self._interval
             self._handler.on_alive(is_online=heartbeat.is_online)
+            self._handler.on_heartbeat()
             return True
         if is_meta_event(value):
             self._handler.on_alive(is_online=None)

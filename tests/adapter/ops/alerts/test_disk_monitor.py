@@ -25,7 +25,7 @@ def test_the_call_says_why_and_what_follows() -> None:
     monitor.tick(WORDS, 0.0)
     (action,) = monitor.tick(WORDS, GRACE)
     assert action.reason == DISK
-    assert action.text == f"{WORDS}: SmartQQ is not polled until there is room"
+    assert action.text == f"{WORDS}: nothing is received until there is room"
 
 
 def test_a_disk_that_has_room_for_a_message_now_and_then_is_one_episode() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from adapter.events import SessionState
+from adapter.events import SendResult, SessionState, Status
 from adapter.ops.alerts.channels import configured_channels
 from adapter.ops.alerts.notifier import Notifier
 from adapter.ops.alerts.store import FILE, AlertStore
@@ -154,3 +154,23 @@ async def test_an_alarm_that_nobody_took_is_delivered_by_the_next_process(tmp_pa
             await wait_until(lambda: bool(hook.bodies), "the alarm")
             await it.until(600.0)
     assert [(body["event"], body["reason"]) for body in hook.bodies] == [("alarm", "login.refused")]
+
+
+async def test_sends_that_are_never_confirmed_are_an_alarm_that_outlives_a_restart(tmp_path: Path) -> None:
+    def result(status: Status) -> SendResult:
+        code = "ok" if status is Status.SENT else "upstream.timeout"
+        return SendResult("1-1", "x", "friend:1", status, code)
+
+    async with night(tmp_path) as it:
+        await it.until(60.0)
+        it.metrics.observe_append(["message.friend"], 0.001)
+        for _ in range(5):
+            it.metrics.observe_result(result(Status.UNKNOWN))
+        await it.until(180.0)
+        assert (it.metrics.alarm, AlertStore(tmp_path / FILE).mute_alarm) == ("mute", "mute")
+    async with night(tmp_path) as it:
+        await it.until(60.0)
+        assert it.metrics.alarm == "mute"
+        it.metrics.observe_result(result(Status.SENT))
+        await it.until(180.0)
+        assert (it.metrics.alarm, AlertStore(tmp_path / FILE).mute_alarm) == ("", "")
