@@ -28,8 +28,18 @@ SETTINGS = (
     *("QQBUS_RAW", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
     *("QQBUS_NETWORK", "QQBUS_ONEBOT_URL", "QQBUS_ONEBOT_TOKEN", "QQBUS_ONEBOT_TOKEN_FILE"),
     "QQBUS_ONEBOT_HISTORY",
+    *("QQBUS_OFFICIAL_APPID", "QQBUS_OFFICIAL_SECRET", "QQBUS_OFFICIAL_SECRET_FILE"),
+    *("QQBUS_OFFICIAL_API_URL", "QQBUS_OFFICIAL_TOKEN_URL", "QQBUS_OFFICIAL_PORTAL_URL"),
+    "QQBUS_OFFICIAL_INTENTS",
 )
-NETWORKS = ("smartqq", "onebot")
+NETWORKS = ("smartqq", "onebot", "official")
+# Where Tencent's API and the portal of its bots are. The API gives tokens, too.
+OFFICIAL_API_URL = "https://api.bot.qq.com"
+OFFICIAL_PORTAL_URL = "https://q.qq.com"
+_TOKEN_PATH = "/app/getAppAccessToken"  # noqa: S105 – a path
+# Bit 25 of the intents: groups and private messages. The gateway knows 31 bits.
+GROUP_AND_C2C = 1 << 25
+_MAX_INTENTS = (1 << 31) - 1
 # Messages of a chat that are asked for after a gap: more look like a scraper.
 MAX_HISTORY = 100
 _NETWORK_SETTING = re.compile(r"QQBUS_(SMARTQQ|ONEBOT|OFFICIAL)_")
@@ -38,6 +48,8 @@ SIMILARITY = 0.85
 # Seconds: a longer silence than a month is no alarm.
 MAX_SILENCE_SECONDS = 31 * 86_400.0
 MAX_PORT = 65_535
+# Digits of an AppID; empty for a bot that is bound by a QR code.
+_APPID = re.compile(r"(?:[1-9]\d{4,19})?\Z", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -49,6 +61,18 @@ class OneBotConfig:
     url: str = field(repr=False)
     token: str = field(repr=False)
     history: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialConfig:
+    """The settings of the official API. Without AppID and secret the bot is bound by scanning a QR code."""
+
+    appid: str = ""
+    secret: str = field(repr=False, default="")
+    api_url: str = OFFICIAL_API_URL
+    token_url: str = OFFICIAL_API_URL + _TOKEN_PATH
+    portal_url: str = OFFICIAL_PORTAL_URL
+    intents: int = GROUP_AND_C2C
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +102,7 @@ class Config:
     log_level: str
     network: str = "smartqq"
     onebot: OneBotConfig | None = None
+    official: OfficialConfig | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -88,7 +113,7 @@ class Config:
             raise ConfigError("QQBUS_ACCOUNT is not a QQ number: give 5 to 11 digits")
         password = _secret(env, "QQBUS_PASSWORD")
         network = _choice(env, "QQBUS_NETWORK", "smartqq", NETWORKS)
-        if login == "password" and not (account and password):
+        if login == "password" and network == "smartqq" and not (account and password):
             raise ConfigError(
                 "QQBUS_LOGIN=password needs QQBUS_ACCOUNT, and QQBUS_PASSWORD_FILE or QQBUS_PASSWORD"
             )
@@ -117,6 +142,7 @@ class Config:
             log_level=_choice(env, "QQBUS_LOG_LEVEL", "INFO", LOG_LEVELS, fold=str.upper),
             network=network,
             onebot=_onebot(env) if network == "onebot" else None,
+            official=_official(env, login) if network == "official" else None,
         )
 
 
@@ -300,3 +326,40 @@ def _onebot(env: Mapping[str, str]) -> OneBotConfig:
     if not (token.isascii() and (token.isprintable() or not token)):
         raise ConfigError("QQBUS_ONEBOT_TOKEN cannot be sent: give printable ASCII characters")
     return OneBotConfig(url, token, int(_number(env, "QQBUS_ONEBOT_HISTORY", 0, 0, MAX_HISTORY)))
+
+
+def _official(env: Mapping[str, str], login: str) -> OfficialConfig:
+    appid = _matching(env, "QQBUS_OFFICIAL_APPID", "", _APPID, "the digits of the AppID at q.qq.com")
+    secret = _secret(env, "QQBUS_OFFICIAL_SECRET").strip()
+    if not (secret.isascii() and (secret.isprintable() or not secret)):
+        raise ConfigError("QQBUS_OFFICIAL_SECRET cannot be sent: give the printable characters of q.qq.com")
+    if bool(appid) != bool(secret):
+        missing = "QQBUS_OFFICIAL_APPID" if secret else "QQBUS_OFFICIAL_SECRET_FILE or QQBUS_OFFICIAL_SECRET"
+        raise ConfigError(f"{missing} is missing: give AppID and secret, or neither to bind by QR code")
+    if not appid and login != "qr":
+        raise ConfigError(
+            "QQBUS_NETWORK=official needs QQBUS_OFFICIAL_APPID, and QQBUS_OFFICIAL_SECRET_FILE or "
+            "QQBUS_OFFICIAL_SECRET; or set QQBUS_LOGIN=qr to bind a bot by scanning a QR code"
+        )
+    api_url = _http_origin(env, "QQBUS_OFFICIAL_API_URL") or OFFICIAL_API_URL
+    return OfficialConfig(
+        appid,
+        secret,
+        api_url,
+        _token_url(env, api_url),
+        _http_origin(env, "QQBUS_OFFICIAL_PORTAL_URL") or OFFICIAL_PORTAL_URL,
+        int(_number(env, "QQBUS_OFFICIAL_INTENTS", GROUP_AND_C2C, 1, _MAX_INTENTS)),
+    )
+
+
+def _token_url(env: Mapping[str, str], api_url: str) -> str:
+    """Return the address of the token endpoint: as it is given, or below its origin."""
+    url = _text(env, "QQBUS_OFFICIAL_TOKEN_URL", api_url)
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or not url.isprintable() or " " in url:
+        raise ConfigError("QQBUS_OFFICIAL_TOKEN_URL is not valid: give http://host:port or the whole address")
+    return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{_TOKEN_PATH}"

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 # Seconds after which a contact that no list had any more is forgotten.
 FORGET_AFTER = 90 * 86_400
+# Computed ids that are read at a start; the others are computed again when their contact is met again.
+MAX_COMPUTED = 100_000
 # Keys of the records: of networks whose ids change, and of those whose ids are permanent.
 _CHANGING, _PERMANENT = "ids:contacts", "ids:permanent"
 _GENERATION, _ACCOUNT = "session", "account"
@@ -88,7 +90,9 @@ async def load(bus: Bus, now: float, *, has_permanent_ids: bool = False) -> AnyD
     What a network with changing ids left means nothing where ids are permanent, and the other way round.
     """
     if has_permanent_ids:
-        values = (await bus.hgetall(bus.keys(_PERMANENT))).values()
+        computed = await bus.hgetall(bus.keys(_PERMANENT))
+        await bus.hdel(bus.keys(_PERMANENT), list(computed)[MAX_COMPUTED:])
+        values = list(computed.values())[:MAX_COMPUTED]
         return PermanentDirectory(record for value in values if (record := _record(value)) is not None)
     key = bus.keys(_CHANGING)
     rows = await bus.hgetall(key)

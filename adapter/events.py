@@ -85,6 +85,7 @@ class Notice:
     A request has its whole type instead: `request.friend` or `request.group`.
     `time` is None if upstream gives none. `data` is the notice's own content, ready for the bus.
     `ordinal` tells equal notices of one second apart; None where equal notices are copies of one event.
+    `key` names the notice in its event id where the network gives each one an id.
     """
 
     kind: str
@@ -101,6 +102,7 @@ class Notice:
     profile: Profile = NO_PROFILE
     chat_name: str = ""
     ordinal: int | None = None
+    key: str = ""
 
 
 class SessionState(StrEnum):

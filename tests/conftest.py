@@ -121,6 +121,7 @@ _BOUNDED = {
         "ids:epoch",
         "ids:seq",
         "ids:contacts",
+        "ids:permanent",
         "ids:seq:late",
         "ids:lapsed",
         "seen:new",

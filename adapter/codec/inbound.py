@@ -148,19 +148,21 @@ def encode_notice(
     body["message_id"] = notice.message_id
     body["data"] = notice.data
     body["upstream"] = notice.upstream
-    packed = pack([notice.kind, notice.text, notice.data])
+    packed = notice.key.encode() or pack([notice.kind, notice.text, notice.data])
     if raw or notice.kind == "other":
         body["raw"] = notice.raw
     if notice.time is not None:
         time, stamp = notice.time, str(int(notice.time))
         if notice.ordinal is not None:
             stamp += f"-{notice.ordinal}"
+    elif notice.key:
+        time, stamp = context.now, "0"
     else:
         # Two equal notices without a time are two events: the adapter's clock distinguishes them.
         time, stamp = context.now, f"{int(context.now * 1000)}-{context.ordinal}"
     shared = _shared(participants)
     return EventRecord(
-        _event_id(context, shared, notice.message_id or "0", stamp, packed),
+        _event_id(context, shared, notice.key or notice.message_id or "0", stamp, packed),
         notice.kind if notice.kind.startswith("request.") else f"notice.{notice.kind}",
         timestamp(time),
         shared.chat,

@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from adapter.config import Config
+from adapter.config import Config, OfficialConfig
+from adapter.networks.official.credentials_file import NAME as CREDENTIALS_NAME
+from adapter.networks.official.protocol.binding import BotCredentials
+from adapter.networks.official.upstream import Hosts, OfficialUpstream
 from adapter.networks.onebot.examination import examine
 from adapter.networks.onebot.upstream import OneBotUpstream
 from adapter.networks.smartqq.session.store import NAME
@@ -31,6 +34,10 @@ async def open_upstream(config: Config, kept: EventLog | None = None) -> AsyncIt
 
     `kept`: where a standby keeps what it hears.
     """
+    if config.official is not None:
+        async with _open_official(config, config.official) as official:
+            yield official
+        return
     if config.onebot is not None:
         onebot = config.onebot
         async with OneBotUpstream(
@@ -64,6 +71,14 @@ async def examine_network(config: Config) -> tuple[Finding, ...]:
     return ()
 
 
+def _open_official(config: Config, official: OfficialConfig) -> OfficialUpstream:
+    credentials = BotCredentials(official.appid, official.secret) if official.appid else None
+    hosts = Hosts(official.api_url, official.token_url, official.portal_url)
+    return OfficialUpstream(
+        hosts, credentials, config.state_dir, intents=official.intents, keep_raw=config.include_raw
+    )
+
+
 def session_file(config: Config) -> Path:
-    """Return the file that keeps the session of the account."""
-    return config.state_dir / NAME
+    """Return the file that keeps the session of the account, or what a scan has bound."""
+    return config.state_dir / (CREDENTIALS_NAME if config.official is not None else NAME)

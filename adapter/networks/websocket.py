@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
+import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
@@ -116,7 +117,9 @@ async def open_socket(
     try:
         yield Socket(connection)
     finally:
-        await connection.close()
+        # Cancelled, it would leave the connection open. It ends by itself within `close_seconds`.
+        with anyio.CancelScope(shield=True):
+            await connection.close()
 
 
 def _failed(error: Exception) -> HandshakeError:

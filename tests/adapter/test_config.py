@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.config import SETTINGS, Config, OneBotConfig, ignored_settings, suggest_settings
+from adapter.config import SETTINGS, Config, OfficialConfig, OneBotConfig, ignored_settings, suggest_settings
 from adapter.errors import ConfigError
 
 
@@ -56,9 +56,12 @@ class Asked(dict[str, str]):
 
 
 def test_what_is_read_is_what_is_known_as_a_setting() -> None:
-    env = Asked({"HOME": "/home/somebody", "QQBUS_NETWORK": "onebot", "QQBUS_ONEBOT_URL": "ws://127.0.0.1/"})
-    Config.from_env(env)
-    assert {name for name in env.names if name.startswith("QQBUS")} == set(SETTINGS)
+    onebot = {"HOME": "/home/somebody", "QQBUS_NETWORK": "onebot", "QQBUS_ONEBOT_URL": "ws://127.0.0.1/"}
+    names: set[str] = set()
+    for env in (Asked(onebot), Asked({"HOME": "/home/somebody", "QQBUS_NETWORK": "official"})):
+        Config.from_env(env)
+        names |= env.names
+    assert {name for name in names if name.startswith("QQBUS")} == set(SETTINGS)
 
 
 def test_a_misspelt_setting_is_found_and_somebody_elses_is_not() -> None:
@@ -172,6 +175,58 @@ def test_a_wrong_setting_of_onebot_is_named_and_not_repeated(name: str, value: s
     with pytest.raises(ConfigError, match=name) as caught:
         Config.from_env(env | {name: value})
     assert "密" not in str(caught.value)
+
+
+def test_the_official_api_has_hosts_and_credentials(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("\ufeffs3cret\n", encoding="utf-8")
+    env = {"HOME": "/", "QQBUS_NETWORK": "official"}
+    assert Config.from_env(env).official == OfficialConfig()
+    assert OfficialConfig().token_url == "https://api.bot.qq.com/app/getAppAccessToken"
+    given = Config.from_env(
+        env
+        | {
+            "QQBUS_OFFICIAL_APPID": "102000001",
+            "QQBUS_OFFICIAL_SECRET_FILE": str(secret),
+            "QQBUS_OFFICIAL_API_URL": "http://127.0.0.1:8000/",
+            "QQBUS_OFFICIAL_PORTAL_URL": "http://127.0.0.1:8001",
+            "QQBUS_OFFICIAL_INTENTS": "50331648",
+        }
+    )
+    assert given.official == OfficialConfig(
+        "102000001",
+        "s3cret",
+        "http://127.0.0.1:8000",
+        "http://127.0.0.1:8000/app/getAppAccessToken",
+        "http://127.0.0.1:8001",
+        50331648,
+    )
+    assert "s3cret" not in repr(given)
+    for url in ("http://h:1/", "http://h:1/app/getAppAccessToken"):
+        found = Config.from_env(env | {"QQBUS_OFFICIAL_TOKEN_URL": url}).official
+        assert found is not None
+        assert found.token_url == "http://h:1/app/getAppAccessToken"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("QQBUS_OFFICIAL_APPID", {"QQBUS_OFFICIAL_APPID": "bot"}),
+        ("QQBUS_OFFICIAL_APPID", {"QQBUS_OFFICIAL_SECRET": "s3cret"}),
+        ("QQBUS_OFFICIAL_SECRET_FILE", {"QQBUS_OFFICIAL_APPID": "102000001"}),
+        ("QQBUS_OFFICIAL_SECRET", {"QQBUS_OFFICIAL_APPID": "102000001", "QQBUS_OFFICIAL_SECRET": "s3\ncret"}),
+        ("QQBUS_OFFICIAL_API_URL", {"QQBUS_OFFICIAL_API_URL": "api.bot.qq.com"}),
+        ("QQBUS_OFFICIAL_TOKEN_URL", {"QQBUS_OFFICIAL_TOKEN_URL": "ws://h/"}),
+        ("QQBUS_OFFICIAL_PORTAL_URL", {"QQBUS_OFFICIAL_PORTAL_URL": "http://h/path"}),
+        ("QQBUS_OFFICIAL_INTENTS", {"QQBUS_OFFICIAL_INTENTS": "0"}),
+        ("QQBUS_OFFICIAL_INTENTS", {"QQBUS_OFFICIAL_INTENTS": "all"}),
+        ("QQBUS_OFFICIAL_APPID", {"QQBUS_LOGIN": "password"}),
+    ],
+)
+def test_a_wrong_setting_of_the_official_api_is_named(name: str, changes: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=name) as caught:
+        Config.from_env({"HOME": "/", "QQBUS_NETWORK": "official"} | changes)
+    assert "s3" not in str(caught.value)
 
 
 def test_settings_of_another_network_are_ignored() -> None:

@@ -15,7 +15,7 @@ from adapter.bus.bus import Bus
 from tests.simulator import Simulator
 from tests.support.helpers import PAGE_TOKEN, clean_environment, wait_until
 
-ONLINE = 20.0
+ONLINE = 45.0
 END = 10.0
 
 

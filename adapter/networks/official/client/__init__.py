@@ -1,0 +1,1 @@
+"""Connections to the official API: HTTP and the gateway."""

@@ -1,0 +1,1 @@
+"""The frames, events, requests and answers of the official API. Pure."""

@@ -1,0 +1,1 @@
+"""Tests of the official API as a network."""
