@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from adapter.bus.bus import Bus
+from adapter.directory import IdSpace
+from adapter.permanent_directory import compute_stable_id
 from tests.chaos.line import Line
 from tests.onebot_server import DIALECTS, OneBotServer
 from tests.simulator import Simulator
+from tests.support.official_system import OfficialSystem, official_system
 from tests.support.onebot_system import onebot_system
 from tests.support.system_harness import Processes, system
 
@@ -107,6 +110,45 @@ async def onebot_stage(dialect: str, bus: Bus, url: str, folder: Path) -> AsyncI
         yield OneBotStage(it, it.server)
 
 
+class OfficialStage:
+    """The official API with a group that sends all its messages to the bot."""
+
+    def __init__(self, programs: OfficialSystem) -> None:
+        server = programs.server
+        self.programs = programs
+        self._server = server
+        self._names = {
+            f"friend:{compute_stable_id(IdSpace.PERSON, server.openid('friend:ann'))}": "friend:ann",
+            f"group:{compute_stable_id(IdSpace.GROUP, server.openid('group:lab'))}": "group:lab",
+        }
+        self.friend, self.group = self._names
+
+    def say(self, chat: str, text: str) -> None:
+        """Let the friend write, here or in the group."""
+        self._server.say(self._names[chat], text, sender="" if chat == self.friend else "ann")
+
+    def received(self) -> list[tuple[str, str]]:
+        """Return what the users see."""
+        chats = {name: chat for chat, name in self._names.items()}
+        return [(chats[one.chat], one.text) for one in self._server.shown]
+
+    async def restart(self) -> None:
+        """End the gateway's session with all connections: the next one is another session."""
+        identified = self._server.record.count("identifies")
+        await self._server.invalidate()
+        await self._server.wait(
+            lambda: self._server.record.count("identifies") > identified, "another session", BACK
+        )
+
+
+@asynccontextmanager
+async def official_stage(bus: Bus, url: str, folder: Path) -> AsyncIterator[NetworkStage]:
+    """Start the server of a bot."""
+    async with official_system(bus, url, folder) as it:
+        it.server.change("group:lab", receives="all")
+        yield OfficialStage(it)
+
+
 def _segments(text: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for number, part in enumerate(_FACE.split(text)):
@@ -131,4 +173,5 @@ Opener = Callable[[Bus, str, Path], AbstractAsyncContextManager[NetworkStage]]
 NETWORKS: dict[str, Opener] = {
     **{f"smartqq {profile}": partial(smartqq_stage, profile) for profile in ("e1", "e3")},
     **{f"onebot {dialect}": partial(onebot_stage, dialect) for dialect in DIALECTS},
+    "official": official_stage,
 }

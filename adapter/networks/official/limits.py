@@ -33,7 +33,7 @@ class Limits:
     frame_bytes: int = 4 * 1024 * 1024
     # Between two tries; only READY or RESUMED begins anew.
     retry_seconds: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-    # A drop within so many seconds is quick; after three of them in a row the longest delay counts.
+    # A drop within this time is quick; after three of them in a row the longest delay counts.
     quick_seconds: float = 5.0
     quick_drops: int = 3
     # An expired connection that lasted shorter is not opened again at once.

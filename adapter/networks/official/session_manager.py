@@ -9,7 +9,7 @@
 from it, or that a former process has stored: the gateway sends the others again.
 
 Invariants:
-- Only READY after an earlier session is a gap, told once. RESUMED is none.
+- Only READY after an earlier session is a gap, published once. RESUMED is none.
 - An expired connection is resumed at once, and the state stays `online`: this happens every half hour.
 - Each other retry waits, and only READY or RESUMED begins the delays anew: Identify is counted upstream.
 - A session that the gateway refuses twice is given up: keeping it could loop for ever. 4009 is no refusal.
@@ -250,7 +250,7 @@ class SessionManager:
     def announce(
         self, state: SessionState, reason: str, detail: str, challenge: Challenge | None = None
     ) -> None:
-        """Tell a change of the state; what is the same already is not told again."""
+        """Tell a change of the state; what is the same already is not repeated."""
         is_same = state is self._state and (reason == self._reason or state is SessionState.RELINKING)
         if is_same and state not in {SessionState.STARTING, SessionState.QR}:
             return
