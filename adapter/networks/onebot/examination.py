@@ -14,6 +14,7 @@ from adapter.networks.onebot.client.connection import Connection
 from adapter.networks.onebot.client.errors import ConnectionFailedError, Reason
 from adapter.networks.onebot.client.socket import open_socket
 from adapter.networks.onebot.limits import Limits
+from adapter.networks.onebot.protocol.frames import Heartbeat
 from adapter.networks.upstream import Finding
 
 # Seconds for the handshake, and for the answer that proves the connection.
@@ -42,8 +43,8 @@ class _Listener:
     async def on_event(self, frame: bytes) -> None:
         """Drop an event: the adapter hears it on its own connection."""
 
-    def on_alive(self, *, is_online: bool | None) -> None:
-        """Drop a sign of life."""
+    def on_status(self, status: Heartbeat, age: float) -> None:
+        """Drop the word of QQ: `get_status` says it."""
 
     def on_kicked(self, change: SessionChange) -> None:
         """Drop the end of QQ's session: `get_status` says it."""

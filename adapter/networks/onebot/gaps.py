@@ -2,8 +2,11 @@
 
 OneBot keeps nothing for a client that is away. The gap of an outage begins with the last frame that is safe
 on disk, and ends with the proof of the next connection. A frame may have been under way for long: its own
-time says when it left, the implementation's clock being compared with this one's by the quickest frame of
-the connection.
+time says when it left, the implementation's clock being compared with this one's by the quickest frame.
+
+Events bear whole seconds: the quickest frame seems late by the part of a second after which it left. Where
+frames come all over the second little of that is left. `_uncertainty` is what may be left: the longest part
+of a second in which no frame has come yet. A gap begins earlier by it.
 
 Another adapter that holds the lease publishes what it hears, and tells its own gaps. A standby therefore
 keeps its gaps to itself. When it takes over, `clip_gap` cuts off what the former holder has heard.
@@ -12,13 +15,19 @@ keeps its gaps to itself. When it takes over, `clip_gap` cuts off what the forme
 import math
 import os
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from adapter.events import Coverage, Gap
 
-# Seconds that a frame seems late because events bear whole seconds.
-_MAX_LAG: Final = 1.5
+# Seconds that a frame seems late because events bear whole seconds, and because of the uncertainty.
+_MAX_LAG: Final = 2.5
+# Parts of a second in which frames are noted.
+_PHASES: Final = 16
+# Seconds by which all frames of a connection were later than those before it: a clock was set back.
+_CLOCK_CHANGED: Final = 5.0
 # The beginning of a gap that is not known: another adapter may have heard what came before.
 UNKNOWN: Final = 0.0
 
@@ -47,6 +56,14 @@ def clip_gap(gap: Gap, heard: Heard | None) -> Gap | None:
     return Gap(max(gap.since, heard.complete), gap.until, gap.reason)
 
 
+@lru_cache(maxsize=1024)  # of 65,536 patterns few occur
+def _uncertainty(phases: int) -> float:
+    """Return the longest part of a second in which no frame has come, in seconds; `phases` is a bit mask."""
+    bits = f"{phases:0{_PHASES}b}" * 2
+    longest = max((len(list(run)) for bit, run in groupby(bits) if bit == "0"), default=0)
+    return min(longest + 1, _PHASES) / _PHASES
+
+
 class GapTracker:
     """Follows one connection after the other. All times are in seconds of the wall clock.
 
@@ -59,7 +76,11 @@ class GapTracker:
         self._missing_since = heard
         self._reason = "the adapter was not running"
         self._is_broken = True
-        self._offset = math.inf
+        # The quickest frame of all, and of this connection: seconds from its own time to its arrival.
+        self._offset = self._quickest = math.inf
+        # The parts of a second in which frames have come.
+        self._phases = 0
+        self._proved = 0.0
         # How long the last frame was under way, beyond the quickest one.
         self._lag = 0.0
 
@@ -82,9 +103,12 @@ class GapTracker:
             return
         if event_time is None:
             return
-        self._offset = min(self._offset, received - event_time)
-        self._complete = min(received, event_time + self._offset)
-        self._lag = received - self._complete
+        self._quickest = min(self._quickest, received - event_time)
+        self._offset = min(self._offset, self._quickest)
+        self._phases |= 1 << int(received % 1.0 * _PHASES)
+        left = event_time + self._offset - _uncertainty(self._phases)
+        self._complete = max(self._proved, min(received, left))
+        self._lag = received - left
 
     def observe_idle(self, received: float) -> None:
         """Note a sign of life while all that came is on disk."""
@@ -108,8 +132,10 @@ class GapTracker:
             return None
         since = self._missing_since
         self._is_broken = False
-        self._complete = proved
-        self._offset, self._lag = math.inf, 0.0
+        self._complete = self._proved = proved
+        if self._quickest - self._offset > _CLOCK_CHANGED and math.isfinite(self._quickest):
+            self._offset, self._phases = self._quickest, 0
+        self._quickest, self._lag = math.inf, 0.0
         return Gap(UNKNOWN if since is None else min(since, proved), proved, self._reason)
 
 

@@ -32,6 +32,7 @@ from adapter.networks.onebot.client.errors import ConnectionFailedError, Reason
 from adapter.networks.onebot.client.socket import open_socket
 from adapter.networks.onebot.gaps import GapTracker
 from adapter.networks.onebot.limits import Limits
+from adapter.networks.onebot.protocol.frames import Heartbeat
 from adapter.networks.onebot.receiver import Broken, Frame, Item, Proved
 from adapter.networks.websocket import Socket
 
@@ -236,15 +237,18 @@ class SessionManager:
             self._inbox.put_now(item, len(item.data))
         self._early, self._early_bytes = [], 0
 
-    def on_alive(self, *, is_online: bool | None) -> None:
-        """Take a sign of life, with or without word of QQ itself.
+    def on_status(self, status: Heartbeat, age: float) -> None:
+        """Take the word of QQ itself, said at a time of its own or at the latest `age` seconds ago.
 
-        Only the word that QQ is online proves that no event was missed: an implementation whose QQ is offline
-        answers, too.
+        Only this and events prove that no event was missed: while QQ is offline calls are answered, too.
+        A heartbeat may have waited in the socket while this process was paused, with events behind it.
         """
-        now = self._wall()
+        now, is_online = self._wall(), status.is_online
         if is_online and self._inbox.is_idle:
-            self._tracker.observe_idle(now)
+            if status.time is None:
+                self._tracker.observe_idle(now - age)
+            else:
+                self._tracker.observe(now, status.time)
         if self.connection is None or is_online is None:
             return
         if not is_online:

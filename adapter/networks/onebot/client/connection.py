@@ -48,8 +48,8 @@ class FrameHandler(Protocol):
         """Take an event. May wait while too many are held: reading stops until it returns."""
         ...
 
-    def on_alive(self, *, is_online: bool | None) -> None:
-        """Take a sign of life. `is_online`: whether QQ is, None if it does not say."""
+    def on_status(self, status: Heartbeat, age: float) -> None:
+        """Take the word of QQ itself: a heartbeat, or an answer that was asked for `age` seconds ago."""
         ...
 
     def on_heartbeat(self) -> None:
@@ -134,18 +134,13 @@ class Connection:
             return True
         if (heartbeat := decode_heartbeat(value)) is not None:
             self._interval = heartbeat.interval or self._interval
-            self._handler.on_alive(is_online=heartbeat.is_online)
+            self._handler.on_status(heartbeat, 0.0)
             self._handler.on_heartbeat()
             return True
-        if is_meta_event(value):
-            self._handler.on_alive(is_online=None)
-            return True
-        return False
+        return is_meta_event(value)
 
     def _on_answer(self, frame: Object) -> None:
-        if self.calls.resolve(frame):
-            self._handler.on_alive(is_online=None)
-        elif decode_answer(frame).verdict is Verdict.UNAUTHORIZED:
+        if not self.calls.resolve(frame) and decode_answer(frame).verdict is Verdict.UNAUTHORIZED:
             # NapCat and LLBot refuse a token in a frame that answers no call.
             self._is_refused = True
 
@@ -221,7 +216,9 @@ class Connection:
             self._last_frame = self._clock()
 
     async def _probe(self) -> None:
-        self._handler.on_alive(is_online=(await self.ask_status()).is_online)
+        asked = self._clock()
+        status = await self.ask_status()
+        self._handler.on_status(status, self._clock() - asked)
 
 
 def _login(answer: Answer | None) -> Login:

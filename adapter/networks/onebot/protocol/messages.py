@@ -24,6 +24,8 @@ _KEPT: Final = (
     *("message_type", "sub_type", "user_id", "group_id", "target_id", "message_id"),
     *("message_seq", "real_id", "real_seq", "temp_source"),
 )
+# Types of values that are kept, as JSON gives them.
+_PLAIN: Final = frozenset({int, str, bool})
 
 
 def decode_message(frame: Object, now: float, *, keep_raw: bool = False) -> Message:
@@ -97,8 +99,7 @@ def _profile(name: str, card: str, role: str, anonymous: str) -> Profile:
 def _upstream(frame: Object, anonymous: object) -> Object:
     kept: dict[str, object] = {"network": "onebot"}
     for name in _KEPT:
-        value = frame.get(name)
-        if value is not None and isinstance(value, int | str):
+        if type(value := frame.get(name)) in _PLAIN:
             kept[name] = value
     if isinstance(anonymous, dict):  # with it an anonymous member can be muted
         kept["anonymous"] = {name: anonymous.get(name) for name in ("id", "name", "flag")}

@@ -12,6 +12,15 @@ def connected(at: float) -> GapTracker:
     return tracker
 
 
+def synchronous(at: float, ahead: float = 0.0) -> GapTracker:
+    """Return a tracker that has heard frames all over a second. `ahead`: how far the other clock is."""
+    tracker = connected(at)
+    for part in range(16):
+        received = at + part / 16
+        tracker.observe(received, float(int(received) + ahead))
+    return tracker
+
+
 def test_before_the_first_connection_of_all_nothing_is_known() -> None:
     tracker = GapTracker(None)
     assert tracker.complete_until is None
@@ -35,12 +44,12 @@ def test_a_gap_that_another_adapter_has_heard_is_none() -> None:
 
 def test_a_connection_that_is_late_or_broken_is_no_coverage() -> None:
     assert GapTracker(None).coverage(100.0) is None
-    tracker = connected(100.0)
+    tracker = synchronous(100.0)
     tracker.observe(110.9, 110.0)
-    tracker.observe(111.8, 110.0)
     covered = tracker.coverage(120.0)
     assert covered is not None
-    assert (round(covered.complete_seconds, 3), covered.connected_seconds) == (9.1, 0.0)
+    # A sixteenth of a second is left of what is uncertain.
+    assert (covered.complete_seconds, covered.connected_seconds) == (10.0625, 0.0)
     tracker.observe(119.0, 112.0)
     covered = tracker.coverage(120.0)
     assert covered is not None
@@ -58,38 +67,63 @@ def test_a_restart_is_a_gap_from_what_the_former_process_heard() -> None:
 
 
 def test_an_outage_begins_with_the_last_frame_and_ends_with_the_proof() -> None:
-    tracker = connected(100.0)
-    tracker.observe(110.4, 110.0)
+    tracker = synchronous(100.0)
+    tracker.observe(110.0, 110.0)
     tracker.break_off("reset")
     tracker.break_off("refused")
     # Frames before the proof of the next connection say nothing about the time without one.
     tracker.observe(119.0, 119.0)
     tracker.observe_idle(119.5)
-    assert tracker.complete_until == 110.4
-    assert tracker.resume(120.0) == Gap(110.4, 120.0, "reset")
+    assert tracker.complete_until == 109.9375
+    assert tracker.resume(120.0) == Gap(109.9375, 120.0, "reset")
     assert tracker.resume(121.0) is None
     assert tracker.complete_until == 120.0
 
 
 def test_a_frame_that_was_under_way_for_long_counts_by_its_own_time() -> None:
-    tracker = connected(100.0)
-    tracker.observe(105.2, 105.0)
+    tracker = synchronous(100.0)
     tracker.observe(170.0, 110.0)
     tracker.break_off("reset")
-    gap = tracker.resume(180.0)
-    assert gap is not None
-    assert abs(gap.since - 110.2) < 1e-6
+    assert tracker.resume(180.0) == Gap(109.9375, 180.0, "reset")
+    # The next connection begins with a frame that waited, too.
+    tracker.observe(190.0, 182.0)
+    assert tracker.complete_until == 181.9375
+
+
+def test_where_frames_come_at_one_part_of_the_second_a_gap_begins_a_second_earlier() -> None:
+    tracker = connected(100.0)
+    for second in range(5):
+        tracker.observe(110.75 + second, 110.0 + second)
+    # It may have left at 114.0 as well as at 114.75.
+    assert tracker.complete_until == 113.75
+    tracker.observe(115.25, 115.0)
+    assert tracker.complete_until == 115.25 - 0.5
+
+
+def test_a_gap_does_not_begin_before_the_end_of_the_one_before_it() -> None:
+    tracker = connected(100.5)
+    tracker.observe(100.75, 100.0)
+    tracker.break_off("reset")
+    assert tracker.resume(101.0) == Gap(100.5, 101.0, "reset")
 
 
 def test_a_clock_that_is_wrong_does_not_stretch_gaps() -> None:
-    tracker = connected(100.0)
-    tracker.observe(405.2, 105.0)
-    tracker.observe(410.5, 110.0)
-    assert tracker.complete_until == 410.2
-    ahead = connected(100.0)
-    ahead.observe(105.0, 405.0)
-    ahead.observe(110.0, 410.0)
-    assert ahead.complete_until == 110.0
+    for ahead in (-300.0, 300.0):
+        tracker = synchronous(500.0, ahead)
+        tracker.observe(510.5, 510.0 + ahead)
+        assert tracker.complete_until == 509.9375
+
+
+def test_a_clock_that_was_set_back_counts_from_the_next_connection() -> None:
+    tracker = synchronous(500.0)
+    tracker.observe(510.0, 450.0)
+    tracker.break_off("reset")
+    assert tracker.resume(520.0) == Gap(500.0, 520.0, "reset")
+    tracker.observe(530.25, 470.0)
+    tracker.break_off("reset")
+    assert tracker.resume(540.0) == Gap(520.0, 540.0, "reset")
+    tracker.observe(550.25, 490.0)
+    assert tracker.complete_until == 549.25
 
 
 def test_a_sign_of_life_counts_when_all_is_on_disk_and_a_frame_without_a_time_does_not() -> None:

@@ -44,7 +44,7 @@ def test_a_gap_stands_between_what_was_heard_before_and_after_it() -> None:
     assert [type(event) for event in batch] == [
         *(Gap, SessionChange, Message, Message, Gap, SessionChange, Message),
     ]
-    assert batch[4] == Gap(110.5, 120.0, "reset")
+    assert batch[4] == Gap(109.5, 120.0, "reset")
 
 
 def test_a_former_process_leaves_the_begin_of_the_first_gap() -> None:

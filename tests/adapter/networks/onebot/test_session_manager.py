@@ -1,5 +1,6 @@
 """The session: refused tokens, wrong paths, lost connections, QQ offline behind a healthy socket, and gaps."""
 
+import json
 import socket
 import time
 from pathlib import Path
@@ -195,6 +196,22 @@ async def test_a_gap_begins_before_qq_went_offline_though_calls_are_answered_mea
         await heard.online(2)
         (gap,) = heard.of(Gap)
         assert gap.since <= offline_at
+
+
+async def test_a_heartbeat_that_waited_in_the_socket_counts_by_its_own_time(tmp_path: Path) -> None:
+    async with OneBotServer("napcat", heartbeat_ms=0) as server, listening(server, tmp_path) as heard:
+        await heard.online()
+        proved = time.time()
+        await wait_until(lambda: time.time() > proved + 1.0, "a second later")
+        status = {"online": True, "good": True}
+        beat = {"post_type": "meta_event", "meta_event_type": "heartbeat", "status": status, "interval": 0}
+        server.do.frame(text=json.dumps(beat | {"time": int(proved) - 1, "self_id": 20001}))
+        # Its answer comes behind that heartbeat.
+        await heard.upstream.refresh_contacts()
+        server.do.reset()
+        await heard.online(2)
+        (gap,) = heard.of(Gap)
+        assert gap.since < proved + 0.5
 
 
 async def test_an_account_that_is_offline_when_the_connection_opens_is_not_online(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Frames:
     def __init__(self) -> None:
         self.events: list[bytes] = []
         self.alive: list[bool | None] = []
+        self.beats = 0
         self.kicks: list[SessionChange] = []
         self.gate = anyio.Event()
         self.gate.set()
@@ -35,8 +36,12 @@ class Frames:
         self.events.append(frame)
         await self.gate.wait()
 
-    def on_alive(self, *, is_online: bool | None) -> None:
-        self.alive.append(is_online)
+    def on_status(self, status: Heartbeat, age: float) -> None:
+        assert age >= 0.0
+        self.alive.append(status.is_online)
+
+    def on_heartbeat(self) -> None:
+        self.beats += 1
 
     def on_kicked(self, change: SessionChange) -> None:
         self.kicks.append(change)
