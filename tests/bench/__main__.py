@@ -15,8 +15,9 @@ from tests.bench.figures import Findings
 from tests.bench.stage import staged
 
 ALL = ("inbound", "latency", "roundtrip", "outbound", "workers", "growth", "cost")
-# Only where named: `killed` takes minutes, and its figures are counts; `lanes` wants more cores than two.
-BY_NAME = ("killed", "lanes")
+# Only where named: `killed` takes minutes, and its figures are counts; `lanes` wants more cores than two;
+# `onebot` installs nonebot2.
+BY_NAME = ("killed", "lanes", "onebot")
 RESULTS = Path(".bench")
 
 

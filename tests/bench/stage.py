@@ -100,14 +100,21 @@ class Stage:
     async def crowd(self, *options: str) -> "Crowd":
         """Start a simulated QQ whose people talk on command."""
         program = self.start("tests.bench.traffic", *options)
-        return Crowd(program, (await program.told())["origin"])
+        origin = (await program.told())["origin"]
+        return Crowd(program, origin, {"QQBUS_SMARTQQ_URL": origin})
+
+    async def onebot_crowd(self) -> "Crowd":
+        """Start an implementation of OneBot whose people talk on command."""
+        program = self.start("tests.bench.onebot_crowd")
+        origin = (await program.told())["origin"]
+        return Crowd(program, origin, {"QQBUS_NETWORK": "onebot", "QQBUS_ONEBOT_URL": origin})
 
     def adapter_settings(self, crowd: "Crowd", prefix: str) -> dict[str, str]:
         """Return the settings of an adapter of this prefix: nothing paced, all promises on."""
         return {
             "REDIS_URL": self.url,
             "QQBUS_PREFIX": prefix,
-            "QQBUS_SMARTQQ_URL": crowd.origin,
+            **crowd.settings,
             "QQBUS_STATE_DIR": str(self.folder / prefix),
             "QQBUS_SEND_INTERVAL": "0",
             "QQBUS_HTTP": "off",
@@ -163,10 +170,11 @@ class Stage:
 
 @dataclass
 class Crowd:
-    """The simulated QQ in its process."""
+    """The simulated QQ in its process; `settings` lead an adapter there."""
 
     program: Program
     origin: str
+    settings: dict[str, str]
 
     async def fill(self, count: int, **options: Any) -> None:
         """So many messages wait to be polled; `batch`: so many go into one answer."""

@@ -1,7 +1,8 @@
 """A million events and a hundred thousand sends through one adapter: `python -m tests.chaos.memory`.
 
-One adapter, one worker that answers every tenth message, a server, a simulated QQ; each a process of its
-own. 0 if neither adapter nor worker holds more than a tenth above what it held after the warm-up.
+One adapter, one worker that answers every tenth message, a server, a simulated network; each a process of its
+own. `--network onebot`: every fourth message has a picture. 0 if neither adapter nor worker holds more than a
+tenth above what it held after the warm-up.
 """
 
 import argparse
@@ -138,11 +139,11 @@ class Passage:
             self.course.keys[name] = int(await client.memory_usage(f"qq:{name}", samples=50) or 0)
 
 
-async def run(events: int, sends: int, folder: Path) -> Course:
-    """All of it."""
+async def run(events: int, sends: int, folder: Path, network: str = "smartqq") -> Course:
+    """Run all of it."""
     each = events // ROUNDS
     async with staged(folder, "--appendonly", "no") as stage:
-        crowd = await stage.crowd()
+        crowd = await (stage.onebot_crowd() if network == "onebot" else stage.crowd())
         adapter = await stage.adapter(crowd, "qq")
         share = max(1, events // sends)
         worker = stage.start("tests.chaos.answering_worker", str(share), REDIS_URL=stage.url)
@@ -160,11 +161,12 @@ async def run(events: int, sends: int, folder: Path) -> Course:
 def main() -> None:
     """Run and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", choices=("smartqq", "onebot"), default="smartqq")
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--sends", type=int, default=SENDS)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="qqbus-memory-") as name:
-        course = anyio.run(run, arguments.events, arguments.sends, Path(name))
+        course = anyio.run(run, arguments.events, arguments.sends, Path(name), arguments.network)
     for who in ("adapter", "worker"):
         print(f"{who:8} highest after the warm-up: {(course.grown(who) - 1) * 100:+.1f} %")
     print("server   " + ", ".join(f"{name} {size / MB:.1f} MB" for name, size in course.keys.items()))
