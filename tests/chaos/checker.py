@@ -20,6 +20,8 @@ POLLING = 3.0
 # Upstream may answer a process that has just been killed: its connection is not known to be gone yet.
 CLOSE = 0.05
 NEAR = 3.0
+# The code of a request for something else under an id that was used.
+CONFLICT = "id.conflict"
 
 
 @dataclass
@@ -174,6 +176,20 @@ def check_results(verdict: Verdict, outbound: list[dict[str, str]], results: lis
     verdict.count("results too many", sum(count - 1 for count in answered.values()))
     verdict.figures["results"] = dict(Counter(row["status"] for row in results if row["replayed"] == "0"))
     verdict.figures["repeated requests"] = sum(row["replayed"] == "1" for row in results)
+    verdict.figures["of these with another delivery"] = sum(row["code"] == CONFLICT for row in results)
+
+
+def finals(results: list[dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Return the result of each id: that of the first request.
+
+    The worker in Node asks for another delivery than those in Python: its repeat is rejected.
+    """
+    return {row["id"]: row for row in results if row["replayed"] == "0" and row["code"] != CONFLICT}
+
+
+def deliveries(outbound: list[dict[str, str]]) -> dict[str, str]:
+    """Return the delivery of each id: that of the first request."""
+    return {row["id"]: row.get("delivery", "at-most-once") for row in reversed(outbound)}
 
 
 def _sends(
@@ -183,9 +199,8 @@ def _sends(
     record: Record,
     text: dict[str, str],
 ) -> None:
-    # The ledger goes by the first request with an id; a later one with another delivery is rejected.
-    delivery = {row["id"]: row.get("delivery", "at-most-once") for row in reversed(outbound)}
-    status = {row["id"]: row["status"] for row in results if row["replayed"] == "0"}
+    delivery = deliveries(outbound)
+    status = {ident: row["status"] for ident, row in finals(results).items()}
     arrived = Counter(message.text for message in record.heard)
     verdict.count("doubled sends", sum(count - 1 for count in arrived.values()), excused=record.torn)
     verdict.count(
@@ -194,7 +209,7 @@ def _sends(
     verdict.count("failed, but arrived", sum(s == "failed" and arrived[text[i]] for i, s in status.items()))
     careful = [ident for ident, kind in delivery.items() if kind == "at-least-once"]
     gone = [ident for ident in careful if not arrived[text[ident]] and status.get(ident) != "failed"]
-    tries = {row["id"]: int(row["attempts"]) for row in results if row["replayed"] == "0"}
+    tries = {ident: int(row["attempts"]) for ident, row in finals(results).items()}
     # It is told `unknown` after so many ambiguous answers in a row; whatever ends otherwise must have arrived.
     given_up = [ident for ident in gone if status.get(ident) == "unknown" and tries[ident] >= MAX_ATTEMPTS]
     verdict.figures["given up in at-least-once"] = len(given_up)

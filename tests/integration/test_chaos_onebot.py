@@ -28,6 +28,7 @@ RESULTS: Rows = [
         "entry": f"{n}-0",
         "id": f"chaos/e{n}",
         "status": "unknown" if n == 4 else "sent",
+        "code": "upstream.lost" if n == 4 else "ok",
         "attempts": "1",
         "replayed": "0",
         "message_id": f"-{n}",
@@ -90,7 +91,7 @@ def arrived_again(n: int, **fields: str) -> OneBotRecord:
         ("rejected, but arrived: 1", judged(results=changed(RESULTS, 0, status="rejected"))),
         ("expired, but arrived: 1", judged(results=changed(RESULTS, 0, status="expired"))),
         ("given up too early: 1", judged(results=changed(RESULTS, 1, status="unknown"))),
-        ("sends out of order in a chat: 2", judged(record=replace(RECORD, arrived=RECORD.arrived[::-1]))),
+        ("sends out of order in a chat: 1", judged(record=replace(RECORD, arrived=RECORD.arrived[::-1]))),
     ],
 )
 def test_each_broken_promise_is_found(words: str, verdict: Verdict) -> None:
@@ -100,6 +101,14 @@ def test_each_broken_promise_is_found(words: str, verdict: Verdict) -> None:
 def test_at_least_once_may_repeat_only_what_it_says_it_repeated() -> None:
     repeated = changed(RESULTS, 1, attempts="2", message_id="-9")
     assert judged(record=arrived_again(2), results=repeated).wrong == []
+
+
+def test_a_repeat_with_another_delivery_is_rejected_and_counts_once() -> None:
+    repeat = OUTBOUND[1] | {"entry_id": "9-0", "delivery": "at-most-once"}
+    rejected = RESULTS[1] | {"entry": "9-0", "status": "rejected", "code": "id.conflict", "attempts": "0"}
+    verdict = judged(outbound=[*OUTBOUND, repeat], results=[*RESULTS, rejected])
+    assert verdict.wrong == []
+    assert verdict.figures["of these with another delivery"] == 1
 
 
 def test_what_an_adapter_held_while_it_was_away_may_come_late() -> None:
