@@ -12,7 +12,7 @@ FAULTS ?= 60
 # NETWORK=onebot for a QQ account behind an implementation of OneBot 11.
 demo:
 	@$(PYTHON) .ci/venv.py sim
-	@$(RUN) -m tests.demo $(if $(NETWORK),--network $(NETWORK))
+	@$(RUN) -m tests.demo $(if $(filter 0,$(ECHO)),--no-echo) $(if $(NETWORK),--network $(NETWORK))
 
 test:
 	@$(PYTHON) .ci/venv.py dev

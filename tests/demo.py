@@ -1,7 +1,8 @@
 """Demo: a simulated QQ, the adapter, an echo worker, and what they say to each other.
 
-`python -m tests.demo --network onebot`; without a network SmartQQ. Each part runs as a process of its own on
-a free port, with its data in a temporary folder. Ctrl-C ends all of them, and so does closing the terminal.
+`python -m tests.demo --network onebot`; without a network SmartQQ. Each part runs as a process of its own, on
+its usual port if that is free, with its data in a temporary folder. Ctrl-C ends all of them, and so does closing
+the terminal. `--no-echo`, or ECHO=0: no worker, so that another one alone answers.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,16 @@ import redis.asyncio as redis
 from adapter.bus.connection import connect, redact_url
 from adapter.bus.embedded import run_server
 from adapter.cli.qr import draw_code
+from adapter.cli.terminal import clip
 from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.content import render
+from adapter.errors import SchemaError
 from adapter.ops.page.tokens import PageToken, SignInLinks, sign_in_link
+from adapter.plain_text import harmless
 
 from .support.helpers import clean_environment
-from .support.ports import free_port
+from .support.ports import free_port, is_free
 
 FRIEND = 10001
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,8 +47,11 @@ PROCFILE = next(
 START = 20.0
 # Seconds for honcho, which gives its own programs five before it kills them.
 STOP = 8.0
-# Columns of the names before each line.
+# Columns of the names before each line, and of a line: a terminal of 80 wraps none.
 INDENT = 11
+WIDTH = 79
+# Where each part is looked for, if no other program is there.
+REDIS_PORT, PAGE_PORT = 6379, 8710
 BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
 
@@ -57,6 +65,7 @@ class Network:
     """
 
     line: tuple[str, ...]
+    ports: dict[str, int]
     scheme: str
     address_setting: str
     settings: dict[str, str]
@@ -68,17 +77,19 @@ class Network:
 
 NETWORKS = {
     "smartqq": Network(
-        line=(f"{__package__}.simulator", "--port", "0", "--auto-scan"),
+        line=(f"{__package__}.simulator", "--auto-scan"),
+        ports={"--port": 8017},
         scheme="http://",
         address_setting="QQBUS_SMARTQQ_URL",
         settings={},
         greeting={"text": 'hello 😀 [微笑] "<&>"'},
         shown='hello 😀 [微笑] "<&>"',
         example='"text": "你好 [微笑]"',
-        hints="  {origin}/phone   phones of the friends: write, see the replies\n",
+        hints="  {origin}/phone  phones of the friends: write, see replies\n",
     ),
     "onebot": Network(
         line=(f"{__package__}.onebot_server",),
+        ports={"--port": 3001, "--control-port": 3002},
         scheme="ws://",
         address_setting="QQBUS_ONEBOT_URL",
         settings={"QQBUS_NETWORK": "onebot"},
@@ -95,9 +106,17 @@ NETWORKS = {
 }
 
 
-def say(who: str, what: str) -> None:
-    """Print one line of what happens."""
-    print(f"{DIM}{who:>9}{OFF}  {what}", flush=True)
+def say(who: str, what: str, strong: str = "") -> None:
+    """Print one line of what happens: the part `strong` in bold, the rest cut at the edge."""
+    line = clip(harmless(what), WIDTH - INDENT)
+    if strong and strong in line:
+        line = line.replace(strong, f"{BOLD}{strong}{OFF}", 1)
+    print(f"{DIM}{clip(harmless(who), INDENT - 2):>{INDENT - 2}}{OFF}  {line}", flush=True)
+
+
+def port_near(wanted: int, *, is_any: bool) -> int:
+    """Return the usual port of a part if it is free, else another one."""
+    return wanted if not is_any and is_free(wanted) else free_port()
 
 
 @asynccontextmanager
@@ -159,30 +178,40 @@ async def login(client: "redis.Redis") -> None:
 
 def draw(text: str) -> None:
     """Draw a QR code, if this terminal can show it."""
-    columns = shutil.get_terminal_size().columns - INDENT
+    columns = min(WIDTH, shutil.get_terminal_size().columns) - INDENT
     is_terminal = sys.stdout.isatty()
     for row in draw_code(text, columns, encoding=sys.stdout.encoding, colour=is_terminal) or []:
         print(" " * INDENT + row)
 
 
-async def follow(client: "redis.Redis", stream: str, who: str) -> None:
-    """Print each entry of a stream."""
+async def follow(client: "redis.Redis", stream: str, who: str = "") -> None:
+    """Print each entry of a stream. `who`: empty for the author of a request."""
     last: Any = "0"
     while True:
         found: Any = await client.xread({stream: last}, block=1000)
         for last, fields in found[0][1] if found else []:
-            say(who, f"{BOLD}{stream}{OFF}  {describe(stream, last.decode(), fields)}")
+            name = who or author(fields)
+            say(name, f"{stream}  {describe(stream, last.decode(), fields)}", stream)
+
+
+def author(fields: dict[bytes, bytes]) -> str:
+    """Return who asked for a message: ids of workers and of the page begin with their name."""
+    name, slash, _ = fields.get(b"id", b"").decode(errors="replace").partition("/")
+    return name if slash and name else "you"
 
 
 def describe(stream: str, entry: str, fields: dict[bytes, bytes]) -> str:
     """Return an entry in one line."""
     row = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
     if stream == "qq:inbound":
-        return f"{row['type']}  {row['chat']}  {row['text']}".rstrip()
+        return "  ".join(row.get(name, "?") for name in ("type", "chat", "text")).rstrip()
     if stream == "qq:outbound":
-        request = decode_request(entry, fields, "qq")
-        return f"to {request.to}  {render(request.segments)}"
-    return f"{row['status']}  to {row['to']}  {row['detail']}".rstrip()
+        try:
+            request = decode_request(entry, fields, "qq")
+        except SchemaError as exc:  # the adapter rejects it, and goes on
+            return f"cannot be read: {exc}"
+        return f"to {request.to}  {row.get('op', '')}{render(request.segments)}"
+    return f"{row.get('status', '?')}  to {row.get('to', '?')}  {row.get('detail', '')}".rstrip()
 
 
 async def phone(origin: str) -> None:
@@ -191,28 +220,31 @@ async def phone(origin: str) -> None:
     while True:
         for message in await control(origin, f"/sim/received?after={after}&wait=10"):
             after = message["n"]
-            say("phone", f"{message['chat']} receives: {BOLD}{message['text']}{OFF}")
+            say("phone", f"{message['chat']} receives: {message['text']}", message["text"])
 
 
 def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None:
     """Print what to try next."""
-    qqbus = Path(sys.executable).with_name("qqbus")
-    qqbus = qqbus.relative_to(Path.cwd()) if qqbus.is_relative_to(Path.cwd()) else qqbus
+    qqbus, python = _program("qqbus"), _program("python")
     print(
         f"""
 {BOLD}It runs. In a browser:{OFF}
 
 {network.hints.format(origin=origin)}  {page}
-                   status page of the adapter (the link signs in one browser, once)
+      status page of the adapter; this link signs in one browser, once
 
 {BOLD}In another terminal:{OFF}
 
   export REDIS_URL={url}
-  {qqbus} tail
+  {qqbus} tail --all
   {qqbus} send {chat} "hello"
-  redis-cli -u $REDIS_URL XADD qq:outbound '*' to {chat} text hello
+  redis-cli -u $REDIS_URL XADD qq:outbound '*' to {chat} text hi
   curl -s {origin}/sim/say \\
     -d '{{"chat": "friend:{FRIEND}", {network.example}}}'
+
+{BOLD}A worker of your own, the first one of README.md:{OFF}
+
+  {python} hello.py
 
 Ctrl-C ends it.
 """,
@@ -220,20 +252,33 @@ Ctrl-C ends it.
     )
 
 
-async def main(network: Network) -> None:
+def _program(name: str) -> Path:
+    """Return how to start a program of this installation from here."""
+    path = Path(sys.executable).with_name(name)
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+async def main(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
     """Run the demo until Ctrl-C or until the terminal closes."""
     with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
         folder = Path(name)
+        ports = [
+            word
+            for option, wanted in network.ports.items()
+            for word in (option, str(port_near(wanted, is_any=is_any_port)))
+        ]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_interrupted, tasks.cancel_scope)
             async with (
-                run_server(folder / "redis", free_port(), has_password=True) as url,
-                process("network", folder, *network.line) as simulated,
+                run_server(
+                    folder / "redis", port_near(REDIS_PORT, is_any=is_any_port), has_password=True
+                ) as url,
+                process("network", folder, *network.line, *ports) as simulated,
             ):
                 origin, address = await _addresses(simulated, network)
                 say("redis", f"embedded server on {redact_url(url)}")
                 say("QQ", f"simulated on {address}")
-                page = free_port()
+                page = port_near(PAGE_PORT, is_any=is_any_port)
                 settings = network.settings | {
                     "REDIS_URL": url,
                     network.address_setting: address,
@@ -242,9 +287,11 @@ async def main(network: Network) -> None:
                     "PORT": str(page),
                     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 }
-                line = ("honcho", "--procfile", str(PROCFILE), "start")
+                line = ("honcho", "--procfile", str(PROCFILE), "start", *(() if has_echo else ("adapter",)))
                 async with process("honcho", folder, *line, **settings) as programs:
-                    await _show(network, programs, folder / "honcho.log", url, page, origin)
+                    stream = "qq:results" if has_echo else "qq:inbound"
+                    log = folder / "honcho.log"
+                    await _show(network, programs, log, stream, (url, f"http://127.0.0.1:{page}", origin))
     with suppress(OSError):  # the terminal may be gone
         print("\nended cleanly", flush=True)
 
@@ -260,36 +307,47 @@ async def _addresses(simulated: "subprocess.Popen[str]", network: Network) -> tu
 
 
 async def _show(
-    network: Network, programs: "subprocess.Popen[str]", log: Path, url: str, page: int, origin: str
+    network: Network,
+    programs: "subprocess.Popen[str]",
+    log: Path,
+    stream: str,
+    addresses: tuple[str, str, str],
 ) -> None:
-    """Follow the session, let a friend write, and show the streams until cancelled."""
+    """Follow the session, let a friend write, and show the streams until cancelled.
+
+    What to try next is printed when `stream` has something about that friend's chat. `addresses`: of Redis, of
+    the page and of the control interface.
+    """
+    url, page, origin = addresses
     client = connect(url, timeout=10.0)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_alive, programs, log)
             await login(client)
             tasks.start_soon(follow, client, "qq:inbound", "event")
-            tasks.start_soon(follow, client, "qq:outbound", "worker")
+            tasks.start_soon(follow, client, "qq:outbound")
             tasks.start_soon(follow, client, "qq:results", "result")
             tasks.start_soon(phone, origin)
-            say("phone", f"the friend {FRIEND} writes: {BOLD}{network.shown}{OFF}")
+            say("phone", f"the friend {FRIEND} writes: {network.shown}", network.shown)
             await control(origin, "/sim/say", {"chat": f"friend:{FRIEND}", **network.greeting})
             token = PageToken.load(Config.from_env({"QQBUS_STATE_DIR": str(log.parent / "state")}))
-            link = sign_in_link(f"http://127.0.0.1:{page}", SignInLinks(token))
-            hints(network, url, link, origin, await _answered(client))
+            link = sign_in_link(page, SignInLinks(token))
+            hints(network, url, link, origin, await _chat(client, stream))
     finally:
         with anyio.CancelScope(shield=True):
             await client.aclose()
 
 
-async def _answered(client: "redis.Redis") -> str:
-    """Return the chat of the first reply that was sent."""
+async def _chat(client: "redis.Redis", stream: str) -> str:
+    """Return the chat of the first entry that names one."""
+    last: Any = "0"
     with anyio.fail_after(START):
         while True:
-            found: Any = await client.xread({"qq:results": "0"}, block=1000)
-            if found:
-                await anyio.sleep(0.1)  # let the lines about it come first
-                return str(found[0][1][0][1][b"to"].decode())
+            found: Any = await client.xread({stream: last}, block=1000)
+            for last, fields in found[0][1] if found else []:  # noqa: B007
+                if chat := fields.get(b"to") or fields.get(b"chat"):
+                    await anyio.sleep(0.1)  # let the lines about it come first
+                    return str(chat.decode())
 
 
 async def _interrupted(scope: anyio.CancelScope) -> None:
@@ -305,7 +363,22 @@ async def _alive(programs: "subprocess.Popen[str]", log: Path) -> None:
     sys.exit(f"adapter and worker ended by themselves:\n{log.read_text(encoding='utf-8')}")
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.demo", description=__doc__)
+    add = parser.add_argument
+    add("--network", choices=NETWORKS, default="smartqq", help="smartqq (default) or onebot")
+    add("--no-echo", action="store_true", help="start no worker (or ECHO=0)")
+    add("--any-ports", action="store_true", help="take other ports than 6379, 8710 and 8017")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=NETWORKS, default="smartqq", help="smartqq (default) or onebot")
-    anyio.run(main, NETWORKS[parser.parse_args().network])
+    given = _arguments()
+    anyio.run(
+        partial(
+            main,
+            NETWORKS[given.network],
+            has_echo=not given.no_echo and os.environ.get("ECHO") != "0",
+            is_any_port=given.any_ports,
+        )
+    )

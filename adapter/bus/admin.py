@@ -28,6 +28,11 @@ TIMEOUT_SECONDS = WAIT_MS / 1000 + 5.0
 CONTROL_ENTRIES = 1_000
 # Entries of one read.
 PAGE_SIZE = 500
+# Milliseconds: a worker asks for entries every few seconds, also while a handler runs. A consumer that has
+# not asked for longer than this has ended, or it blocks without a limit.
+GONE_MS = 120_000
+# Unread entries without numbers that are counted one by one: more are shown as this many.
+MAX_COUNTED = 10_000
 
 # Append the original fields of a dead letter and delete it, or find it gone.
 # KEYS  dead, stream      ARGV  dead letter, field, value …
@@ -38,16 +43,18 @@ return redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
 
 
 class GroupInfo(NamedTuple):
-    """A consumer group of a stream. `lag` is None where the server cannot tell.
+    """A consumer group of a stream.
 
     `name` is decoded to be shown: other programs may choose any bytes. `oldest`: the oldest pending entry.
+    `consumers` have asked for entries of late, `gone` are registered and have not.
     """
 
     name: str
     consumers: int
     pending: int
-    lag: int | None
+    lag: int
     oldest: str
+    gone: int = 0
 
 
 class AdminClient:
@@ -101,21 +108,45 @@ class AdminClient:
         """Return the consumer groups of a stream. One that vanishes is skipped."""
         found = []
         for row in await self._xinfo_groups(stream):
-            name, oldest = _decode(row["name"]), ""
-            if row["pending"]:
-                try:
-                    with map_redis_errors():
-                        pending: Any = await self.client.xpending(self.keys(stream), row["name"])
-                except BusUnavailable:
-                    raise
-                except BusError as exc:
-                    log.warning("group %r of %s skipped: %s", name, self.keys(stream), exc)
-                    continue
-                oldest = _decode(pending["min"] or b"")
-            lag = row.get("lag")
-            lag = None if lag is None else int(lag)
-            found.append(GroupInfo(name, int(row["consumers"]), int(row["pending"]), lag, oldest))
+            name = _decode(row["name"])
+            try:
+                found.append(await self._group(stream, name, row))
+            except BusUnavailable:
+                raise
+            except BusError as exc:
+                log.warning("group %r of %s skipped: %s", name, self.keys(stream), exc)
         return found
+
+    async def _group(self, stream: str, name: str, row: Mapping[str, Any]) -> GroupInfo:
+        oldest, consumers = "", int(row["consumers"])
+        with map_redis_errors():
+            if row["pending"]:
+                pending: Any = await self.client.xpending(self.keys(stream), row["name"])
+                oldest = _decode(pending["min"] or b"")
+            members: Any = []
+            if consumers:
+                members = await self.client.xinfo_consumers(self.keys(stream), row["name"])
+        gone = sum(int(member["idle"]) > GONE_MS for member in members)
+        lag = row.get("lag")
+        if lag is None:
+            lag = await self._count_unread(stream, _decode(row["last-delivered-id"]))
+        return GroupInfo(name, consumers - gone, int(row["pending"]), int(lag), oldest, gone)
+
+    async def _count_unread(self, stream: str, after: str) -> int:
+        """Count the entries behind an id, where Redis does not: by their numbers if they have some.
+
+        A group that began at a time has no lag of its own, nor has one behind deleted entries.
+        """
+        first = await self.xrange(stream, after, 1)
+        if not first:
+            return 0
+        ends = [fields.get(b"seq", b"") for _, fields in (*first, *await self.last_entries(stream))]
+        if all(number.isdigit() for number in ends):
+            return max(1, int(ends[1]) - int(ends[0]) + 1)
+        count = 0
+        while count < MAX_COUNTED and (page := await self.xrange(stream, after)):
+            count, after = count + len(page), page[-1][0]
+        return count
 
     async def group_progress(self, stream: str, group: str) -> tuple[str, set[str]]:
         """Return the last id that a group has read, and the ids that it has not acknowledged."""
@@ -189,6 +220,17 @@ class AdminClient:
         with map_redis_errors():
             reply: Any = await self.client.xread({key: after}, count=PAGE_SIZE, block=wait_ms)
         return parse_xread(reply).get(key, [])
+
+    async def read_streams(
+        self, cursors: Mapping[str, str], wait_ms: int = WAIT_MS
+    ) -> dict[str, list[Entry]]:
+        """Wait for entries of several streams after their ids; only those with some. May be cancelled."""
+        names = {self.keys(name): name for name in cursors}
+        with map_redis_errors():
+            reply: Any = await self.client.xread(
+                {key: cursors[name] for key, name in names.items()}, count=PAGE_SIZE, block=wait_ms
+            )
+        return {names[key]: entries for key, entries in parse_xread(reply).items()}
 
     # --- the server ----------------------------------------------------------------------------
 

@@ -47,7 +47,8 @@ class Facts:
     `unwritable`: a path of the state folder that this user cannot write. `exposed_files`: those that other
     users can read. `page_port`: "free", "ours" or "taken". Sizes are in bytes. `upstream`: the address of
     SmartQQ; other networks have `findings`. `lacks_own_messages`: what was sent is not on `qq:inbound`.
-    `ignored_settings`: those of other networks.
+    `ignored_settings`: those of other networks. `denied`: what this Redis user may not see.
+    `unknown_command`: the program of the alarm command, if there is none.
     """
 
     redis_url: str
@@ -74,6 +75,8 @@ class Facts:
     findings: tuple[Finding, ...] = ()
     lacks_own_messages: bool = False
     ignored_settings: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    unknown_command: str = ""
 
 
 def run_checks(facts: Facts) -> Iterator[Check]:
@@ -84,10 +87,12 @@ def run_checks(facts: Facts) -> Iterator[Check]:
         )
         yield Check(Level.WARN if facts.embedded else Level.BAD, facts.redis_error, change)
     else:
-        yield from _check_server(facts)
-        yield from _check_memory(facts)
-        yield from _check_persistence(facts)
+        if facts.info:
+            yield from _check_server(facts)
+            yield from _check_memory(facts)
+            yield from _check_persistence(facts)
         yield from _check_access(facts)
+        yield from _check_denied(facts)
         yield from _check_bus(facts)
     yield from _check_state_dir(facts)
     yield from _check_ports(facts)
@@ -179,6 +184,15 @@ def _check_access(facts: Facts) -> Iterator[Check]:
         )
 
 
+def _check_denied(facts: Facts) -> Iterator[Check]:
+    if facts.denied:
+        yield Check(
+            Level.WARN,
+            f"{facts.redis_url}: this user may not see {', '.join(facts.denied)}, which were not checked",
+            "nothing, if this is a worker's user; the operator's sees all of it: `qqbus acl operator`",
+        )
+
+
 def _check_bus(facts: Facts) -> Iterator[Check]:
     if facts.is_lease_held is False:
         yield Check(Level.WARN, GONE.headline, GONE.cli_hint)
@@ -211,6 +225,12 @@ def _check_state_dir(facts: Facts) -> Iterator[Check]:
         yield Check(Level.GOOD, f"state folder {facts.state_dir}")
     for name in facts.exposed_files:
         yield Check(Level.BAD, f"other users can read {name}: it holds secrets", f"chmod 600 {name}")
+    if facts.unknown_command:
+        yield Check(
+            Level.BAD,
+            f"QQBUS_ALARM_COMMAND: this user cannot run {facts.unknown_command}",
+            "correct it: no alarm would arrive; `qqbus alarm --test` tries it",
+        )
     if facts.free_bytes is not None and facts.free_bytes < _DISK_TIGHT:
         yield Check(
             Level.BAD if facts.free_bytes < _DISK_FULL else Level.WARN,

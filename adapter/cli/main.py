@@ -40,6 +40,9 @@ def _run() -> int:
 
         argcomplete.autocomplete(parser)
     arguments = parser.parse_args()
+    if not arguments.run:
+        parser.print_help()
+        return 0
     from adapter.cli.runner import run_command  # noqa: PLC0415 – help and completion need no event loop
 
     return run_command(arguments)

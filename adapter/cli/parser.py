@@ -38,8 +38,9 @@ def make_parser() -> argparse.ArgumentParser:
     Parsed arguments name the function in `run`, as `module:function` below the package `commands`.
     """
     top = argparse.ArgumentParser(prog="qqbus", description="QQ on a Redis stream.")
+    top.set_defaults(run="")
     top.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    commands = top.add_subparsers(metavar="COMMAND")
     for add in (_add_services, _add_simulators, _add_session, _add_messages, _add_contract):
         add(commands)
     return top
@@ -69,13 +70,19 @@ def _command(
 ) -> Callable[..., argparse.Action]:
     """Add a command; return the method that adds its arguments.
 
-    `interrupted`: exit code after Ctrl-C. `needs_state_dir`: it uses the adapter's folder. `handles_signals`:
+    `needed_role`: whose rights it needs on a Redis with users. `interrupted`: exit code after Ctrl-C.
+    `needs_state_dir`: it uses the adapter's folder. `handles_signals`:
     it ends by itself after SIGINT.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=what, description=f"{what[:1].upper()}{what[1:]}."
     )
-    flags = {"interrupted": 1, "needs_state_dir": False, "handles_signals": False}
+    flags = {
+        "needed_role": "operator",
+        "interrupted": 1,
+        "needs_state_dir": False,
+        "handles_signals": False,
+    }
     parser.set_defaults(run=run, **flags | defaults)
     return parser.add_argument
 
@@ -86,7 +93,9 @@ def _add_json(add: Callable[..., argparse.Action], what: str) -> None:
 
 def _add_services(commands: _Subparsers) -> None:
     service = {"needs_state_dir": True, "handles_signals": True}
-    _command(commands, "run", "run:run", "run the adapter until it is stopped", **service)
+    _command(
+        commands, "run", "run:run", "run the adapter until it is stopped", needed_role="adapter", **service
+    )
     add = _command(commands, "redis", "run:redis", "run the embedded Redis server alone", **service)
     add("--port", type=int, default=DEFAULT_PORT, help=f"default {DEFAULT_PORT}")
     add = _command(commands, "status", "status:status", "show the state and what to do next", interrupted=0)
@@ -117,6 +126,8 @@ def _add_simulators(commands: _Subparsers) -> None:
     what = "run a simulated QQ, the adapter and an echo worker"
     add = _command(commands, "demo", "sim:demo", what, **_PROGRAM)
     add("--network", choices=["smartqq", "onebot"], default="smartqq", help="smartqq (default) or onebot")
+    add("--no-echo", action="store_true", help="start no worker, so that yours alone answers")
+    add("--any-ports", action="store_true", help="take other ports than 6379, 8710 and 8017")
     add = _command(commands, "sim", "sim:sim", "run the simulator of a network", **_PROGRAM)
     add("network", choices=list(SIMULATORS), metavar="NETWORK", help=", ".join(SIMULATORS))
     add(
@@ -157,7 +168,18 @@ def _add_session(commands: _Subparsers) -> None:
 def _add_messages(commands: _Subparsers) -> None:
     add = _command(commands, "tail", "tail:tail", "print events as they arrive, one a line", interrupted=0)
     _add_json(add, "one JSON object a line, with the body")
-    add("--since", metavar="ID|TIME", help="start at an entry id, an RFC 3339 time or an age (10m, 2h)")
+    add(
+        "--since",
+        metavar="ID|TIME",
+        help="start at an entry id, a time (11:00, yesterday, 2026-11-30 11:00) or an age (10m, 2h)",
+    )
+    add("-n", type=int, metavar="N", help="begin with the newest N entries")
+    add("--chat", metavar="CHAT", help="only this chat: an address, a name or a QQ number")
+    streams = add.__self__.add_mutually_exclusive_group()  # type: ignore[attr-defined]
+    streams.add_argument(
+        "--sent", action="store_true", help="what is asked to be sent, and what became of it"
+    )
+    streams.add_argument("--all", action="store_true", help="events, requests and results")
     add(
         "--type",
         action="append",
@@ -166,7 +188,11 @@ def _add_messages(commands: _Subparsers) -> None:
         help="only this type: message.group, or notice for all notices; may be repeated",
     )
     add = _command(commands, "send", "send:send", "send a message to a friend, group or discussion")
-    add("to", metavar="TO", help="friend:1, group:2, discuss:3, temp:4@group:2 or reply:EVENT-ID")
+    add(
+        "to",
+        metavar="TO",
+        help="friend:1, group:2, discuss:3, temp:4@group:2, reply:EVENT-ID, or a contact's name or number",
+    )
     add("text", metavar="TEXT", nargs="+", help="the message; - reads it from standard input")
     add("--id", help="idempotency key: a second request with it is not sent")
     add("--expires", metavar="SECONDS|TIME", help="do not send if it has not begun by then")
@@ -181,6 +207,17 @@ def _add_messages(commands: _Subparsers) -> None:
         help=f"wait for the result (default {WAIT_SECONDS:g} s); exit code 0 if it was sent, else 1",
     )
     _add_json(add, "print the result as JSON")
+    add = _command(commands, "call", "call:call", "call an action of the network, and print what it answers")
+    add("action", metavar="ACTION", help="by the network's own name, such as get_group_info")
+    add(
+        "params",
+        metavar="PARAMS",
+        nargs="?",
+        default="{}",
+        help="a JSON object; - reads it from standard input",
+    )
+    add("--wait", type=_seconds, default=WAIT_SECONDS, metavar="SECONDS", help=f"default {WAIT_SECONDS:g}")
+    _add_json(add, "print the whole result as JSON")
     add = _command(commands, "contacts", "contacts:contacts", "list contacts with their addresses")
     add(
         "words",
@@ -197,16 +234,28 @@ def _add_messages(commands: _Subparsers) -> None:
     add("action", nargs="?", choices=["list", "redrive", "drop"], default="list")
     add("ids", nargs="*", metavar="ID")
     add("--all", action="store_true", help=f"all letters (a list has the newest {NEWEST_DEAD})")
+    add("--group", metavar="GROUP", help="only letters of this consumer group")
     _add_json(add, "one JSON object a line")
 
 
 def _add_contract(commands: _Subparsers) -> None:
-    add = _command(commands, "acl", "acl:acl", "print the Redis user for a role")
-    add("role", choices=list(ROLES), metavar="ROLE", help=", ".join(ROLES))
+    add = _command(commands, "acl", "acl:acl", "print the Redis user for a role, or write an ACL file")
+    add("role", nargs="?", choices=list(ROLES), metavar="ROLE", help=", ".join(ROLES))
+    add("--all", action="store_true", help="a user for each role, with new passwords; wants --file")
     add("--user", metavar="NAME", help="default: prefix and role, as qq-worker")
     add("--password", metavar="TEXT", help="printed as its hash; - reads it from standard input")
-    add("--redis", choices=["7.0", "7.2"], default="7.2", help="version of the server; 7.2 means or newer")
-    add("--file", action="store_true", help="print a line of an ACL file instead of a command")
+    add(
+        "--redis",
+        choices=["7.0", "7.2"],
+        help="version of the server, 7.2 or newer; without it the server of REDIS_URL is asked",
+    )
+    add(
+        "--file",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="a line of an ACL file instead of a command; with a name: write it to that file",
+    )
     schemas = sorted(path.stem for path in Path(contract.__file__).with_name("schemas").iterdir())
     add = _command(commands, "contract", "contract:contract", "print the contract as AsyncAPI or JSON Schema")
     add("--schema", choices=schemas, metavar="NAME", help=", ".join(schemas))
@@ -226,6 +275,8 @@ def _add_contract(commands: _Subparsers) -> None:
         metavar="PROGRAM",
         help="after --: the worker to start, on keys of its own; without: one that runs, without an adapter",
     )
+    add = _command(commands, "alarm", "alarm:alarm", "deliver a test alarm by the settings of the adapter")
+    add("--test", action="store_true", required=True, help="say so: nothing but a test is sent")
     add = _command(commands, "completion", "completion:completion", "print the completion script of a shell")
     add("shell", choices=["bash", "zsh", "fish"], help='in the profile: eval "$(qqbus completion bash)"')
 

@@ -11,7 +11,7 @@ import anyio
 
 from adapter.cli.terminal import complain
 from adapter.config import Config, suggest_settings
-from adapter.errors import BusUnavailable, ConfigError, QQBusError, UnsupportedServer
+from adapter.errors import AccessRefused, BusUnavailable, ConfigError, QQBusError, UnsupportedServer
 from adapter.ops.logs import set_up
 
 DONE, FAILED, BAD_USE, NO_REDIS = 0, 1, 2, 3
@@ -58,6 +58,10 @@ async def run_with_config(config: Config, arguments: argparse.Namespace) -> int:
         pass
     except* ConfigError as group:
         code = _report(group, BAD_USE)
+    except* AccessRefused as group:
+        role = arguments.needed_role
+        advice = f": use a user with the role {role} (`qqbus acl {role}` makes one)"
+        code = _report(group, NO_REDIS, advice if _is_right_missing(group) else "")
     except* (BusUnavailable, UnsupportedServer) as group:
         code = _report(group, NO_REDIS)
     except* QQBusError as group:
@@ -88,10 +92,16 @@ async def _cancel_on_interrupt(scope: anyio.CancelScope) -> None:
             return
 
 
-def _report(group: BaseExceptionGroup[QQBusError], code: int) -> int:
-    """Print the first error of a group. Returns `code`."""
-    exc: BaseException = group
-    while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]
-    complain(str(exc))
+def _is_right_missing(group: BaseExceptionGroup[AccessRefused]) -> bool:
+    """Return whether the user was let in and lacks a right; else the password is wrong."""
+    return "permission" in str(_first(group))
+
+
+def _report(group: BaseExceptionGroup[QQBusError], code: int, advice: str = "") -> int:
+    """Print the first error of a group, and an advice. Returns `code`."""
+    complain(f"{_first(group)}{advice}")
     return code
+
+
+def _first(group: BaseException) -> BaseException:
+    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group

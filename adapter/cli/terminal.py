@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import shutil
 import sys
@@ -11,7 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.cli.errors import OutputError
+from adapter.ops.logs import set_up
 from adapter.plain_text import harmless, is_unsafe
+
+log = logging.getLogger(__name__)
 
 # Blanks between columns.
 _GAP = 2
@@ -129,9 +133,16 @@ def write_bytes(data: bytes) -> None:
 
 
 def complain(text: str) -> None:
-    """Print an error in one line, on standard error as far as that takes it."""
+    """Print an error in one line, on standard error as far as that takes it.
+
+    With QQBUS_LOG=json the line is an entry of the log, so that its reader misses no fatal error.
+    """
     try:
-        print(f"qqbus: {harmless(text)}", file=sys.stderr)
+        if os.environ.get("QQBUS_LOG") == "json":
+            set_up("json", "INFO")
+            log.error("%s", harmless(text))
+        else:
+            print(f"qqbus: {harmless(text)}", file=sys.stderr)
     except OSError:
         _discard(sys.stderr)
 

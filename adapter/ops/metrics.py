@@ -62,11 +62,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """A consumer group at a scrape; `lag` is None if the server does not know it, `oldest` in seconds."""
+    """A consumer group at a scrape; `oldest` in seconds."""
 
     stream: str
     name: str
-    lag: int | None
+    lag: int
     pending: int
     oldest: float
 
@@ -275,7 +275,6 @@ class Gauges:
         self._dead.set(dead)
         self._waiting.set(float("nan") if waiting < 0 else waiting)
         for row in groups:
-            if row.lag is not None:
-                self._lag.labels(row.stream, row.name).set(row.lag)
+            self._lag.labels(row.stream, row.name).set(row.lag)
             self._pending.labels(row.stream, row.name).set(row.pending)
             self._oldest.labels(row.stream, row.name).set(row.oldest)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from adapter.events import SessionState
@@ -124,6 +124,28 @@ GONE: Final = StateText(
     "start one with `qqbus run`",
     "The last adapter did not stop cleanly. Start one with: qqbus run",
 )
+# What `session.*` events say beside the state.
+_GAP: Final = "events may be missing"
+# Reasons of `session.*` that are codes, in words.
+_REASON_WORDS: Final[Mapping[str, str]] = {
+    "probe": "the former session is still valid",
+    "relink": "the session was opened again",
+    "reopen": "a new session was opened with the former login",
+    "quick": "logged in again without a code",
+    "full": "a new login",
+    "kicked": "another client took the account",
+    "session.lost": "the session could not be saved",
+    "request.refused": "SmartQQ refuses all requests",
+    "poll": "a poll was cut off",
+    "silence": "the adapter was silent for too long",
+    "token": "the token was refused",
+    "path": "the address has a wrong path",
+    "login": "QQ is not logged in there",
+    "unreachable": "the network cannot be reached",
+    "silent": "the connection was silent",
+    "closed": "the connection was closed",
+    "shutdown": "it was stopped",
+}
 # What the delivery monitor believes of the line, by `LineState`.
 LINES: Final[Mapping[str, str]] = {
     "proven": "Events arrive.",
@@ -171,6 +193,18 @@ def alarm_text(reason: str) -> str:
         return STATES[SessionState(reason)].headline
     words = reason_text(reason)
     return f"offline: {reason}" if words == reason else words
+
+
+def event_words(event_type: str, reason: str) -> list[str]:
+    """Say what a `session.*` event means, and why if its reason says more.
+
+    An unknown reason stays as it is.
+    """
+    state = event_type.partition(".")[2]
+    known = STATES[SessionState(state)].headline if state in set(SessionState) else state
+    headline = _GAP if state == "gap" else known
+    why = REASONS[reason].headline if reason in REASONS else _REASON_WORDS.get(reason, reason)
+    return [headline, why] if why and why != headline else [headline]
 
 
 def line_text(line_state: str, alarm: str) -> str:
@@ -226,6 +260,29 @@ def clock(seconds: float) -> str:
     return when.strftime(form)
 
 
+def local_moment(text: str, now: float) -> float | None:
+    """Return the seconds since 1970 of a local time as people and `clock` write it.
+
+    `yesterday`, `today`, `11:00`, `11-30 11:00:05`, `2026-11-30`, `2026-11-30 11:00`. A time without a day
+    is the last one before now. None if `text` is none of them.
+    """
+    here = datetime.fromtimestamp(now, UTC).astimezone()
+    midnight = here.replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in {"today", "yesterday"}:
+        return (midnight - timedelta(days=text == "yesterday")).timestamp()
+    for given, day in ((text, ""), (f"{here.year}-{text}", "year"), (f"{here.date()} {text}", "day")):
+        try:
+            when = datetime.fromisoformat(given).astimezone()
+        except ValueError:
+            continue
+        if day == "day" and when > here:
+            when -= timedelta(days=1)
+        if day == "year" and when > here:
+            when = when.replace(year=when.year - 1)
+        return when.timestamp()
+    return None
+
+
 def length(text: str) -> float | None:
     """Parse `90`, `90s`, `10m`, `2h` or `1d` to seconds; None if `text` is none of them."""
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", text, re.ASCII)
@@ -239,6 +296,8 @@ def start_id(text: str, now: float) -> str | None:
     if re.fullmatch(r"\d{13}", text, re.ASCII):
         return f"{int(text) - 1}-18446744073709551615"
     when = moment(text)
+    if when is None:
+        when = local_moment(text, now)
     if when is None and (back := length(text)) is not None:
         when = now - back
     return None if when is None else f"{max(0, int(when * 1000) - 1)}-18446744073709551615"

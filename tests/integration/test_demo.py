@@ -1,14 +1,19 @@
 """The demo on each network: an answer is shown, and nothing outlives it, however it is ended."""
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from adapter.bus.connection import connect
+from tests.demo import port_near
 from tests.support.helpers import clean_environment, wait_until
+from tests.support.ports import free_port, is_free
 
 pytestmark = [
     pytest.mark.anyio,
@@ -39,7 +44,7 @@ async def test_the_demo_shows_an_answer_and_leaves_nothing_behind(
     environment = clean_environment(TMPDIR=str(tmp_path / "data"))
     with shown.open("wb") as output:
         demo = subprocess.Popen(  # noqa: ASYNC220 – starting takes no time
-            [sys.executable, "-m", "tests.demo", "--network", network],
+            [sys.executable, "-m", "tests.demo", "--any-ports", "--network", network],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -61,3 +66,53 @@ async def test_the_demo_shows_an_answer_and_leaves_nothing_behind(
     assert lines[-1] == "ended cleanly"
     assert started_in(tmp_path) == []
     assert os.listdir(tmp_path / "data") == []  # noqa: PTH208 – names alone
+
+
+async def test_it_goes_on_after_a_malformed_entry_and_names_who_asked(tmp_path: Path) -> None:
+    """Without an echo the only requests are those of this test; the demo's lines fit a terminal of 80."""
+    (tmp_path / "data").mkdir()
+    shown = tmp_path / "shown"
+    with shown.open("wb") as output:
+        demo = subprocess.Popen(  # noqa: ASYNC220 – starting takes no time
+            [sys.executable, "-m", "tests.demo", "--any-ports"],
+            env=clean_environment(TMPDIR=str(tmp_path / "data"), ECHO="0", COLUMNS="80"),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+    def text() -> str:
+        return shown.read_text(encoding="utf-8")
+
+    try:
+        await wait_until(lambda: "Ctrl-C ends it" in text(), "the hints", 60.0)
+        assert "receives" not in text()
+        url = next(re.finditer(r"REDIS_URL=(\S+)", text()))[1]
+        chat = next(re.finditer(r"(friend:\d{8,})", text()))[1]
+        client = connect(url, timeout=10.0)
+        try:
+            await client.xadd("qq:outbound", {"to": chat})
+            await client.xadd("qq:outbound", {"to": chat, "text": "hi", "results": "mine"})
+            await client.xadd("qq:inbound", {"nonsense": "1"})
+            await client.xadd("qq:outbound", {"to": chat, "text": "by hand " + "x" * 200, "id": "bot/1"})
+        finally:
+            await client.aclose()
+        await wait_until(lambda: "receives: by hand" in text(), "the message", 30.0)
+        lines = text().splitlines()
+        assert any("you" in line and "cannot be read" in line for line in lines)
+        assert any(line.startswith("      bot  qq:outbound") for line in lines)
+        assert [line for line in lines if len(line) > 79 and "http" not in line and "/" not in line] == []
+    finally:
+        demo.send_signal(signal.SIGINT)
+        await wait_until(lambda: demo.poll() is not None, "its end", 30.0)
+        demo.wait()
+    assert demo.returncode == 0, text()
+
+
+def test_the_usual_ports_are_taken_where_they_are_free() -> None:
+    port = free_port()
+    assert is_free(port)
+    with socket.create_server(("127.0.0.1", port)):
+        assert not is_free(port)
+        assert port_near(port, is_any=False) != port
+    assert port_near(port, is_any=False) == port

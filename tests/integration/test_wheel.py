@@ -143,7 +143,7 @@ def test_an_installation_runs_the_demo_and_a_worker(installed: Path, tmp_path: P
     (tmp_path / "hello.py").write_text(WORKER, encoding="utf-8")
     (tmp_path / "tests").mkdir()  # a project of its own, which must not pass for the simulators
     (tmp_path / "tests" / "__init__.py").write_text("raise SystemExit('the wrong tests')", encoding="utf-8")
-    with program(str(installed / "qqbus"), "demo", cwd=tmp_path) as demo:
+    with program(str(installed / "qqbus"), "demo", "--any-ports", cwd=tmp_path) as demo:
         text = read_until(demo, "Ctrl-C ends it")
         url = next(re.finditer(r"REDIS_URL=(\S+)", text))[1]
         chat = next(re.finditer(r"(friend:\d{8,})", text))[1]

@@ -59,6 +59,8 @@ class ControlError(ValueError):
     """A control request cannot be understood."""
 
 
+# Fields of what a person writes; another one would be a slip that passes unseen.
+_SAID = frozenset({"chat", "text", "content", "sender"})
 _MISTAKES = (ControlError, ChatError, FaultError, OptionError, NotInWorldError, TypeError, ValueError)
 
 
@@ -117,7 +119,12 @@ class ControlApi:
 
     def _say(self, body: Any) -> Any:
         messages = body if isinstance(body, list) else [body]
-        return {"ok": True, "said": self._sim.say_all([_object(message) for message in messages])}
+        objects = [_object(message) for message in messages]
+        if unknown := {name for one in objects for name in one} - _SAID:
+            raise ControlError(
+                f"say knows no {', '.join(sorted(unknown))}: it takes {', '.join(sorted(_SAID))}"
+            )
+        return {"ok": True, "said": self._sim.say_all(objects)}
 
     def _push(self, body: Any) -> None:
         for item in body if isinstance(body, list) else [body]:

@@ -1,33 +1,115 @@
-"""`qqbus acl`: the Redis user for a role, for redis-cli or for the server's ACL file."""
+"""`qqbus acl`: the Redis user for a role, or an ACL file with a user for each role."""
 
 import argparse
+import os
+import secrets
 import sys
+from pathlib import Path
 
+from adapter.bus.admin import AdminClient
+from adapter.cli.errors import CommandError
 from adapter.cli.terminal import say
 from adapter.config import Config
-from adapter.contract.acl import PLACEHOLDER, ROLES, check_user_name, hash_password, setuser_line
+from adapter.contract.acl import PLACEHOLDER, ROLES, Role, check_user_name, hash_password, setuser_line
+from adapter.errors import BusError, ConfigError
 
-_OLD = "7.0"
+_OLD, _NEW = "7.0", "7.2"
+# Bytes of a password that is made here.
+_PASSWORD_BYTES = 24
+# The user of whoever does not log in: closed, since `default` may do everything.
+_CLOSED = "user default off"
 
 
 async def acl(config: Config, arguments: argparse.Namespace) -> int:
-    """Print the line. Redis is not asked."""
+    """Print a line for one role, or write an ACL file. Redis is asked for its version alone."""
+    if arguments.all == bool(arguments.role):
+        raise ConfigError("give a role, or --all --file FILE")
+    is_old = (arguments.redis or await _version(config)) == _OLD
+    if arguments.all:
+        return _write_all(config, arguments, is_old=is_old)
     role = ROLES[arguments.role]
     password = sys.stdin.readline().rstrip("\r\n") if arguments.password == "-" else arguments.password  # noqa: S105 – the name of a file
-    text = setuser_line(
-        role,
-        config.prefix,
-        user=check_user_name(arguments.user or f"{config.prefix.strip('{}')}-{role.name}"),
-        secret=hash_password(password) if password else f">{PLACEHOLDER}",
-        old=arguments.redis == _OLD,
-    )
-    say(("user " if arguments.file else "ACL SETUSER ") + text)
+    user = check_user_name(arguments.user or _user(config, role))
+    secret = hash_password(password) if password else f">{PLACEHOLDER}"
+    text = setuser_line(role, config.prefix, user=user, secret=secret, old=is_old)
+    if arguments.file not in {None, "-"}:
+        _write(Path(arguments.file), [f"user {text}"])
+        say(f"{arguments.file}: {user}")
+    else:
+        say(("user " if arguments.file else "ACL SETUSER ") + text)
     if sys.stderr.isatty():
-        print(f"# {role.name}: {role.what}", file=sys.stderr)
-        if not password:
-            print(f"# put a password in place of {PLACEHOLDER}, or give --password", file=sys.stderr)
-        print("# then close the server to all other users: ACL SETUSER default off", file=sys.stderr)
-        print(
-            "# and keep it over a restart: ACL SAVE, or CONFIG REWRITE without an ACL file", file=sys.stderr
-        )
+        _explain(role, is_password_given=bool(password))
     return 0
+
+
+async def _version(config: Config) -> str:
+    """Return the version that the server of REDIS_URL understands; the newer one if it cannot be asked."""
+    if config.redis_url is None:
+        return _NEW
+    try:
+        async with AdminClient.open(config.redis_url, config.prefix) as admin:
+            found = str((await admin.info()).get("redis_version", _NEW))
+    except BusError as exc:
+        print(
+            f"# the server was not asked for its version ({exc}); --redis 7.0 is for older ones",
+            file=sys.stderr,
+        )
+        return _NEW
+    major, _, rest = found.partition(".")
+    minor = rest.partition(".")[0]
+    numbers = (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else (7, 2)
+    return _OLD if numbers < (7, 2) else _NEW
+
+
+def _user(config: Config, role: Role) -> str:
+    return f"{config.prefix.strip('{}')}-{role.name}"
+
+
+def _write_all(config: Config, arguments: argparse.Namespace, *, is_old: bool) -> int:
+    """Write a user for each role, and print the passwords, which the file has as hashes alone."""
+    if arguments.file in {None, "-"}:
+        raise ConfigError("--all wants --file FILE: the ACL file to write")
+    if arguments.user or arguments.password:
+        raise ConfigError("--all names the users by their roles and makes their passwords")
+    lines, printed = [_CLOSED], []
+    for role in ROLES.values():
+        user, password = check_user_name(_user(config, role)), secrets.token_urlsafe(_PASSWORD_BYTES)
+        secret = hash_password(password)
+        lines.append("user " + setuser_line(role, config.prefix, user=user, secret=secret, old=is_old))
+        printed.append(f"{role.name}  redis://{user}:{password}@HOST:PORT")
+    _write(Path(arguments.file), lines)
+    say(
+        f"{arguments.file}: a user for each role, and no other one. The passwords stand here alone:",
+        "",
+        *printed,
+    )
+    say(
+        "",
+        f"Start Redis with `--aclfile {arguments.file}`, or name it as `aclfile` in its configuration.",
+        "The users are in that file and survive a restart. After a change: ACL LOAD.",
+    )
+    return 0
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    """Write a new file that only its owner can read. Raises CommandError."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 – opened with its mode
+            file.write("\n".join(lines) + "\n")
+    except FileExistsError as exc:
+        raise CommandError(f"{path} exists: move it away first") from exc
+    except OSError as exc:
+        raise CommandError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def _explain(role: Role, *, is_password_given: bool) -> None:
+    notes = [f"# {role.name}: {role.what}"]
+    if not is_password_given:
+        notes.append(f"# put a password in place of {PLACEHOLDER}, or give --password")
+    notes += [
+        "# then close the server to all other users: ACL SETUSER default off",
+        "# and keep it over a restart: ACL SAVE, or CONFIG REWRITE without an ACL file",
+        "# `qqbus acl --all --file users.acl` writes all roles into an ACL file",
+    ]
+    print("\n".join(notes), file=sys.stderr)

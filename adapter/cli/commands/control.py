@@ -6,6 +6,7 @@ import socket
 from typing import NamedTuple
 
 from adapter.bus.admin import AdminClient
+from adapter.bus.keys import GROUP
 from adapter.cli.errors import CommandError
 from adapter.cli.terminal import say
 from adapter.config import Config
@@ -69,6 +70,8 @@ async def _check_effect(admin: AdminClient, name: str, details: dict[str, str]) 
     """Raise CommandError if the command would change nothing."""
     if name == "captcha" and (await admin.status()).get("state") != SessionState.CAPTCHA:
         raise CommandError("SmartQQ asks for no captcha now: see `qqbus status`")
+    if name == "lapse" and details["group"] == GROUP:
+        raise CommandError(f"{GROUP} is the adapter's own group: its events are always kept")
     if name == "lapse":
         known = {group.name for stream in _GROUPED_STREAMS for group in await admin.groups(stream)}
         if details["group"] not in known:

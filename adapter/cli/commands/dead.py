@@ -1,13 +1,25 @@
 """`qqbus dead`: list, redrive or drop dead letters, the entries that could not be handled."""
 
 import argparse
+import json
 import re
 import time
+from typing import Any
+
+import msgpack
 
 from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import entry_texts
 from adapter.cli.parser import NEWEST_DEAD
-from adapter.cli.terminal import Paint, align_columns, as_json, clip, complain, say
+from adapter.cli.terminal import (
+    Paint,
+    align_columns,
+    as_json,
+    clip,
+    complain,
+    say,
+    show_progress,
+)
 from adapter.codec.dead_letters import original_fields, restored_fields
 from adapter.config import Config
 from adapter.errors import BusError, BusUnavailable, ConfigError
@@ -20,7 +32,7 @@ _PREVIEW_COLUMNS = 40
 _DROP_BATCH = 100
 # Streams that a letter may return to: only the adapter makes results and session entries.
 _STREAMS = ("outbound", "inbound")
-_HEADER = ("ID", "AGE", "STREAM", "TRIES", "WHAT", "REASON")
+_HEADER = ("ID", "AGE", "STREAM", "GROUP", "TRIES", "WHAT", "REASON")
 
 Fields = dict[bytes, bytes]
 
@@ -48,9 +60,10 @@ async def _list(admin: AdminClient, arguments: argparse.Namespace) -> int:
     else:
         letters = await admin.last_entries("dead", NEWEST_DEAD)
     letters = [letter for letter in letters if not arguments.ids or letter[0] in arguments.ids]
+    letters = [letter for letter in letters if _is_of_group(letter[1], arguments.group)]
     if arguments.json:
         for entry, fields in letters:
-            say(as_json({"id": entry} | entry_texts(fields) | {"fields": _original_texts(fields)}))
+            say(as_json({"id": entry} | entry_texts(fields) | {"fields": _original_values(fields)}))
     elif letters:
         now = time.time()
         header, *lines = align_columns([_HEADER, *[_cells(entry, fields, now) for entry, fields in letters]])
@@ -64,6 +77,22 @@ def _original_texts(fields: Fields) -> dict[str, str]:
     return {name: value.decode("utf-8", "replace") for name, value in original_fields(fields).items()}
 
 
+def _original_values(fields: Fields) -> dict[str, Any]:
+    """Return the fields of the entry that it was, with its body decoded if that is msgpack or JSON."""
+    values: dict[str, Any] = dict(_original_texts(fields))
+    body = original_fields(fields).get("body")
+    if body:
+        try:
+            values["body"] = json.loads(body) if body[:1] == b"{" else msgpack.unpackb(body)
+        except (ValueError, RecursionError, msgpack.UnpackException):
+            values["body"] = body
+    return values
+
+
+def _is_of_group(fields: Fields, group: str | None) -> bool:
+    return group is None or fields.get(b"group", b"") == group.encode()
+
+
 def _cells(entry: str, fields: Fields, now: float) -> list[str]:
     letter, original = entry_texts(fields), _original_texts(fields)
     chat = original.get("to") or original.get("chat") or ""
@@ -71,14 +100,25 @@ def _cells(entry: str, fields: Fields, now: float) -> list[str]:
         entry,
         span(now - entry_time(entry)),
         letter.get("stream", "?"),
+        letter.get("group", ""),
         letter.get("attempts", "?"),
         clip(harmless(f"{chat} {original.get('text', '')}".strip()), _PREVIEW_COLUMNS),
         ": ".join(filter(None, (letter.get("reason", ""), letter.get("detail", "")))),
     ]
 
 
+async def _chosen(admin: AdminClient, arguments: argparse.Namespace) -> list[str]:
+    """Return the ids that were given, or those of all letters of the group."""
+    if not arguments.all:
+        return list(dict.fromkeys(arguments.ids))
+    with show_progress("reading the dead letters"):
+        return [
+            entry async for entry, fields in admin.entries("dead") if _is_of_group(fields, arguments.group)
+        ]
+
+
 async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
-    letters = [entry async for entry, _ in admin.entries("dead")] if arguments.all else arguments.ids
+    letters = await _chosen(admin, arguments)
     failed = 0
     for letter in letters:
         fields = await admin.get_entry("dead", letter)
@@ -104,10 +144,7 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
 
 
 async def _drop(admin: AdminClient, arguments: argparse.Namespace) -> int:
-    if arguments.all:
-        letters = [entry async for entry, _ in admin.entries("dead")]
-    else:
-        letters = list(dict.fromkeys(arguments.ids))
+    letters = await _chosen(admin, arguments)
     batches = [letters[start : start + _DROP_BATCH] for start in range(0, len(letters), _DROP_BATCH)]
     dropped = sum([await admin.drop(batch) for batch in batches])
     say(f"{dropped} dropped")

@@ -2,11 +2,14 @@
 
 import argparse
 import os
+import shlex
 import shutil
 import stat
 import time
+from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -17,7 +20,7 @@ from adapter.bus.spool.checkpoint import Checkpoint
 from adapter.cli.diagnostics import Check, Facts, Level, run_checks
 from adapter.cli.terminal import as_json, say, show_progress, wrap_rows
 from adapter.config import Config, ignored_settings
-from adapter.errors import BusError
+from adapter.errors import AccessRefused, BusError
 from adapter.networks.open import examine_network
 from adapter.networks.upstream import Finding
 
@@ -30,6 +33,8 @@ _STYLES = {Level.WARN: "yellow", Level.BAD: "red"}
 _NO_REDIS = 3
 # Results and events in which a message that was sent and came back is looked for.
 _RESULTS, _SENT, _EVENTS = 20, 3, 1_000
+
+_Answer = TypeVar("_Answer")
 
 
 async def doctor(config: Config, arguments: argparse.Namespace) -> int:
@@ -63,23 +68,50 @@ def _lines(checks: list[Check], *, colour: bool) -> list[str]:
 async def _ask_redis(config: Config, facts: Facts) -> Facts:
     try:
         async with AdminClient.open(config.redis_url, config.prefix) as admin:
-            before = time.time()
-            server_time = await admin.time()
-            own_time = (before + time.time()) / 2
             held = await admin.lease_held()
+            skew, info, status, dead = await _look(admin)
+            names = ("time", "info", "status", "dead letters")
+            answers = (skew, info, status, dead)
             return replace(
                 facts,
-                info=await admin.info(),
+                info=info or {},
                 server_config=await admin.config_get("bind", "requirepass", "protected-mode", "appendfsync"),
-                skew_seconds=server_time - own_time,
+                skew_seconds=skew,
                 is_lease_held=held,
-                failing=(await admin.status()).get("failing", "") if held else "",
-                dead_letters=await admin.xlen("dead"),
-                lacks_own_messages=config.network == "onebot" and await _lacks_own_messages(admin),
+                failing=(status or {}).get("failing", "") if held else "",
+                dead_letters=dead or 0,
+                lacks_own_messages=config.network == "onebot"
+                and bool(await _allowed(_lacks_own_messages(admin))),
                 page_port="ours" if held and facts.page_port == "taken" else facts.page_port,
+                denied=tuple(name for name, answer in zip(names, answers, strict=True) if answer is None),
             )
     except BusError as exc:
         return replace(facts, redis_error=str(exc))
+
+
+async def _look(
+    admin: AdminClient,
+) -> tuple[float | None, dict[str, Any] | None, dict[str, str] | None, int | None]:
+    """Return the clock's difference, INFO, status and dead letters; None for what this user may not see."""
+    return (
+        await _allowed(_skew_seconds(admin)),
+        await _allowed(admin.info()),
+        await _allowed(admin.status()),
+        await _allowed(admin.xlen("dead")),
+    )
+
+
+async def _allowed(answer: Awaitable[_Answer]) -> _Answer | None:
+    try:
+        return await answer
+    except AccessRefused:
+        return None
+
+
+async def _skew_seconds(admin: AdminClient) -> float:
+    before = time.time()
+    server_time = await admin.time()
+    return server_time - (before + time.time()) / 2
 
 
 async def _inspect_machine(config: Config) -> Facts:
@@ -104,6 +136,7 @@ async def _inspect_machine(config: Config) -> Facts:
         network=config.network,
         findings=await _examine(config),
         ignored_settings=tuple(ignored_settings(os.environ, config.network)),
+        unknown_command=_unknown_command(config.alarm_command),
         upstream=config.smartqq_url or "",
         upstream_error=await _upstream_error(config.smartqq_url) if config.smartqq_url else "",
     )
@@ -122,6 +155,12 @@ async def _lacks_own_messages(admin: AdminClient) -> bool:
     return bool(sent) and not any(
         b"." + one[b"message_id"] + b"." in event for one in sent for event in events
     )
+
+
+def _unknown_command(line: str) -> str:
+    """Return the program of the alarm command if this user cannot run it; empty if it can."""
+    program = shlex.split(line)[0] if line else ""
+    return program if program and shutil.which(program) is None else ""
 
 
 def _exists(path: Path) -> bool:

@@ -14,11 +14,11 @@ from adapter.bus.admin import AdminClient
 from adapter.cli.commands.control import caller, require_adapter
 from adapter.cli.errors import CommandError
 from adapter.cli.qr import draw_code, draw_picture
-from adapter.cli.terminal import Paint, say, show_progress
+from adapter.cli.terminal import Paint, complain, say, show_progress
 from adapter.config import Config
 from adapter.events import SessionState
 from adapter.networks.smartqq.login.qr_image import decode_qr
-from adapter.ops.wording import REASONS, STATES, moment, span
+from adapter.ops.wording import GONE, REASONS, STATES, moment, span
 from adapter.plain_text import harmless
 
 # Seconds: an adapter that was started just now takes its lease within them.
@@ -61,6 +61,8 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
 
 async def _wait_adapter(admin: AdminClient, seconds: float) -> None:
     with anyio.move_on_after(seconds), show_progress("waiting for an adapter"):
+        if await admin.lease_held() is False:
+            complain(f"{GONE.headline}: waiting {seconds:g} s for one")
         while await admin.lease_held() is False:  # noqa: ASYNC110 – another process has no event of ours
             await anyio.sleep(_POLL_SECONDS)
         return

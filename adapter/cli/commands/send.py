@@ -13,6 +13,7 @@ from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import Status
+from adapter.ops.contact_lookup import find_address
 from adapter.plain_text import harmless
 
 # Milliseconds of one XREAD: short enough for --wait to end in time.
@@ -25,25 +26,40 @@ async def send(config: Config, arguments: argparse.Namespace) -> int:
     Exit code 1 if the result is another one than `sent`.
     """
     fields = _fields(arguments)
-    try:
-        # As the adapter decodes it: what passes here is not rejected there.
-        decode_request(
-            "0-0", {name.encode(): value.encode() for name, value in fields.items()}, config.prefix
-        )
-    except (SchemaError, UnicodeEncodeError) as exc:
-        raise ConfigError(str(exc)) from exc
+    _check(fields | {"to": "friend:1"}, config.prefix)
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
+        await _resolve(admin, fields)
+        _check(fields, config.prefix)
         after = await admin.last_id("results")
         entry = await admin.xadd("outbound", fields)
         if arguments.wait is None:
             say(as_json({"entry": entry}) if arguments.json else f"queued as {entry}")
             return 0
         with show_progress("waiting for the result"):
-            result = await _wait_result(admin, entry, after, arguments.wait)
+            result = await wait_result(admin, entry, after, arguments.wait)
         if result is None:
-            raise CommandError(await _no_result(admin, entry, arguments.wait))
-    say(as_json(result) if arguments.json else _describe(result, Paint(arguments.colour)))
+            raise CommandError(await no_result(admin, entry, arguments.wait))
+    say(as_json(result) if arguments.json else describe_result(result, Paint(arguments.colour)))
     return 0 if result.get("status") == Status.SENT else 1
+
+
+def _check(fields: Mapping[str, str], prefix: str) -> None:
+    """Decode the request as the adapter does: what passes here is not rejected there. Raises ConfigError."""
+    try:
+        decode_request("0-0", {name.encode(): value.encode() for name, value in fields.items()}, prefix)
+    except (SchemaError, UnicodeEncodeError) as exc:
+        raise ConfigError(str(exc)) from exc
+
+
+async def _resolve(admin: AdminClient, fields: dict[str, str]) -> None:
+    """Put an address in the place of a name or a QQ number, and say so. Raises ConfigError."""
+    given = fields["to"]
+    try:
+        fields["to"] = await find_address(admin, given)
+    except SchemaError as exc:
+        raise ConfigError(str(exc)) from exc
+    if fields["to"] != given:
+        print(f"{harmless(given)} is {fields['to']}", file=sys.stderr)
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, str]:
@@ -61,7 +77,8 @@ def _fields(arguments: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-async def _wait_result(admin: AdminClient, entry: str, after: str, seconds: float) -> dict[str, str] | None:
+async def wait_result(admin: AdminClient, entry: str, after: str, seconds: float) -> dict[str, str] | None:
+    """Return the result of a request; None if there is none in time."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         for result, fields in await admin.tail("results", after, max(1, min(_BLOCK_MS, int(left * 1000)))):
@@ -71,7 +88,8 @@ async def _wait_result(admin: AdminClient, entry: str, after: str, seconds: floa
     return None
 
 
-async def _no_result(admin: AdminClient, entry: str, seconds: float) -> str:
+async def no_result(admin: AdminClient, entry: str, seconds: float) -> str:
+    """Say that there was no result in time, and what may be the reason."""
     status = await read_status(admin)
     text = f"no result of {entry} after {seconds:g} s; session: {session_text(status)}"
     return text + "; sends are held: `qqbus resume`" if status.figures.get("paused") == "1" else text
@@ -84,7 +102,8 @@ def entry_texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     }
 
 
-def _describe(result: Mapping[str, str], paint: Paint) -> str:
+def describe_result(result: Mapping[str, str], paint: Paint) -> str:
+    """Return status, code and detail of a result in one line."""
     status = result.get("status", "?")
     style = "green" if status == Status.SENT else "red"
     words = [paint(status, style), result.get("code", ""), harmless(result.get("detail", ""))]

@@ -18,7 +18,8 @@ _NEEDED = ("aiohttp", "cryptography", "honcho")
 
 async def demo(_: Config, arguments: argparse.Namespace) -> int:
     """Run the demo."""
-    return _become("demo", "--network", arguments.network)
+    flags = {"--no-echo": arguments.no_echo, "--any-ports": arguments.any_ports}
+    return _become("demo", "--network", arguments.network, *[name for name, given in flags.items() if given])
 
 
 async def sim(_: Config, arguments: argparse.Namespace) -> int:

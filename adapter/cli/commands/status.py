@@ -147,8 +147,8 @@ def _groups(bus: BusStatus, paint: Paint) -> list[str]:
     rows = [
         [
             group.name,
-            str(group.consumers),
-            "?" if group.lag is None else f"{group.lag:,}",
+            f"{group.consumers} ({group.gone} gone)" if group.gone else str(group.consumers),
+            f"{group.lag:,}",
             f"{group.pending:,}",
             span(bus.now - entry_time(group.oldest)) if group.oldest else "–",
         ]

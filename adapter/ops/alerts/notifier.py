@@ -61,7 +61,7 @@ class Notifier:
                 await wakeup.wait(math.inf)
                 continue
             alert = outbox[0]
-            if failure := await _try(channel, alert):
+            if failure := await deliver_once(channel, alert):
                 log.log(
                     logging.DEBUG if has_failed else logging.ERROR,
                     "%s failed, it will be tried again: %s",
@@ -80,7 +80,7 @@ class Notifier:
         return backoff(random.random, first=self._first_delay, most=self._max_delay)
 
 
-async def _try(channel: Channel, alert: Alert) -> str:
+async def deliver_once(channel: Channel, alert: Alert) -> str:
     """Deliver once. Returns why that failed, "" if it did not."""
     try:
         await channel.deliver(alert)

@@ -1,6 +1,7 @@
 """Answer what the page asks, and do what it orders: JSON over HTTP, behind the `Guard`."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,10 +14,12 @@ from adapter.bus.admin import MonitorClient
 from adapter.codec.outbound import decode_request
 from adapter.codec.request_body import DEFAULT_LIMITS
 from adapter.errors import SchemaError
+from adapter.ops.contact_lookup import find_address
 from adapter.ops.contact_search import LISTS, has_members, matches, sort_key
 from adapter.ops.page.assets import login_form
 from adapter.ops.page.auth import COOKIE_SECONDS, TRIES_SECONDS, PageAuth
 from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
+from adapter.ops.page.pictures import PictureError, PictureLoader
 from adapter.ops.page.sse import PageStream
 from adapter.ops.page.views import (
     ENTRY,
@@ -35,6 +38,8 @@ MAX_BODY: Final = DEFAULT_LIMITS.body_bytes
 COMMANDS: Final = frozenset({"login", "logout", "refresh", "pause", "resume", "captcha"})
 # Characters of a typed captcha, which has four: anything longer is a slip.
 MAX_CAPTCHA: Final = 32
+# The number of a picture in a message.
+NUMBER: Final = re.compile(r"[1-9][0-9]?", re.ASCII)
 # The `by` of the page's commands.
 BY: Final = "page"
 # The streams to which a dead letter may go back.
@@ -48,6 +53,7 @@ class PageApi:
     monitor: MonitorClient
     broadcaster: Broadcaster
     auth: PageAuth
+    pictures: PictureLoader
 
     # --- questions -----------------------------------------------------------------------------
 
@@ -65,6 +71,19 @@ class PageApi:
             raise HTTPException(404, "that code is no longer shown")
         picture = newest[0][1].get(b"png", b"")
         return Response(picture, 200 if picture else 404, media_type=media_type(picture))
+
+    async def image(self, request: Request) -> Response:
+        """Return a picture of a message: `entry` of the event, `number` counted from 1."""
+        entry, number = request.query_params.get("entry", ""), request.query_params.get("number", "")
+        if not ENTRY.fullmatch(entry) or not NUMBER.fullmatch(number):
+            raise HTTPException(400, "give the id of an entry and the number of its picture")
+        try:
+            picture = await self.pictures.load(entry, int(number))
+        except PictureError as exc:
+            raise HTTPException(404, str(exc)) from exc
+        # An entry never changes, nor does its picture.
+        headers = {"Cache-Control": "private, max-age=86400, immutable"}
+        return Response(picture.body, media_type=picture.media_type, headers=headers)
 
     async def text(self, request: Request) -> Response:
         """Return the whole text of an entry that was clipped."""
@@ -95,15 +114,35 @@ class PageApi:
     # --- orders --------------------------------------------------------------------------------
 
     async def send(self, request: Request) -> Response:
-        """Request a message to be sent; its result comes over the stream."""
+        """Request a message to be sent; its result comes over the stream.
+
+        `to` is an address, or the name or QQ number of one contact; the answer has the address.
+        """
         body = await _body(request)
         fields = {name: _text(body, name) for name in ("to", "text", "id")}
         try:
-            decode_request("0-0", {name.encode(): value.encode() for name, value in fields.items()}, "")
+            fields["to"] = await find_address(self.monitor, fields["to"])
         except SchemaError as exc:
             raise HTTPException(400, str(exc)) from exc
-        entry = await self.monitor.xadd("outbound", {name: value for name, value in fields.items() if value})
-        return JSONResponse({"entry": entry, "id": fields["id"] or f"entry:{entry}"})
+        return await self._request(fields)
+
+    async def answer(self, request: Request) -> Response:
+        """Approve or deny a friend or group request; `text` is the remark or the reason."""
+        body = await _body(request)
+        fields = {name: _text(body, name) for name in ("op", "event", "text", "id")}
+        if fields["op"] not in {"approve", "deny"}:
+            raise HTTPException(400, "op is not one of approve, deny")
+        return await self._request(fields)
+
+    async def _request(self, fields: Mapping[str, str]) -> Response:
+        given = {name: value for name, value in fields.items() if value}
+        try:
+            decode_request("0-0", {name.encode(): value.encode() for name, value in given.items()}, "")
+        except SchemaError as exc:
+            raise HTTPException(400, str(exc)) from exc
+        entry = await self.monitor.xadd("outbound", given)
+        known = {"entry": entry, "id": given.get("id") or f"entry:{entry}"}
+        return JSONResponse(known | ({"to": given["to"]} if "to" in given else {}))
 
     async def control(self, request: Request) -> Response:
         """Append a command to `qq:control`."""

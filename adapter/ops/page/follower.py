@@ -11,6 +11,7 @@ import anyio.lowlevel
 from adapter.aio import STEP_TIMEOUT
 from adapter.bus.admin import MonitorClient
 from adapter.bus.entries import Entry
+from adapter.codec.outbound import result_stream
 from adapter.errors import BusError, BusUnavailable
 from adapter.failpoints import Failpoint, inject
 from adapter.ops.contact_search import LISTS
@@ -46,6 +47,8 @@ FACTS_INTERVAL: Final = 1.0
 MAX_DEAD_LETTERS: Final = 50
 # Seconds of the graphs that are sent again: the newest slots still change.
 TREND_OVERLAP: Final = 3 * SLOT
+# Streams of workers with results of their own that are followed, the newest named ones.
+MAX_RESULT_STREAMS: Final = 16
 STREAMS: Final = {"inbound": "events", "outbound": "requests", "results": "results"}
 GROUPED: Final = ("inbound", "outbound")
 _FIRST: Final = {"inbound": EVENTS, "outbound": REQUESTS, "results": RESULTS}
@@ -72,6 +75,8 @@ class Follower:
         self._seq = 0
         self._facts_at = 0.0
         self._dead_letters = -1
+        # Streams of results beside `qq:results`, without the prefix, the newest named last.
+        self._result_streams: list[str] = []
         self._status: dict[str, str] = {}
         self._is_lease_held: bool | None = None
 
@@ -107,10 +112,13 @@ class Follower:
         state = self._state
         self._cursors = dict.fromkeys((*STREAMS, "session", "dead"), "0-0")
         self._seq, self._facts_at, self._dead_letters = 0, 0.0, -1
+        self._result_streams = []
         past = {name: await self._monitor.last_entries(name, _FIRST[name]) for name in STREAMS}
         state.clear()
         for name, entries in past.items():
             await self._add(name, entries)
+        for name in self._result_streams:
+            await self._add(name, await self._monitor.last_entries(name, RESULTS, self._cursors[name]))
         await self._update_facts()
         state.set("bus", "")
         state.delta()
@@ -120,7 +128,7 @@ class Follower:
     async def _follow(self) -> None:
         began = anyio.current_time()
         for name in await self._monitor.wait_changed(self._cursors, WAIT_MS):
-            if name in STREAMS:
+            if name in STREAMS or name in self._result_streams:
                 await self._add(name, await self._monitor.last_entries(name, MAX_ROWS, self._cursors[name]))
             else:
                 # A change of the session or a dead letter: look the facts up at once.
@@ -135,8 +143,10 @@ class Follower:
             self._broadcaster.publish(changes)
 
     async def _add(self, name: str, entries: list[Entry]) -> None:
+        if name == "outbound":
+            self._name_result_streams(entries)
         for start in range(0, len(entries), SLICE):
-            self._state.add(STREAMS[name], self._views(name, entries[start : start + SLICE]))
+            self._state.add(STREAMS.get(name, "results"), self._views(name, entries[start : start + SLICE]))
             await anyio.lowlevel.checkpoint()
 
     def _views(self, name: str, entries: list[Entry]) -> Iterator[View]:
@@ -147,6 +157,18 @@ class Follower:
             yield from (request_view(entry, fields, self._monitor.keys.prefix) for entry, fields in entries)
         else:
             yield from (result_view(entry, fields) for entry, fields in entries)
+
+    def _name_result_streams(self, entries: list[Entry]) -> None:
+        """Follow the result streams that requests name, each from its first request on."""
+        prefix = self._monitor.keys("")
+        for entry, fields in entries:
+            name = result_stream(fields, self._monitor.keys.prefix)[len(prefix) :]
+            if name not in STREAMS and name not in self._result_streams:
+                self._result_streams.append(name)
+                self._cursors[name] = entry
+        for name in self._result_streams[:-MAX_RESULT_STREAMS]:
+            del self._cursors[name]
+        del self._result_streams[:-MAX_RESULT_STREAMS]
 
     def _event_views(self, entries: list[Entry]) -> Iterator[View]:
         views = [event_view(entry, fields) for entry, fields in entries]
@@ -188,10 +210,11 @@ class Follower:
         text = describe(
             self._status, is_lease_held=self._is_lease_held, alarm=metrics.alarm, disk_error=disk_error
         )
+        state.set("standby", metrics.snapshot is None and self._is_lease_held is True)
         state.set("disk", disk_error)
         state.set("alarm", metrics.alarm)
         failing = self._status.get("failing", "") if metrics.snapshot is None else metrics.failing_text()
-        state.set("failing", f"background services fail: {failing}" if failing else "")
+        state.set("failing", failing)
         state.set("summary", summary_view(text))
         state.set("line", line_text(metrics.line_state, metrics.alarm))
 

@@ -102,5 +102,5 @@ class HealthEndpoints:
                 oldest = max(0.0, now - entry_time(group.oldest)) if group.oldest else 0.0
                 rows.append(GroupRow(stream, group.name, group.lag, group.pending, oldest))
                 if stream == "outbound":
-                    waiting = -1 if group.lag is None else group.lag + group.pending
+                    waiting = group.lag + group.pending
         return rows, waiting

@@ -28,6 +28,7 @@ from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
 from adapter.ops.page.follower import Follower
 from adapter.ops.page.health import HealthEndpoints
 from adapter.ops.page.middleware import Guard
+from adapter.ops.page.pictures import PictureLoader
 from adapter.ops.page.state import PageState
 from adapter.ops.page.tokens import PageToken, page_address, sign_in_link
 from adapter.ops.supervisor import Supervisor
@@ -70,7 +71,8 @@ async def run_page(
             broadcaster = Broadcaster(state)
             follower = Follower(monitor, broadcaster, state, metrics)
             app = application(
-                PageApi(monitor, broadcaster, auth), HealthEndpoints(metrics, monitor, broadcaster)
+                PageApi(monitor, broadcaster, auth, PictureLoader(monitor)),
+                HealthEndpoints(metrics, monitor, broadcaster),
             )
             async with _running(_PageServer(app, listener, broadcaster), follower, supervisor):
                 yield address
@@ -169,9 +171,11 @@ def application(handlers: PageApi, health: HealthEndpoints) -> Starlette:
         Route("/readyz", health.ready),
         Route("/metrics", health.figures),
         Route("/api/picture", handlers.picture),
+        Route("/api/image", handlers.image),
         Route("/api/text", handlers.text),
         Route("/api/contacts", handlers.contacts),
         Route("/api/send", handlers.send, methods=["POST"]),
+        Route("/api/answer", handlers.answer, methods=["POST"]),
         Route("/api/control", handlers.control, methods=["POST"]),
         Route("/api/dead", handlers.dead, methods=["POST"]),
         Route("/login", handlers.login, methods=["POST"]),

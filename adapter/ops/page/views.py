@@ -7,13 +7,13 @@ from typing import Any, Final
 from adapter.bus.admin import GroupInfo
 from adapter.codec.dead_letters import original_fields, restored_fields
 from adapter.codec.outbound import decode_request
-from adapter.codec.reader import read_event
-from adapter.content import render
+from adapter.codec.reader import ReceivedMessage, ReceivedSession, read_event
+from adapter.content import Image, render
 from adapter.errors import SchemaError
-from adapter.events import SessionState
+from adapter.events import AnswerRequest, CallAction, Operation, SessionState
 from adapter.ops.contact_search import contact_rows
 from adapter.ops.state_text import StateText
-from adapter.ops.wording import as_sentence, entry_time
+from adapter.ops.wording import entry_time, event_words
 
 # Characters of a text in the feed; the page asks for the rest on demand.
 MAX_TEXT: Final = 600
@@ -21,6 +21,8 @@ MAX_TEXT: Final = 600
 MAX_NAME: Final = 80
 # Bytes of a worker's content that is still decoded for the feed.
 MAX_DECODED: Final = 32 * 1024
+# Pictures of a message that the page shows: as many as QQ sends in one.
+MAX_PICTURES: Final = 20
 # Bytes of a text that the page asked for.
 MAX_WHOLE_TEXT: Final = 1024 * 1024
 
@@ -56,6 +58,10 @@ def event_view(entry: str, fields: Fields) -> View:
         event = read_event(entry, fields)
     except SchemaError as exc:
         return view | {"note": str(exc)}
+    if isinstance(event, ReceivedSession):
+        view["words"] = event_words(event.type, event.reason)
+    if isinstance(event, ReceivedMessage) and (pictures := _pictures(event)):
+        view["pictures"] = pictures
     return view | {
         "id": event.id,
         "seq": event.seq,
@@ -63,6 +69,12 @@ def event_view(entry: str, fields: Fields) -> View:
         "sender": event.sender,
         "sender_name": event.sender_name[:MAX_NAME],
     }
+
+
+def _pictures(event: ReceivedMessage) -> list[int]:
+    """Return the numbers of the pictures that the adapter can ask for, counted from 1."""
+    images = [segment for segment in event.segments if isinstance(segment, Image)]
+    return [number for number, image in enumerate(images[:MAX_PICTURES], 1) if image.kind != "missing"]
 
 
 def request_view(entry: str, fields: Fields, prefix: str) -> View:
@@ -84,12 +96,24 @@ def request_view(entry: str, fields: Fields, prefix: str) -> View:
             **clip(decode(fields.get(b"text"))),
         }
     text = render(request.segments)
+    if request.operation is not None:
+        view |= _operation(request.operation)
+        text = decode(fields.get(b"text"))
     return view | {
         "id": request.id,
         "chat": "" if request.to is None else str(request.to),
         "cause": request.cause[:MAX_NAME],
         **clip(text),
     }
+
+
+def _operation(operation: Operation) -> View:
+    """Show an operation: `op`, the request event that it answers, or the action that it calls."""
+    if isinstance(operation, AnswerRequest):
+        return {"op": "approve" if operation.is_approved else "deny", "event": operation.request.id}
+    if isinstance(operation, CallAction):
+        return {"op": "call", "action": operation.action[:MAX_NAME]}
+    return {"op": "recall"}
 
 
 def result_view(entry: str, fields: Fields) -> View:
@@ -107,7 +131,7 @@ def session_view(entry: str, fields: Fields) -> View:
 
 def summary_view(text: StateText) -> View:
     """Show how the adapter is, and what to do about it."""
-    return {"level": text.level.value, "headline": as_sentence(text.headline), "hint": text.page_hint}
+    return {"level": text.level.value, "headline": text.headline, "hint": text.page_hint}
 
 
 def group_view(stream: str, group: GroupInfo, now: float) -> View:
@@ -116,6 +140,7 @@ def group_view(stream: str, group: GroupInfo, now: float) -> View:
         "stream": stream,
         "name": group.name,
         "consumers": group.consumers,
+        "gone": group.gone,
         "pending": group.pending,
         "lag": group.lag,
         "oldest": max(0.0, now - entry_time(group.oldest)) if group.oldest else 0.0,
@@ -152,4 +177,8 @@ def media_type(picture: bytes) -> str:
         return "image/png"
     if picture.startswith(b"\xff\xd8"):
         return "image/jpeg"
-    return "image/gif" if picture.startswith(b"GIF8") else "application/octet-stream"
+    if picture.startswith(b"GIF8"):
+        return "image/gif"
+    if picture.startswith(b"RIFF") and picture[8:12] == b"WEBP":
+        return "image/webp"
+    return "image/bmp" if picture.startswith(b"BM") else "application/octet-stream"

@@ -81,6 +81,40 @@ async def test_what_a_group_has_not_finished_is_told_however_much_it_is(bus: Bus
         assert group.oldest == min(pending, key=lambda one: tuple(map(int, one.split("-"))))
 
 
+@pytest.mark.parametrize("numbered", [True, False])
+async def test_unread_entries_are_counted_where_redis_does_not(
+    bus: Bus, redis_url: str, *, numbered: bool
+) -> None:
+    entries: list[Any] = []
+    for number in range(20):
+        fields: dict[Any, Any] = {"seq": str(100 + number)} if numbered else {"n": str(number)}
+        entries.append(await bus.client.xadd(bus.keys("inbound"), fields))
+    # A group that begins inside the stream: Redis tells no lag.
+    await bus.client.xgroup_create(bus.keys("inbound"), "late", entries[12])
+    async with AdminClient.open(redis_url, bus.keys.prefix) as admin:
+        (group,) = await admin.groups("inbound")
+        assert group.lag == 7
+        await bus.client.xgroup_setid(bus.keys("inbound"), "late", "$")
+        (group,) = await admin.groups("inbound")
+        assert group.lag == 0
+
+
+async def test_a_consumer_that_has_not_asked_for_long_is_gone(
+    bus: Bus, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bus.client.xadd(bus.keys("inbound"), {"n": "1"})
+    await bus.client.xgroup_create(bus.keys("inbound"), "bot", "0")
+    await bus.client.xreadgroup("bot", "old", {bus.keys("inbound"): ">"})
+    async with AdminClient.open(redis_url, bus.keys.prefix) as admin:
+        (group,) = await admin.groups("inbound")
+        assert (group.consumers, group.gone) == (1, 0)
+        monkeypatch.setattr("adapter.bus.admin.GONE_MS", 100)
+        await anyio.sleep(0.2)
+        await bus.client.xreadgroup("bot", "new", {bus.keys("inbound"): ">"})
+        (group,) = await admin.groups("inbound")
+        assert (group.consumers, group.gone) == (1, 1)
+
+
 async def test_commands_do_not_pile_up(bus: Bus, redis_url: str) -> None:
     async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
         for _ in range(CONTROL_ENTRIES + 200):

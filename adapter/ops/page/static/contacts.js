@@ -1,9 +1,10 @@
 // Contacts: search, the three lists, the members of a group; a click on one fills in the send box.
 import { $, el, foreign, put, replace, toggle } from "./dom.js";
+import { t } from "./i18n.js";
 import { get } from "./net.js";
-import { address, meet } from "./send.js";
+import { address, meet, nameOf } from "./send.js";
 
-const KINDS = { "": "All", friends: "Friends", groups: "Groups", discusses: "Discussions" };
+const KINDS = { "": t("All"), friends: t("Friends"), groups: t("Groups"), discusses: t("Discussions") };
 const QUIET = 400; // milliseconds after the last key before a search
 
 let kind = "";
@@ -57,10 +58,21 @@ async function search() {
   if (mine !== turn) return;
   if (!chat && !kind && !query.q) counts(found.counts);
   const rows = found.rows.map(row);
-  if (chat) rows.unshift(el("li", {}, el("button", { class: "back", onclick: () => choose("groups") }, "‹ All groups")));
-  if (!found.rows.length) rows.push(el("li", { class: "hint" }, query.q ? "No contact matches." : "No contacts yet: they are loaded after the login."));
-  if (found.found > found.rows.length) rows.push(el("li", { class: "hint" }, `and ${found.found - found.rows.length} more: type a name`));
+  if (chat) rows.unshift(...membersOf(chat));
+  if (!found.rows.length) rows.push(el("li", { class: "hint" }, query.q ? t("No contact matches.") : t("No contacts yet: they are loaded after the login.")));
+  const more = found.found - found.rows.length;
+  if (more > 0) rows.push(el("li", { class: "hint" }, t("and {more} more: type a name", { more })));
   replace($("contact-rows"), ...rows);
+}
+
+/** Head the list of members: the way back, and whose members they are. */
+function membersOf(chat) {
+  const isGroup = chat.startsWith("group:");
+  const back = isGroup ? t("‹ All groups") : t("‹ All discussions");
+  return [
+    el("li", {}, el("button", { class: "back", onclick: () => choose(isGroup ? "groups" : "discusses") }, back)),
+    el("li", { class: "heading" }, el("span", {}, t("Members of"), " ", foreign(nameOf(chat) || chat))),
+  ];
 }
 
 function counts(numbers) {
@@ -82,11 +94,11 @@ function row(one) {
     avatar(one.address, name),
     el(
       "button",
-      { class: "who", title: `Write to ${one.address}`, onclick: () => address(one.address, name) },
-      name ? foreign(name) : el("em", {}, "no name"),
+      { class: "who", title: t("Write to {to}", { to: one.address }), onclick: () => address(one.address, name) },
+      name ? foreign(name) : el("em", {}, t("no name")),
       el("small", {}, foreign(detail ? `${one.address} · ${detail}` : one.address)),
     ),
-    members && el("button", { class: "quiet", onclick: () => open(one.address) }, "Members"),
+    members && el("button", { class: "quiet", onclick: () => open(one.address) }, t("Members")),
   );
 }
 

@@ -1,5 +1,6 @@
 // Four small bar graphs of the last 15 minutes, each with the figure of the last minute.
 import { $, el, put, replace, svg } from "./dom.js";
+import { t } from "./i18n.js";
 import { clock, lasting, now, short } from "./words.js";
 
 const SLOT = 10; // seconds of a bar
@@ -8,10 +9,10 @@ const [WIDTH, HEIGHT] = [SLOTS * 3, 44];
 
 // Rows are [start, events, append ms, its maximum, results, result ms, its maximum].
 const TILES = [
-  { name: "Events", unit: "a minute", rate: true, at: 1 },
-  { name: "Sends", unit: "a minute", rate: true, at: 4 },
-  { name: "Poll to Redis", at: 2, most: 3, by: 1 },
-  { name: "Request to result", at: 5, most: 6, by: 4 },
+  { name: t("Events"), unit: t("a minute"), rate: true, at: 1 },
+  { name: t("Sends"), unit: t("a minute"), rate: true, at: 4 },
+  { name: t("Poll to Redis"), at: 2, most: 3, by: 1 },
+  { name: t("Request to result"), at: 5, most: 6, by: 4 },
 ];
 const drawn = new Map();
 
@@ -36,11 +37,11 @@ function draw(tile, rows, newest) {
   replace(parts.bars, ...bars);
   const written = tile.rate ? short : lasting;
   put(parts.figure, written(lastMinute(tile, rows)));
-  put(parts.top, mosts.some(Boolean) ? `up to ${written(Math.max(...mosts))}` : "");
+  put(parts.top, mosts.some(Boolean) ? t("up to {most}", { most: written(Math.max(...mosts)) }) : "");
   parts.look = (i) => {
     const when = clock((newest - (SLOTS - 1 - i) * SLOT) * 1000);
     const text = `${when}: ${written(values[i])}`;
-    return tile.rate ? `${text} ${tile.unit}` : `${text}, at most ${written(mosts[i])}`;
+    return tile.rate ? `${text} ${tile.unit}` : t("{text}, at most {most}", { text, most: written(mosts[i]) });
   };
 }
 
@@ -60,7 +61,7 @@ function bar(i, share, kind) {
 
 function make(tile) {
   const parts = { bars: svg("g"), figure: el("b"), top: el("small"), look: () => "" };
-  const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${tile.name}, last 15 minutes` }, svg("line", { x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }), parts.bars);
+  const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": t("{name}, last 15 minutes", { name: tile.name }) }, svg("line", { x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }), parts.bars);
   chart.addEventListener("pointermove", (event) => {
     const box = chart.getBoundingClientRect();
     const i = Math.min(SLOTS - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * SLOTS)));

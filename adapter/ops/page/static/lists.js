@@ -1,5 +1,6 @@
 // The lists beside the feed: facts of the connection, consumer groups, dead letters.
 import { el, foreign, replace, $, put, toggle } from "./dom.js";
+import { t } from "./i18n.js";
 import { post } from "./net.js";
 import { sure } from "./session.js";
 import { ago, clock, entryTime, short, span } from "./words.js";
@@ -7,14 +8,17 @@ import { ago, clock, entryTime, short, span } from "./words.js";
 export function facts({ status, line, lengths }) {
   const online = status.state === "online";
   const rows = [
-    ["Delivery", online && line],
-    ["Since", status.since && `${clock(Date.parse(status.since))} (${span((Date.now() - Date.parse(status.since)) / 1000)})`],
-    ["Last event", ago(status.last_event || "") || "none yet"],
-    ["Last poll", ago(status.last_poll || "") || "none yet"],
-    ["Newest event", status.inbound_seq && `seq ${status.inbound_seq}`],
-    ["Requests waiting", status.outbound_pending === "" ? "unknown" : status.outbound_pending],
-    ["Kept in Redis", lengths.inbound !== undefined && `${short(lengths.inbound)} in, ${short(lengths.outbound)} out`],
-    ["Held by", status.holder?.split(":").slice(0, 2).join(", process ")],
+    [t("Delivery"), online && t(line)],
+    [t("Since"), status.since && `${clock(Date.parse(status.since))} (${span((Date.now() - Date.parse(status.since)) / 1000)})`],
+    [t("Last event"), ago(status.last_event || "") || t("none yet")],
+    [t("Last poll"), ago(status.last_poll || "") || t("none yet")],
+    [t("Newest event"), status.inbound_seq && t("no. {seq}", { seq: status.inbound_seq })],
+    [t("Requests waiting"), status.outbound_pending === "" ? t("unknown") : status.outbound_pending],
+    [
+      t("Kept in Redis"),
+      lengths.inbound !== undefined && t("{in} in, {out} out", { in: short(lengths.inbound), out: short(lengths.outbound) }),
+    ],
+    [t("Held by"), status.holder?.split(":").slice(0, 2).join(", ")],
   ];
   replace($("facts"), ...rows.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }
@@ -24,10 +28,10 @@ const FAR_BEHIND = 1000; // unread entries
 
 export function groups(rows) {
   if (!rows.length) {
-    replace($("group-rows"), el("p", { class: "hint" }, "No worker has connected yet. Each application reads qq:inbound with its own group."));
+    replace($("group-rows"), el("p", { class: "hint" }, t("No worker has connected yet. Each application reads qq:inbound with its own group.")));
     return;
   }
-  const table = el("table", {}, el("thead", {}, el("tr", {}, ...["Group", "Unread", "Pending", "Oldest"].map((name) => el("th", {}, name)))));
+  const table = el("table", {}, el("thead", {}, el("tr", {}, ...[t("Group"), t("Unread"), t("Pending"), t("Oldest")].map((name) => el("th", {}, name)))));
   const body = el("tbody");
   for (const row of rows) {
     const idle = row.consumers === 0 && (row.lag || row.pending);
@@ -36,8 +40,8 @@ export function groups(rows) {
       el(
         "tr",
         { class: late || idle ? "late" : "" },
-        el("th", { scope: "row" }, foreign(row.name), el("small", {}, row.stream === "outbound" ? "sends" : workers(row.consumers))),
-        el("td", {}, row.lag === null ? "?" : short(row.lag)),
+        el("th", { scope: "row" }, foreign(row.name), el("small", {}, row.stream === "outbound" ? t("sends") : workers(row))),
+        el("td", {}, short(row.lag)),
         el("td", {}, short(row.pending)),
         el("td", {}, row.pending ? span(row.oldest) : "–"),
       ),
@@ -47,7 +51,11 @@ export function groups(rows) {
   replace($("group-rows"), table);
 }
 
-const workers = (count) => (count === 1 ? "1 worker" : `${count} workers`);
+/** Count the workers that still ask for entries; those that have ended are named apart. */
+function workers({ consumers, gone }) {
+  const living = consumers === 1 ? t("1 worker") : t("{n} workers", { n: consumers });
+  return gone ? t("{living}, {gone} gone", { living, gone }) : living;
+}
 
 let last = "";
 
@@ -58,7 +66,7 @@ export function dead(letters, count) {
   if (key === last && key) return;
   last = key;
   if (!letters.length) {
-    replace($("dead-rows"), el("p", { class: "hint" }, "None. An entry that cannot be handled is kept here."));
+    replace($("dead-rows"), el("p", { class: "hint" }, t("None. An entry that cannot be handled is kept here.")));
     return;
   }
   replace($("dead-rows"), ...letters.map(letter));
@@ -70,7 +78,7 @@ function letter(one) {
     if (!sure(button)) return;
     try {
       const { done } = await post("/api/dead", { entry: one.entry, action });
-      put(answer, done ? (action === "drop" ? "Dropped." : "Sent back to its stream.") : "It is gone already.");
+      put(answer, done ? (action === "drop" ? t("Dropped.") : t("Sent back to its stream.")) : t("It is gone already."));
     } catch (error) {
       put(answer, error.message);
     }
@@ -85,8 +93,8 @@ function letter(one) {
     el(
       "p",
       { class: "row" },
-      el("button", { onclick: (event) => act(event.currentTarget, "redrive") }, "Try again"),
-      el("button", { class: "quiet", "data-sure": "Really drop it?", onclick: (event) => act(event.currentTarget, "drop") }, "Drop"),
+      el("button", { onclick: (event) => act(event.currentTarget, "redrive") }, t("Try again")),
+      el("button", { class: "quiet", "data-sure": t("Really drop it?"), onclick: (event) => act(event.currentTarget, "drop") }, t("Drop")),
       answer,
     ),
   );

@@ -6,15 +6,17 @@ import { tiles } from "./graphs.js";
 import { dead, facts, groups } from "./lists.js";
 import { composer } from "./send.js";
 import { menu, session } from "./session.js";
+import { sentence, t } from "./i18n.js";
 import { setClock } from "./words.js";
 
 const ROWS = ["events", "requests", "results"];
-const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "", disk: "", failing: "", line: "" };
-picture.summary = { level: "busy", headline: "Loading", hint: "" };
+const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "", disk: "", failing: "", line: "", standby: false };
+picture.summary = { level: "busy", headline: "loading", hint: "" };
 
 function draw(changed) {
   const any = (...names) => !changed || names.some((name) => name in changed);
   if (any("status", "session", "held", "alarm", "disk", "failing", "summary")) session(picture);
+  if (any("standby", "status")) standby(picture);
   if (any("status", "line", "lengths")) facts(picture);
   if (any("groups")) groups(picture.groups);
   if (any("dead")) dead(picture.dead, picture.lengths.dead ?? picture.dead.length);
@@ -22,11 +24,19 @@ function draw(changed) {
   lost();
 }
 
+/** Say that this adapter waits for the other one to end. */
+function standby({ standby: waits, status }) {
+  toggle($("standby"), waits);
+  put($("standby-words"), t("This adapter stands by"));
+  const holder = status.holder?.split(":").slice(0, 2).join(", ");
+  $("standby").title = t("The connection is held by {holder}. This adapter takes over by itself.", { holder });
+}
+
 let connected = false;
 
 function lost() {
   document.body.classList.toggle("stale", !connected);
-  put($("lost-words"), connected ? picture.bus : "The adapter does not answer");
+  put($("lost-words"), connected ? sentence(t(picture.bus)) : t("The adapter does not answer"));
   toggle($("lost"), !connected || Boolean(picture.bus));
 }
 

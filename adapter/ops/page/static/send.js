@@ -1,6 +1,8 @@
 // The send box: an address, a text, and the result.
 import { $, el, foreign, replace } from "./dom.js";
+import { t } from "./i18n.js";
 import { get, post } from "./net.js";
+import { statusOf } from "./words.js";
 
 const waiting = new Map(); // request id -> address
 let names = new Map();
@@ -11,6 +13,11 @@ export function address(chat, name = "") {
   $("text").focus();
   document.body.dataset.tab = "feed";
   for (const tab of $("tabs").children) tab.toggleAttribute("aria-current", tab.dataset.tab === "feed");
+}
+
+/** Address the chat that the feed is narrowed to, without taking the focus. */
+export function look(chat) {
+  $("to").value = chat;
 }
 
 /** Return the name of an address, if one was seen. */
@@ -47,15 +54,19 @@ function grow() {
 
 async function send() {
   const [to, text] = [$("to").value.trim(), $("text").value];
-  if (!to) return say("bad", "Give an address, or press reply on an event.");
-  if (!text.trim()) return say("bad", "Type a message first.");
+  if (!to) return say("bad", t("Whom to? Type a name, a number or an address, or press reply on an event."));
+  if (!text.trim()) return say("bad", t("Type a message first."));
   // One id for one click: a repeated request is not sent twice.
   const id = `page/${crypto.randomUUID?.() ?? `${Date.now()}-${Math.floor(Math.random() * 1e9)}`}`;
   $("go").disabled = true;
   waiting.set(id, to); // before the request: the result may be quicker than the answer
-  say("busy", "Waiting to be sent to ", to);
+  say("busy", t("Waiting to be sent to {to}", { to: "{to}" }), to);
   try {
-    await post("/api/send", { to, text, id });
+    const answer = await post("/api/send", { to, text, id });
+    if (waiting.has(id)) {
+      waiting.set(id, answer.to);
+      say("busy", t("Waiting to be sent to {to}", { to: "{to}" }), answer.to);
+    }
     $("text").value = "";
     grow();
   } catch (error) {
@@ -72,11 +83,13 @@ export function resulted(result) {
   const to = waiting.get(result.id);
   if (to === undefined) return;
   waiting.delete(result.id);
-  if (result.status === "sent") say("good", "Sent to ", to);
-  else say("bad", `${result.status} (${result.code}): ${result.detail || "no detail"} – `, to);
+  if (result.status === "sent") say("good", t("Sent to {to}", { to: "{to}" }), result.to || to);
+  else say("bad", `${statusOf(result.status)} (${result.code}): ${result.detail || t("no detail")} – {to}`, to);
 }
 
+/** Show a sentence; `{to}` in it stands for the name of an address. */
 function say(colour, words, to) {
+  const [before, after = ""] = words.split("{to}");
   $("sent").dataset.colour = colour;
-  replace($("sent"), words, to && foreign(nameOf(to) || to));
+  replace($("sent"), before, to && foreign(nameOf(to) || to), after);
 }

@@ -1,5 +1,6 @@
 // The session: its state, the code to scan with its countdown, the captcha, and the commands.
 import { $, foreign, put, replace, toggle } from "./dom.js";
+import { sentence, t } from "./i18n.js";
 import { post } from "./net.js";
 import { now } from "./words.js";
 
@@ -7,7 +8,9 @@ let shown = ""; // the entry whose picture is on the screen
 let requested = 0; // when a new code was requested, in milliseconds since 1970
 
 export function session({ status, session: change, held, alarm, disk, failing, summary }) {
-  const { level: colour, headline, hint } = summary;
+  const { level: colour } = summary;
+  const headline = sentence(t(summary.headline));
+  const hint = t(summary.hint);
   const online = status.state === "online" && held !== false;
   $("pill").dataset.colour = colour;
   put($("pill-state"), headline);
@@ -17,8 +20,9 @@ export function session({ status, session: change, held, alarm, disk, failing, s
   $("session").dataset.colour = colour;
   put($("session-words"), headline);
   put($("session-todo"), hint);
-  const detail = [disk, failing, change.state === status.state && change.detail].filter(Boolean).join(" · ");
-  put($("session-detail"), [detail, alarm && "The alarm was raised."].filter(Boolean).join(" · "));
+  const services = failing && t("background services fail: {failing}", { failing });
+  const detail = [disk, services, change.state === status.state && change.detail].filter(Boolean).join(" · ");
+  put($("session-detail"), [detail, alarm && t("The alarm was raised.")].filter(Boolean).join(" · "));
   put($("version"), status.version ? `qqbus ${status.version} · epoch ${status.epoch || "?"}` : "");
   pause(status, held);
   code(status, change, held);
@@ -42,14 +46,14 @@ function code(status, change, held) {
     }
     const whole = (Date.parse(change.expires) - Date.parse(change.time)) / 1000;
     $("countdown-bar").value = Math.min(1, Math.max(0, left / whole));
-    put($("countdown-words"), `good for ${Math.floor(left / 60)}:${String(Math.floor(left % 60)).padStart(2, "0")}`);
+    put($("countdown-words"), t("good for {time}", { time: `${Math.floor(left / 60)}:${String(Math.floor(left % 60)).padStart(2, "0")}` }));
   } else if (shown) {
     shown = "";
     $("code-picture").removeAttribute("src");
   }
   const useful = ["offline", "kicked"].includes(status.state) || status.state === "qr";
   toggle($("session-login"), held !== false && useful);
-  put($("session-login"), status.state === "qr" ? "Show a new code" : "Log in again");
+  put($("session-login"), status.state === "qr" ? t("Show a new code") : t("Log in again"));
   $("session-login").disabled = Date.now() - requested < 3000;
 }
 
@@ -57,7 +61,7 @@ function pause(status, held) {
   const paused = status.paused === "1";
   toggle($("hold"), held !== false && Boolean(status.state));
   put($("hold-sign"), paused ? "▶" : "❚❚");
-  put($("hold-words"), paused ? "Resume sends" : "Pause sends");
+  put($("hold-words"), paused ? t("Resume sends") : t("Pause sends"));
   $("hold").title = $("hold-words").textContent;
   $("hold").dataset.cmd = paused ? "resume" : "pause";
   $("hold").classList.toggle("on", paused);
@@ -66,7 +70,7 @@ function pause(status, held) {
 async function command(cmd, more = {}) {
   try {
     await post("/api/control", { cmd, ...more });
-    put($("session-answer"), cmd === "captcha" ? "The answer was sent." : "The command was sent.");
+    put($("session-answer"), cmd === "captcha" ? t("The answer was sent.") : t("The command was sent."));
   } catch (error) {
     put($("session-answer"), error.message);
   }

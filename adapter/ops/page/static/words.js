@@ -1,4 +1,5 @@
-// Times and numbers as text. What a state means comes from the adapter.
+// Times, numbers and kinds of events as text. What a state means comes from the adapter.
+import { t } from "./i18n.js";
 
 let skew = 0; // the adapter's clock minus this browser's, in milliseconds
 
@@ -10,15 +11,15 @@ export const now = () => Date.now() + skew;
 
 export function span(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
-  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+  if (whole < 60) return t("{s} s", { s: whole });
+  if (whole < 3600) return t("{m} min", { m: Math.floor(whole / 60) });
+  if (whole < 86400) return t("{h} h {m} min", { h: Math.floor(whole / 3600), m: Math.floor((whole % 3600) / 60) });
+  return t("{d} d {h} h", { d: Math.floor(whole / 86400), h: Math.floor((whole % 86400) / 3600) });
 }
 
 export function ago(time) {
   const at = Date.parse(time);
-  return Number.isNaN(at) ? "" : `${span((now() - at) / 1000)} ago`;
+  return Number.isNaN(at) ? "" : t("{span} ago", { span: span((now() - at) / 1000) });
 }
 
 export function clock(milliseconds) {
@@ -45,6 +46,37 @@ export function lasting(milliseconds) {
   return milliseconds < 60000 ? `${(milliseconds / 1000).toFixed(1)} s` : span(milliseconds / 1000);
 }
 
-export function bytes(length) {
-  return length < 1000 ? `${length} characters` : `${short(length)} characters`;
+/** Kinds of notices and requests, for the label of their row. */
+const KINDS = {
+  "notice.admin": () => t("admins"),
+  "notice.card": () => t("card"),
+  "notice.contacts": () => t("contacts"),
+  "notice.essence": () => t("essence"),
+  "notice.file": () => t("file"),
+  "notice.friend": () => t("new friend"),
+  "notice.member": () => t("members"),
+  "notice.mute": () => t("mute"),
+  "notice.poke": () => t("poke"),
+  "notice.presence": () => t("presence"),
+  "notice.reaction": () => t("reaction"),
+  "notice.recall": () => t("recall"),
+  "notice.shake": () => t("shake"),
+  "notice.typing": () => t("typing"),
+  "request.friend": () => t("friend request"),
+  "request.group": () => t("group request"),
+};
+
+export function kindOf(type) {
+  if (type.startsWith("session.")) return t("session");
+  return KINDS[type]?.() ?? type;
 }
+
+const STATUSES = {
+  sent: () => t("sent"),
+  unknown: () => t("unknown"),
+  failed: () => t("failed"),
+  rejected: () => t("rejected"),
+  expired: () => t("expired"),
+};
+
+export const statusOf = (status) => STATUSES[status]?.() ?? status;

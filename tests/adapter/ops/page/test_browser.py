@@ -11,6 +11,7 @@ import pytest
 from adapter.bus.bus import Bus
 from tests.support.browser import Tabs, browser
 from tests.support.helpers import PAGE_TOKEN, wait_until
+from tests.support.onebot_system import onebot_system
 from tests.support.ports import free_port
 from tests.support.system_harness import Program, System, system
 
@@ -233,6 +234,61 @@ async def test_a_full_disk_of_the_other_adapter_is_said_and_what_to_do(
         await bus.client.hset(bus.keys("status"), "disk", "")
         await page.wait_for_selector(ONLINE)
         assert await page.is_hidden("#session")
+
+
+async def test_the_send_box_takes_the_chat_that_is_looked_at_and_names(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with both(bus, redis_url, tmp_path) as (it, tabs, url, _):
+        page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")
+        await log_in(page, phone)
+        it.sim.say("group:123456789", "two pears", sender=20002)
+        await page.locator("#rows .message", has_text="two pears").locator(".chat").click()
+        await page.wait_for_selector("#only:visible")
+        await page.fill("#text", "to all of you")
+        await page.press("#text", "Enter")
+        await page.wait_for_selector("#sent[data-colour=good]")
+        await page.click("#only")
+        await page.locator("#contact-rows .who", has_text="小林").wait_for()
+        await page.fill("#to", "10001")
+        await page.fill("#text", "by your number")
+        await page.press("#text", "Enter")
+        await page.wait_for_selector("#sent[data-colour=good]:has-text('小林')")
+        received = [(one.chat, one.text) for one in it.sim.received]
+        assert received == [("group:123456789", "to all of you"), ("friend:10001", "by your number")]
+
+        await page.locator("#contact-rows .quiet").first.click()
+        await page.wait_for_selector("#contact-rows .heading:has-text('Members of')")
+
+
+async def test_a_picture_comes_through_the_adapter(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with both(bus, redis_url, tmp_path, "e1") as (it, tabs, url, _):
+        page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")
+        await log_in(page, phone)
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        it.sim.say("friend:10001", content=[["picture", "photo.png"]])
+        picture = page.locator("#rows .picture")
+        await picture.wait_for()
+        assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
+        assert all(one.startswith(url) for one in asked)
+
+
+async def test_a_friend_request_is_approved_on_the_page(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    port = free_port()
+    async with browser() as tabs, onebot_system("napcat", bus, redis_url, tmp_path) as it:
+        adapter = it.start("adapter", "run", QQBUS_HTTP=f"127.0.0.1:{port}")
+        await wait_until(lambda: "status page on" in adapter.text(), "the page is there", 30.0)
+        page = await tabs.open(f"http://127.0.0.1:{port}")
+        await page.wait_for_selector(ONLINE)
+        it.server.notice("friend_request", user=10010, comment="hello")
+        row = page.locator("#rows .request", has_text="friend request")
+        await row.locator("[data-op=approve]").click()
+        await row.get_by_text("✓ approved").wait_for()
+        await page.reload()
+        await row.get_by_text("✓ approved").wait_for()
+        await page.close()
+        assert tabs.complaints == []
 
 
 @pytest.mark.long

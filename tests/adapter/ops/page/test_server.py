@@ -36,7 +36,7 @@ async def test_a_page_gets_the_whole_picture_and_then_the_news(
         assert picture["held"] is False
         assert picture["summary"] == {
             "level": "bad",
-            "headline": "No adapter has run yet",
+            "headline": "no adapter has run yet",
             "hint": "Start one with: qqbus run",
         }
         assert await stream.next("clock") > 1_700_000_000
@@ -160,6 +160,58 @@ async def test_a_message_becomes_a_request_or_is_refused_in_words(
         assert await bus.client.xlen(bus.keys("outbound")) == 1
 
 
+async def test_a_name_or_a_qq_number_stands_for_an_address(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    await bus.hset(bus.keys("friends"), {"41": pack({"name": "小林", "qq": "10001"})})
+    async with page(bus, redis_url, tmp_path) as http:
+        for to in ("小林", "10001", "friend:10001"):
+            answer = await http.post("/api/send", json={"to": to, "text": "hi"})
+            assert answer.json()["to"] == "friend:41"
+        refused = await http.post("/api/send", json={"to": "moon", "text": "hi"})
+        assert "no contact has that name" in refused.json()["error"]
+
+
+async def test_a_result_on_a_stream_of_the_workers_own_settles_its_request(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async def ask(name: str) -> str:
+        fields: dict[Any, Any] = {"to": "friend:1", "text": "hi", "results": bus.keys(f"results:{name}")}
+        return (await bus.client.xadd(bus.keys("outbound"), fields)).decode()
+
+    async def settle(name: str, entry: str) -> None:
+        await bus.client.xadd(bus.keys(f"results:{name}"), {"entry": entry, "status": "sent", "code": "ok"})
+        await bus.client.expire(bus.keys(f"results:{name}"), 60)
+
+    before = await ask("mine")
+    await settle("mine", before)
+    async with page(bus, redis_url, tmp_path) as http, listening(http) as stream:
+        picture = await stream.next("all")
+        assert [row["entry"] for row in picture["results"]] == [before]
+        for number in range(20):  # more streams than are followed: the newest are
+            entry = await ask(f"own{number}")
+        assert await stream.news("requests")
+        await settle("own19", entry)
+        assert [row["entry"] for row in await stream.news("results")] == [entry]
+
+
+async def test_a_request_is_approved_or_denied(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    event_id = "305419896.-.10010.:1445653507.1445653507.5c2e"
+    async with page(bus, redis_url, tmp_path) as http:
+        body = {"op": "approve", "event": event_id, "id": "page/9"}
+        assert (await http.post("/api/answer", json=body)).status_code == 200
+        [(_, fields)] = await bus.client.xrange(bus.keys("outbound"))
+        assert fields == {b"op": b"approve", b"event": event_id.encode(), b"id": b"page/9"}
+        for wrong in ({"op": "call", "event": event_id}, {"op": "deny"}, {"op": "deny", "event": "x"}):
+            assert (await http.post("/api/answer", json=wrong)).status_code == 400
+
+
+async def test_a_standby_says_so(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    await bus.client.set(bus.keys("lease"), "other:1:x", ex=60)
+    async with page(bus, redis_url, tmp_path) as http, listening(http) as stream:
+        assert (await stream.next("all"))["standby"] is True
+        await bus.client.delete(bus.keys("lease"))
+        assert await stream.news("standby") is False
+
+
 async def test_commands_reach_the_control_stream(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with page(bus, redis_url, tmp_path) as http:
         assert (await http.post("/api/control", json={"cmd": "login"})).status_code == 200
@@ -242,7 +294,7 @@ async def test_a_full_disk_is_shown_and_not_ready(bus: Bus, redis_url: str, tmp_
         assert await stream.news("disk") == FULL
         await bus.client.hset(bus.keys("status"), "state", "online")
         await bus.client.set(bus.keys("lease"), "host:1:x", ex=60)
-        while (summary := await stream.news("summary"))["headline"] != "The disk is full":
+        while (summary := await stream.news("summary"))["headline"] != "the disk is full":
             assert summary["level"] == "bad"
         ready = await http.get("/readyz")
         assert (ready.status_code, ready.json()["disk"]) == (503, FULL)

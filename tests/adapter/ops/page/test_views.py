@@ -12,6 +12,7 @@ from adapter.ops.page.views import (
     request_view,
     session_view,
 )
+from tests.support.cli import GOLDENS
 
 
 def test_an_event_that_cannot_be_read_is_shown_with_the_reason() -> None:
@@ -19,6 +20,28 @@ def test_an_event_that_cannot_be_read_is_shown_with_the_reason() -> None:
     assert "v is not 1" in view["note"]
     assert view["text"] == "\ufffd\ufffd"
     assert event_view("1-0", {})["type"] == ""
+
+
+def test_an_operation_is_shown_by_its_name() -> None:
+    event_id = b"305419896.-.10010.:1445653507.1445653507.5c2e"
+    view = request_view("1000-0", {b"op": b"deny", b"event": event_id, b"text": b"no"}, "qq")
+    assert (view["op"], view["event"], view["text"]) == ("deny", event_id.decode(), "no")
+    body = pack({"action": "get_status"})
+    assert request_view("1-0", {b"op": b"call", b"body": body}, "qq")["action"] == "get_status"
+
+
+def test_a_message_names_the_pictures_that_can_be_had() -> None:
+    segments = [
+        {"type": "image", "data": {"file": "a.png", "url": "https://example.org/a.png"}},
+        {"type": "text", "data": {"text": "hi"}},
+        {"type": "image", "data": {"kind": "missing"}},
+    ]
+    given = {name.encode(): as_bytes(value) for name, value in GOLDENS["message.friend"].fields.items()}
+    assert event_view("1-0", given | {b"body": pack({"segments": segments})})["pictures"] == [1]
+
+
+def as_bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
 
 
 def test_a_request_is_shown_as_it_will_be_read() -> None:

@@ -1,0 +1,59 @@
+"""`qqbus call`: call an action of the network by its own name, and print what it answers."""
+
+import argparse
+import json
+import sys
+
+from adapter.bus.admin import AdminClient
+from adapter.cli.commands.send import describe_result, no_result, wait_result
+from adapter.cli.errors import CommandError
+from adapter.cli.terminal import Paint, as_json, say, show_progress
+from adapter.codec.outbound import decode_request
+from adapter.config import Config
+from adapter.errors import ConfigError, SchemaError
+from adapter.events import Status
+
+
+async def call(config: Config, arguments: argparse.Namespace) -> int:
+    """Append the request, and print the answer as JSON. Exit code 1 if the action was not executed."""
+    text = sys.stdin.read() if arguments.params == "-" else arguments.params
+    fields = {"op": "call", "body": _body(arguments.action, text)}
+    try:
+        decode_request(
+            "0-0", {name.encode(): value.encode() for name, value in fields.items()}, config.prefix
+        )
+    except (SchemaError, UnicodeEncodeError) as exc:
+        raise ConfigError(str(exc)) from exc
+    async with AdminClient.open(config.redis_url, config.prefix) as admin:
+        after = await admin.last_id("results")
+        entry = await admin.xadd("outbound", fields)
+        with show_progress("waiting for the result"):
+            result = await wait_result(admin, entry, after, arguments.wait)
+        if result is None:
+            raise CommandError(await no_result(admin, entry, arguments.wait))
+    is_done = result.get("status") == Status.SENT
+    if arguments.json:
+        say(as_json(result))
+    elif is_done and result.get("data"):
+        say(_answer(result["data"]))
+    else:
+        say(describe_result(result, Paint(arguments.colour)))
+    return 0 if is_done else 1
+
+
+def _body(action: str, text: str) -> str:
+    try:
+        params = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ConfigError(f"PARAMS is not JSON: {exc}") from exc
+    if not isinstance(params, dict):
+        raise ConfigError("PARAMS is not a JSON object: give for example '{\"group_id\": 30001}'")
+    return json.dumps({"action": action, "params": params}, ensure_ascii=False)
+
+
+def _answer(data: str) -> str:
+    """Return the answer in one harmless line."""
+    try:
+        return as_json(json.loads(data))
+    except (ValueError, RecursionError):
+        return as_json(data)
