@@ -32,6 +32,7 @@ from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.content import render
 from adapter.errors import SchemaError
+from adapter.i18n import _, choose_language
 from adapter.ops.page.tokens import PageToken, SignInLinks, sign_in_link
 from adapter.plain_text import harmless
 
@@ -85,7 +86,7 @@ NETWORKS = {
         greeting={"text": 'hello 😀 [微笑] "<&>"'},
         shown='hello 😀 [微笑] "<&>"',
         example='"text": "你好 [微笑]"',
-        hints="  {origin}/phone  phones of the friends: write, see replies\n",
+        hints="  {origin}/phone  {phones}\n",
     ),
     "onebot": Network(
         line=(f"{__package__}.onebot_server",),
@@ -167,11 +168,11 @@ async def login(client: "redis.Redis") -> None:
                 state = fields[b"state"].decode()
                 if state == "qr":
                     draw(fields[b"text"].decode())
-                    say("QQ", "shows a code; the simulated phone scans it by itself")
+                    say("QQ", _("shows a code; the simulated phone scans it by itself"))
                 elif state == "scanned":
-                    say("phone", "scanned the code and confirms")
+                    say(_("phone"), _("scanned the code and confirms"))
                 elif state == "online":
-                    say("adapter", f"online as {fields[b'account'].decode()}")
+                    say(_("adapter"), _("online as {account}").format(account=fields[b"account"].decode()))
                     return
             last = last or "0"
 
@@ -197,7 +198,7 @@ async def follow(client: "redis.Redis", stream: str, who: str = "") -> None:
 def author(fields: dict[bytes, bytes]) -> str:
     """Return who asked for a message: ids of workers and of the page begin with their name."""
     name, slash, _ = fields.get(b"id", b"").decode(errors="replace").partition("/")
-    return name if slash and name else "you"
+    return name if slash and name else _("you")
 
 
 def describe(stream: str, entry: str, fields: dict[bytes, bytes]) -> str:
@@ -209,9 +210,10 @@ def describe(stream: str, entry: str, fields: dict[bytes, bytes]) -> str:
         try:
             request = decode_request(entry, fields, "qq")
         except SchemaError as exc:  # the adapter rejects it, and goes on
-            return f"cannot be read: {exc}"
-        return f"to {request.to}  {row.get('op', '')}{render(request.segments)}"
-    return f"{row.get('status', '?')}  to {row.get('to', '?')}  {row.get('detail', '')}".rstrip()
+            return _("cannot be read: {exc}").format(exc=exc)
+        return _("to {to}").format(to=request.to) + f"  {row.get('op', '')}{render(request.segments)}"
+    to = _("to {to}").format(to=row.get("to", "?"))
+    return f"{row.get('status', '?')}  {to}  {row.get('detail', '')}".rstrip()
 
 
 async def phone(origin: str) -> None:
@@ -220,20 +222,28 @@ async def phone(origin: str) -> None:
     while True:
         for message in await control(origin, f"/sim/received?after={after}&wait=10"):
             after = message["n"]
-            say("phone", f"{message['chat']} receives: {message['text']}", message["text"])
+            say(
+                _("phone"),
+                _("{chat} receives: {text}").format(chat=message["chat"], text=message["text"]),
+                message["text"],
+            )
 
 
 def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None:
     """Print what to try next."""
     qqbus, python = _program("qqbus"), _program("python")
+    browser, terminal = _("It runs. In a browser:"), _("In another terminal:")
+    own, end = _("A worker of your own, the first one of README.md:"), _("Ctrl-C ends it.")
+    phones = _("phones of the friends: write, see replies")
+    status = _("status page of the adapter; this link signs in one browser, once")
     print(
         f"""
-{BOLD}It runs. In a browser:{OFF}
+{BOLD}{browser}{OFF}
 
-{network.hints.format(origin=origin)}  {page}
-      status page of the adapter; this link signs in one browser, once
+{network.hints.format(origin=origin, phones=phones)}  {page}
+      {status}
 
-{BOLD}In another terminal:{OFF}
+{BOLD}{terminal}{OFF}
 
   export REDIS_URL={url}
   {qqbus} tail --all
@@ -242,11 +252,11 @@ def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None
   curl -s {origin}/sim/say \\
     -d '{{"chat": "friend:{FRIEND}", {network.example}}}'
 
-{BOLD}A worker of your own, the first one of README.md:{OFF}
+{BOLD}{own}{OFF}
 
   {python} hello.py
 
-Ctrl-C ends it.
+{end}
 """,
         flush=True,
     )
@@ -276,8 +286,8 @@ async def main(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
                 process("network", folder, *network.line, *ports) as simulated,
             ):
                 origin, address = await _addresses(simulated, network)
-                say("redis", f"embedded server on {redact_url(url)}")
-                say("QQ", f"simulated on {address}")
+                say("redis", _("embedded server on {url}").format(url=redact_url(url)))
+                say("QQ", _("simulated on {address}").format(address=address))
                 page = port_near(PAGE_PORT, is_any=is_any_port)
                 settings = network.settings | {
                     "REDIS_URL": url,
@@ -293,7 +303,7 @@ async def main(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
                     log = folder / "honcho.log"
                     await _show(network, programs, log, stream, (url, f"http://127.0.0.1:{page}", origin))
     with suppress(OSError):  # the terminal may be gone
-        print("\nended cleanly", flush=True)
+        print("\n" + _("ended cleanly"), flush=True)
 
 
 async def _addresses(simulated: "subprocess.Popen[str]", network: Network) -> tuple[str, str]:
@@ -324,11 +334,15 @@ async def _show(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_alive, programs, log)
             await login(client)
-            tasks.start_soon(follow, client, "qq:inbound", "event")
+            tasks.start_soon(follow, client, "qq:inbound", _("event"))
             tasks.start_soon(follow, client, "qq:outbound")
-            tasks.start_soon(follow, client, "qq:results", "result")
+            tasks.start_soon(follow, client, "qq:results", _("result"))
             tasks.start_soon(phone, origin)
-            say("phone", f"the friend {FRIEND} writes: {network.shown}", network.shown)
+            say(
+                _("phone"),
+                _("the friend {friend} writes: {text}").format(friend=FRIEND, text=network.shown),
+                network.shown,
+            )
             await control(origin, "/sim/say", {"chat": f"friend:{FRIEND}", **network.greeting})
             token = PageToken.load(Config.from_env({"QQBUS_STATE_DIR": str(log.parent / "state")}))
             link = sign_in_link(page, SignInLinks(token))
@@ -373,6 +387,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    choose_language(os.environ)
     given = _arguments()
     anyio.run(
         partial(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from adapter.i18n import _
 from adapter.networks.upstream import Finding
 from adapter.ops.wording import GONE
 
@@ -83,7 +84,9 @@ def run_checks(facts: Facts) -> Iterator[Check]:
     """Yield all findings, from Redis to the network."""
     if facts.redis_error:
         change = (
-            "`qqbus run` starts the embedded server" if facts.embedded else "start it, or correct REDIS_URL"
+            _("`qqbus run` starts the embedded server")
+            if facts.embedded
+            else _("start it, or correct REDIS_URL")
         )
         yield Check(Level.WARN if facts.embedded else Level.BAD, facts.redis_error, change)
     else:
@@ -104,25 +107,35 @@ def _check_server(facts: Facts) -> Iterator[Check]:
     number = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {version}"
     if number < _MIN_VERSION:
-        yield Check(Level.BAD, f"{name} at {facts.redis_url} is too old", "use Redis 6.2 or newer, or Valkey")
+        yield Check(
+            Level.BAD,
+            _("{name} at {redis_url} is too old").format(name=name, redis_url=facts.redis_url),
+            _("use Redis 6.2 or newer, or Valkey"),
+        )
     elif number < _SELECTORS_VERSION:
-        yield Check(Level.WARN, f"{name} at {facts.redis_url}", "`qqbus acl` needs Redis 7.0 or newer")
+        yield Check(
+            Level.WARN,
+            _("{name} at {redis_url}").format(name=name, redis_url=facts.redis_url),
+            _("`qqbus acl` needs Redis 7.0 or newer"),
+        )
     else:
-        yield Check(Level.GOOD, f"{name} at {facts.redis_url}")
+        yield Check(Level.GOOD, _("{name} at {redis_url}").format(name=name, redis_url=facts.redis_url))
     if info.get("role") == "slave":
         yield Check(
-            Level.BAD, "this Redis is a replica and refuses writes", "give the address of its primary"
+            Level.BAD, _("this Redis is a replica and refuses writes"), _("give the address of its primary")
         )
     if info.get("loading"):
-        yield Check(Level.WARN, "this Redis is loading its data", "wait until it has")
+        yield Check(Level.WARN, _("this Redis is loading its data"), _("wait until it has"))
     if info.get("cluster_enabled") and not facts.prefix.startswith("{"):
-        change = f"set QQBUS_PREFIX={{{facts.prefix}}}"
-        yield Check(Level.BAD, "a Cluster needs all keys in one slot", change)
+        change = _("set {setting}").format(setting=f"QQBUS_PREFIX={{{facts.prefix}}}")
+        yield Check(Level.BAD, _("a Cluster needs all keys in one slot"), change)
     if facts.skew_seconds is not None and abs(facts.skew_seconds) > _MAX_SKEW_SECONDS:
         yield Check(
             Level.WARN,
-            f"the clocks of this machine and of Redis are {abs(facts.skew_seconds):.0f} s apart",
-            "let both follow a time server: `expires` and the age of commands depend on them",
+            _("the clocks of this machine and of Redis are {seconds:.0f} s apart").format(
+                seconds=abs(facts.skew_seconds)
+            ),
+            _("let both follow a time server: `expires` and the age of commands depend on them"),
         )
 
 
@@ -131,20 +144,20 @@ def _check_memory(facts: Facts) -> Iterator[Check]:
     if policy.startswith("allkeys-"):
         yield Check(
             Level.BAD,
-            f"maxmemory-policy {policy} deletes whole streams when memory is short",
-            "CONFIG SET maxmemory-policy noeviction",
+            _("maxmemory-policy {policy} deletes whole streams when memory is short").format(policy=policy),
+            _("CONFIG SET maxmemory-policy noeviction"),
         )
     limit, used = int(facts.info.get("maxmemory", 0)), int(facts.info.get("used_memory", 0))
     share = used / limit if limit else 0.0
     if share > _MEMORY_TIGHT:
         yield Check(
             Level.BAD if share > _MEMORY_FULL else Level.WARN,
-            f"Redis uses {share:.0%} of its maxmemory",
-            "raise maxmemory: a full server takes no events",
+            _("Redis uses {share:.0%} of its maxmemory").format(share=share),
+            _("raise maxmemory: a full server takes no events"),
         )
     else:
-        most = f"{_size(limit)} at most" if limit else "no limit set"
-        yield Check(Level.GOOD, f"memory: {_size(used)} used, {most}")
+        most = _("{size} at most").format(size=_size(limit)) if limit else _("no limit set")
+        yield Check(Level.GOOD, _("memory: {size} used, {most}").format(size=_size(used), most=most))
 
 
 def _check_persistence(facts: Facts) -> Iterator[Check]:
@@ -153,21 +166,26 @@ def _check_persistence(facts: Facts) -> Iterator[Check]:
         name for name in ("aof_last_write_status", "rdb_last_bgsave_status") if info.get(name, "ok") != "ok"
     ]
     if failed:
-        change = "look at its log and at its disk: it may refuse writes until it can save"
-        yield Check(Level.BAD, f"Redis cannot write its files ({', '.join(failed)})", change)
+        change = _("look at its log and at its disk: it may refuse writes until it can save")
+        yield Check(
+            Level.BAD, _("Redis cannot write its files ({names})").format(names=", ".join(failed)), change
+        )
     if not info.get("aof_enabled"):
         yield Check(
             Level.WARN,
-            "append-only file is off: after a crash Redis comes back without its newest entries",
-            "CONFIG SET appendonly yes, and the same in its configuration file",
+            _("append-only file is off: after a crash Redis comes back without its newest entries"),
+            _("CONFIG SET appendonly yes, and the same in its configuration file"),
         )
     elif (facts.server_config or {}).get("appendfsync", "always") == "always":
-        yield Check(Level.GOOD, "append-only file is on")
+        yield Check(Level.GOOD, _("append-only file is on"))
     else:
         yield Check(
             Level.GOOD,
-            "append-only file is on. A Redis that is killed while its disk is busy may lose its last second: "
-            "events are published again, a message may be sent again (never with appendfsync always)",
+            _(
+                "append-only file is on. A Redis that is killed while its disk is busy may lose its last "
+                "second: events are published again, a message may be sent again (never with appendfsync "
+                "always)"
+            ),
         )
 
 
@@ -179,8 +197,8 @@ def _check_access(facts: Facts) -> Iterator[Check]:
     if is_open and not config.get("requirepass") and config.get("protected-mode") != "yes":
         yield Check(
             Level.BAD,
-            "Redis listens on the network without a password: every machine there can log in as you",
-            "set a password, or better users: `qqbus acl operator`, `qqbus acl adapter`, `qqbus acl worker`",
+            _("Redis listens on the network without a password: every machine there can log in as you"),
+            _("set a password, or better users: `qqbus acl --all --file users.acl`"),
         )
 
 
@@ -188,60 +206,72 @@ def _check_denied(facts: Facts) -> Iterator[Check]:
     if facts.denied:
         yield Check(
             Level.WARN,
-            f"{facts.redis_url}: this user may not see {', '.join(facts.denied)}, which were not checked",
-            "nothing, if this is a worker's user; the operator's sees all of it: `qqbus acl operator`",
+            _("{redis_url}: this user may not see {names}, which were not checked").format(
+                redis_url=facts.redis_url, names=", ".join(facts.denied)
+            ),
+            _("nothing, if this is a worker's user; the operator's sees all of it: `qqbus acl operator`"),
         )
 
 
 def _check_bus(facts: Facts) -> Iterator[Check]:
     if facts.is_lease_held is False:
-        yield Check(Level.WARN, GONE.headline, GONE.cli_hint)
+        yield Check(Level.WARN, _(GONE.headline), _(GONE.cli_hint))
     elif facts.is_lease_held:
-        yield Check(Level.GOOD, "an adapter is running")
+        yield Check(Level.GOOD, _("an adapter is running"))
     if facts.failing:
         yield Check(
             Level.BAD,
-            f"background services of the adapter fail: {facts.failing}",
-            "look into the adapter's log: messages flow on without them",
+            _("background services of the adapter fail: {failing}").format(failing=facts.failing),
+            _("look into the adapter's log: messages flow on without them"),
         )
     if facts.dead_letters:
-        yield Check(Level.WARN, f"{facts.dead_letters} dead letters", "look at them: `qqbus dead`")
+        yield Check(
+            Level.WARN,
+            _("{dead_letters} dead letters").format(dead_letters=facts.dead_letters),
+            _("look at them: `qqbus dead`"),
+        )
 
 
 def _check_state_dir(facts: Facts) -> Iterator[Check]:
     if facts.unwritable:
         yield Check(
             Level.BAD,
-            f"this user cannot write {facts.unwritable}",
-            "give it to the user that runs qqbus, or set QQBUS_STATE_DIR",
+            _("this user cannot write {unwritable}").format(unwritable=facts.unwritable),
+            _("give it to the user that runs qqbus, or set QQBUS_STATE_DIR"),
         )
     elif facts.state_mode is not None and facts.state_mode & _OTHERS:
         yield Check(
             Level.BAD,
-            f"other users can open {facts.state_dir}, which holds the session",
-            f"chmod 700 {facts.state_dir}",
+            _("other users can open {state_dir}, which holds the session").format(state_dir=facts.state_dir),
+            _("chmod 700 {state_dir}").format(state_dir=facts.state_dir),
         )
     else:
-        yield Check(Level.GOOD, f"state folder {facts.state_dir}")
+        yield Check(Level.GOOD, _("state folder {state_dir}").format(state_dir=facts.state_dir))
     for name in facts.exposed_files:
-        yield Check(Level.BAD, f"other users can read {name}: it holds secrets", f"chmod 600 {name}")
+        yield Check(
+            Level.BAD,
+            _("other users can read {name}: it holds secrets").format(name=name),
+            _("chmod 600 {name}").format(name=name),
+        )
     if facts.unknown_command:
         yield Check(
             Level.BAD,
-            f"QQBUS_ALARM_COMMAND: this user cannot run {facts.unknown_command}",
-            "correct it: no alarm would arrive; `qqbus alarm --test` tries it",
+            _("QQBUS_ALARM_COMMAND: this user cannot run {unknown_command}").format(
+                unknown_command=facts.unknown_command
+            ),
+            _("correct it: no alarm would arrive; `qqbus alarm --test` tries it"),
         )
     if facts.free_bytes is not None and facts.free_bytes < _DISK_TIGHT:
         yield Check(
             Level.BAD if facts.free_bytes < _DISK_FULL else Level.WARN,
-            f"{_size(facts.free_bytes)} are free on the disk of the state folder",
-            "make room: a full disk stops receiving",
+            _("{size} are free on the disk of the state folder").format(size=_size(facts.free_bytes)),
+            _("make room: a full disk stops receiving"),
         )
     if facts.unpublished_bytes:
         yield Check(
             Level.WARN,
-            f"{_size(facts.unpublished_bytes)} of events wait on disk for Redis",
-            "start the adapter and Redis",
+            _("{size} of events wait on disk for Redis").format(size=_size(facts.unpublished_bytes)),
+            _("start the adapter and Redis"),
         )
 
 
@@ -249,8 +279,10 @@ def _check_ports(facts: Facts) -> Iterator[Check]:
     if facts.page_port == "taken":
         yield Check(
             Level.BAD,
-            f"another program listens on {facts.page_address}, the address of the status page",
-            "set QQBUS_HTTP=127.0.0.1:PORT, or off",
+            _("another program listens on {page_address}, the address of the status page").format(
+                page_address=facts.page_address
+            ),
+            _("set QQBUS_HTTP=127.0.0.1:PORT, or off"),
         )
     yield from _check_network(facts)
 
@@ -278,17 +310,22 @@ def _check_smartqq(facts: Facts) -> Iterator[Check]:
     if not facts.upstream:
         yield Check(
             Level.WARN,
-            "QQBUS_SMARTQQ_URL is not set, and the real SmartQQ closed in 2019",
-            "set it to a simulator (`qqbus sim smartqq --port 8017`), or QQBUS_NETWORK to onebot or official",
+            _("QQBUS_SMARTQQ_URL is not set, and the real SmartQQ closed in 2019"),
+            _(
+                "set it to a simulator (`qqbus sim smartqq --port 8017`), "
+                "or QQBUS_NETWORK to onebot or official"
+            ),
         )
     elif facts.upstream_error:
         yield Check(
             Level.BAD,
-            f"{facts.upstream} cannot be reached: {facts.upstream_error}",
-            "start it, or correct QQBUS_SMARTQQ_URL",
+            _("{upstream} cannot be reached: {upstream_error}").format(
+                upstream=facts.upstream, upstream_error=facts.upstream_error
+            ),
+            _("start it, or correct QQBUS_SMARTQQ_URL"),
         )
     else:
-        yield Check(Level.GOOD, f"{facts.upstream} answers")
+        yield Check(Level.GOOD, _("{upstream} answers").format(upstream=facts.upstream))
 
 
 def _size(count: float) -> str:

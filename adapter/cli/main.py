@@ -7,6 +7,7 @@ import sys
 from adapter.cli.errors import OutputError
 from adapter.cli.parser import make_parser
 from adapter.cli.terminal import complain, open_standard_streams, output_errors
+from adapter.i18n import choose_language
 
 FAILED = 1
 
@@ -34,6 +35,7 @@ def main() -> None:
 
 
 def _run() -> int:
+    choose_language(os.environ)
     parser = make_parser()
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete  # noqa: PLC0415 – the shell asks for it, at the tab key alone

@@ -6,106 +6,107 @@ Each key is a state, the reason of a session that is offline or was kicked, or a
 from collections.abc import Mapping
 from typing import Final
 
+from adapter.i18n import N_
 from adapter.ops.state_text import Level, StateText
 
-_OWN_PAGE: Final = "log in at the implementation's own page"
-_AGAIN: Final = "nothing: the adapter tries again by itself; `qqbus doctor` says more"
-_AGAIN_PAGE: Final = "Nothing to do: the adapter tries again by itself."
+_OWN_PAGE: Final = N_("log in at the implementation's own page")
+_AGAIN: Final = N_("nothing: the adapter tries again by itself; `qqbus doctor` says more")
+_AGAIN_PAGE: Final = N_("Nothing to do: the adapter tries again by itself.")
 
 _ONEBOT: Final[Mapping[str, StateText]] = {
     "offline": StateText(
         Level.BAD,
-        "offline",
-        "run `qqbus doctor`, and look at the implementation's own page",
-        "Look at the implementation's own page: is QQ logged in there?",
+        N_("offline"),
+        N_("run `qqbus doctor`, and look at the implementation's own page"),
+        N_("Look at the implementation's own page: is QQ logged in there?"),
     ),
     "kicked": StateText(
         Level.BAD,
-        "QQ was logged out in the implementation",
+        N_("QQ was logged out in the implementation"),
         _OWN_PAGE,
-        "Log in at the implementation's own page; the adapter goes on by itself then.",
+        N_("Log in at the implementation's own page; the adapter goes on by itself then."),
     ),
     "token": StateText(
         Level.BAD,
-        "the implementation refuses the token",
-        "set QQBUS_ONEBOT_TOKEN to the token of the implementation and start the adapter again",
-        "Set QQBUS_ONEBOT_TOKEN to the token of the implementation and start the adapter again.",
+        N_("the implementation refuses the token"),
+        N_("set QQBUS_ONEBOT_TOKEN to the token of the implementation and start the adapter again"),
+        N_("Set QQBUS_ONEBOT_TOKEN to the token of the implementation and start the adapter again."),
     ),
     "path": StateText(
         Level.BAD,
-        "nothing answers at the path of QQBUS_ONEBOT_URL",
-        "correct the path of QQBUS_ONEBOT_URL and start the adapter again",
-        "Correct the path of QQBUS_ONEBOT_URL and start the adapter again.",
+        N_("nothing answers at the path of QQBUS_ONEBOT_URL"),
+        N_("correct the path of QQBUS_ONEBOT_URL and start the adapter again"),
+        N_("Correct the path of QQBUS_ONEBOT_URL and start the adapter again."),
     ),
     "login": StateText(
         Level.BAD,
-        "QQ is not logged in behind the connection",
+        N_("QQ is not logged in behind the connection"),
         _OWN_PAGE,
-        "Log in at the implementation's own page; the adapter goes on by itself then.",
+        N_("Log in at the implementation's own page; the adapter goes on by itself then."),
     ),
     "unreachable": StateText(
         Level.BAD,
-        "the implementation of OneBot cannot be reached",
-        "start it, or correct QQBUS_ONEBOT_URL; the adapter tries again by itself",
-        "Start it, or correct QQBUS_ONEBOT_URL. The adapter tries again by itself.",
+        N_("the implementation of OneBot cannot be reached"),
+        N_("start it, or correct QQBUS_ONEBOT_URL; the adapter tries again by itself"),
+        N_("Start it, or correct QQBUS_ONEBOT_URL. The adapter tries again by itself."),
     ),
-    "silent": StateText(Level.BAD, "the implementation has gone silent", _AGAIN, _AGAIN_PAGE),
-    "closed": StateText(Level.BAD, "the implementation closes the connection", _AGAIN, _AGAIN_PAGE),
+    "silent": StateText(Level.BAD, N_("the implementation has gone silent"), _AGAIN, _AGAIN_PAGE),
+    "closed": StateText(Level.BAD, N_("the implementation closes the connection"), _AGAIN, _AGAIN_PAGE),
     "deaf": StateText(
         Level.BAD,
-        "online, but no events arrive",
-        "look at the implementation's own page, and start it again",
-        "A new connection did not help. Look at the implementation's own page, and start it again.",
+        N_("online, but no events arrive"),
+        N_("look at the implementation's own page, and start it again"),
+        N_("A new connection did not help. Look at the implementation's own page, and start it again."),
     ),
     "mute": StateText(
         Level.BAD,
-        "online, but no message gets out",
-        "look at the implementation's own page, and start it again",
-        "Events arrive, but no send is confirmed. Look at the implementation's page, and start it again.",
+        N_("online, but no message gets out"),
+        N_("look at the implementation's own page, and start it again"),
+        N_("Events arrive, but no send is confirmed. Look at the implementation's page, and start it again."),
     ),
     "disk": StateText(
         Level.BAD,
-        "the disk is full",
-        "make room on the adapter's disk: it stops reading, and what it cannot keep is lost",
-        "Make room on the adapter's disk. It stops reading, and what it cannot keep is lost.",
+        N_("the disk is full"),
+        N_("make room on the adapter's disk: it stops reading, and what it cannot keep is lost"),
+        N_("Make room on the adapter's disk. It stops reading, and what it cannot keep is lost."),
     ),
 }
 _OFFICIAL: Final[Mapping[str, StateText]] = {
     "offline": StateText(
         Level.BAD,
-        "offline",
-        "run `qqbus doctor`",
-        "Look at the reason below, and at the bot's page of Tencent.",
+        N_("offline"),
+        N_("run `qqbus doctor`"),
+        N_("Look at the reason below, and at the bot's page of Tencent."),
     ),
     "kicked": StateText(
         Level.BAD,
-        "another program uses this bot",
-        "stop the other program",
-        "Stop the other program that uses this bot.",
+        N_("another program uses this bot"),
+        N_("stop the other program"),
+        N_("Stop the other program that uses this bot."),
     ),
     "network": StateText(
         Level.BUSY,
-        "Tencent's servers do not answer",
-        "nothing: the adapter tries again by itself",
+        N_("Tencent's servers do not answer"),
+        N_("nothing: the adapter tries again by itself"),
         _AGAIN_PAGE,
     ),
     "deaf": StateText(
         Level.BAD,
-        "online, but no events arrive",
-        "look at the bot's page of Tencent: is it online, and may it hear these events?",
-        "Look at the bot's page of Tencent: is it online, and may it hear these events?",
+        N_("online, but no events arrive"),
+        N_("look at the bot's page of Tencent: is it online, and may it hear these events?"),
+        N_("Look at the bot's page of Tencent: is it online, and may it hear these events?"),
     ),
     "mute": StateText(
         Level.BAD,
-        "online, but no message gets out",
-        "look at the bot's page of Tencent",
-        "Events arrive, but sends are not confirmed. Look at the bot's page of Tencent.",
+        N_("online, but no message gets out"),
+        N_("look at the bot's page of Tencent"),
+        N_("Events arrive, but sends are not confirmed. Look at the bot's page of Tencent."),
     ),
     "disk": StateText(
         Level.BAD,
-        "the disk is full",
-        "make room on the adapter's disk: it stops reading until then",
-        "Make room on the adapter's disk. It stops reading until then.",
+        N_("the disk is full"),
+        N_("make room on the adapter's disk: it stops reading until then"),
+        N_("Make room on the adapter's disk. It stops reading until then."),
     ),
 }
 NETWORKS: Final[Mapping[str, Mapping[str, StateText]]] = {"onebot": _ONEBOT, "official": _OFFICIAL}

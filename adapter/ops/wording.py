@@ -1,11 +1,12 @@
 """Texts for people: what a state means and what to do about it, lengths of time. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from adapter.events import SessionState
+from adapter.i18n import N_, _
 from adapter.ops.network_texts import NETWORKS
 from adapter.ops.state_text import Level, StateText
 
@@ -14,143 +15,149 @@ _UNITS = {"s": 1, "m": _MINUTE, "h": _HOUR, "d": _DAY}
 
 
 STATES: Final[Mapping[SessionState, StateText]] = {
-    SessionState.STARTING: StateText(Level.BUSY, "connecting", "wait a moment", "Wait a moment."),
+    SessionState.STARTING: StateText(Level.BUSY, N_("connecting"), N_("wait a moment"), N_("Wait a moment.")),
     SessionState.QR: StateText(
         Level.ACT,
-        "a QR code waits to be scanned",
-        "run `qqbus login` and scan the code with QQ on the phone",
-        "Open QQ on the phone, tap +, then Scan, and confirm the login there.",
+        N_("a QR code waits to be scanned"),
+        N_("run `qqbus login` and scan the code with QQ on the phone"),
+        N_("Open QQ on the phone, tap +, then Scan, and confirm the login there."),
     ),
     SessionState.SCANNED: StateText(
         Level.ACT,
-        "the login waits for the phone",
-        "confirm the login on the phone",
-        "Confirm the login on the phone: the code was scanned.",
+        N_("the login waits for the phone"),
+        N_("confirm the login on the phone"),
+        N_("Confirm the login on the phone: the code was scanned."),
     ),
     SessionState.CAPTCHA: StateText(
         Level.ACT,
-        "a captcha waits to be typed",
-        "run `qqbus login` to see it",
-        "Type the characters of the picture.",
+        N_("a captcha waits to be typed"),
+        N_("run `qqbus login` to see it"),
+        N_("Type the characters of the picture."),
     ),
-    SessionState.ONLINE: StateText(Level.GOOD, "online"),
+    SessionState.ONLINE: StateText(Level.GOOD, N_("online")),
     SessionState.RELINKING: StateText(
         Level.BUSY,
-        "connecting again",
-        "wait a moment; requests wait too",
-        "Nothing to do: requests wait until the session is back.",
+        N_("connecting again"),
+        N_("wait a moment; requests wait too"),
+        N_("Nothing to do: requests wait until the session is back."),
     ),
     SessionState.OFFLINE: StateText(
-        Level.BAD, "offline", "run `qqbus login`", "Log in again when you can scan a code."
+        Level.BAD, N_("offline"), N_("run `qqbus login`"), N_("Log in again when you can scan a code.")
     ),
     SessionState.KICKED: StateText(
         Level.BAD,
-        "logged in somewhere else",
-        "close WebQQ there, then run `qqbus login`",
-        "Close WebQQ there. The adapter tries once more; after that, log in again here.",
+        N_("logged in somewhere else"),
+        N_("close WebQQ there, then run `qqbus login`"),
+        N_("Close WebQQ there. The adapter tries once more; after that, log in again here."),
     ),
     SessionState.STANDBY: StateText(
         Level.BUSY,
-        "standing by for another adapter",
-        "nothing: it takes over by itself",
-        "Another adapter holds the connection. This one takes over by itself.",
+        N_("standing by for another adapter"),
+        N_("nothing: it takes over by itself"),
+        N_("Another adapter holds the connection. This one takes over by itself."),
     ),
     SessionState.STOPPED: StateText(
-        Level.BAD, "stopped", "start it with `qqbus run`", "Start the adapter with: qqbus run"
+        Level.BAD, N_("stopped"), N_("start it with `qqbus run`"), N_("Start the adapter with: qqbus run")
     ),
 }
 # Why a session is offline or was kicked, where the reason says more than the state.
 REASONS: Final[Mapping[str, StateText]] = {
     "network": StateText(
         Level.BUSY,
-        "SmartQQ does not answer",
-        "nothing: the adapter tries again by itself",
-        "Nothing to do: the adapter tries again by itself.",
+        N_("SmartQQ does not answer"),
+        N_("nothing: the adapter tries again by itself"),
+        N_("Nothing to do: the adapter tries again by itself."),
     ),
     "qr.unscanned": StateText(
         Level.BAD,
-        "no QR code was scanned",
-        "run `qqbus login` with the phone at hand",
-        "Ask for a new code when you have the phone at hand.",
+        N_("no QR code was scanned"),
+        N_("run `qqbus login` with the phone at hand"),
+        N_("Ask for a new code when you have the phone at hand."),
     ),
     "logout": StateText(
-        Level.BAD, "logged out", "run `qqbus login`", "The account stays offline until you log in again."
+        Level.BAD,
+        N_("logged out"),
+        N_("run `qqbus login`"),
+        N_("The account stays offline until you log in again."),
     ),
     "login.refused": StateText(
         Level.BAD,
-        "SmartQQ refuses the login",
-        "read the detail, then run `qqbus login`",
-        "Read the detail below, then log in again.",
+        N_("SmartQQ refuses the login"),
+        N_("read the detail, then run `qqbus login`"),
+        N_("Read the detail below, then log in again."),
     ),
     "login.blocked": StateText(
         Level.BAD,
-        "SmartQQ has blocked the login",
-        "wait ten minutes or longer, then run `qqbus login`",
-        "This address has logged in too often. Wait ten minutes or longer, then log in again.",
+        N_("SmartQQ has blocked the login"),
+        N_("wait ten minutes or longer, then run `qqbus login`"),
+        N_("This address has logged in too often. Wait ten minutes or longer, then log in again."),
     ),
     "kicked.again": StateText(
         Level.BAD,
-        "another client keeps taking the account",
-        "close the other client, then run `qqbus login`",
-        "Close the other client, then log in again here.",
+        N_("another client keeps taking the account"),
+        N_("close the other client, then run `qqbus login`"),
+        N_("Close the other client, then log in again here."),
     ),
 }
 DEAF: Final = StateText(
     Level.BAD,
-    "online, but no events arrive",
-    "look at QQ on the phone, then run `qqbus logout` and `qqbus login`",
-    "Opening the session again did not help. Look at QQ on the phone, then log out (⋯) and in again.",
+    N_("online, but no events arrive"),
+    N_("look at QQ on the phone, then run `qqbus logout` and `qqbus login`"),
+    N_("Opening the session again did not help. Look at QQ on the phone, then log out (⋯) and in again."),
 )
 MUTE: Final = StateText(
     Level.BAD,
-    "online, but no message gets out",
-    "look at QQ on the phone, then run `qqbus logout` and `qqbus login`",
-    "Events arrive, but what becomes of messages is not known. Look at QQ on the phone, then log out and in.",
+    N_("online, but no message gets out"),
+    N_("look at QQ on the phone, then run `qqbus logout` and `qqbus login`"),
+    N_(
+        "Events arrive, but what becomes of messages is not known. Look at QQ on the phone, "
+        "then log out and in."
+    ),
 )
 DISK_FULL: Final = StateText(
     Level.BAD,
-    "the disk is full",
-    "make room on the adapter's disk: SmartQQ is not polled until then",
-    "Make room on the adapter's disk. SmartQQ is not polled until then, and drops what waits too long.",
+    N_("the disk is full"),
+    N_("make room on the adapter's disk: SmartQQ is not polled until then"),
+    N_("Make room on the adapter's disk. SmartQQ is not polled until then, and drops what waits too long."),
 )
 # Alarms of a session that looks well.
 _ALARMS: Final = {"deaf": DEAF, "mute": MUTE}
 NEVER_RUN: Final = StateText(
-    Level.BAD, "no adapter has run yet", "start one with `qqbus run`", "Start one with: qqbus run"
+    Level.BAD, N_("no adapter has run yet"), N_("start one with `qqbus run`"), N_("Start one with: qqbus run")
 )
 GONE: Final = StateText(
     Level.BAD,
-    "no adapter is running",
-    "start one with `qqbus run`",
-    "The last adapter did not stop cleanly. Start one with: qqbus run",
+    N_("no adapter is running"),
+    N_("start one with `qqbus run`"),
+    N_("The last adapter did not stop cleanly. Start one with: qqbus run"),
 )
 # What `session.*` events say beside the state.
-_GAP: Final = "events may be missing"
+_GAP: Final = N_("events may be missing")
 # Reasons of `session.*` that are codes, in words.
 _REASON_WORDS: Final[Mapping[str, str]] = {
-    "probe": "the former session is still valid",
-    "relink": "the session was opened again",
-    "reopen": "a new session was opened with the former login",
-    "quick": "logged in again without a code",
-    "full": "a new login",
-    "kicked": "another client took the account",
-    "session.lost": "the session could not be saved",
-    "request.refused": "SmartQQ refuses all requests",
-    "poll": "a poll was cut off",
-    "silence": "the adapter was silent for too long",
-    "token": "the token was refused",
-    "path": "the address has a wrong path",
-    "login": "QQ is not logged in there",
-    "unreachable": "the network cannot be reached",
-    "silent": "the connection was silent",
-    "closed": "the connection was closed",
-    "shutdown": "it was stopped",
+    "probe": N_("the former session is still valid"),
+    "relink": N_("the session was opened again"),
+    "reopen": N_("a new session was opened with the former login"),
+    "quick": N_("logged in again without a code"),
+    "full": N_("a new login"),
+    "kicked": N_("another client took the account"),
+    "session.lost": N_("the session could not be saved"),
+    "request.refused": N_("SmartQQ refuses all requests"),
+    "poll": N_("a poll was cut off"),
+    "silence": N_("the adapter was silent for too long"),
+    "token": N_("the token was refused"),
+    "path": N_("the address has a wrong path"),
+    "login": N_("QQ is not logged in there"),
+    "unreachable": N_("the network cannot be reached"),
+    "silent": N_("the connection was silent"),
+    "closed": N_("the connection was closed"),
+    "shutdown": N_("it was stopped"),
 }
 # What the delivery monitor believes of the line, by `LineState`.
 LINES: Final[Mapping[str, str]] = {
-    "proven": "Events arrive.",
-    "plausible": "Quiet.",
-    "suspicious": "Silent for too long: the session is being checked.",
+    "proven": N_("Events arrive."),
+    "plausible": N_("Quiet."),
+    "suspicious": N_("Silent for too long: the session is being checked."),
 }
 
 
@@ -210,7 +217,7 @@ def event_words(event_type: str, reason: str) -> list[str]:
 def line_text(line_state: str, alarm: str) -> str:
     """Say what is believed of the line; "" while offline."""
     if line_state in LINES and alarm == "deaf":
-        return "Nothing arrives: look at QQ on the phone."
+        return N_("Nothing arrives: look at QQ on the phone.")
     if line_state in LINES and alarm == "mute":
         return "Events arrive, but no message gets out."
     return LINES.get(line_state, "")
@@ -235,22 +242,25 @@ def entry_time(entry: str) -> float:
     return int(entry.partition("-")[0] or "0") / 1000
 
 
-def span(seconds: float) -> str:
-    """Format a length of time: `42 s`, `5 min`, `3 h 12 min`, `4 d 2 h`."""
+def span(seconds: float, translate: Callable[[str], str] = _) -> str:
+    """Format a length of time: `42 s`, `5 min`, `3 h 12 min`, `4 d 2 h`.
+
+    `translate`: `N_` for a log, which is English.
+    """
     whole = max(0, int(seconds))
     if whole < _MINUTE:
-        return f"{whole} s"
+        return translate("{s} s").format(s=whole)
     if whole < _HOUR:
-        return f"{whole // _MINUTE} min"
+        return translate("{m} min").format(m=whole // _MINUTE)
     if whole < _DAY:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+        return translate("{h} h {m} min").format(h=whole // _HOUR, m=whole % _HOUR // _MINUTE)
+    return translate("{d} d {h} h").format(d=whole // _DAY, h=whole % _DAY // _HOUR)
 
 
 def ago(text: str, now: float) -> str:
     """Format how long ago an RFC 3339 time was; "never" if `text` is none."""
     when = moment(text)
-    return "never" if when is None else f"{span(now - when)} ago"
+    return _("never") if when is None else _("{span} ago").format(span=span(now - when))
 
 
 def clock(seconds: float) -> str:

@@ -119,7 +119,7 @@ class ControlApi:
 
     def _say(self, body: Any) -> Any:
         messages = body if isinstance(body, list) else [body]
-        objects = [_object(message) for message in messages]
+        objects: list[Mapping[str, Any]] = [_object(message) for message in messages]
         if unknown := {name for one in objects for name in one} - _SAID:
             raise ControlError(
                 f"say knows no {', '.join(sorted(unknown))}: it takes {', '.join(sorted(_SAID))}"

@@ -16,7 +16,7 @@ from adapter.errors import BusError, ConfigError
 _OLD, _NEW = "7.0", "7.2"
 # Bytes of a password that is made here.
 _PASSWORD_BYTES = 24
-# The user of whoever does not log in: closed, since `default` may do everything.
+# The user of a client that does not log in: closed, since `default` may do everything.
 _CLOSED = "user default off"
 
 

@@ -17,6 +17,7 @@ from adapter.cli.qr import draw_code, draw_picture
 from adapter.cli.terminal import Paint, complain, say, show_progress
 from adapter.config import Config
 from adapter.events import SessionState
+from adapter.i18n import _
 from adapter.networks.smartqq.login.qr_image import decode_qr
 from adapter.ops.wording import GONE, REASONS, STATES, moment, span
 from adapter.plain_text import harmless
@@ -47,7 +48,8 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
         is_waiting = _is_waiting(fields)
         if not arguments.force:
             if state == SessionState.ONLINE:
-                say(f"already online as {await _account(admin)}; --force logs in again")
+                text = _("already online as {account}; --force logs in again")
+                say(text.format(account=await _account(admin)))
                 return 0
             if is_waiting:
                 screen.show(fields)
@@ -60,9 +62,11 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _wait_adapter(admin: AdminClient, seconds: float) -> None:
-    with anyio.move_on_after(seconds), show_progress("waiting for an adapter"):
+    with anyio.move_on_after(seconds), show_progress(_("waiting for an adapter")):
         if await admin.lease_held() is False:
-            complain(f"{GONE.headline}: waiting {seconds:g} s for one")
+            complain(
+                _("{gone}: waiting {seconds:g} s for one").format(gone=_(GONE.headline), seconds=seconds)
+            )
         while await admin.lease_held() is False:  # noqa: ASYNC110 – another process has no event of ours
             await anyio.sleep(_POLL_SECONDS)
         return
@@ -104,7 +108,8 @@ async def _follow(admin: AdminClient, after: str, screen: "_Screen", *, is_reque
                 await admin.send_command("captcha", caller(), text=sys.stdin.readline().strip())
             is_requested = is_requested or state not in _BUSY
             if state == SessionState.ONLINE:
-                say(screen.paint(f"online as {await _account(admin)}", "green"))
+                text = _("online as {account}").format(account=await _account(admin))
+                say(screen.paint(text, "green"))
                 return 0
             if state in {SessionState.STOPPED, SessionState.KICKED} or (
                 state == SessionState.OFFLINE and reason in _FINAL_REASONS
@@ -139,21 +144,25 @@ class _Screen:
     def _show_code(self, fields: Fields) -> None:
         self._code_count += 1
         if self._code_count > 1:
-            say("that code is no longer valid, here is another")
-        text = _text(fields, b"text") or decode_qr(fields.get(b"png", b""))
+            say(_("that code is no longer valid, here is another"))
+        link = _text(fields, b"text") or decode_qr(fields.get(b"png", b""))
         columns = shutil.get_terminal_size().columns
         lines = (
-            draw_code(text, columns, encoding=sys.stdout.encoding, colour=self.paint.colour) if text else None
+            draw_code(link, columns, encoding=sys.stdout.encoding, colour=self.paint.colour) if link else None
         )
         expires = moment(_text(fields, b"expires"))
-        validity = f" (valid for {span(expires - time.time())})" if expires else ""
+        validity = ""
+        if expires:
+            validity = _(" (valid for {span})").format(span=span(expires - time.time()))
         if lines:
-            say(*lines, f"scan this with QQ on the phone{validity}; Ctrl-C leaves")
+            text = _("scan this with QQ on the phone{validity}; Ctrl-C leaves")
+            say(*lines, text.format(validity=validity))
             return
-        say(f"the QR code{validity} cannot be drawn here: use a wider window, or one that shows UTF-8")
-        if text:
-            say(f"it says   {harmless(text)}")
-        say(f"see it on the adapter's status page ({self._page}); Ctrl-C leaves")
+        text = _("the QR code{validity} cannot be drawn here: use a wider window, or one that shows UTF-8")
+        say(text.format(validity=validity))
+        if link:
+            say(_("it says   {text}").format(text=harmless(link)))
+        say(_("see it on the adapter's status page ({page}); Ctrl-C leaves").format(page=self._page))
 
     def _show_captcha(self, fields: Fields) -> None:
         columns = shutil.get_terminal_size().columns
@@ -161,19 +170,17 @@ class _Screen:
             fields.get(b"png", b""), columns, encoding=sys.stdout.encoding, colour=self.paint.colour
         )
         hint = "" if sys.stdin.isatty() else ": `qqbus captcha TEXT`"
-        say(
-            *(lines or [f"the captcha cannot be drawn here: see the adapter's status page ({self._page})"]),
-            f"type the characters of the picture{hint}",
-        )
+        text = _("the captcha cannot be drawn here: see the adapter's status page ({page})")
+        say(*(lines or [text.format(page=self._page)]), _("type the characters of the picture") + hint)
 
 
 def _describe(state: str, fields: Fields) -> str:
     """Say what a state means, why it is so and what to do."""
     known = STATES[SessionState(state)] if state in set(SessionState) else None
-    text = known.headline if known else harmless(state)
+    text = _(known.headline) if known else harmless(state)
     reason, detail = _text(fields, b"reason"), harmless(_text(fields, b"detail"))
     if reason in REASONS:
-        text += f": {REASONS[reason].headline}"
+        text += f": {_(REASONS[reason].headline)}"
     if detail:
         text += f" ({detail})"
-    return f"{text} – {known.cli_hint}" if known and known.cli_hint else text
+    return f"{text} – {_(known.cli_hint)}" if known and known.cli_hint else text

@@ -11,13 +11,14 @@ from adapter.bus.admin import AdminClient, GroupInfo
 from adapter.cli.terminal import CLEAR_SCREEN, Paint, align_columns, as_json, say, wrap_rows
 from adapter.config import Config
 from adapter.events import SessionState
+from adapter.i18n import N_, _
 from adapter.ops.wording import GONE, NEVER_RUN, STATES, ago, describe, entry_time, moment, reason_text, span
 
 _MIN_WATCH_SECONDS = 0.2
 _STREAMS = ("inbound", "outbound", "results", "dead")
 # Seconds: a poll takes a minute at most; without an answer for longer the adapter may be stuck.
 _STALE_SECONDS = 150.0
-_GROUP_HEADER = ("GROUP", "CONSUMERS", "UNREAD", "UNFINISHED", "OLDEST")
+_GROUP_HEADER = (N_("GROUP"), N_("CONSUMERS"), N_("UNREAD"), N_("UNFINISHED"), N_("OLDEST"))
 _RIGHT = frozenset({1, 2, 3, 4})
 
 
@@ -62,17 +63,17 @@ async def read_status(admin: AdminClient) -> BusStatus:
 def session_text(bus: BusStatus) -> str:
     """Say in a few words how the session is."""
     if not bus.figures:
-        return NEVER_RUN.headline
+        return _(NEVER_RUN.headline)
     if bus.is_lease_held is False:
-        return GONE.headline
+        return _(GONE.headline)
     state = _state(bus)
-    text = STATES[state].headline if state else bus.figures.get("state", "unknown")
+    text = _(STATES[state].headline) if state else bus.figures.get("state", _("unknown"))
     since = moment(bus.figures.get("since", ""))
     if since is not None:
-        text += f" for {span(bus.now - since)}"
+        text = _("{state} for {span}").format(state=text, span=span(bus.now - since))
     reason = bus.figures.get("reason", "")
     if reason and state is not SessionState.ONLINE:
-        text += f" ({reason_text(reason, bus.figures.get('network', ''))})"
+        text += f" ({_(reason_text(reason, bus.figures.get('network', '')))})"
     return text
 
 
@@ -89,35 +90,41 @@ def _as_map(bus: BusStatus) -> dict[str, object]:
 def _advice(bus: BusStatus) -> str:
     """Return the one thing to do now; empty if all is well."""
     figures = bus.figures
-    hint = describe(figures, is_lease_held=bus.is_lease_held, disk_error=figures.get("disk", "")).cli_hint
+    text = describe(figures, is_lease_held=bus.is_lease_held, disk_error=figures.get("disk", ""))
+    hint = _(text.cli_hint)
     if not hint and figures.get("paused") == "1":
-        hint = "sends are held: `qqbus resume` sends them"
+        hint = _("sends are held: `qqbus resume` sends them")
     if not hint and bus.lengths.get("dead"):
-        hint = "look at the dead letters: `qqbus dead`"
+        hint = _("look at the dead letters: `qqbus dead`")
     return hint
 
 
 def _lines(bus: BusStatus, *, colour: bool) -> list[str]:
     figures, advice = bus.figures, _advice(bus)
-    rows = [("session", session_text(bus))]
+    rows = [(_("session"), session_text(bus))]
     if figures:
         account = " ".join(filter(None, (figures.get("account"), figures.get("nick"))))
         rows += [
-            ("account", account or "not known yet"),
-            *([("network", figures["network"])] if figures.get("network") else []),
-            ("adapter", _adapter(bus)),
-            ("last poll", ago(figures.get("last_poll", ""), bus.now)),
-            ("last event", ago(figures.get("last_event", ""), bus.now)),
+            (_("account"), account or _("not known yet")),
+            *([(_("network"), figures["network"])] if figures.get("network") else []),
+            (_("adapter"), _adapter(bus)),
+            (_("last poll"), ago(figures.get("last_poll", ""), bus.now)),
+            (_("last event"), ago(figures.get("last_event", ""), bus.now)),
         ]
     is_running = bus.is_lease_held is not False
     disk_error = figures.get("disk", "") if is_running else ""
     if disk_error:
-        rows.append(("disk", disk_error))
+        rows.append((_("disk"), disk_error))
     rows += [
-        ("inbound", f"{bus.lengths['inbound']:,} entries, newest seq {figures.get('inbound_seq') or '0'}"),
-        ("outbound", f"{figures.get('outbound_pending') or '?'} waiting"),
-        ("dead letters", f"{bus.lengths['dead']:,}"),
-        ("to do", advice or "nothing: messages flow"),
+        (
+            "inbound",
+            _("{count:,} entries, newest seq {seq}").format(
+                count=bus.lengths["inbound"], seq=figures.get("inbound_seq") or "0"
+            ),
+        ),
+        ("outbound", _("{count} waiting").format(count=figures.get("outbound_pending") or "?")),
+        (_("dead letters"), f"{bus.lengths['dead']:,}"),
+        (_("to do"), advice or _("nothing: messages flow")),
     ]
     is_good = is_running and _state(bus) is SessionState.ONLINE and not disk_error
     styles = {0: "green" if is_good else "yellow", len(rows) - 1: "bold" if advice else "dim"}
@@ -137,22 +144,24 @@ def _adapter(bus: BusStatus) -> str:
         text += f", {holder.rpartition(':')[0] or holder}"
     polled = moment(figures.get("last_poll", ""))
     if _state(bus) is SessionState.ONLINE and polled and bus.now - polled > _STALE_SECONDS:
-        text += " – no poll for long: is it stuck?"
+        text += _(" – no poll for long: is it stuck?")
     return text
 
 
 def _groups(bus: BusStatus, paint: Paint) -> list[str]:
     if not bus.groups:
-        return [paint("no worker reads qq:inbound yet: start one with `python -m consumers.echo`", "dim")]
+        return [paint(_("no worker reads qq:inbound yet: start one with `python -m consumers.echo`"), "dim")]
     rows = [
         [
             group.name,
-            f"{group.consumers} ({group.gone} gone)" if group.gone else str(group.consumers),
+            _("{n} ({gone} gone)").format(n=group.consumers, gone=group.gone)
+            if group.gone
+            else str(group.consumers),
             f"{group.lag:,}",
             f"{group.pending:,}",
             span(bus.now - entry_time(group.oldest)) if group.oldest else "–",
         ]
         for group in bus.groups
     ]
-    header, *lines = align_columns([_GROUP_HEADER, *rows], right=_RIGHT)
+    header, *lines = align_columns([[_(name) for name in _GROUP_HEADER], *rows], right=_RIGHT)
     return [paint(header, "dim"), *lines]

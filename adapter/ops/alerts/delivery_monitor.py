@@ -8,11 +8,12 @@ At most one alarm is raised at a time, and each is cleared once. `now` is wall-c
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import Final
 
 from adapter.events import SessionState
+from adapter.i18n import N_
 from adapter.ops.wording import alarm_text, span
 
 # An event no older than this, in seconds, proves that upstream delivers.
@@ -62,13 +63,20 @@ class Remedy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One remedy, with its reason as a code and as a text for the operator."""
+    """One remedy, with its reason as a code and as a text for the operator.
+
+    `text` is what the log gets. `template` with `values` is the same to be translated, where it has values.
+    """
 
     remedy: Remedy
     reason: str
     text: str
+    template: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
+# The text of the last remedy.
+_SILENT: Final = N_("online, but no event for {span}; opening the session again did not help")
 # The remedies of a silence in their order, each with what its text adds.
 _REMEDIES: Final = (
     (Remedy.PROBE, ""),
@@ -156,10 +164,10 @@ class DeliveryMonitor:
             # An event ends it, but not the one before the silence that raised it.
             if silence.follows_event and silence.remedies < len(_REMEDIES):
                 self.alarm = ""
-                yield Action(Remedy.CLEAR, "online", "events arrive again")
+                yield Action(Remedy.CLEAR, "online", N_("events arrive again"))
         elif self.alarm:
             self.alarm = ""
-            yield Action(Remedy.CLEAR, "online", "online again")
+            yield Action(Remedy.CLEAR, "online", N_("online again"))
 
     def _check_silence(self, silence: _Silence) -> Iterator[Action]:
         is_due = self._is_too_long(silence) and silence.seconds >= silence.next_remedy
@@ -172,14 +180,15 @@ class DeliveryMonitor:
             self.alarm = DEAF
         silence.remedies += 1
         silence.next_remedy = silence.seconds + REMEDY_INTERVAL
-        yield Action(remedy, DEAF, f"online, but no event for {span(silence.seconds)}{addition}")
+        text = f"online, but no event for {span(silence.seconds, N_)}{addition}"
+        yield Action(remedy, DEAF, text, _SILENT, {"seconds": silence.seconds})
 
     # --- not online ----------------------------------------------------------------------------
 
     def _check_state(self, now: float) -> Iterator[Action]:
         if self.alarm and self.reason == "logout":
             self.alarm = ""
-            yield Action(Remedy.CLEAR, "logout", "logged out on request")
+            yield Action(Remedy.CLEAR, "logout", N_("logged out on request"))
         grace = self._grace()
         if grace is not None and not self.alarm and now - self._since >= grace:
             is_offline = self.state is SessionState.OFFLINE

@@ -7,6 +7,7 @@ not polled for about a minute. `now` is wall-clock time in seconds since 1970.
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from adapter.i18n import N_
 from adapter.ops.alerts.delivery_monitor import Action, Remedy
 
 DISK: Final = "disk"
@@ -23,8 +24,8 @@ class DiskMonitor:
     reason: ClassVar = DISK
     grace: ClassVar = GRACE
     calm: ClassVar = CALM
-    consequence: ClassVar = "nothing is received until there is room"
-    all_clear: ClassVar = "events can be written to disk again"
+    consequence: ClassVar = N_("nothing is received until there is room")
+    all_clear: ClassVar = N_("events can be written to disk again")
     alarm: str = ""
     _full_since: float | None = None
     _last_full: float | None = None
@@ -37,7 +38,8 @@ class DiskMonitor:
             if self.alarm or now - self._full_since < self.grace:
                 return []
             self.alarm = self.reason
-            return [Action(Remedy.ALARM, self.reason, f"{error}: {self.consequence}")]
+            text, values = "{error}: {consequence}", {"error": error, "consequence": self.consequence}
+            return [Action(Remedy.ALARM, self.reason, text.format(**values), text, values)]
         if self._last_full is None and self.alarm:  # raised by an earlier process
             self._last_full = now
         if self._last_full is None or now - self._last_full < self.calm:

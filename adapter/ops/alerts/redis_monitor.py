@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from adapter.i18n import N_
 from adapter.ops.alerts.disk_monitor import DiskMonitor
 
 REDIS: Final = "redis"
@@ -18,5 +19,5 @@ class RedisMonitor(DiskMonitor):
     reason: ClassVar = REDIS
     grace: ClassVar = 60.0
     calm: ClassVar = 10.0
-    consequence: ClassVar = "events wait on disk, and requests in Redis"
-    all_clear: ClassVar = "Redis serves again"
+    consequence: ClassVar = N_("events wait on disk, and requests in Redis")
+    all_clear: ClassVar = N_("Redis serves again")

@@ -8,6 +8,7 @@ import anyio
 
 from adapter.aio import AutoResetEvent, periodic
 from adapter.failpoints import Failpoint, inject
+from adapter.i18n import _
 from adapter.networks.upstream import Upstream
 from adapter.ops.alerts.alert import Alert
 from adapter.ops.alerts.delivery_monitor import Action, DeliveryMonitor, Remedy
@@ -17,6 +18,7 @@ from adapter.ops.alerts.notifier import Notifier
 from adapter.ops.alerts.redis_monitor import RedisMonitor
 from adapter.ops.alerts.store import AlertStore
 from adapter.ops.metrics import Metrics
+from adapter.ops.wording import span
 
 log = logging.getLogger(__name__)
 
@@ -105,5 +107,15 @@ class Watchdog:
         store.redis_alarm, store.mute_alarm = self._redis.alarm, self._mute.alarm
         self._metrics.set_alert(store.alarm, store.disk_alarm, store.redis_alarm, store.mute_alarm)
         is_alarm = action.remedy is Remedy.ALARM
-        self._notifier.notify(Alert(is_alarm, action.reason, action.text, account, now))
+        self._notifier.notify(Alert(is_alarm, action.reason, _translated(action), account, now))
         self._store.save()
+
+
+def _translated(action: Action) -> str:
+    """Return the text of an action in the operator's language."""
+    values = dict(action.values)
+    if "seconds" in values:
+        values["span"] = span(float(str(values.pop("seconds"))))
+    if "consequence" in values:
+        values["consequence"] = _(str(values["consequence"]))
+    return _(action.template).format(**values) if action.template else _(action.text)

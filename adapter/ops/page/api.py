@@ -14,6 +14,7 @@ from adapter.bus.admin import MonitorClient
 from adapter.codec.outbound import decode_request
 from adapter.codec.request_body import DEFAULT_LIMITS
 from adapter.errors import SchemaError
+from adapter.i18n import N_
 from adapter.ops.contact_lookup import find_address
 from adapter.ops.contact_search import LISTS, has_members, matches, sort_key
 from adapter.ops.page.assets import login_form
@@ -176,7 +177,7 @@ class PageApi:
         address = _check_tries(self.auth, request)
         if not self.auth.matches(_text(await _body(request), "token").strip()):
             self.auth.tries.record(address)
-            raise HTTPException(403, "that is not the token")
+            raise HTTPException(403, N_("that is not the token"))
         return self._signed_in(request, JSONResponse({"done": True}))
 
     async def open_link(self, request: Request) -> Response:

@@ -1,6 +1,7 @@
 """Serve the page's own files: package data, read once, with a hash as ETag."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -10,11 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from adapter.i18n import CATALOGUES, catalogue
+
 TYPES: Final = {
     "html": "text/html",
     "css": "text/css",
     "js": "text/javascript",
     "svg": "image/svg+xml",
+    "json": "application/json",
 }
 PATHS: Final = {"index.html": "/"}
 # Served by the API, which also takes the codes of links.
@@ -39,10 +43,13 @@ class Asset:
 
 
 def routes() -> Iterator[Route]:
-    """Yield a route for each file in `static`."""
+    """Yield a route for each file in `static`, and for the texts of each language."""
     for file in files(__package__).joinpath("static").iterdir():
         if file.name.rpartition(".")[2] in TYPES and file.name != LOGIN:
             yield Route(PATHS.get(file.name, f"/{file.name}"), Asset(file.name, file.read_bytes()).get)
+    for name, language in CATALOGUES.items():
+        texts = json.dumps(catalogue(name), ensure_ascii=False).encode()
+        yield Route(f"/texts-{language}.json", Asset("texts.json", texts).get)
 
 
 @cache

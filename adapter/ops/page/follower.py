@@ -14,6 +14,7 @@ from adapter.bus.entries import Entry
 from adapter.codec.outbound import result_stream
 from adapter.errors import BusError, BusUnavailable
 from adapter.failpoints import Failpoint, inject
+from adapter.i18n import N_
 from adapter.ops.contact_search import LISTS
 from adapter.ops.history import SLOT
 from adapter.ops.metrics import Metrics
@@ -100,7 +101,7 @@ class Follower:
     def _show_outage(self, exc: BusError) -> None:
         log.debug("page: %s", exc)
         is_away = isinstance(exc, BusUnavailable)
-        self._state.set("bus", "Redis does not answer" if is_away else "Redis refuses the page")
+        self._state.set("bus", N_("Redis does not answer") if is_away else N_("Redis refuses the page"))
         self._summarize()
         if self._state.ready:
             self._publish()

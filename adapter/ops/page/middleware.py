@@ -6,6 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapter.i18n import CATALOGUES
 from adapter.ops.page.auth import PageAuth
 
 HEADERS: Final = {
@@ -24,7 +25,12 @@ HEADERS: Final = {
 # Paths without a token: the probes of an orchestrator carry none, and get no secret.
 OPEN: Final = frozenset({"/healthz", "/readyz"})
 # Paths of the login form itself.
-FORM: Final = frozenset({"/login", "/login.js", "/net.js", "/page.css", "/icon.svg"})
+FORM: Final = frozenset(
+    {
+        *("/login", "/login.js", "/net.js", "/i18n.js", "/page.css", "/icon.svg"),
+        *(f"/texts-{language}.json" for language in CATALOGUES.values()),
+    }
+)
 
 
 class Guard:

@@ -1,6 +1,8 @@
 // The login: exchange the token for a cookie.
+import { t, translatePage } from "./i18n.js";
 import { post } from "./net.js";
 
+translatePage();
 const form = document.getElementById("login");
 const refused = document.getElementById("refused");
 
@@ -11,7 +13,7 @@ form.addEventListener("submit", async (event) => {
     await post("/login", { token: document.getElementById("token").value });
     location.replace("/");
   } catch (error) {
-    refused.textContent = error.message;
+    refused.textContent = t(error.message);
     refused.hidden = false;
   }
 });

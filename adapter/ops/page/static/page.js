@@ -6,12 +6,12 @@ import { tiles } from "./graphs.js";
 import { dead, facts, groups } from "./lists.js";
 import { composer } from "./send.js";
 import { menu, session } from "./session.js";
-import { sentence, t } from "./i18n.js";
+import { sentence, t, translatePage } from "./i18n.js";
 import { setClock } from "./words.js";
 
 const ROWS = ["events", "requests", "results"];
 const picture = { status: {}, groups: [], dead: [], trend: [], session: {}, lengths: {}, bus: "", held: null, alarm: "", disk: "", failing: "", line: "", standby: false };
-picture.summary = { level: "busy", headline: "loading", hint: "" };
+picture.summary = { level: "busy", headline: t("loading"), hint: "" };
 
 function draw(changed) {
   const any = (...names) => !changed || names.some((name) => name in changed);
@@ -100,6 +100,7 @@ function theme(next) {
   put($("theme"), THEMES[chosen]);
 }
 
+translatePage();
 theme(false);
 $("theme").addEventListener("click", () => theme(true));
 tabs();

@@ -84,7 +84,10 @@ export function resulted(result) {
   if (to === undefined) return;
   waiting.delete(result.id);
   if (result.status === "sent") say("good", t("Sent to {to}", { to: "{to}" }), result.to || to);
-  else say("bad", `${statusOf(result.status)} (${result.code}): ${result.detail || t("no detail")} – {to}`, to);
+  else {
+    const detail = result.detail || t("no detail");
+    say("bad", `${statusOf(result.status)} (${result.code}): ${detail} – {to}`, to);
+  }
 }
 
 /** Show a sentence; `{to}` in it stands for the name of an address. */

@@ -1,0 +1,49 @@
+"""Translate texts for people: help, status, doctor, login, alarms, the page.
+
+English is the key. A text is marked with `N_` where it is a constant and translated with `_` where it is
+shown, so that what goes to the log, to Redis and into results stays English.
+"""
+
+import gettext
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+DOMAIN: Final = "qqbus"
+FOLDER: Final = Path(__file__).with_name("locale")
+# Languages with a catalogue: its name, and that of the web.
+CATALOGUES: Final = {"zh_CN": "zh-CN"}
+# The variables of a locale, the strongest first.
+_LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
+
+_chosen: gettext.NullTranslations = gettext.NullTranslations()
+
+
+def N_(text: str) -> str:  # noqa: N802 – the name that gettext tools look for
+    """Mark a text to be translated where it is shown."""
+    return text
+
+
+def _(text: str) -> str:
+    """Return the text in the chosen language; the empty text stays empty."""
+    return _chosen.gettext(text) if text else ""
+
+
+def choose_language(env: Mapping[str, str]) -> None:
+    """Choose by QQBUS_LANG, else by the locale; English where there is no catalogue."""
+    global _chosen  # noqa: PLW0603 – one language for a process
+    wanted = env.get("QQBUS_LANG") or next((env[name] for name in _LOCALE if env.get(name)), "")
+    # Every variant of Chinese gets the one catalogue that there is.
+    is_chinese = wanted.lower().replace("-", "_").partition("_")[0] == "zh"
+    _chosen = _load("zh_CN") if is_chinese else gettext.NullTranslations()
+
+
+def catalogue(language: str) -> dict[str, str]:
+    """Return all texts of a language by their English; empty if it has not been compiled."""
+    loaded = _load(language)
+    texts: Mapping[object, object] = getattr(loaded, "_catalog", {})
+    return {key: str(text) for key, text in texts.items() if isinstance(key, str) and key}
+
+
+def _load(language: str) -> gettext.NullTranslations:
+    return gettext.translation(DOMAIN, str(FOLDER), [language], fallback=True)

@@ -1,0 +1,53 @@
+"""The texts that a person sees, by extraction from the sources: what each catalogue must have."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+from babel.messages.extract import extract
+
+from tests.support import ROOT
+
+STATIC = ROOT / "adapter" / "ops" / "page" / "static"
+# Attributes of the page that are shown or read out.
+ATTRIBUTES = {"placeholder", "title", "aria-label", "alt", "data-sure"}
+# What is the same in every language.
+NAMES = {"qqbus", "qqbus status"}
+_WORD = re.compile(r"[A-Za-z]{2}")
+
+
+def texts() -> set[str]:
+    """Return all texts of commands, demo, alarms and page."""
+    sources = [*sorted((ROOT / "adapter").rglob("*.py")), ROOT / "tests" / "demo.py"]
+    found = {text for path in sources for text in _marked(path, "python", "_", "N_")}
+    found |= {text for path in STATIC.glob("*.js") for text in _marked(path, "javascript", "t")}
+    found |= {text for path in STATIC.glob("*.html") for text in _page(path)}
+    return found - NAMES
+
+
+def _marked(path: Path, method: str, *keywords: str) -> Iterator[str]:
+    with path.open("rb") as file:
+        for _, text, _, _ in extract(method, file, keywords=dict.fromkeys(keywords)):
+            if isinstance(text, str) and text:
+                yield text
+
+
+def _page(path: Path) -> list[str]:
+    parser = _Texts()
+    parser.feed(path.read_text(encoding="utf-8").partition("<body")[2].partition(">")[2])
+    return parser.found
+
+
+class _Texts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del tag
+        self.found += [text for name, text in attrs if name in ATTRIBUTES and text and _WORD.search(text)]
+
+    def handle_data(self, data: str) -> None:
+        if _WORD.search(data.strip()):
+            self.found.append(data.strip())
