@@ -1,0 +1,103 @@
+"""The READMEs: Chinese and English say the same, no link is dead, and each command is one that a test runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from adapter.cli.parser import make_parser
+from tests.support import ROOT
+
+PAGES = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not {".venv", "node_modules", ".venv-peers"} & set(path.relative_to(ROOT).parts)
+)
+PAIRS = [(path.with_name("README.md"), path) for path in PAGES if path.name == "README.zh-CN.md"]
+MAX_LINES = 150
+
+_FENCE = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"(?m)^(#+) ")
+
+# What begins a command in a README, and the tests that run it. `qqbus` commands are parsed besides.
+PROVED = {
+    "qqbus demo": "tests/integration/test_wheel.py",
+    "qqbus sim": "tests/integration/test_wheel.py",
+    "qqbus run": "tests/integration/test_end_to_end.py",
+    "qqbus": "tests/adapter/cli/commands/test_streams.py",
+    "make demo": "tests/integration/test_demo.py",
+    "python -m tests.simulator": "tests/integration/test_simulator_control.py",
+    "python -m tests.onebot_server": "tests/integration/test_onebot_server_control.py",
+    "python -m tests.official_server": "tests/integration/test_official_server_control.py",
+    "python -m tests.chaos": "tests/integration/test_chaos_checker.py",
+    "python -m tests.bench": "tests/integration/test_bench.py",
+    "redis-cli": "tests/consumers/test_languages.py",
+    "export QQBUS_SMARTQQ_URL": "tests/integration/test_end_to_end.py",
+}
+# Commands that no test can run, and why.
+NOT_RUN = {
+    "pip install": "needs a package index; test_wheel.py installs the wheel without one",
+    ". .venv/bin/activate": "changes the reader's own shell",
+    "make": "is how the tests, the figures and the peers are started",
+    "curl": "the control interfaces are driven over HTTP by the tests of each simulator",
+    "docker": "needs an engine and a registry; test_deploy.py has the files checked",
+    "podman": "likewise",
+    "systemctl": "needs systemd; test_deploy.py has the units checked",
+    "ssh": "needs another machine",
+    "npm": "needs a registry; test_languages.py runs the program",
+}
+
+
+def prose(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def commands(path: Path) -> list[str]:
+    """Return the command lines of a page: indented ones and those of shell fences, without comments."""
+    text = prose(path)
+    shell = [line for kind, body in _FENCE.findall(text) if kind == "sh" for line in body.splitlines()]
+    rest = _FENCE.sub("", text)
+    indented = re.findall(r"(?m)(?:(?<=\n\n)|(?<=\n)) {4}(\S.*)$", rest)
+    lines = [re.sub(r"\s+#( .*)?$", "", line).strip() for line in [*indented, *shell]]
+    return [line for line in lines if re.match(r"[.a-zA-Z]", line)]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_link_is_dead(path: Path) -> None:
+    for target in _LINK.findall(_FENCE.sub("", prose(path))):
+        if "://" not in target and not target.startswith("#"):
+            assert (path.parent / target.partition("#")[0]).exists(), f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_both_languages_have_the_same_headings_and_code(english: Path, chinese: Path) -> None:
+    first, second = prose(english), prose(chinese)
+    assert _HEADING.findall(_FENCE.sub("", first)) == _HEADING.findall(_FENCE.sub("", second))
+    assert _FENCE.findall(first) == _FENCE.findall(second)
+    assert commands(english) == commands(chinese)
+    assert f"({chinese.name})" in first.partition("\n## ")[0]
+    assert f"({english.name})" in second.partition("\n## ")[0]
+    rows = [len(re.findall(r"(?m)^\|", text)) for text in (first, second)]
+    assert rows[0] == rows[1], "rows of tables"
+
+
+def test_the_first_page_is_short_and_shows_the_page_at_once() -> None:
+    for name in ("README.md", "README.zh-CN.md"):
+        lines = prose(ROOT / name).splitlines()
+        assert len(lines) <= MAX_LINES
+        assert any(line.startswith("![") for line in lines[:10])
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_command_is_run_by_a_test_or_named_as_one_that_cannot_be(path: Path) -> None:
+    for line in commands(path):
+        start = next((one for one in (*PROVED, *NOT_RUN) if line.startswith(one)), None)
+        assert start, f"{path.name}: {line}"
+        if start in PROVED:
+            assert (ROOT / PROVED[start]).exists(), PROVED[start]
+        if line.startswith("qqbus "):
+            # Raises SystemExit if the command line has changed.
+            words = [word for word in shlex.split(line)[1:] if word not in {"&", "|"}]
+            make_parser().parse_args(words)
