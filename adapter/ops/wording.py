@@ -306,8 +306,8 @@ def start_id(text: str, now: float) -> str | None:
     if re.fullmatch(r"\d{13}", text, re.ASCII):
         return f"{int(text) - 1}-18446744073709551615"
     when = moment(text)
-    if when is None:
-        when = local_moment(text, now)
     if when is None and (back := length(text)) is not None:
         when = now - back
+    if when is None:
+        when = local_moment(text, now)
     return None if when is None else f"{max(0, int(when * 1000) - 1)}-18446744073709551615"

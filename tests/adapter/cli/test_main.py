@@ -58,7 +58,7 @@ async def test_no_redis_is_exit_code_3_in_words(line: list[str]) -> None:
         (["send", "friend:1", "x", "--expires", "soon"], "expires is neither"),
         (["send", "friend:1", "x" * 40_000], "over the limit"),
         (["send", "friend:1"], "required: TEXT"),
-        (["tail", "--since", "yesterday"], "neither an entry id"),
+        (["tail", "--since", "lately"], "neither an entry id"),
         (["contacts", "members"], "members of what"),
         (["contacts", "members", "friend:1"], "has no members"),
         (["dead", "redrive"], "give ids, or --all"),

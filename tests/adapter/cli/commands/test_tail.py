@@ -109,6 +109,10 @@ def test_times_are_taken_as_people_write_them(text: str, seconds: int | None) ->
     assert int(found.partition("-")[0]) < 1796050000_000
 
 
+def test_a_number_alone_is_an_age() -> None:
+    assert start_id("10", 1796050000.0) == start_id("10s", 1796050000.0)
+
+
 def test_a_time_that_is_printed_can_be_given_back() -> None:
     for then in (time.time() - 5, time.time() - 3 * 86_400):
         found = start_id(clock(then), time.time())
