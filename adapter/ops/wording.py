@@ -237,6 +237,14 @@ def moment(text: str) -> float | None:
     return when.timestamp() if when.tzinfo else None
 
 
+def before(entry: str) -> str:
+    """Return the id before all entries of the same millisecond, in whatever stream.
+
+    The answer to an entry may stand in another stream under the very same id.
+    """
+    return f"{max(0, int(entry.partition('-')[0] or '0') - 1)}-18446744073709551615"
+
+
 def entry_time(entry: str) -> float:
     """Return when an entry was added, in seconds since 1970, by its id."""
     return int(entry.partition("-")[0] or "0") / 1000

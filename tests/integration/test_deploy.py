@@ -22,6 +22,7 @@ from adapter.bus.bus import Bus
 from adapter.bus.embedded import find_server
 from adapter.config import Config
 from adapter.errors import BusUnavailable
+from adapter.ops.metrics import Metrics
 from tests.support import ROOT
 from tests.support.helpers import clean_environment, wait_until
 from tests.support.ports import free_port
@@ -254,13 +255,15 @@ def test_the_first_compose_understands_all_but_the_name(tmp_path: Path) -> None:
 
 def test_the_compose_file_starts_what_exists_and_keeps_what_must_be_kept(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert set(services) == {"redis", "adapter", "echo", "archive"}
+    assert set(services) == {"redis", "adapter", "echo", "archive", "sim", "bot"}
+    assert (services["sim"]["profiles"], services["bot"]["profiles"]) == (["sim"], ["bot"])
     for name, service in services.items():
         plain_image(service["image"])
         assert service["restart"] == "unless-stopped", name
         assert int(service["stop_grace_period"].removesuffix("s")) > 20, name
         for volume in service.get("volumes", []):
-            assert volume.partition(":")[0] in compose["volumes"]
+            source = volume.partition(":")[0]
+            assert source in compose["volumes"] or source == "./bot.py"
         for network in service["networks"]:
             assert network in compose["networks"]
         for port in service.get("ports", []):
@@ -305,11 +308,19 @@ async def test_the_server_of_the_compose_file_is_one_that_the_adapter_takes(
 # --- systemd -----------------------------------------------------------------------------------
 
 
+BOTS = (("qqbus-bot@", "hello"),)
+
+
 @pytest.fixture
 def units(tmp_path: Path) -> list[Path]:
     """Write the units as they would be installed, on the programs of this environment."""
     made = []
-    for name, instance in (("qqbus-adapter", ""), ("qqbus-worker@", "echo"), ("qqbus-worker@", "archive")):
+    for name, instance in (
+        ("qqbus-adapter", ""),
+        ("qqbus-worker@", "echo"),
+        ("qqbus-worker@", "archive"),
+        *BOTS,
+    ):
         text = (DEPLOY / f"{name}.service").read_text(encoding="utf-8")
         made.append(tmp_path / f"{name}{instance}.service")
         made[-1].write_text(text.replace("/opt/qqbus/bin", str(BIN)), encoding="utf-8")
@@ -348,3 +359,20 @@ def test_the_addresses_in_the_examples_are_understood() -> None:
         assert urls
         for variable, url in urls:
             assert Config.from_env({variable: url}).redis_url == url
+
+
+# --- Prometheus --------------------------------------------------------------------------------
+
+
+def test_the_alert_rules_fire_when_they_should_and_stay_quiet_otherwise() -> None:
+    promtool = tool("promtool")
+    for line in (("check", "rules", DEPLOY / "alerts.yaml"), ("test", "rules", DEPLOY / "alerts.test.yaml")):
+        done = run(promtool, *line)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_figure_of_the_alert_rules_is_one_that_the_adapter_has() -> None:
+    figures = set(re.findall(r"qqbus_[a-z_]+", Metrics().expose([], 0, 0, 0).decode()))
+    rules = yaml.safe_load((DEPLOY / "alerts.yaml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    named = {name for rule in rules for name in re.findall(r"qqbus_[a-z_]+", rule["expr"])}
+    assert named - figures == set()

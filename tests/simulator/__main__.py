@@ -22,6 +22,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
     add = parser.add_argument
     add("--port", type=int, default=0, help="0 lets the system choose (default)")
+    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     add(
         "--profile",
         choices=tuple(PROFILES),
@@ -91,6 +92,7 @@ def main() -> int:
         sim = Simulator(
             arguments.profile,
             port=arguments.port,
+            host=arguments.host,
             account=arguments.account,
             **switches | _options(arguments.set),
         )

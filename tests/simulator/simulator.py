@@ -48,6 +48,7 @@ class Simulator:
         *,
         auto_scan: bool = True,
         port: int = 0,
+        host: str = HOST,
         poll_seconds: float = 60.0,
         world: World | None = None,
         account: int = ACCOUNT,
@@ -59,13 +60,14 @@ class Simulator:
         self.network = Network(chosen, world or sample_world(account), seed=seed, clock=clock)
         self.url = ""
         self._port = port
+        self._host = host
         self.notices = Notices(self.network)
         self._control = ControlApi(self)
         self._gateway = Gateway(self.network, Phone(self.network, self._control))
 
     async def __aenter__(self) -> Self:
-        port = await self._gateway.start(HOST, self._port)
-        self.url = f"http://{HOST}:{port}"
+        port = await self._gateway.start(self._host, self._port)
+        self.url = f"http://{self._host}:{port}"
         return self
 
     async def __aexit__(

@@ -23,7 +23,7 @@ from adapter.contract.tables import TYPES
 from adapter.errors import AccessRefused, BusUnavailable, ConfigError, SchemaError
 from adapter.events import Status
 from adapter.ops.contact_lookup import find_address
-from adapter.ops.wording import clock, entry_time, moment, start_id
+from adapter.ops.wording import before, clock, entry_time, moment, start_id
 from adapter.plain_text import harmless
 
 _STYLES = {"message": "bold", "session": "yellow", "notice": "dim", "request": "yellow"}
@@ -136,7 +136,7 @@ class _Follower:
         name = result_stream(fields, self._admin.keys.prefix)[len(self._admin.keys("")) :]
         named = [one for one in self._cursors if one.startswith("results:")]
         if name not in self._cursors:
-            self._cursors[name] = entry
+            self._cursors[name] = before(entry)
             if len(named) >= _MAX_RESULT_STREAMS:
                 del self._cursors[named[0]]
 

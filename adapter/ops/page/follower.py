@@ -30,7 +30,7 @@ from adapter.ops.page.views import (
     session_view,
     summary_view,
 )
-from adapter.ops.wording import describe, line_text
+from adapter.ops.wording import before, describe, line_text
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +166,7 @@ class Follower:
             name = result_stream(fields, self._monitor.keys.prefix)[len(prefix) :]
             if name not in STREAMS and name not in self._result_streams:
                 self._result_streams.append(name)
-                self._cursors[name] = entry
+                self._cursors[name] = before(entry)
         for name in self._result_streams[:-MAX_RESULT_STREAMS]:
             del self._cursors[name]
         del self._result_streams[:-MAX_RESULT_STREAMS]
