@@ -4,7 +4,7 @@ import itertools
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import Final, Self
 import anyio
 
 from adapter.codec.request_body import RequestLimits
-from adapter.content import Font, Segment
+from adapter.content import Font, Image, Segment
 from adapter.errors import UpstreamError
 from adapter.events import (
     Address,
@@ -21,6 +21,7 @@ from adapter.events import (
     ChatKind,
     Coverage,
     Gap,
+    ImageData,
     Notice,
     Operation,
     Outcome,
@@ -33,6 +34,7 @@ from adapter.networks.onebot.contact_loader import ContactLoader
 from adapter.networks.onebot.gaps import GapTracker, Heard, HeardFile, clip_gap
 from adapter.networks.onebot.history_filler import HistoryFiller
 from adapter.networks.onebot.limits import Limits
+from adapter.networks.onebot.media import PictureClient
 from adapter.networks.onebot.operations import Operations
 from adapter.networks.onebot.protocol.encoding import MAX_PARTS, MAX_TEXT, encode_messages
 from adapter.networks.onebot.protocol.operations import is_paced
@@ -74,7 +76,6 @@ class OneBotUpstream:
             "logout": _OWN_PAGE,
             "captcha": _OWN_PAGE,
             "presence": "use op=call and the action set_online_status, if the implementation has it",
-            "image": "fetch the url of the segment, or use op=call and the action get_image",
         },
     )
 
@@ -104,6 +105,7 @@ class OneBotUpstream:
         # What the lease holder has heard, and the newest change of the session while standing by.
         self._holder: Heard | None = None
         self._change: SessionChange | None = None
+        self._pictures = PictureClient(url)
         self._contacts = ContactLoader(self._inbox, limits, clock)
         self._history = HistoryFiller(self._inbox, self._chats, limits, count=history, keep_raw=keep_raw)
         self._sender = MessageSender(self._chats, limits)
@@ -273,6 +275,11 @@ class OneBotUpstream:
         """Load friends and groups again; they arrive as events."""
         if (connection := self._session.connection) is not None:
             await self._contacts.load(connection)
+
+    async def fetch_image(self, image: Image, upstream: Mapping[str, object]) -> ImageData:
+        """Fetch a picture by the address of its segment. Raises UpstreamError."""
+        del upstream
+        return await self._pictures.fetch(image)
 
     async def load_members(self, chat: Address) -> None:
         """Load the members of a group; they arrive as an event. Raises UpstreamError."""

@@ -87,7 +87,7 @@ async def test_a_bad_setting_is_exit_code_2_and_names_its_variable(cli: Cli) -> 
 async def test_a_password_that_is_wrong_is_exit_code_3(cli: Cli) -> None:
     done = await cli("status", REDIS_URL=cli.settings["REDIS_URL"].replace("://", "://stranger:secret@"))
     assert done.code == 3
-    assert "does not let us in" in done.err
+    assert "Redis refuses this user" in done.err
     assert "secret" not in done.err
 
 

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\"> <script>document.title='pwned'</script>"
 OVERRIDE = "abc \u202egnihtyna\u202c def"
+# A PNG of one pixel.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 ONLINE = "#pill[data-colour=good]"
 
 
@@ -281,6 +283,10 @@ async def test_a_friend_request_is_approved_on_the_page(bus: Bus, redis_url: str
         await wait_until(lambda: "status page on" in adapter.text(), "the page is there", 30.0)
         page = await tabs.open(f"http://127.0.0.1:{port}")
         await page.wait_for_selector(ONLINE)
+        it.server.say("friend:10001", message=[{"type": "image", "data": {"base64": PIXEL}}])
+        picture = page.locator("#rows .picture")
+        await picture.wait_for()
+        assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
         it.server.notice("friend_request", user=10010, comment="hello")
         row = page.locator("#rows .request", has_text="friend request")
         await row.locator("[data-op=approve]").click()
