@@ -89,7 +89,7 @@ class Console:
             return
         request = Request(self.chat, line, fresh_id(self._client.application))
         try:
-            result = await self._client.ask(request, _RESULT_TIMEOUT)
+            result = await self._client.confirm(request, _RESULT_TIMEOUT)
         except TimeoutError:
             say(f"-- no result within {_RESULT_TIMEOUT:g} s: the request waits in qq:outbound")
             return

@@ -21,6 +21,7 @@ from adapter import (
     Video,
 )
 from consumers.runtime.connection import Settings
+from consumers.runtime.conversations import NoAnswerError
 from consumers.runtime.event import Event, Reject
 from consumers.runtime.requests import Content, ContentError, Request
 from consumers.runtime.runtime import WorkerOptions
@@ -29,6 +30,6 @@ from consumers.runtime.worker import CallError, Worker
 # fmt: off
 __all__ = [
     "At", "CallError", "Content", "ContentError", "Delivery", "Event", "Face", "File", "Forward", "Image",
-    "Json", "Markdown", "Priority", "Received", "Record", "Reject", "Reply", "Request", "Result", "Segment",
-    "Settings", "Status", "Text", "Unknown", "Video", "Worker", "WorkerOptions",
+    "Json", "Markdown", "NoAnswerError", "Priority", "Received", "Record", "Reject", "Reply", "Request",
+    "Result", "Segment", "Settings", "Status", "Text", "Unknown", "Video", "Worker", "WorkerOptions",
 ]

@@ -83,6 +83,8 @@ WORKER = Role(
         Selector(_LOOK_HASH, f"status {_CONTACTS}", "%R"),
         # Only workers use it: which worker owns which partition.
         Selector("watch get set del getdel expire hset hdel hkeys hgetall mget rpush blpop", "lanes:*"),
+        # Questions, rates and ticks of an application.
+        Selector("get set del exists expire incr hget hset hdel", "worker:*"),
     ),
     base="unwatch",
 )

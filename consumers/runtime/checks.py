@@ -10,6 +10,11 @@ from adapter import EVENT_TYPES, ChatKind, SchemaError, parse_address
 
 # Families first: of two words that are as near, the shorter one is meant.
 _WORDS: Final = (*dict.fromkeys(name.partition(".")[0] for name in EVENT_TYPES), *EVENT_TYPES)
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_PERIOD: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)", re.ASCII)
+_RATE: Final = re.compile(r"([0-9]{1,6})\s*/\s*([0-9.]*[a-z]+)", re.ASCII)
+# Seconds of a year.
+MAX_PERIOD: Final = 366 * 86_400.0
 _SENDER: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
@@ -72,6 +77,28 @@ def compiled(text: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
         return re.compile(text)
     except re.error as exc:
         raise ValueError(f"text {text!r} is no regular expression: {exc}") from exc
+
+
+def rate(text: str, what: str) -> tuple[int, float]:
+    """Read a rate such as `5/1m`; return the number and the seconds. Raises ValueError."""
+    match = _RATE.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise ValueError(f"{what} {text!r} is no rate such as '5/1m': a number and s, m, h or d")
+    span = match[2] if match[2][0].isdigit() else f"1{match[2]}"
+    return int(match[1]), period(span, what)
+
+
+def period(text: str | float, what: str) -> float:
+    """Read a time span such as `30s`, `1m`, `2h` or `1d`; return seconds. Raises ValueError."""
+    if isinstance(text, str) and (match := _PERIOD.fullmatch(text.strip())):
+        seconds = float(match[1]) * _UNITS[match[2]]
+    elif isinstance(text, int | float) and not isinstance(text, bool):
+        seconds = float(text)
+    else:
+        raise ValueError(f"{what} {text!r} is no time span such as '30s', '1m', '2h' or '1d'")
+    if not 0 < seconds <= MAX_PERIOD:
+        raise ValueError(f"{what} {text!r} is not above 0 and at most a year")
+    return seconds
 
 
 def check_handler(handler: Callable[..., Any], arguments: int = 1) -> None:

@@ -1,15 +1,17 @@
 """The bus as a worker sees it: two connections, requests out, results in."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import redis.asyncio as redis
 
-from adapter import Result
+from adapter import Received, Result
 from consumers.runtime.connection import BLOCK_MS, RetryLoop, Settings, connect
+from consumers.runtime.conversations import Conversations
 from consumers.runtime.requests import LARGEST_LIMITS, Request
 from consumers.runtime.results import ResultListener
+from consumers.runtime.state import SharedState
 from consumers.runtime.tasks import TaskSupervisor
 from consumers.runtime.writer import BatchWriter
 
@@ -34,6 +36,10 @@ class BusClient:
         self.reader = reader
         self.retries = RetryLoop()
         self.writer = BatchWriter(client, settings.key("inbound"), application, self.retries)
+        self.state = SharedState(client, settings.key(f"worker:{application}"), consumer, self.retries)
+        self.conversations = Conversations(self.state, settings.key("inbound"))
+        # Frees the chat and the slot of the handler of an event.
+        self.park: Callable[[str], object] = lambda _: None
         # The contract allows 64 characters after `results:`.
         reply_stream = settings.key("results:" + f"{application}.{consumer}"[-64:])
         self.results = ResultListener(reader, settings.key("results"), reply_stream, self.retries)
@@ -54,6 +60,7 @@ class BusClient:
     def start(self, tasks: TaskSupervisor) -> "asyncio.Task[None]":
         """Start the writer and the result listener; returns the writer's task."""
         tasks.start(self.results.run())
+        tasks.start(self.conversations.run())
         return tasks.start(self.writer.run())
 
     async def publish(self, request: Request) -> None:
@@ -64,7 +71,7 @@ class BusClient:
         """Publish a request and wait until Redis has it."""
         await self.writer.wait_flushed(await self._append(request))
 
-    async def ask(self, request: Request, seconds: float) -> Result:
+    async def confirm(self, request: Request, seconds: float) -> Result:
         """Publish a request and wait for its result. Raises TimeoutError after `seconds`."""
         with self.results.expect(request.id) as result:
             try:
@@ -74,6 +81,23 @@ class BusClient:
             except TimeoutError:
                 self.results.watch(request.id)
                 raise
+
+    async def converse(self, received: Received, request: Request, seconds: float) -> Received:
+        """Publish a question and wait for the speaker's next message. Raises NoAnswerError."""
+
+        async def publish() -> None:
+            await self.send(request)
+            self.park(received.entry)
+
+        return await self.conversations.ask(received, request.id, seconds, publish)
+
+    async def first_time(self, key: str) -> bool:
+        """Return whether this key is new to the application."""
+        return await self.state.first_time(key)
+
+    async def count(self, key: str, seconds: float) -> int:
+        """Count a key in the present window of `seconds`; returns its count there."""
+        return await self.state.count(key, seconds)
 
     async def _append(self, request: Request) -> int:
         if not request.results:

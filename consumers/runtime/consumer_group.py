@@ -41,6 +41,7 @@ class ConsumerGroup:
 
     def __init__(self, client: BusClient, start: str) -> None:
         self._client = client.client
+        self._conversations = client.conversations
         self._reader = client.reader
         self.stream = client.settings.key("inbound")
         self.name = client.application
@@ -68,7 +69,16 @@ class ConsumerGroup:
     async def read_new(self, count: int, block_ms: int) -> list[Entry]:
         """Read new entries; waits for `block_ms` at most. A cancelled read strands its entries."""
         args = (*self.xreadgroup_args(count), "BLOCK", block_ms, "STREAMS", self.stream, ">")
-        entries = entries_of(only_stream(await self._reader.execute_command(*args)))  # type: ignore[no-untyped-call]
+        async with self._reader.pipeline(transaction=False) as pipe:
+            pipe.execute_command(*args)
+            # Behind the read: a question is in Redis before its answer can be read.
+            pipe.exists(self._conversations.asks_key)
+            entries_reply, has_questions = await pipe.execute(raise_on_error=False)
+        if isinstance(entries_reply, Exception):
+            raise entries_reply
+        # A user without the right to these keys has no questions.
+        self._conversations.hint = has_questions == 1
+        entries = entries_of(only_stream(entries_reply))
         if entries:
             self.newest = entries[-1][0]
         return entries

@@ -42,9 +42,9 @@ from redis.asyncio.client import Pipeline
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS
 from consumers.runtime.consumer_group import ConsumerGroup, Pending, by_attempts, name_of
-from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem, chat_of, entry_key
+from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem, chat_of
 from consumers.runtime.membership import KEY_TTL, Membership
-from consumers.runtime.replies import Entry, entries_of, only_stream
+from consumers.runtime.replies import Entry, entries_of, entry_key, only_stream
 
 log = logging.getLogger("qqbus.worker")
 
@@ -126,7 +126,7 @@ class Coordinator:
             self._dispatch(entry)
         if entries or handed_out or self._fresh or self._again:
             return
-        if not count and len(self._dispatcher.in_flight) > BATCH:
+        if not count and self._dispatcher.active > BATCH:
             await self._dispatcher.wait_below(BATCH, MOVE_CHECK_INTERVAL)
         elif not count:
             # A member rings no bell here when it has fewer entries again.
@@ -142,7 +142,7 @@ class Coordinator:
         if len(self._parked) >= MAX_PARKED:
             self._abort_rebalance(list(self._moves))
         crowded = any(self._pending.get(name, 0) > MAX_IN_FLIGHT for name in self._live)
-        return 0 if crowded or len(self._dispatcher.in_flight) > BATCH else BATCH
+        return 0 if crowded or self._dispatcher.active > BATCH else BATCH
 
     def _dispatch(self, entry: Entry) -> None:
         ident, fields = entry

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumers.runtime.consumer_group import Pending
+from consumers.runtime.replies import entry_key
 
 # Entries read ahead while handlers are quick. Slow ones get fewer, so that peers get work too.
 MAX_PREFETCH: Final = 1_000
+# Handlers that wait for a message without a slot, with what they keep in memory; further ones keep theirs.
+MAX_PARKED: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -63,6 +66,9 @@ class KeyedDispatcher:
         self.in_flight: dict[str, WorkItem] = {}
         self._queues: dict[bytes, ChatQueue] = {}
         self._ready: deque[ChatQueue] = deque()
+        # Items whose handlers wait for a message: they hold neither their chat nor a slot.
+        self._parked: set[str] = set()
+        self.start_slot: Callable[[], object] = lambda: None
         self._idle_slots: deque[asyncio.Future[None]] = deque()
         self._drained = asyncio.Event()
         self._low_water = 0
@@ -90,8 +96,31 @@ class KeyedDispatcher:
         """Return whether a handler may still start this item here."""
         return not item.revoked and self.lease_valid()
 
+    @property
+    def active(self) -> int:
+        """Return how many items wait for a slot or have one."""
+        return len(self.in_flight) - len(self._parked)
+
+    def park(self, entry: str) -> bool:
+        """Free the chat and the slot of a handler that waits; False if it holds none.
+
+        Its slot ends with it, and another one is started in its place.
+        """
+        item = self.in_flight.get(entry)
+        queue = None if item is None else self._queues.get(chat_of(item.fields))
+        if queue is None or not queue.busy or queue.items[0] is not item or len(self._parked) >= MAX_PARKED:
+            return False
+        self._parked.add(entry)
+        queue.busy = False
+        self._shift(queue)
+        self.start_slot()
+        self._note_drained()
+        return True
+
     def revoke(self) -> None:
         """Drop all that no handler has; what a handler has is finished and not tried again."""
+        for entry in self._parked:
+            self.in_flight[entry].revoked = True
         for queue in list(self._queues.values()):
             for item in list(queue.items)[1 if queue.busy else 0 :]:
                 del self.in_flight[item.entry]
@@ -115,20 +144,24 @@ class KeyedDispatcher:
         An attempt that a stop ended does not count towards the dead letters. An item that was started
         at all keeps one: a handler that must not act twice has to know.
         """
-        return [
-            Pending(
-                item.entry,
-                max(min(item.attempts, 1), item.attempts - (queue.busy and item is queue.items[0])),
-            )
+        running = [self.in_flight[entry] for entry in self._parked]
+        running += [queue.items[0] for queue in self._queues.values() if queue.busy]
+        waiting = [
+            item
             for queue in self._queues.values()
-            for item in queue.items
+            for item in list(queue.items)[1 if queue.busy else 0 :]
             if not item.revoked
         ]
+        return [
+            Pending(item.entry, max(min(item.attempts, 1), item.attempts - 1))
+            for item in running
+            if not item.revoked
+        ] + [Pending(item.entry, item.attempts) for item in waiting]
 
     async def wait_below(self, number: int, seconds: float) -> bool:
         """Wait until at most `number` items are in flight; False if `seconds` pass before."""
         self._low_water = number
-        if len(self.in_flight) <= number:
+        if self.active <= number:
             return True
         self._drained.clear()
         try:
@@ -154,6 +187,9 @@ class KeyedDispatcher:
             item = queue.items[0]
             queue.busy = True
             delay = await self._handle(item)
+            if item.entry in self._parked:
+                self._unpark(item, delay)
+                return
             queue.busy = False
             if delay is None or item.revoked:
                 self._remove_first(queue)
@@ -161,13 +197,29 @@ class KeyedDispatcher:
                 loop.call_later(delay, self._offer, queue)
 
     def _remove_first(self, queue: ChatQueue) -> None:
-        item = queue.items.popleft()
-        del self.in_flight[item.entry]
+        del self.in_flight[queue.items[0].entry]
+        self._shift(queue)
+        self._note_drained()
+
+    def _shift(self, queue: ChatQueue) -> None:
+        queue.items.popleft()
         if queue.items:
             self._ready.append(queue)
         else:
             del self._queues[queue.chat]
-        if len(self.in_flight) <= self._low_water:
+
+    def _unpark(self, item: WorkItem, delay: float | None) -> None:
+        """Forget a parked item, or queue it again for its next attempt."""
+        if delay is not None and self._closed:
+            return  # `unfinished` names it
+        self._parked.discard(item.entry)
+        del self.in_flight[item.entry]
+        self._note_drained()
+        if delay is not None and not item.revoked:
+            asyncio.get_running_loop().call_later(delay, self.submit, (item,))
+
+    def _note_drained(self) -> None:
+        if self.active <= self._low_water:
             self._drained.set()
 
     def _offer(self, queue: ChatQueue) -> None:
@@ -188,12 +240,6 @@ def _insert_in_order(queue: ChatQueue, item: WorkItem) -> None:
     while index > first and entry_key(queue.items[index - 1].entry) > entry_key(item.entry):
         index -= 1
     queue.items.insert(index, item)
-
-
-def entry_key(entry: str) -> tuple[int, int]:
-    """Return what entry ids are compared by."""
-    milliseconds, _, number = entry.partition("-")
-    return int(milliseconds), int(number)
 
 
 class Prefetch:

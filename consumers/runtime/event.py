@@ -2,13 +2,29 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from adapter import Delivery, Priority, Received, ReceivedMessage, RequestLimits, Result, Segment
-from consumers.runtime.requests import Content, Request, request_id
+from adapter import (
+    Delivery,
+    Priority,
+    Received,
+    ReceivedMessage,
+    ReceivedNotice,
+    RequestLimits,
+    Result,
+    SchemaError,
+    Segment,
+    example_event,
+)
+from consumers.runtime.checks import check_types
+from consumers.runtime.memory import MemoryBus
+from consumers.runtime.requests import Content, ContentError, Request, request_id
 from consumers.runtime.threads import from_any_thread
+
+_example_numbers = itertools.count(1)
 
 
 class Reject(Exception):  # noqa: N818 – a decision of the handler, as in Celery
@@ -24,8 +40,17 @@ class Publisher(Protocol):
     async def publish(self, request: Request) -> None:
         """Queue a request; Redis has it before the XACK of the event that it answers."""
 
-    async def ask(self, request: Request, seconds: float) -> Result:
+    async def confirm(self, request: Request, seconds: float) -> Result:
         """Publish a request and wait for its result. Raises TimeoutError."""
+
+    async def converse(self, received: Received, request: Request, seconds: float) -> Received:
+        """Publish a question and wait for the speaker's next message. Raises TimeoutError."""
+
+    async def first_time(self, key: str) -> bool:
+        """Return whether this key is new to the application."""
+
+    async def count(self, key: str, seconds: float) -> int:
+        """Count a key in the present window of `seconds`; returns its count there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +62,56 @@ class Event:
     delivery: int = 1
     match: re.Match[str] | None = None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
+
+    @classmethod
+    def example(
+        cls,
+        content: Content = "hello",
+        *,
+        chat: str = "friend:10001",
+        sender: str = "",
+        name: str = "小林",
+        type: str = "",  # noqa: A002 – the contract's word
+        own: bool = False,
+        data: Mapping[str, object] | None = None,
+        application: str = "example",
+    ) -> "Event":
+        """Return an event to try a handler with; what the handler asks for is in `requests`.
+
+        `type`: `notice.poke`, `request.friend` and so on, with their `data`; a message of the chat without
+        it. `sender`: the friend, or 10001 in a group. Raises ContentError for what no adapter would publish.
+        """
+        check_types((type,) if type else ())
+        try:
+            received = example_event(
+                content,
+                kind=type,
+                chat=chat,
+                sender=sender,
+                name=name,
+                own=own,
+                data=data or {},
+                number=next(_example_numbers),
+                now=time.time(),
+            )
+        except SchemaError as exc:
+            raise ContentError(str(exc), exc.code) from exc
+        return cls(received, MemoryBus(application))
+
+    @property
+    def requests(self) -> list[Request]:
+        """Return what was asked for with an example of an event; of a live event nothing is kept."""
+        return self.publisher.requests if isinstance(self.publisher, MemoryBus) else []
+
+    @property
+    def name(self) -> str:
+        """Return the name to show for the speaker: the card in this group, else the name."""
+        return self.received.sender_name
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Return the content of a notice or request; empty for anything else."""
+        return self.received.data if isinstance(self.received, ReceivedNotice) else {}
 
     @property
     def id(self) -> str:
@@ -91,11 +166,33 @@ class Event:
         return await self._publish(self._reply(content, expires, delivery, priority))
 
     @from_any_thread
-    async def ask(self, content: Content, *, seconds: float = 60.0) -> Result:
+    async def confirm(self, content: Content, *, seconds: float = 60.0) -> Result:
         """Reply and wait for the result. Raises TimeoutError after `seconds`."""
         request = self._reply(content)
         request.check(self.publisher.limits)
-        return await self.publisher.ask(request, seconds)
+        return await self.publisher.confirm(request, seconds)
+
+    @from_any_thread
+    async def ask(self, content: Content, *, seconds: float = 60.0) -> "Event":
+        """Ask the speaker and wait for the next message in this chat; returns that message.
+
+        No other handler gets the answer. While the handler waits, its chat goes on. Any process of the
+        application may hear the answer, and handles the event again if this one is killed. Raises
+        NoAnswerError, a TimeoutError, after `seconds`; a handler that does not catch it is done.
+        """
+        if not self.sender:
+            raise ValueError(f"{self.type} has no speaker who could be asked")
+        request = self._reply(content)
+        request.check(self.publisher.limits)
+        return Event(await self.publisher.converse(self.received, request, seconds), self.publisher)
+
+    @from_any_thread
+    async def once(self, key: str) -> bool:
+        """Return True the first time that this event comes here, False when it is handled again.
+
+        A handler that may run twice does with it what must not be done twice, such as counting.
+        """
+        return await self.publisher.first_time(f"{self.id}:{key}")
 
     @from_any_thread
     async def approve(self, remark: str = "") -> str:

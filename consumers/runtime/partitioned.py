@@ -19,9 +19,9 @@ from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS
 from consumers.runtime.consumer_group import ConsumerGroup, Pending
 from consumers.runtime.coordinator import Coordinator
-from consumers.runtime.dispatcher import KeyedDispatcher, Prefetch, WorkItem, entry_key
+from consumers.runtime.dispatcher import KeyedDispatcher, Prefetch, WorkItem
 from consumers.runtime.membership import LeaseLost, Membership
-from consumers.runtime.replies import entries_of, only_stream
+from consumers.runtime.replies import entries_of, entry_key, only_stream
 
 log = logging.getLogger("qqbus.worker")
 
@@ -102,7 +102,7 @@ class PartitionedSource:
         self._group.consumer = self._membership.consumer
 
     async def _poll_member(self) -> None:
-        room = min(self._prefetch.available(len(self._dispatcher.in_flight)), _READ_COUNT)
+        room = min(self._prefetch.available(self._dispatcher.active), _READ_COUNT)
         if room <= 0:
             if not await self._dispatcher.wait_below(self._prefetch.limit // 2, BLOCK_MS / 1000):
                 self._prefetch.shrink()
@@ -129,7 +129,7 @@ class PartitionedSource:
             self._ack_trimmed([row[0].decode() for row in rows if not row[1]])
         if rows:
             self._last = self._group.newest = rows[-1][0].decode()
-        self._prefetch.grow(len(rows), room, len(self._dispatcher.in_flight))
+        self._prefetch.grow(len(rows), room, self._dispatcher.active)
         self._dispatcher.submit([WorkItem(*entry) for entry in entries])
         return len(rows)
 

@@ -20,3 +20,9 @@ def mapping_of(flat: list[bytes]) -> dict[bytes, bytes]:
     """Return a flat list of names and values as a dict."""
     names = iter(flat)
     return dict(zip(names, names, strict=True))
+
+
+def entry_key(entry: str) -> tuple[int, int]:
+    """Return what entry ids are compared by."""
+    milliseconds, _, number = entry.partition("-")
+    return int(milliseconds), int(number)

@@ -15,6 +15,7 @@ from adapter import Received, SchemaError, read_event_header
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import describe_error, is_group_missing
 from consumers.runtime.consumer_group import ConsumerGroup, Pending
+from consumers.runtime.conversations import NoAnswerError
 from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem
 from consumers.runtime.event import Event, Reject
 from consumers.runtime.handlers import HandlerRegistry
@@ -121,6 +122,9 @@ class Runtime:
         self._recovered = False
         self._last_poll = 0.0
         self._suspects = asyncio.Lock()
+        # The entry of the event that holds the lock.
+        self._suspect = ""
+        client.park = self._park
         self.source: EntrySource = (
             PartitionedSource(client, self.group, self.dispatcher, options.session_timeout)
             if options.partitioned
@@ -148,7 +152,10 @@ class Runtime:
         try:
             writer = self.client.start(tasks)
             reader = tasks.start(self._read())
-            slots = {tasks.start(self.dispatcher.run_slot()) for _ in range(self.options.concurrency)}
+            slots = set[asyncio.Task[None]]()
+            self.dispatcher.start_slot = lambda: slots.add(tasks.start(self.dispatcher.run_slot()))
+            for _ in range(self.options.concurrency):
+                self.dispatcher.start_slot()
             await self.stop.wait()
             await self._shut_down(tasks, reader, writer, slots)
         finally:
@@ -167,6 +174,7 @@ class Runtime:
         # Without a writer no handler can finish.
         handlers_end = time.monotonic() if writer.done() else end - min(_FLUSH_SECONDS, timeout / 4)
         self.dispatcher.close()
+        self.client.conversations.close()
         # A cancelled read would strand its entries.
         await asyncio.wait([reader], timeout=max(0.0, handlers_end - time.monotonic()))
         await self._finish_handlers(tasks, slots, handlers_end)
@@ -241,7 +249,9 @@ class Runtime:
             return await self._run_handlers(item, received)
         # A process did not finish this one, and it may be the event that killed it. Suspects run one at a
         # time: if the process dies again, no innocent neighbour collects an attempt.
-        async with self._suspects:
+        await self._suspects.acquire()
+        self._suspect = item.entry
+        try:
             # The lease may have ended in the meantime. Then another member owns it, and it is dropped here.
             if not self.dispatcher.is_owned(item):
                 return self.options.retry_delay
@@ -251,6 +261,18 @@ class Runtime:
             if not await self._record_attempt(item):
                 return self.options.retry_delay
             return await self._run_handlers(item, received)
+        finally:
+            self._release_suspect(item.entry)
+
+    def _release_suspect(self, entry: str) -> None:
+        if self._suspect == entry:
+            self._suspect = ""
+            self._suspects.release()
+
+    def _park(self, entry: str) -> None:
+        """Free what the handler of an entry holds: it waits for a message of its speaker."""
+        if self.dispatcher.park(entry):
+            self._release_suspect(entry)
 
     async def _record_attempt(self, item: WorkItem) -> bool:
         """Record one more attempt in Redis; False if the lease ended before."""
@@ -274,10 +296,11 @@ class Runtime:
         return False
 
     async def _run_handlers(self, item: WorkItem, received: Received) -> float | None:
-        event = Event(received, self.client, item.attempts)
         try:
-            for handler, matched in self._handlers.matching(event):
-                await handler(matched)
+            if not await self.client.conversations.take(received):
+                await self._handlers.run(Event(received, self.client, item.attempts))
+        except NoAnswerError as exc:
+            log.info("event %s: %s", item.entry, exc)
         except Reject as exc:
             self.counters.failed += 1
             return await self._dead_letter(item, "refused", str(exc))

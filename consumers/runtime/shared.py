@@ -42,13 +42,13 @@ class SharedSource:
     async def poll(self) -> None:
         """Read once; takes as long as a blocking read at most."""
         await self._check_peers()
-        room = min(self._prefetch.available(len(self._dispatcher.in_flight)), READ_COUNT)
+        room = min(self._prefetch.available(self._dispatcher.active), READ_COUNT)
         if room <= 0:
             if not await self._dispatcher.wait_below(self._prefetch.limit // 2, self._block_ms / 1000):
                 self._prefetch.shrink()
             return
         entries = await self._group.read_new(room, self._block_ms)
-        self._prefetch.grow(len(entries), room, len(self._dispatcher.in_flight))
+        self._prefetch.grow(len(entries), room, self._dispatcher.active)
         self._dispatcher.submit([WorkItem(*entry) for entry in entries])
 
     async def heartbeat(self) -> None:
@@ -68,7 +68,9 @@ class SharedSource:
         in_flight = self._dispatcher.in_flight
         if in_flight:
             await self._group.touch(in_flight)
-        if len(in_flight) < READ_COUNT and await self._group.autoclaim(int(self._claim_after * 1000)):
+        if self._dispatcher.active < READ_COUNT and await self._group.autoclaim(
+            int(self._claim_after * 1000)
+        ):
             await self._load_pending()
             self._next_check = now  # there may be more
         else:

@@ -16,6 +16,8 @@ bus is.
 """
 
 import contextlib
+import functools
+import inspect
 import json
 import logging
 import math
@@ -27,7 +29,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from adapter import DEFAULT_LIMITS, Delivery, Priority, QQBusError, Received, Result, Status
+from adapter import Delivery, Priority, QQBusError, Received, Result, Status
 from consumers.runtime.checks import (
     check_addresses,
     check_handler,
@@ -35,12 +37,16 @@ from consumers.runtime.checks import (
     check_types,
     compiled,
     handler_name,
+    rate,
     several,
 )
 from consumers.runtime.client import BusClient
+from consumers.runtime.command_line import CommandLine, UsageError
 from consumers.runtime.connection import Settings, application_name, consumer_name
+from consumers.runtime.conversations import NoAnswerError
 from consumers.runtime.event import Event
-from consumers.runtime.handlers import HandlerRegistry, Matcher
+from consumers.runtime.handlers import HandlerRegistry, Matcher, RateLimit
+from consumers.runtime.memory import MemoryBus
 from consumers.runtime.program import ENVIRONMENT, WorkerProgram, asks_for_help
 from consumers.runtime.requests import Content, Request, fresh_id
 from consumers.runtime.runtime import Runtime, WorkerOptions
@@ -82,6 +88,7 @@ class Worker:
         self._settings = settings
         self._handlers = HandlerRegistry()
         self._runtime: Runtime | None = None
+        self._memory: MemoryBus | None = None
 
     def on(
         self,
@@ -90,11 +97,14 @@ class Worker:
         sender: str | Collection[str] = (),
         text: str | re.Pattern[str] | None = None,
         own: bool = False,
+        per_chat: str = "",
+        per_sender: str = "",
     ) -> Callable[[_Handler], _Handler]:
         """Register a handler for these types: `message.group`, or `message` for the family.
 
         `chat` and `sender`: one value or several. `text`: a regular expression that is searched in the
         text; the match is in `event.match`. `own`: also what the own account said; never answer that.
+        `per_chat` and `per_sender` limit how often each chat and each speaker gets the handler, as in `5/1m`.
         All handlers that match get the event, in the order of their registration. A handler that is no
         `async def` runs in a thread. Raises ValueError or TypeError for a filter that can match nothing.
         """
@@ -105,9 +115,52 @@ class Worker:
 
         def register(handler: _Handler) -> _Handler:
             check_handler(handler)
-            self._handlers.add(Matcher(as_async(handler), types, chats, senders, pattern, own))
+            limits = _limits(handler_name(handler), per_chat, per_sender)
+            self._handlers.add(Matcher(as_async(handler), types, chats, senders, pattern, own, limits))
             return handler
 
+        _limits("", per_chat, per_sender)
+        return register
+
+    def command(
+        self,
+        *names: str,
+        chat: str | Collection[str] = (),
+        sender: str | Collection[str] = (),
+        per_chat: str = "",
+        per_sender: str = "",
+    ) -> Callable[[_Handler], _Handler]:
+        """Register a command: a message that begins with one of the names, with or without a slash.
+
+        The parameters of the handler behind the event are its arguments, read by their types. Words that
+        do not fit are answered with the usage. The other options are those of `on`.
+        """
+
+        def register(handler: _Handler) -> _Handler:
+            line, call = CommandLine(names, handler), as_async(handler)
+
+            @functools.wraps(handler, updated=())
+            async def run(event: Event) -> None:
+                try:
+                    args, options = line.parse(event.match["rest"] or "" if event.match else "")
+                except UsageError as exc:
+                    await event.reply(f"{exc}\nusage: {line.usage()}")
+                    return
+                await call(event, *args, **options)
+
+            on = self.on(
+                "message",
+                chat=chat,
+                sender=sender,
+                text=line.pattern(),
+                per_chat=per_chat,
+                per_sender=per_sender,
+            )
+            run.__signature__ = _ONE_EVENT  # type: ignore[attr-defined]
+            on(run)
+            return handler
+
+        _limits("", per_chat, per_sender)
         return register
 
     @from_any_thread
@@ -128,7 +181,7 @@ class Worker:
         """
         request = Request(to, content, id or fresh_id(self.name), cause, expires, delivery, priority)
         request.check()
-        await self._running().client.send(request)
+        await self._bus().send(request)
         return request.id
 
     @from_any_thread
@@ -146,7 +199,7 @@ class Worker:
         """
         request = Request(to, content, id or fresh_id(self.name))
         request.check()
-        return await self._running().client.ask(request, seconds)
+        return await self._bus().confirm(request, seconds)
 
     @from_any_thread
     async def call(
@@ -163,7 +216,7 @@ class Worker:
         """
         request = Request("", "", id or fresh_id(self.name), op="call", action=action, params=params or {})
         request.check()
-        result = await self._running().client.ask(request, seconds)
+        result = await self._bus().confirm(request, seconds)
         if result.status != Status.SENT:
             raise CallError(action, result)
         return json.loads(result.data) if result.data else None
@@ -176,12 +229,39 @@ class Worker:
         client = self._running().client
         await client.writer.append(client.settings.key("control"), ["cmd", command, "by", by])
 
-    async def feed(self, received: Received) -> list[Request]:
-        """Call the handlers with this event, without Redis; returns their requests."""
-        publisher = RecordingPublisher(self.name)
-        for handler, event in self._handlers.matching(Event(received, publisher)):
-            await handler(event)
-        return publisher.requests
+    async def feed(self, event: Event | Received) -> list[Request]:
+        """Call the handlers with this event, without Redis; returns their requests.
+
+        A handler that asks its speaker waits for the next `feed` or `say` of that speaker, in the same
+        event loop. Raises what a handler raises, and refuses what the adapter would reject.
+        """
+        memory = self._memory = self._memory or MemoryBus(self.name)
+        received = event.received if isinstance(event, Event) else event
+
+        async def run() -> None:
+            with contextlib.suppress(NoAnswerError):
+                await self._handlers.run(Event(received, memory))
+
+        return await memory.feed(received, run)
+
+    async def say(
+        self,
+        content: Content = "hello",
+        *,
+        chat: str = "friend:10001",
+        sender: str = "",
+        name: str = "小林",
+        type: str = "",  # noqa: A002 – the contract's word
+        own: bool = False,
+        data: Mapping[str, object] | None = None,
+    ) -> list[Request]:
+        """Let the worker hear a message, without Redis; returns the requests that it would send.
+
+        The arguments are those of `Event.example`.
+        """
+        return await self.feed(
+            Event.example(content, chat=chat, sender=sender, name=name, type=type, own=own, data=data)
+        )
 
     async def run(self) -> None:
         """Work until `stop`. Raises ConfigError, or the error of Redis that no retry can mend."""
@@ -240,6 +320,9 @@ class Worker:
     def _in_hand(self) -> int:
         return 0 if self._runtime is None else len(self._runtime.dispatcher.in_flight)
 
+    def _bus(self) -> BusClient | MemoryBus:
+        return self._memory if self._runtime is None and self._memory else self._running().client
+
     def _running(self) -> Runtime:
         if self._runtime is None:
             raise RuntimeError("the worker does not run: call this in a handler, or beside run()")
@@ -255,24 +338,16 @@ def _monitoring(runtime: Runtime, address: str) -> "contextlib.AbstractAsyncCont
     return serve_monitoring(runtime, address)
 
 
-class RecordingPublisher:
-    """Keeps the requests of `Worker.feed`."""
+_ONE_EVENT: Final = inspect.Signature([inspect.Parameter("event", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
 
-    # Those of the reference network: a test refuses what they refuse.
-    limits = DEFAULT_LIMITS
 
-    def __init__(self, application: str) -> None:
-        self.application = application
-        self.requests: list[Request] = []
-
-    async def publish(self, request: Request) -> None:
-        """Keep a request."""
-        self.requests.append(request)
-
-    async def ask(self, request: Request, seconds: float) -> Result:  # noqa: ARG002 – there is no reply
-        """Keep a request. Raises TimeoutError."""
-        self.requests.append(request)
-        raise TimeoutError("Worker.feed has no adapter that could reply")
+def _limits(name: str, per_chat: str, per_sender: str) -> tuple[RateLimit, ...]:
+    found: list[RateLimit] = []
+    if per_chat:
+        found.append(RateLimit("chat", *rate(per_chat, "per_chat"), name))
+    if per_sender:
+        found.append(RateLimit("sender", *rate(per_sender, "per_sender"), name))
+    return tuple(found)
 
 
 def _start_id(value: str | datetime) -> str:

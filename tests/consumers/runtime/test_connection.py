@@ -144,7 +144,7 @@ async def test_send_waits_for_the_bus_and_ask_for_the_result(redis_url: str, pre
 
         @worker.on("message")
         async def ask(event: Event) -> None:
-            result = await event.ask("really?")
+            result = await event.confirm("really?")
             told.append(f"{result.status} {result.code} {result.id == f'app/{event.id}'}")
 
         async with running(worker):
@@ -192,7 +192,7 @@ async def test_the_rights_of_the_workers_role_are_enough(tmp_path: Path, prefix:
                 tries.append(event.delivery)
                 if len(tries) == 1:
                     raise OSError("once")
-                await event.ask("x")
+                await event.confirm("x")
 
             worker.on("message", text="^say")(fail_once)
             await desk.publish(message("say"))

@@ -1,0 +1,96 @@
+"""Make events to try a worker with: encoded and read as those of the adapter. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from adapter.codec.address import parse_address
+from adapter.codec.inbound import RecordContext, encode_message, encode_notice, encode_session_event
+from adapter.codec.reader import Received, read_event
+from adapter.content import Segment, Text
+from adapter.errors import SchemaError
+from adapter.events import (
+    CONTRACT_VERSION,
+    NO_PROFILE,
+    Address,
+    ChatKind,
+    ContactRef,
+    Gap,
+    Identity,
+    Message,
+    Notice,
+    Participants,
+    SessionChange,
+    SessionState,
+)
+
+# Who receives the events, and who speaks where the chat does not say it.
+ACCOUNT = "305419896"
+SPEAKER = "10001"
+
+
+def example_event(
+    content: str | Sequence[Segment],
+    *,
+    kind: str,
+    chat: str,
+    sender: str,
+    name: str,
+    own: bool,
+    data: Mapping[str, object],
+    number: int,
+    now: float,
+) -> Received:
+    """Return an event as a worker reads it. Raises SchemaError.
+
+    `kind`: the type, empty for a message of the chat. `number` distinguishes it from others of `now`.
+    """
+    entry, context = f"{int(now * 1000)}-{number}", RecordContext(ACCOUNT, 1, now, number)
+    address = parse_address(chat) if chat else None
+    family, _, detail = (kind or ("message" if address is None else f"message.{address.kind}")).partition(".")
+    text = content if isinstance(content, str) else ""
+    sender = sender or _speaker(address, own=own)
+    participants = Participants(
+        address,
+        None if address is None else ContactRef(address.id, f"chat {address.id}", Identity.EXACT),
+        ContactRef(sender, name, Identity.EXACT, qq=sender),
+    )
+    match family, detail:
+        case "message", _:
+            if address is None or detail not in {"", address.kind.value}:
+                raise SchemaError(f"{kind or 'a message'} is no type of an event in {chat or 'no chat'}")
+            segments = (Text(content),) if isinstance(content, str) else tuple(content)
+            said = Message(address, sender, now, segments, str(number), from_self=own, qq=sender)
+            record = encode_message(said, participants, context, raw=False)
+        case "session", "gap":
+            record = encode_session_event(Gap(now, now, text), context)
+        case "session", _:
+            record = encode_session_event(SessionChange(SessionState(detail), text), context)
+        case _:
+            whole = kind if family == "request" else detail
+            notice = Notice(
+                whole, text, address, sender, now, str(number), own, data, qq=sender, profile=NO_PROFILE
+            )
+            record = encode_notice(notice, participants, context, raw=False)
+    fields: dict[str, str | bytes] = {
+        "v": CONTRACT_VERSION,
+        "id": record.id,
+        "type": record.type,
+        "time": record.time,
+        "account": ACCOUNT,
+        "epoch": "1",
+        "seq": str(number),
+        "chat": record.chat,
+        "sender": record.sender,
+        "self": record.from_self,
+        "text": record.text,
+        "body": record.body,
+    }
+    return read_event(
+        entry,
+        {name.encode(): v.encode() if isinstance(v, str) else v for name, v in fields.items()},
+    )
+
+
+def _speaker(chat: Address | None, *, own: bool) -> str:
+    if own:
+        return ACCOUNT
+    return chat.id if chat is not None and chat.kind in {ChatKind.FRIEND, ChatKind.TEMP} else SPEAKER

@@ -1,0 +1,148 @@
+"""Commands of a bot: their names, arguments by the handler's signature, and the usage answer. Pure."""
+
+import enum
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+_TRUE: Final = frozenset({"true", "yes", "on", "1", "是"})
+_FALSE: Final = frozenset({"false", "no", "off", "0", "否"})
+_WHAT: Final[Mapping[object, str]] = {int: "a whole number", float: "a number", bool: "yes or no"}
+_NAME: Final = re.compile(r"\S+")
+_VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
+
+
+class UsageError(ValueError):
+    """The words behind a command do not fit; the text says why."""
+
+
+class CommandLine:
+    """One command. The parameters behind the event are its arguments.
+
+    `*words` takes all that is left word by word, a keyword-only `text` takes the rest of the line as it is.
+    """
+
+    def __init__(self, names: Sequence[str], handler: Callable[..., Any]) -> None:
+        if not names or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+            raise ValueError("a command has a name, or several, without blanks: @worker.command('weather')")
+        self.names = tuple(names)
+        hints = typing.get_type_hints(handler)
+        parameters = list(inspect.signature(handler).parameters.values())
+        if not parameters:
+            raise TypeError(f"the handler of the command {names[0]} must take the event first")
+        self._parameters = parameters[1:]
+        self._kinds = {one.name: _kind(one, hints) for one in self._parameters}
+
+    def pattern(self) -> re.Pattern[str]:
+        """Return what finds the command at the start of a text, behind a mention and a slash."""
+        names = "|".join(map(re.escape, sorted(self.names, key=len, reverse=True)))
+        return re.compile(
+            rf"^\s*(?:@\S+\s+)?/?(?:{names})(?:\s+(?P<rest>.*))?\s*$", re.IGNORECASE | re.DOTALL
+        )
+
+    def usage(self) -> str:
+        """Return the usage in one line."""
+        return " ".join([self.names[0], *map(_shown, self._parameters)])
+
+    def parse(self, rest: str) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments for the handler behind the event. Raises UsageError."""
+        args: list[Any] = []
+        for one in self._parameters:
+            if one.kind is inspect.Parameter.VAR_POSITIONAL:
+                return [*args, *(self._convert(one, word) for word in _words(rest))], {}
+            if one.kind is inspect.Parameter.KEYWORD_ONLY:
+                if rest.strip() or one.default is inspect.Parameter.empty:
+                    return args, {one.name: self._convert(one, _required(one, rest.strip()))}
+                return args, {}
+            word, rest = _next_word(rest)
+            if word is None:
+                if one.default is inspect.Parameter.empty:
+                    raise UsageError(f"{one.name} is missing")
+                args.append(one.default)
+            else:
+                args.append(self._convert(one, word))
+        if rest.strip():
+            raise UsageError(f"{rest.strip()[:40]!r} is too much")
+        return args, {}
+
+    def _convert(self, one: inspect.Parameter, word: str) -> Any:
+        kind = self._kinds[one.name]
+        try:
+            return _read(kind, word)
+        except (ValueError, ArithmeticError) as exc:
+            what = _WHAT.get(kind) or _choices(kind) or getattr(kind, "__name__", str(kind))
+            raise UsageError(f"{one.name} is {what}, not {word[:40]!r}") from exc
+
+
+def _kind(one: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
+    """Return what an argument is read as: `int | None` and the like as the first of the union."""
+    kind = hints.get(one.name, str)
+    if typing.get_origin(kind) in {typing.Union, types.UnionType}:
+        kind = next(each for each in typing.get_args(kind) if each is not type(None))
+    if kind is Any or kind is object:
+        return str
+    if typing.get_origin(kind) is typing.Literal or callable(kind):
+        return kind
+    raise TypeError(f"{one.name}: {kind!r} is no type that a word can be read as")
+
+
+def _read(kind: Any, word: str) -> Any:
+    if kind is bool:
+        if word.lower() in _TRUE | _FALSE:
+            return word.lower() in _TRUE
+        raise ValueError(word)
+    if typing.get_origin(kind) is typing.Literal:
+        return next((each for each in typing.get_args(kind) if str(each) == word), None) or _refuse(word)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return next((each for each in kind if word in {each.name, str(each.value)}), None) or _refuse(word)
+    return kind(word)
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(word)
+
+
+def _choices(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(kind)))
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return "one of " + ", ".join(str(each.value) for each in kind)
+    return ""
+
+
+def _words(text: str) -> list[str]:
+    words: list[str] = []
+    while True:
+        word, text = _next_word(text)
+        if word is None:
+            return words
+        words.append(word)
+
+
+def _next_word(text: str) -> tuple[str | None, str]:
+    """Return the first word and the rest; quotes hold words together."""
+    text = text.strip()
+    if not text:
+        return None, ""
+    if quoted := re.match(r"\"([^\"]*)\"|“([^”]*)”|'([^']*)'(?=\s|$)", text):
+        return next(part for part in quoted.groups() if part is not None), text[quoted.end() :]
+    word, *rest = text.split(None, 1)
+    return word, rest[0] if rest else ""
+
+
+def _required(one: inspect.Parameter, text: str) -> str:
+    if not text:
+        raise UsageError(f"{one.name} is missing")
+    return text
+
+
+def _shown(one: inspect.Parameter) -> str:
+    name = one.name.upper()
+    if one.kind is inspect.Parameter.VAR_POSITIONAL:
+        return f"[{name} …]"
+    if one.kind in _VARIADIC:
+        name += "…"
+    return name if one.default is inspect.Parameter.empty else f"[{name}]"

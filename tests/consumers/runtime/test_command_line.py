@@ -1,0 +1,115 @@
+"""Proof of consumers/runtime/command_line.py: commands with typed arguments, and the usage answer."""
+
+import enum
+from decimal import Decimal
+from typing import Any, Literal
+
+import pytest
+
+from qqbus import Event, Worker
+
+pytestmark = pytest.mark.anyio
+
+
+class Unit(enum.Enum):
+    """What a test command takes."""
+
+    C = "celsius"
+    F = "fahrenheit"
+
+
+def bot() -> tuple[Worker, list[tuple[Any, ...]]]:
+    worker, calls = Worker("app"), list[tuple[Any, ...]]()
+
+    @worker.command("weather", "天气")
+    async def weather(_event: Event, city: str, days: int = 1) -> None:
+        calls.append((city, days))
+
+    @worker.command("sum")
+    async def add(_event: Event, *numbers: float) -> None:
+        calls.append(numbers)
+
+    @worker.command("note")
+    async def note(_event: Event, *, text: str) -> None:
+        calls.append((text,))
+
+    @worker.command("set")
+    async def configure(
+        _event: Event,
+        unit: Unit,
+        on: bool,  # noqa: FBT001 – read from a word
+        mode: Literal["a", "b"],
+        limit: Decimal | None = None,
+    ) -> None:
+        calls.append((unit, on, mode, limit))
+
+    @worker.command("ping")
+    def ping(_event: Event) -> None:
+        calls.append(("pong",))
+
+    return worker, calls
+
+
+@pytest.mark.parametrize(
+    ("said", "call"),
+    [
+        ("weather 北京", ("北京", 1)),
+        ("天气 北京 3", ("北京", 3)),
+        ("/weather 北京 3", ("北京", 3)),
+        ("  Weather   北京  ", ("北京", 1)),
+        ("@bot weather 北京", ("北京", 1)),
+        ('weather "New York" 2', ("New York", 2)),
+        ("weather don't 2", ("don't", 2)),
+        ("sum 1 2.5", (1.0, 2.5)),
+        ("sum", ()),
+        ("note buy  milk\nand bread", ("buy  milk\nand bread",)),
+        ("set celsius yes a", (Unit.C, True, "a", None)),
+        ("set F 否 b 1.50", (Unit.F, False, "b", Decimal("1.50"))),
+        ("ping", ("pong",)),
+    ],
+)
+async def test_arguments_are_read_by_the_signature(said: str, call: tuple[Any, ...]) -> None:
+    worker, calls = bot()
+    assert await worker.say(said) == []
+    assert calls == [call]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("weather", "city is missing\nusage: weather CITY [DAYS]"),
+        ("天气 北京 many", "days is a whole number, not 'many'\nusage: weather CITY [DAYS]"),
+        ("weather 北京 1 2", "'2' is too much\nusage: weather CITY [DAYS]"),
+        ("sum 1 x", "numbers is a number, not 'x'\nusage: sum [NUMBERS …]"),
+        ("note", "text is missing\nusage: note TEXT…"),
+        (
+            "set kelvin yes a",
+            "unit is one of celsius, fahrenheit, not 'kelvin'\nusage: set UNIT ON MODE [LIMIT]",
+        ),
+        ("set C maybe a", "on is yes or no, not 'maybe'\nusage: set UNIT ON MODE [LIMIT]"),
+        ("set C yes c", "mode is one of a, b, not 'c'\nusage: set UNIT ON MODE [LIMIT]"),
+        ("set C yes a much", "limit is Decimal, not 'much'\nusage: set UNIT ON MODE [LIMIT]"),
+    ],
+)
+async def test_words_that_do_not_fit_are_answered_with_the_usage(said: str, answer: str) -> None:
+    worker, calls = bot()
+    (request,) = await worker.say(said)
+    assert request.content == answer
+    assert calls == []
+
+
+@pytest.mark.parametrize("said", ["weatherman", "the weather", "pings", "", "天气好"])
+async def test_other_words_are_no_command(said: str) -> None:
+    worker, calls = bot()
+    assert await worker.say(said or "x") == []
+    assert calls == []
+
+
+def test_a_command_that_cannot_be_called_is_refused() -> None:
+    worker = Worker("app")
+    with pytest.raises(TypeError, match="event first"):
+        worker.command("x")(lambda: None)
+    with pytest.raises(ValueError, match="without blanks"):
+        worker.command("two words")(lambda _event: None)
+    with pytest.raises(ValueError, match="has a name"):
+        worker.command()(lambda _event: None)
