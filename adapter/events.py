@@ -327,7 +327,8 @@ class SendRequest:
 
     `operation` stands in place of `segments`; only an operation may have no `to`. `answers` is the id of the
     event that is answered. `traceparent` (W3C Trace Context) is repeated in the result. A repeat of
-    the id has the same `digest`, which stands for what is asked.
+    the id has the same `digest`, which stands for what is asked. `at`: not sent before, in seconds since
+    1970. `scheduled`: the entry that asked for it, if this one was appended when its time had come.
     """
 
     entry: str
@@ -344,6 +345,13 @@ class SendRequest:
     operation: Operation | None = None
     answers: str = ""
     digest: str = field(default="", compare=False)
+    at: float | None = None
+    scheduled: str = ""
+
+    @property
+    def asked_in(self) -> str:
+        """The entry that asked for it: what its result names."""
+        return self.scheduled or self.entry
 
     @property
     def chat(self) -> str:

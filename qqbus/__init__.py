@@ -25,11 +25,12 @@ from consumers.runtime.conversations import NoAnswerError
 from consumers.runtime.event import Event, Reject
 from consumers.runtime.requests import Content, ContentError, Request
 from consumers.runtime.runtime import WorkerOptions
+from consumers.runtime.timers import Tick
 from consumers.runtime.worker import CallError, Worker
 
 # fmt: off
 __all__ = [
     "At", "CallError", "Content", "ContentError", "Delivery", "Event", "Face", "File", "Forward", "Image",
     "Json", "Markdown", "NoAnswerError", "Priority", "Received", "Record", "Reject", "Reply", "Request",
-    "Result", "Segment", "Settings", "Status", "Text", "Unknown", "Video", "Worker", "WorkerOptions",
+    "Result", "Segment", "Settings", "Status", "Text", "Tick", "Unknown", "Video", "Worker", "WorkerOptions",
 ]

@@ -124,6 +124,7 @@ _BOUNDED = {
         "ids:permanent",
         "ids:seq:late",
         "ids:lapsed",
+        "ids:scheduled",
         "seen:new",
         "seen:old",
     ),

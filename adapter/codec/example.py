@@ -3,13 +3,18 @@
 from collections.abc import Mapping, Sequence
 
 from adapter.codec.address import parse_address
-from adapter.codec.inbound import RecordContext, encode_message, encode_notice, encode_session_event
+from adapter.codec.inbound import (
+    EventRecord,
+    RecordContext,
+    encode_message,
+    encode_notice,
+    encode_session_event,
+)
 from adapter.codec.reader import Received, read_event
 from adapter.content import Segment, Text
 from adapter.errors import SchemaError
 from adapter.events import (
     CONTRACT_VERSION,
-    NO_PROFILE,
     Address,
     ChatKind,
     ContactRef,
@@ -46,30 +51,13 @@ def example_event(
     entry, context = f"{int(now * 1000)}-{number}", RecordContext(ACCOUNT, 1, now, number)
     address = parse_address(chat) if chat else None
     family, _, detail = (kind or ("message" if address is None else f"message.{address.kind}")).partition(".")
-    text = content if isinstance(content, str) else ""
     sender = sender or _speaker(address, own=own)
     participants = Participants(
         address,
         None if address is None else ContactRef(address.id, f"chat {address.id}", Identity.EXACT),
         ContactRef(sender, name, Identity.EXACT, qq=sender),
     )
-    match family, detail:
-        case "message", _:
-            if address is None or detail not in {"", address.kind.value}:
-                raise SchemaError(f"{kind or 'a message'} is no type of an event in {chat or 'no chat'}")
-            segments = (Text(content),) if isinstance(content, str) else tuple(content)
-            said = Message(address, sender, now, segments, str(number), from_self=own, qq=sender)
-            record = encode_message(said, participants, context, raw=False)
-        case "session", "gap":
-            record = encode_session_event(Gap(now, now, text), context)
-        case "session", _:
-            record = encode_session_event(SessionChange(SessionState(detail), text), context)
-        case _:
-            whole = kind if family == "request" else detail
-            notice = Notice(
-                whole, text, address, sender, now, str(number), own, data, qq=sender, profile=NO_PROFILE
-            )
-            record = encode_notice(notice, participants, context, raw=False)
+    record = _record(content, (family, detail), participants, context, own=own, data=data)
     fields: dict[str, str | bytes] = {
         "v": CONTRACT_VERSION,
         "id": record.id,
@@ -88,6 +76,35 @@ def example_event(
         entry,
         {name.encode(): v.encode() if isinstance(v, str) else v for name, v in fields.items()},
     )
+
+
+def _record(
+    content: str | Sequence[Segment],
+    kind: tuple[str, str],
+    participants: Participants,
+    context: RecordContext,
+    *,
+    own: bool,
+    data: Mapping[str, object],
+) -> EventRecord:
+    address, now, number = participants.chat, context.now, str(context.ordinal)
+    sender = participants.sender.id if participants.sender else ""
+    text = content if isinstance(content, str) else ""
+    match kind:
+        case "message", detail:
+            if address is None or detail not in {"", address.kind.value}:
+                raise SchemaError(f"message.{detail} is no type of an event in {address or 'no chat'}")
+            segments = (Text(content),) if isinstance(content, str) else tuple(content)
+            said = Message(address, sender, now, segments, number, from_self=own, qq=sender)
+            return encode_message(said, participants, context, raw=False)
+        case "session", "gap":
+            return encode_session_event(Gap(now, now, text), context)
+        case "session", detail:
+            return encode_session_event(SessionChange(SessionState(detail), text), context)
+        case family, detail:
+            whole = f"{family}.{detail}" if family == "request" else detail
+            notice = Notice(whole, text, address, sender, now, number, own, data, qq=sender)
+            return encode_notice(notice, participants, context, raw=False)
 
 
 def _speaker(chat: Address | None, *, own: bool) -> str:

@@ -16,7 +16,7 @@ FRAME = b"__data__"
 IDENTITY = b"\x89BIN\r\n\x1a\n"
 VERSION = 1
 # The fields of a request. Anything else in a message or its headers is FastStream's own.
-FIELDS = ("to", "text", "body", "id", "expires", "cause", "delivery", "priority", "results")
+FIELDS = ("to", "text", "body", "id", "expires", "at", "cause", "delivery", "priority", "results")
 
 _HEAD = struct.Struct(">8sHII")
 _TYPE, _PLAIN = "content-type", "text/plain"

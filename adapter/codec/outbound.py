@@ -34,6 +34,9 @@ MAX_DETAIL = 500
 _ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_ENTRY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
+# Seconds for which a request may wait for its time: the account may be another one by then.
+MAX_DELAY = 30 * 86_400.0
 # Seconds, a century: a longer time to live is a mistake.
 _MAX_TTL = 3_200_000_000.0
 
@@ -76,6 +79,7 @@ def decode_request(
         raise SchemaError(f"results is not {prefix}:results:<name> with a name of A-Z a-z 0-9 . _ -")
     to, cause = text_field(fields, "to"), text_field(fields, "cause")[:MAX_DETAIL]
     operation = decode_operation(fields, limits)
+    at = _at(entry, text_field(fields, "at"))
     segments, font = decode_content(fields, limits) if operation is None else ((), None)
     address = _target(to) if operation is None or to else operation_target(operation)
     delivery = _one_of(fields, "delivery", Delivery, Delivery.AT_MOST_ONCE)
@@ -85,13 +89,15 @@ def decode_request(
         to=address,
         segments=segments,
         font=font,
-        expires=_expires(entry, text_field(fields, "expires")),
+        expires=_expires(entry, text_field(fields, "expires"), at),
         cause=cause,
         delivery=delivery,
         priority=_one_of(fields, "priority", Priority, Priority.NORMAL),
         results=result_stream(fields, prefix),
         traceparent=_trace(fields),
         operation=operation,
+        at=at,
+        scheduled=_scheduled(fields),
         answers=to[len(_REPLY) :] if to.startswith(_REPLY) else cause,
         digest=_digest(fields, address, delivery),
     )
@@ -149,26 +155,50 @@ def _one_of(fields: Fields, name: str, kind: type[_Choice], default: _Choice) ->
         raise SchemaError(f"{name} is not one of {', '.join(kind)}") from exc
 
 
-def _expires(entry: str, text: str) -> float | None:
+def _at(entry: str, text: str) -> float | None:
     if not text:
         return None
+    asked = int(entry.partition("-")[0]) / 1000
+    at = _time_of("at", text, asked)
+    if at > asked + MAX_DELAY:
+        raise SchemaError(f"at is more than {MAX_DELAY / 86_400:g} days away")
+    return at
+
+
+def _expires(entry: str, text: str, at: float | None) -> float | None:
+    """Return when a request expires; seconds count from its `at`, if it has one."""
+    if not text:
+        return None
+    expires = _time_of("expires", text, int(entry.partition("-")[0]) / 1000 if at is None else at)
+    if at is not None and expires < at:
+        raise SchemaError("expires is before at: the request could never be sent")
+    return expires
+
+
+def _scheduled(fields: Fields) -> str:
+    value = fields.get(b"scheduled", b"").decode("ascii", "replace")
+    return value if _ENTRY.fullmatch(value) else ""
+
+
+def _time_of(name: str, text: str, base: float) -> float:
+    """Read an RFC 3339 time, or seconds after `base`."""
     try:
         seconds = float(text)
     except ValueError:
-        return _timestamp_seconds(text)
+        return _timestamp_seconds(name, text)
     if not (math.isfinite(seconds) and 0 <= seconds <= _MAX_TTL):
-        raise SchemaError("expires is not a number of seconds from 0 up")
-    return int(entry.partition("-")[0]) / 1000 + seconds
+        raise SchemaError(f"{name} is not a number of seconds from 0 up")
+    return base + seconds
 
 
-def _timestamp_seconds(text: str) -> float:
+def _timestamp_seconds(name: str, text: str) -> float:
     try:
         time = datetime.fromisoformat(text)
         if time.tzinfo is None:
-            raise SchemaError("expires has no time zone: end it in Z")
+            raise SchemaError(f"{name} has no time zone: end it in Z")
         return time.timestamp()
     except (ValueError, OverflowError) as exc:
-        raise SchemaError("expires is neither an RFC 3339 time nor a number of seconds") from exc
+        raise SchemaError(f"{name} is neither an RFC 3339 time nor a number of seconds") from exc
 
 
 def _trace(fields: Fields) -> str:

@@ -260,6 +260,13 @@ def _requests() -> list[Golden]:
             "body": b'{"segments": [{"type": "text", "data": {"text": "hello"}}]}',
             "expires": "2015-10-24T02:26:07.000Z",
         },
+        "at": {
+            "to": "group:2419712345",
+            "text": "good morning",
+            "id": "bot/morning/2015-10-24",
+            "expires": "600",
+            "at": "3600",
+        },
         "recall": {"to": "group:2419712345", "op": "recall", "message_id": "-9"},
         "approve": {
             "op": "approve",

@@ -167,6 +167,12 @@ OUTBOUND: Final = Table(
             "RFC 3339, or seconds from the entry's time: not begun by then, not sent",
             required=False,
         ),
+        Field(
+            "at",
+            "RFC 3339, or seconds from the entry's time, at most 30 days: not sent before; expires counts "
+            "from there",
+            required=False,
+        ),
         Field("cause", "id of the event that led here", required=False),
         Field(
             "delivery",
@@ -182,6 +188,12 @@ OUTBOUND: Final = Table(
             required=False,
         ),
         Field("traceparent", "W3C trace context; comes back with the result", required=False),
+        Field(
+            "scheduled",
+            "of the adapter: the entry that asked for this one with at",
+            _form(ENTRY),
+            required=False,
+        ),
     ),
 )
 RESULTS: Final = Table(

@@ -47,6 +47,7 @@ from adapter.failpoints import Failpoint, hit
 from adapter.networks.upstream import SupportsOperations, SupportsPacing, Upstream, unsupported
 from adapter.outbound.backlog import Backlog
 from adapter.outbound.pacing import Pacer
+from adapter.outbound.schedule import Schedule
 from adapter.outbound.send_job import NextStep, SendJob
 from adapter.outbound.settlement import Settlement
 from adapter.permanent_directory import AnyDirectory
@@ -117,12 +118,14 @@ class OutboundPipeline:
         self._settling: dict[str, _PendingSettlement] = {}
         self._wakeup = AutoResetEvent()
         self._capacity = AutoResetEvent()
+        self.schedule = Schedule(bus, lease, wall)
         self.paused = False
 
     async def run(self, stop: anyio.Event) -> None:
         """Read and send until stopped; returns when no request is in flight."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._read_loop, stop)
+            tasks.start_soon(self.schedule.run, stop)
             await self._dispatch_loop(stop, tasks)
         # Between two parts nothing is in doubt: the next process goes on from here.
         for job in self._jobs.values():
@@ -133,6 +136,7 @@ class OutboundPipeline:
         """Let the loops notice a stop, a resume or a new session."""
         self._wakeup.set()
         self._capacity.set()
+        self.schedule.wake()
 
     # --- unread -> queued --------------------------------------------------------------------------
 
@@ -182,6 +186,12 @@ class OutboundPipeline:
             await self._settlement.reject(entry, fields, exc)
             return
         hit(Failpoint.READ)
+        if self.schedule.is_early(request):
+            try:
+                await self.schedule.keep(request, fields)
+            except SchemaError as exc:
+                await self._settlement.reject(entry, fields, exc)
+            return
         self._seen_entries[entry] = size = sum(map(len, fields.values()))
         self._seen_bytes += size
         self._backlog.add(request)

@@ -21,7 +21,7 @@ from adapter import (
 )
 from consumers.runtime.checks import check_types
 from consumers.runtime.memory import MemoryBus
-from consumers.runtime.requests import Content, ContentError, Request, request_id
+from consumers.runtime.requests import Content, ContentError, Request, Time, request_id
 from consumers.runtime.threads import from_any_thread
 
 _example_numbers = itertools.count(1)
@@ -153,17 +153,20 @@ class Event:
         self,
         content: Content,
         *,
-        expires: float | str | None = None,
+        expires: Time = None,
         delivery: Delivery = Delivery.AT_MOST_ONCE,
         priority: Priority = Priority.NORMAL,
+        at: Time = None,
     ) -> str:
         """Reply in the chat of the event; returns the request id.
+
+        `at`: not before this time, or these seconds from now, at most 30 days; `expires` counts from there.
 
         The request id is made from the event id, so that an event handled twice is answered once. A
         handler with several replies must send them in the same order each time. Raises TypeError or
         ContentError for content that the adapter would reject.
         """
-        return await self._publish(self._reply(content, expires, delivery, priority))
+        return await self._publish(self._reply(content, expires, delivery, priority, at))
 
     @from_any_thread
     async def confirm(self, content: Content, *, seconds: float = 60.0) -> Result:
@@ -230,10 +233,11 @@ class Event:
     def _reply(
         self,
         content: Content,
-        expires: float | str | None = None,
+        expires: Time = None,
         delivery: Delivery = Delivery.AT_MOST_ONCE,
         priority: Priority = Priority.NORMAL,
+        at: Time = None,
     ) -> Request:
         if not self.chat:
             raise ValueError(f"{self.type} belongs to no chat: there is no address to reply to")
-        return Request(self.chat, content, self._next_id(), self.id, expires, delivery, priority)
+        return Request(self.chat, content, self._next_id(), self.id, expires, delivery, priority, at=at)

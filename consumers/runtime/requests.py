@@ -3,8 +3,10 @@
 import hashlib
 import re
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, get_args
 
@@ -29,6 +31,8 @@ _ID: Final = re.compile(r"[A-Za-z0-9._:/@-]+", re.ASCII)
 LARGEST_LIMITS: Final = RequestLimits(body_bytes=16 * 1024 * 1024, content_bytes=16 * 1024 * 1024)
 
 Content = str | Sequence[Segment]
+# A time, or seconds from the request's own; as text in the form of RFC 3339.
+Time = float | str | datetime | None
 _SEGMENTS: Final = get_args(Segment)
 _DELIVERIES: Final = frozenset(Delivery)
 _PRIORITIES: Final = frozenset(Priority)
@@ -49,7 +53,7 @@ class Request:
     content: Content
     id: str
     cause: str = ""
-    expires: float | str | None = None
+    expires: Time = None
     delivery: Delivery = Delivery.AT_MOST_ONCE
     priority: Priority = Priority.NORMAL
     results: str = ""
@@ -57,6 +61,7 @@ class Request:
     event: str = ""
     message_id: str = ""
     action: str = ""
+    at: Time = None
     params: Mapping[str, object] = field(default_factory=dict)
 
     def fields(self) -> list[str | bytes]:
@@ -65,7 +70,8 @@ class Request:
             ("to", self.to),
             *self._content(),
             ("id", self.id),
-            ("expires", "" if self.expires is None else str(self.expires)),
+            ("expires", _time(self.expires)),
+            ("at", _time(self.at)),
             ("cause", self.cause),
             ("delivery", "" if self.delivery == Delivery.AT_MOST_ONCE else str(self.delivery)),
             ("priority", "" if self.priority == Priority.NORMAL else str(self.priority)),
@@ -91,7 +97,9 @@ class Request:
             return
         flat = [item.encode() if isinstance(item, str) else item for item in self.fields()]
         try:
-            decode_request("1-0", dict(zip(flat[::2], flat[1::2], strict=True)), "qq", limits)
+            decode_request(
+                f"{int(time.time() * 1000)}-0", dict(zip(flat[::2], flat[1::2], strict=True)), "qq", limits
+            )
         except SchemaError as exc:
             raise ContentError(str(exc), exc.code) from exc
 
@@ -102,6 +110,7 @@ class Request:
             isinstance(self.content, str)
             and not self.op
             and self.expires is None
+            and self.at is None
             and self.delivery in _DELIVERIES
             and self.priority in _PRIORITIES
             and len(self.content) * 4 <= limits.content_bytes
@@ -109,6 +118,13 @@ class Request:
             and _is_address(self.to)
             and is_request_id(self.id)
         )
+
+
+def _time(value: Time) -> str:
+    if value is None:
+        return ""
+    # A time without a zone is that of this machine, as everywhere in Python.
+    return value.astimezone().isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _check_types(content: object) -> None:

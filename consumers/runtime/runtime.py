@@ -5,9 +5,9 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
@@ -125,6 +125,8 @@ class Runtime:
         # The entry of the event that holds the lock.
         self._suspect = ""
         client.park = self._park
+        # Loops beside the reader; each ends by itself after a stop.
+        self.extra_loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.source: EntrySource = (
             PartitionedSource(client, self.group, self.dispatcher, options.session_timeout)
             if options.partitioned
@@ -156,6 +158,7 @@ class Runtime:
             self.dispatcher.start_slot = lambda: slots.add(tasks.start(self.dispatcher.run_slot()))
             for _ in range(self.options.concurrency):
                 self.dispatcher.start_slot()
+            slots |= {tasks.start(loop()) for loop in self.extra_loops}
             await self.stop.wait()
             await self._shut_down(tasks, reader, writer, slots)
         finally:

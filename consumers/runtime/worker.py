@@ -16,46 +16,35 @@ bus is.
 """
 
 import contextlib
-import functools
-import inspect
 import json
 import logging
 import math
 import re
 import sys
+import time
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from adapter import Delivery, Priority, QQBusError, Received, Result, Status
-from consumers.runtime.checks import (
-    check_addresses,
-    check_handler,
-    check_senders,
-    check_types,
-    compiled,
-    handler_name,
-    rate,
-    several,
-)
+from consumers.runtime.checks import handler_name
 from consumers.runtime.client import BusClient
-from consumers.runtime.command_line import CommandLine, UsageError
 from consumers.runtime.connection import Settings, application_name, consumer_name
 from consumers.runtime.conversations import NoAnswerError
 from consumers.runtime.event import Event
-from consumers.runtime.handlers import HandlerRegistry, Matcher, RateLimit
 from consumers.runtime.memory import MemoryBus
 from consumers.runtime.program import ENVIRONMENT, WorkerProgram, asks_for_help
-from consumers.runtime.requests import Content, Request, fresh_id
+from consumers.runtime.registration import Registrations
+from consumers.runtime.requests import Content, Request, Time, fresh_id
 from consumers.runtime.runtime import Runtime, WorkerOptions
-from consumers.runtime.threads import as_async, from_any_thread
+from consumers.runtime.threads import from_any_thread
+from consumers.runtime.ticks import TimerLoop, next_request_id, run_tick
 
 log = logging.getLogger("qqbus.worker")
 
 _START: Final = re.compile(r"\$|[0-9]{1,20}(?:-[0-9]{1,20})?", re.ASCII)
-_Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
 
 class CallError(QQBusError):
@@ -66,7 +55,7 @@ class CallError(QQBusError):
         self.result = result
 
 
-class Worker:
+class Worker(Registrations):
     """An application: its handlers and how it runs. Processes of one name share the work.
 
     `start`: where a new group starts: `0` (all that is kept), `$` (only what is new) or a time.
@@ -83,85 +72,12 @@ class Worker:
     ) -> None:
         if plan is not None:
             warnings.warn("Worker(plan=…) is now Worker(options=…)", DeprecationWarning, stacklevel=2)
+        super().__init__()
         self.name = application_name(name)
         self.options = replace(options or plan or WorkerOptions(), start=_start_id(start))
         self._settings = settings
-        self._handlers = HandlerRegistry()
         self._runtime: Runtime | None = None
         self._memory: MemoryBus | None = None
-
-    def on(
-        self,
-        *types: str,
-        chat: str | Collection[str] = (),
-        sender: str | Collection[str] = (),
-        text: str | re.Pattern[str] | None = None,
-        own: bool = False,
-        per_chat: str = "",
-        per_sender: str = "",
-    ) -> Callable[[_Handler], _Handler]:
-        """Register a handler for these types: `message.group`, or `message` for the family.
-
-        `chat` and `sender`: one value or several. `text`: a regular expression that is searched in the
-        text; the match is in `event.match`. `own`: also what the own account said; never answer that.
-        `per_chat` and `per_sender` limit how often each chat and each speaker gets the handler, as in `5/1m`.
-        All handlers that match get the event, in the order of their registration. A handler that is no
-        `async def` runs in a thread. Raises ValueError or TypeError for a filter that can match nothing.
-        """
-        check_types(types)
-        chats, senders, pattern = several(chat, "chat"), several(sender, "sender"), compiled(text)
-        check_addresses(chats)
-        check_senders(senders)
-
-        def register(handler: _Handler) -> _Handler:
-            check_handler(handler)
-            limits = _limits(handler_name(handler), per_chat, per_sender)
-            self._handlers.add(Matcher(as_async(handler), types, chats, senders, pattern, own, limits))
-            return handler
-
-        _limits("", per_chat, per_sender)
-        return register
-
-    def command(
-        self,
-        *names: str,
-        chat: str | Collection[str] = (),
-        sender: str | Collection[str] = (),
-        per_chat: str = "",
-        per_sender: str = "",
-    ) -> Callable[[_Handler], _Handler]:
-        """Register a command: a message that begins with one of the names, with or without a slash.
-
-        The parameters of the handler behind the event are its arguments, read by their types. Words that
-        do not fit are answered with the usage. The other options are those of `on`.
-        """
-
-        def register(handler: _Handler) -> _Handler:
-            line, call = CommandLine(names, handler), as_async(handler)
-
-            @functools.wraps(handler, updated=())
-            async def run(event: Event) -> None:
-                try:
-                    args, options = line.parse(event.match["rest"] or "" if event.match else "")
-                except UsageError as exc:
-                    await event.reply(f"{exc}\nusage: {line.usage()}")
-                    return
-                await call(event, *args, **options)
-
-            on = self.on(
-                "message",
-                chat=chat,
-                sender=sender,
-                text=line.pattern(),
-                per_chat=per_chat,
-                per_sender=per_sender,
-            )
-            run.__signature__ = _ONE_EVENT  # type: ignore[attr-defined]
-            on(run)
-            return handler
-
-        _limits("", per_chat, per_sender)
-        return register
 
     @from_any_thread
     async def send(
@@ -171,15 +87,17 @@ class Worker:
         *,
         id: str = "",  # noqa: A002 – the contract's word
         cause: str = "",
-        expires: float | str | None = None,
+        expires: Time = None,
         delivery: Delivery = Delivery.AT_MOST_ONCE,
         priority: Priority = Priority.NORMAL,
+        at: Time = None,
     ) -> str:
         """Request a message; returns the request id once Redis has it.
 
+        `at`: not before this time, or these seconds from now, at most 30 days; `expires` counts from there.
         A second request with the same `id` within a day is not sent.
         """
-        request = Request(to, content, id or fresh_id(self.name), cause, expires, delivery, priority)
+        request = Request(to, content, id or self._fresh_id(), cause, expires, delivery, priority, at=at)
         request.check()
         await self._bus().send(request)
         return request.id
@@ -197,7 +115,7 @@ class Worker:
 
         Raises TimeoutError after `seconds`; the message may still be sent then.
         """
-        request = Request(to, content, id or fresh_id(self.name))
+        request = Request(to, content, id or self._fresh_id())
         request.check()
         return await self._bus().confirm(request, seconds)
 
@@ -214,7 +132,7 @@ class Worker:
 
         Raises CallError if it was not carried out, TimeoutError after `seconds`.
         """
-        request = Request("", "", id or fresh_id(self.name), op="call", action=action, params=params or {})
+        request = Request("", "", id or self._fresh_id(), op="call", action=action, params=params or {})
         request.check()
         result = await self._bus().confirm(request, seconds)
         if result.status != Status.SENT:
@@ -263,13 +181,30 @@ class Worker:
             Event.example(content, chat=chat, sender=sender, name=name, type=type, own=own, data=data)
         )
 
+    async def tick(self, name: str) -> list[Request]:
+        """Run a tick of the timer of that name, without Redis; returns the requests that it would send."""
+        timer = self._timers.get(name)
+        if timer is None:
+            raise ValueError(
+                f"{name!r} is no timer of {self.name}: {', '.join(self._timers) or 'there is none'}"
+            )
+        memory = self._memory = self._memory or MemoryBus(self.name)
+        start = len(memory.requests)
+        await run_tick(timer, timer.tick(self.name, timer.table.next_after(time.time())))
+        return memory.requests[start:]
+
     async def run(self) -> None:
         """Work until `stop`. Raises ConfigError, or the error of Redis that no retry can mend."""
-        if not len(self._handlers):
+        if not len(self._handlers) and not self._timers:
             log.warning("%s has no handlers: it acknowledges all events and does nothing", self.name)
         settings = self._settings or Settings.from_env()
         async with BusClient.open(self.name, consumer_name(), settings) as client:
-            self._runtime = Runtime(client, self._handlers, self.options)
+            self._runtime = runtime = Runtime(client, self._handlers, self.options)
+            options = self.options
+            runtime.extra_loops = [
+                TimerLoop(timer, client, runtime.stop, options.max_deliveries, options.retry_delay).run
+                for timer in self._timers.values()
+            ]
             try:
                 async with _monitoring(self._runtime, settings.http):
                     await self._runtime.run()
@@ -315,7 +250,13 @@ class Worker:
             what = (getattr(matcher.handler, "__doc__", None) or "").strip().partition("\n")[0]
             kinds = ", ".join(matcher.types) or "all events"
             lines.append(f"  {handler_name(matcher.handler):<20} {kinds}  {what}".rstrip())
+        for timer in self._timers.values():
+            what = (getattr(timer.handler, "__doc__", None) or "").strip().partition("\n")[0]
+            lines.append(f"  {timer.name:<20} {timer.table}  {what}".rstrip())
         return "\n".join([*lines, "", ENVIRONMENT])
+
+    def _fresh_id(self) -> str:
+        return next_request_id() or fresh_id(self.name)
 
     def _in_hand(self) -> int:
         return 0 if self._runtime is None else len(self._runtime.dispatcher.in_flight)
@@ -336,18 +277,6 @@ def _monitoring(runtime: Runtime, address: str) -> "contextlib.AbstractAsyncCont
     from consumers.runtime.monitoring import serve_monitoring  # noqa: PLC0415
 
     return serve_monitoring(runtime, address)
-
-
-_ONE_EVENT: Final = inspect.Signature([inspect.Parameter("event", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
-
-
-def _limits(name: str, per_chat: str, per_sender: str) -> tuple[RateLimit, ...]:
-    found: list[RateLimit] = []
-    if per_chat:
-        found.append(RateLimit("chat", *rate(per_chat, "per_chat"), name))
-    if per_sender:
-        found.append(RateLimit("sender", *rate(per_sender, "per_sender"), name))
-    return tuple(found)
 
 
 def _start_id(value: str | datetime) -> str:
