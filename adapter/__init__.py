@@ -2,7 +2,7 @@
 
 from adapter.codec.address import chat_from_event_id, parse_address
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
-from adapter.codec.example import example_event
+from adapter.codec.example import example_event, example_fields
 from adapter.codec.inbound import pack, replace_surrogates, timestamp
 from adapter.codec.outbound import decode_request
 from adapter.codec.reader import (
@@ -78,6 +78,7 @@ __all__ = [
     "decode_request",
     "encode_dead_letter",
     "example_event",
+    "example_fields",
     "pack",
     "parse_address",
     "read_event",

@@ -349,11 +349,6 @@ class SendRequest:
     scheduled: str = ""
 
     @property
-    def asked_in(self) -> str:
-        """The entry that asked for it: what its result names."""
-        return self.scheduled or self.entry
-
-    @property
     def chat(self) -> str:
         """The key of its order: the address; a request without one waits for no other."""
         return f"entry:{self.entry}" if self.to is None else str(self.to)

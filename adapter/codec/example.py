@@ -1,6 +1,7 @@
 """Make events to try a worker with: encoded and read as those of the adapter. Pure."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from adapter.codec.address import parse_address
 from adapter.codec.inbound import (
@@ -32,7 +33,7 @@ ACCOUNT = "305419896"
 SPEAKER = "10001"
 
 
-def example_event(
+def example_fields(
     content: str | Sequence[Segment],
     *,
     kind: str,
@@ -43,12 +44,12 @@ def example_event(
     data: Mapping[str, object],
     number: int,
     now: float,
-) -> Received:
-    """Return an event as a worker reads it. Raises SchemaError.
+) -> dict[bytes, bytes]:
+    """Return the fields of an event as the adapter appends them. Raises SchemaError.
 
     `kind`: the type, empty for a message of the chat. `number` distinguishes it from others of `now`.
     """
-    entry, context = f"{int(now * 1000)}-{number}", RecordContext(ACCOUNT, 1, now, number)
+    context = RecordContext(ACCOUNT, 1, now, number)
     address = parse_address(chat) if chat else None
     family, _, detail = (kind or ("message" if address is None else f"message.{address.kind}")).partition(".")
     sender = sender or _speaker(address, own=own)
@@ -72,10 +73,13 @@ def example_event(
         "text": record.text,
         "body": record.body,
     }
-    return read_event(
-        entry,
-        {name.encode(): v.encode() if isinstance(v, str) else v for name, v in fields.items()},
-    )
+    return {name.encode(): v.encode() if isinstance(v, str) else v for name, v in fields.items()}
+
+
+def example_event(content: str | Sequence[Segment], *, number: int, now: float, **options: Any) -> Received:
+    """Return an event as a worker reads it; the options are those of `example_fields`."""
+    fields = example_fields(content, number=number, now=now, **options)
+    return read_event(f"{int(now * 1000)}-{number}", fields)
 
 
 def _record(

@@ -98,7 +98,7 @@ def resume_job(
 def build_result(request: SendRequest, outcome: Outcome, job: SendJob | None) -> SendResult:
     """Build the result of a request; without a job it has no attempts and no parts."""
     return SendResult(
-        entry=request.asked_in,
+        entry=request.scheduled or request.entry,
         id=request.id,
         to="" if request.to is None else str(request.to),
         status=outcome.status,

@@ -239,8 +239,9 @@ class Settlement:
 
     async def _publish_again(self, request: SendRequest, result: Sequence[str], *, remember: bool) -> None:
         values = dict(zip(result[::2], result[1::2], strict=True))
-        values["replayed"] = "0" if values["entry"] == request.asked_in else "1"
-        values |= {"entry": request.asked_in, "time": timestamp(self._wall())}
+        entry = request.scheduled or request.entry
+        values["replayed"] = "0" if values["entry"] == entry else "1"
+        values |= {"entry": entry, "time": timestamp(self._wall())}
         fields = [item for pair in values.items() for item in pair]
         await self._publish(request, fields, remember=remember)
 

@@ -78,6 +78,8 @@ class Worker(Registrations):
         self._settings = settings
         self._runtime: Runtime | None = None
         self._memory: MemoryBus | None = None
+        # Whether `run` was called: `qqbus worker` runs a file that does not.
+        self.has_run = False
 
     @from_any_thread
     async def send(
@@ -193,11 +195,15 @@ class Worker(Registrations):
         await run_tick(timer, timer.tick(self.name, timer.table.next_after(time.time())))
         return memory.requests[start:]
 
-    async def run(self) -> None:
-        """Work until `stop`. Raises ConfigError, or the error of Redis that no retry can mend."""
+    async def run(self, settings: Settings | None = None) -> None:
+        """Work until `stop`. Raises ConfigError, or the error of Redis that no retry can mend.
+
+        `settings` take the place of those of the worker and of the environment.
+        """
+        self.has_run = True
         if not len(self._handlers) and not self._timers:
             log.warning("%s has no handlers: it acknowledges all events and does nothing", self.name)
-        settings = self._settings or Settings.from_env()
+        settings = settings or self._settings or Settings.from_env()
         async with BusClient.open(self.name, consumer_name(), settings) as client:
             self._runtime = runtime = Runtime(client, self._handlers, self.options)
             options = self.options
@@ -215,6 +221,11 @@ class Worker(Registrations):
         """Wait until the group exists and reading has started."""
         await self._running().started.wait()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the worker reads events."""
+        return self._runtime is not None and self._runtime.started.is_set()
+
     def stop(self) -> None:
         """Take no more events, finish those in flight, and return from `run`."""
         if self._runtime is not None:
@@ -226,6 +237,7 @@ class Worker(Registrations):
         The process ends within the shutdown timeout and a few seconds, whatever a handler does. With
         `--help` it prints what the worker does, and does not start it.
         """
+        self.has_run = True
         if asks_for_help(sys.argv[1:]):
             print(self.describe())
             return
