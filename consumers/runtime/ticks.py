@@ -1,7 +1,7 @@
 """Run timers over all processes of an application: each tick once.
 
 Mechanism. At each tick every process tries to write the key `tick:<timer>:<time>`, which holds for
-LEASE_SECONDS. The one that succeeds runs the handler, renews the key meanwhile and marks it as done in the
+LEASE_SECONDS. The one that succeeds runs the handler, renews the key until then and marks it as done in the
 end. The others look at it until it is done; if it vanishes before, its process is dead and another one
 runs the tick. `timer:<timer>` names the newest tick that was begun.
 
