@@ -10,9 +10,10 @@ from anyio.abc import TaskGroup
 from adapter.aio import STEP_TIMEOUT
 from adapter.bus.bus import Bus
 from adapter.bus.retention import Retention
+from adapter.codec.address import parse_address
 from adapter.errors import BusUnavailable, Fenced, QQBusError
 from adapter.failpoints import Failpoint, inject
-from adapter.networks.upstream import SupportsContacts, SupportsLogin, Upstream, require
+from adapter.networks.upstream import SupportsContacts, SupportsLogin, SupportsMembers, Upstream, require
 from adapter.ops.status_reporter import StatusReporter
 from adapter.ops.supervisor import Supervisor
 from adapter.outbound.pipeline import OutboundPipeline
@@ -118,6 +119,10 @@ class Control:
                 await require(self._upstream, SupportsLogin, command).login()
             case "logout":
                 await require(self._upstream, SupportsLogin, command).logout()
+            case "refresh" if "to" in fields:
+                members = require(self._upstream, SupportsMembers, "refresh of a group")
+                load = partial(members.load_members, parse_address(fields["to"]))
+                tasks.start_soon(self._supervisor.attempt, "control", load)
             case "refresh":
                 contacts = require(self._upstream, SupportsContacts, command)
                 if not self._is_refreshing:

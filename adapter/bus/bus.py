@@ -252,6 +252,12 @@ class Bus:
             rows: Any = await self.client.hgetall(key)
         return {name.decode(): value for name, value in rows.items()}
 
+    async def hmget(self, key: str, fields: Sequence[str]) -> list[bytes | None]:
+        """Return fields of a hash; None for each that it has not."""
+        with map_redis_errors():
+            values: Any = await self.client.hmget(key, list(fields))
+        return list(values)
+
     async def hset(self, key: str, rows: Mapping[str, bytes]) -> None:
         """Set fields of a hash."""
         if rows:

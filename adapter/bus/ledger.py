@@ -14,6 +14,8 @@ RESULT_TTL = 86_400
 IN_PROGRESS_TTL = 7 * 86_400
 # Seconds after its last result at which a worker's own result stream expires.
 OWN_RESULTS_TTL = 7 * 86_400
+# Bytes of all large answers that stand in results: the oldest results with one make room for new ones.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # Approximate entries of such a stream: one worker reads it, as the results come.
 OWN_RESULTS = 10_000
 
@@ -126,21 +128,29 @@ class Ledger:
         result: Sequence[str],
         *,
         remember: bool,
+        remembered: Sequence[str] | None = None,
+        answer_bytes: int = 0,
         dead: Sequence[str | bytes] = (),
     ) -> bool:
         """Publish the one result of an entry and acknowledge the entry; False if that is done already.
 
-        `remember`: a repeat of the id gets this result for RESULT_TTL. `dead`: fields for `qq:dead`.
+        `remember`: a repeat of the id gets this result for RESULT_TTL, or the fields `remembered`.
+        `answer_bytes`: of the answer that the result carries, 0 if it is small. `dead`: fields for `qq:dead`.
         """
         keys = self._bus.keys
         results = request.results
         results_ttl = 0 if results == keys("results") else OWN_RESULTS_TTL
         ledger_ttl = RESULT_TTL if remember else 0
         payload = msgpack.packb(
-            [*fence, GROUP, entry, ledger_ttl, results_ttl, OWN_RESULTS, result, dead, request.digest],
+            [
+                *(*fence, GROUP, entry, ledger_ttl, results_ttl, OWN_RESULTS, result, dead, request.digest),
+                result if remembered is None else remembered,
+                *(answer_bytes, MAX_ANSWER_BYTES),
+            ],
             use_bin_type=False,
         )
         names = [*self._keys(request.id), keys("outbound"), results, keys("dead"), keys("results")]
+        names.append(keys("ids:answers"))
         return bool(await self._bus.run_script("settle", names, [payload]))
 
     def _keys(self, request: str) -> list[str]:

@@ -1,9 +1,13 @@
-"""Redis users for the four roles, by key and command (contract, first table). Pure.
+"""Redis users for the five roles, by key and command (contract, first table). Pure.
 
 The roles need selectors, as Redis 7.0 and Valkey have them. A plain `~inbound ~outbound +xadd +xreadgroup`
 would let a worker forge events and take requests from the adapter. An ACL has two limits. It cannot name a
 consumer group: a worker can read as any group. It cannot forbid an argument: a user that may add requests can
 trim them with `XADD … MAXLEN`. Users that must not trust each other need servers of their own.
+
+Nor can it forbid a field: each user that may add requests can add one with `op=call`, which may do whatever
+the network can. `HSET qq:calls guarded 1` by the operator makes the adapter take only those calls that are
+confirmed under this key, which a worker may not write; see outbound/call_guard.py.
 """
 
 from collections.abc import Iterable
@@ -66,6 +70,7 @@ ADAPTER = Role(
         Selector(_ADAPTER_STREAM, "inbound outbound results results:* dead control session"),
         Selector(_ADAPTER_HASH, f"status {_CONTACTS}"),
         Selector("set get del pttl pexpire exists", "lease"),
+        Selector("hmget hdel", "calls"),
         # No other role uses these keys: all commands of a kind are allowed.
         Selector(
             "@hash @set @list del unlink rename exists expire pexpire ttl pttl", "ids:* ledger:* seen:*"
@@ -88,6 +93,14 @@ WORKER = Role(
     ),
     base="unwatch",
 )
+# The confirmations of calls, and whether they are needed.
+_CALLS = Selector("hset hdel", "calls", "%W")
+CALLER = Role(
+    "caller",
+    "a worker that may also confirm calls: with `qq:calls` guarded only it and the operator call actions",
+    (*WORKER.selectors, _CALLS),
+    base=WORKER.base,
+)
 READER = Role(
     "reader",
     "looks at events, results, status and contacts; changes nothing",
@@ -109,10 +122,11 @@ OPERATOR = Role(
         Selector("xgroup|destroy xgroup|delconsumer", "inbound"),
         Selector("exists pttl", "lease", "%R"),
         Selector("blpop", "ids:reply:*"),
+        _CALLS,
     ),
     base="info time config|get acl|whoami dbsize",
 )
-ROLES = {role.name: role for role in (ADAPTER, WORKER, READER, OPERATOR)}
+ROLES = {role.name: role for role in (ADAPTER, WORKER, CALLER, READER, OPERATOR)}
 
 
 def setuser_line(role: Role, prefix: str, *, user: str, secret: str, old: bool = False) -> str:

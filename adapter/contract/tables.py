@@ -255,6 +255,11 @@ CONTROL: Final = Table(
         Field("by", "user and host that sent it, for the log", required=False),
         Field("text", "of captcha: what the picture shows", required=False),
         Field("group", "of lapse and restore: the consumer group", required=False),
+        Field(
+            "to",
+            "of refresh: a group whose members are loaded, where the network does not load them by itself",
+            required=False,
+        ),
         Field("status", "of presence: how to be seen", _one_of(*PRESENCES), required=False),
         Field(
             "entry", "of image: the message's entry id on the inbound stream", _form(ENTRY), required=False

@@ -46,6 +46,7 @@ from adapter.events import Address, Operation, Outcome, Part, Recall, SendReques
 from adapter.failpoints import Failpoint, hit
 from adapter.networks.upstream import SupportsOperations, SupportsPacing, Upstream, unsupported
 from adapter.outbound.backlog import Backlog
+from adapter.outbound.call_guard import CallGuard
 from adapter.outbound.pacing import Pacer
 from adapter.outbound.schedule import Schedule
 from adapter.outbound.send_job import NextStep, SendJob
@@ -104,6 +105,7 @@ class OutboundPipeline:
         self._wall = wall
         self._clock = clock
         self._backlog = Backlog()
+        self._call_guard = CallGuard(bus)
         # Whether the pending list was read since Redis served last, and when it was counted, by `clock`.
         self._is_recovered, self._checked = False, -math.inf
         # Entries read and not settled, and the bytes of each.
@@ -182,6 +184,7 @@ class OutboundPipeline:
         try:
             limits = self._upstream.traits.request_limits
             request = decode_request(entry, fields, self._bus.keys.prefix, limits)
+            await self._call_guard.check(request, fields)
         except SchemaError as exc:
             await self._settlement.reject(entry, fields, exc)
             return
@@ -303,6 +306,7 @@ class OutboundPipeline:
                     self._backlog.release_chat(chat)
                     self._wakeup.set()
                     await self._settle_last(chat, job, outcome)
+                    await self._call_guard.forget(request)
                     self._release(request)
             finally:
                 self._in_flight.discard(request.id)

@@ -50,6 +50,8 @@ T = TypeVar("T")
 MAX_SHOWN_TO = 128
 # Results remembered against a Redis that loses its tail: eight hours of constant sending.
 RECENT_RESULTS = 10_000
+# Characters of an answer to a call that a repeat of its id gets again; a day of larger ones fills Redis.
+MAX_KEPT_ANSWER = 4_096
 # A request that is started as often and never settled may be what ends the process each time.
 MAX_STARTS = 10
 
@@ -154,10 +156,12 @@ class Settlement:
         now = self._wall()
         fields = self._encode(result, now)
         self._recent.pop(request.id, None)
-        self._recent[request.id] = _Recent(now, fields, _asked(request))
+        remembered = _without_large_answer(fields, result.data)
+        self._recent[request.id] = _Recent(now, remembered, _asked(request))
         if len(self._recent) > RECENT_RESULTS:
             self._recent.popitem(last=False)
-        await self._publish(request, fields, remember=True)
+        size = 0 if remembered is fields else len(result.data.encode("utf-8", "replace"))
+        await self._publish(request, fields, remember=True, remembered=remembered, answer_bytes=size)
         log.debug(
             "request %s: %s %s",
             result.id,
@@ -247,10 +251,21 @@ class Settlement:
 
     # --- writing -----------------------------------------------------------------------------------
 
-    async def _publish(self, request: SendRequest, fields: Sequence[str], *, remember: bool) -> None:
+    async def _publish(
+        self,
+        request: SendRequest,
+        fields: Sequence[str],
+        *,
+        remember: bool,
+        remembered: Sequence[str] | None = None,
+        answer_bytes: int = 0,
+    ) -> None:
         await self._retry(
             lambda fence: self._ledger.settle(
-                fence, _asked(request), request.entry, fields, remember=remember
+                *(fence, _asked(request), request.entry, fields),
+                remember=remember,
+                remembered=remembered,
+                answer_bytes=answer_bytes,
             )
         )
 
@@ -275,3 +290,13 @@ class Settlement:
 
 def _asked(request: SendRequest) -> Asked:
     return Asked(request.id, request.digest, request.results)
+
+
+def _without_large_answer(fields: list[str], answer: str) -> list[str]:
+    """Return the fields of a result that are remembered: a large answer is given once."""
+    if len(answer) <= MAX_KEPT_ANSWER:
+        return fields
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    del values["data"]
+    values["detail"] = "the answer was given with the first result: ask again under another id"
+    return [item for pair in values.items() for item in pair]

@@ -22,11 +22,11 @@ from tests.support.system_harness import system
 
 pytestmark = pytest.mark.anyio
 
-ADAPTER, WORKER, READER, OPERATOR = "adapter", "worker", "reader", "operator"
+ADAPTER, WORKER, CALLER, READER, OPERATOR = "adapter", "worker", "caller", "reader", "operator"
 EVERYBODY = {ADAPTER, WORKER, READER, OPERATOR}
 PASSWORD = "a pass>word"
 
-# A command, with the names of keys after `~`, and the only roles that may give it.
+# A command, with the names of keys after `~`, and the only roles that may give it. A caller may what a worker may.
 MATRIX: list[tuple[str, set[str]]] = [
     # events
     ("XADD ~inbound * a b", {ADAPTER, OPERATOR}),
@@ -56,6 +56,10 @@ MATRIX: list[tuple[str, set[str]]] = [
     ("XDEL ~outbound 1-1", {ADAPTER}),
     ("XTRIM ~outbound MAXLEN 0", {ADAPTER}),
     ("XGROUP CREATE ~outbound g 0", {ADAPTER}),
+    # calls, where they are guarded
+    ("HSET ~calls bot/1 sha", {CALLER, OPERATOR}),
+    ("HDEL ~calls bot/1", {ADAPTER, CALLER, OPERATOR}),
+    ("HMGET ~calls guarded bot/1", {ADAPTER}),
     # results
     ("XADD ~results * a b", {ADAPTER}),
     ("XREAD STREAMS ~results 0", EVERYBODY),
@@ -156,6 +160,7 @@ async def test_each_role_may_do_what_the_matrix_says_and_nothing_else(bus: Bus) 
     async with users(bus) as names:
         for command, allowed in MATRIX:
             words = [bus.keys(word[1:]) if word.startswith("~") else word for word in command.split()]
+            allowed = allowed | ({CALLER} if WORKER in allowed else set())  # noqa: PLW2901
             for role, name in names.items():
                 answer = await bus.client.execute_command("ACL", "DRYRUN", name, *words)  # type: ignore[no-untyped-call]
                 if (answer == b"OK") is not (role in allowed):

@@ -1,9 +1,11 @@
 -- Settle a request: ledger, result, dead letter and XACK in one step. Idempotent.
--- KEYS  fence, ledger entry, outbound, results, dead, default results
+-- KEYS  fence, ledger entry, outbound, results, dead, default results, answers
 -- ARGV  msgpack [epoch, holder, group, entry, ledger TTL in seconds (0: no ledger entry),
 --                TTL of the result stream in seconds (0: none), its approximate MAXLEN,
---                fields of the result, fields of the dead letter or [], digest of the request]
-local epoch, holder, group, entry, ledger_ttl, results_ttl, maxlen, result, dead, digest =
+--                fields of the result, fields of the dead letter or [], digest of the request,
+--                fields that the ledger keeps, bytes of the result's answer (0: small), bytes of all answers]
+-- Results with large answers are few: beyond the bytes of all answers the oldest such results are deleted.
+local epoch, holder, group, entry, ledger_ttl, results_ttl, maxlen, result, dead, digest, remembered, size, limit =
   unpack(cmsgpack.unpack(ARGV[1]))
 local refused = fence(KEYS[1], epoch, holder)
 if refused then return refused end
@@ -21,16 +23,32 @@ if results_ttl > 0 then
   if kind ~= 'stream' and kind ~= 'none' then results, results_ttl = KEYS[6], 0 end
 end
 if ledger_ttl > 0 then
-  redis.call('HSET', KEYS[2], 'state', 'done', 'entry', entry, 'result', cmsgpack.pack(result),
+  redis.call('HSET', KEYS[2], 'state', 'done', 'entry', entry, 'result', cmsgpack.pack(remembered),
     'digest', digest, 'results', KEYS[4])
   redis.call('HDEL', KEYS[2], 'token', 'sent', 'messages', 'total')
   redis.call('EXPIRE', KEYS[2], ledger_ttl)
 end
+local added
 if results_ttl > 0 then
-  redis.call('XADD', results, 'MAXLEN', '~', maxlen, '*', unpack(result))
+  added = redis.call('XADD', results, 'MAXLEN', '~', maxlen, '*', unpack(result))
   redis.call('EXPIRE', results, results_ttl)
 else
-  redis.call('XADD', results, '*', unpack(result))
+  added = redis.call('XADD', results, '*', unpack(result))
+end
+if size > 0 then
+  -- A list in a hash: `tail` and `head` number its rows, `bytes` is their sum.
+  local tail = redis.call('HINCRBY', KEYS[7], 'tail', 1)
+  redis.call('HSET', KEYS[7], tail, size .. ' ' .. added .. ' ' .. results)
+  local total = redis.call('HINCRBY', KEYS[7], 'bytes', size)
+  while total > limit do
+    local head = redis.call('HINCRBY', KEYS[7], 'head', 1)
+    local row = redis.call('HGET', KEYS[7], head)
+    if not row then break end
+    local bytes, id, stream = string.match(row, '^(%d+) (%S+) (.*)$')
+    if redis.call('TYPE', stream).ok == 'stream' then redis.call('XDEL', stream, id) end
+    redis.call('HDEL', KEYS[7], head)
+    total = redis.call('HINCRBY', KEYS[7], 'bytes', -tonumber(bytes))
+  end
 end
 if #dead > 0 then redis.call('XADD', KEYS[5], '*', unpack(dead)) end
 return 1

@@ -4,14 +4,19 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
+
 from adapter.bus.admin import AdminClient
-from adapter.cli.terminal import Paint, align_columns, as_json, say
+from adapter.cli.commands.control import caller
+from adapter.cli.terminal import Paint, align_columns, as_json, say, show_progress
 from adapter.codec.address import parse_address
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import ListKind
 from adapter.ops.contact_search import LISTS, contact_rows, has_members, matches
 
+# Seconds to wait for members that are asked for: 9,000 come in one answer of 4 MB; and between two looks.
+_MEMBERS_SECONDS, _POLL_SECONDS = 20.0, 0.2
 _HEADER = ("ADDRESS", "NAME", "NICK OR CARD", "QQ", "STATUS")
 
 
@@ -21,7 +26,7 @@ async def contacts(config: Config, arguments: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         if chat:
-            rows += contact_rows(ListKind.MEMBERS.value, await admin.hgetall(f"members:{chat}"), chat)
+            rows += contact_rows(ListKind.MEMBERS.value, await _members(admin, chat), chat)
         for kind in kinds:
             rows += contact_rows(kind, await admin.hgetall(kind))
     rows = [row for row in rows if matches(row, search)]
@@ -34,6 +39,19 @@ async def contacts(config: Config, arguments: argparse.Namespace) -> int:
     else:
         say(f"no contact matches {search!r}" if search else "no contacts: `qqbus refresh` loads them again")
     return 0 if rows else 1
+
+
+async def _members(admin: AdminClient, chat: str) -> dict[str, bytes]:
+    """Return the members of a group, which OneBot loads on demand alone."""
+    members = await admin.hgetall(f"members:{chat}")
+    if members or not await admin.lease_held() or (await admin.status()).get("network") != "onebot":
+        return members
+    await admin.send_command("refresh", caller(), to=chat)
+    with show_progress("waiting for the members"), anyio.move_on_after(_MEMBERS_SECONDS):
+        while not members:
+            await anyio.sleep(_POLL_SECONDS)
+            members = await admin.hgetall(f"members:{chat}")
+    return members
 
 
 def _parse_words(words: list[str]) -> tuple[list[str], str, str]:

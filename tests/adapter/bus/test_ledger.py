@@ -172,3 +172,17 @@ async def test_an_entry_of_an_earlier_version_fits_any_request(bus: Bus) -> None
     await bus.client.hdel(bus.keys.ledger("x/1"), "digest", "results")
     assert await ledger.get(one(bus, digest="other")) == Completed(tuple(RESULT))
     assert await ledger.start(A, one(bus), "9-9", "t2", [], take_over=False) == Completed(tuple(RESULT))
+
+
+async def test_large_answers_of_all_requests_are_bounded(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledgers, "MAX_ANSWER_BYTES", 100)
+    ledger, kept = Ledger(bus), [*RESULT, "detail", "it was given once"]
+    for number in range(5):
+        entry, result = await asked(bus), [*RESULT, "data", str(number)]
+        request = one(bus, f"x/{number}", results="results:bot" if number % 2 else "results")
+        await ledger.settle(A, request, entry, result, remember=True, remembered=kept, answer_bytes=40)
+    data = {row[b"data"] for name in ("results", "results:bot") for row in await results(bus, name)}
+    assert data == {b"3", b"4"}
+    assert (await bus.hgetall(bus.keys("ids:answers")))["bytes"] == b"80"
+    # The ledger keeps what a repeat of the id gets.
+    assert await ledger.get(one(bus, "x/0")) == Completed(tuple(kept), bus.keys("results"))
