@@ -1,6 +1,7 @@
 """Chats that were heard from lately: whose history is asked for, and who may be written to. Pure."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
 from adapter.events import Address, ChatKind, Message
@@ -28,6 +29,14 @@ class RecentChats:
         group = chat.via.id if chat.via is not None else chat.id
         if chat.kind is not ChatKind.FRIEND and not message.from_self:
             self.confirm_member(group, message.sender)
+
+    def restore(self, chats: Iterable[tuple[Address, float]]) -> None:
+        """Note chats of a former process, with the times of their newest messages, oldest first."""
+        self._chats.update(list(chats)[-_MAX_CHATS:])
+
+    def times(self) -> tuple[tuple[Address, float], ...]:
+        """Return all chats with the times of their newest messages, oldest first."""
+        return tuple(self._chats.items())
 
     def latest(self, since: float, limit: int) -> tuple[Address, ...]:
         """Return the chats that were heard from since a time, the latest ones first."""

@@ -30,6 +30,7 @@ from adapter.events import (
     SessionState,
 )
 from adapter.networks.inbox import Inbox
+from adapter.networks.onebot.chat_file import ChatFile
 from adapter.networks.onebot.contact_loader import ContactLoader
 from adapter.networks.onebot.gaps import GapTracker, Heard, HeardFile, clip_gap
 from adapter.networks.onebot.history_filler import HistoryFiller
@@ -52,6 +53,8 @@ MAX_REQUEST: Final = 15 * 1024 * 1024
 _OWN_PAGE: Final = "log in and out at the page of the implementation itself"
 # The file in the state folder whose time says up to when nothing is missing.
 HEARD_FILE: Final = "onebot.heard"
+# The file in the state folder with the chats that were heard from lately.
+CHATS_FILE: Final = "onebot.chats"
 # Notices after which contact lists are loaded again, and of members those that concern the account.
 _CHANGES: Final = frozenset({"friend"})
 _OWN_CHANGES: Final = frozenset({"member"})
@@ -99,7 +102,10 @@ class OneBotUpstream:
         self._heard = HeardFile(state_dir / HEARD_FILE)
         self._tracker = GapTracker(self._heard.read())
         self._inbox: Inbox[Item] = Inbox(max_bytes=limits.inbox_bytes, batch=limits.batch)
+        self._clock = clock
         self._chats = RecentChats()
+        self._chat_file = ChatFile(state_dir / CHATS_FILE)
+        self._chats.restore(self._chat_file.read())
         self._receiver = Receiver(self._tracker, self._chats, keep_raw=keep_raw)
         self._standby = None if kept is None else StandbyLog(kept, keep_seconds)
         # What the lease holder has heard, and the newest change of the session while standing by.
@@ -133,6 +139,7 @@ class OneBotUpstream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
+        self._chat_file.write(self._chats.times(), self._clock())
 
     # --- receiving ---------------------------------------------------------------------------------
 
@@ -175,6 +182,8 @@ class OneBotUpstream:
         except OSError as exc:
             # An older time only makes the gap of the next start longer.
             log.debug("%s cannot be written: %s", HEARD_FILE, exc)
+        if self._chat_file.is_due(self._clock()):
+            self._chat_file.write(self._chats.times(), self._clock())
 
     # --- standing by -------------------------------------------------------------------------------
 
