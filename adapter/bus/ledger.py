@@ -23,13 +23,15 @@ OWN_RESULTS = 10_000
 class Started(NamedTuple):
     """The request may be sent now: attempts, parts that are sent, and the message ids of all parts.
 
-    `results` is the stream of the first asker here and below, empty if it is unknown.
+    `results` is the stream of the first asker here and below, empty if it is unknown. `network_id` is what
+    the network calls the first part, empty if no part is sent or if it gives no ids.
     """
 
     attempts: int
     sent: int
     message_ids: tuple[str, ...]
     results: str = ""
+    network_id: str = ""
 
 
 class InDoubt(NamedTuple):
@@ -39,6 +41,7 @@ class InDoubt(NamedTuple):
     sent: int
     message_ids: tuple[str, ...]
     results: str = ""
+    network_id: str = ""
 
 
 class Completed(NamedTuple):
@@ -96,9 +99,9 @@ class Ledger:
         results = values[0].decode()
         if state == b"completed":
             return _completed(values[1], results)
-        attempts, sent, known_ids = values[1:]
+        attempts, sent, known_ids, network_id = values[1:]
         kind = Started if state == b"started" else InDoubt
-        return kind(int(attempts), int(sent), _split(known_ids), results)
+        return kind(int(attempts), int(sent), _split(known_ids), results, network_id.decode())
 
     async def get(self, request: Asked) -> State | None:
         """Return what is known of a request; Started if it is suspended between two parts."""
@@ -111,13 +114,26 @@ class Ledger:
         if known["state"] == b"done":
             return _completed(known["result"], results)
         kind = InDoubt if "token" in known else Started
-        return kind(int(known["attempts"]), int(known["sent"]), _split(known["messages"]), results)
+        network_id = known.get("network", b"").decode()
+        return kind(
+            int(known["attempts"]), int(known["sent"]), _split(known["messages"]), results, network_id
+        )
 
     async def record_progress(
-        self, fence: Fence, request: str, sent: int, attempts: int, *, suspend: bool = False
+        self,
+        fence: Fence,
+        request: str,
+        sent: int,
+        attempts: int,
+        *,
+        suspend: bool = False,
+        network_id: str = "",
     ) -> None:
-        """Record the parts sent and the attempts made. `suspend`: no part is in flight now."""
-        args = [*fence, sent, attempts, int(suspend)]
+        """Record the parts sent and the attempts made. `suspend`: no part is in flight now.
+
+        `network_id`: what the network calls the first part, "" if it gives no ids.
+        """
+        args = [*fence, sent, attempts, int(suspend), network_id]
         await self._bus.run_script("progress", self._keys(request), args)
 
     async def settle(

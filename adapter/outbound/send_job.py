@@ -92,7 +92,11 @@ def resume_job(
         parts = tuple(
             Part(part.content, message_id) for part, message_id in zip(parts, state.message_ids, strict=True)
         )
-    return SendJob(request, parts, state.sent, state.attempts, ambiguous_attempts=int(state.attempts > 1))
+    return SendJob(
+        *(request, parts, state.sent, state.attempts),
+        ambiguous_attempts=int(state.attempts > 1),
+        network_id=state.network_id,
+    )
 
 
 def build_result(request: SendRequest, outcome: Outcome, job: SendJob | None) -> SendResult:

@@ -143,7 +143,7 @@ class Settlement:
         """Record how far a job is. `suspend`: no part of it is in flight. Raises Fenced."""
         await self._retry(
             lambda fence: self._ledger.record_progress(
-                fence, job.request.id, job.sent, job.attempts, suspend=suspend
+                fence, job.request.id, job.sent, job.attempts, suspend=suspend, network_id=job.network_id
             )
         )
         job.suspended = suspend

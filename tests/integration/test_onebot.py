@@ -12,6 +12,7 @@ import msgpack
 import pytest
 
 from adapter.bus.bus import Bus
+from adapter.networks.onebot.protocol.encoding import MAX_TEXT
 from tests.onebot_server import DIALECTS
 from tests.support.helpers import wait_until
 from tests.support.onebot_system import OneBotSystem, onebot_system
@@ -172,3 +173,30 @@ async def test_the_status_names_the_network(system: OneBotSystem) -> None:
     program = await system.adapter()
     assert (await system.bus.hgetall(system.bus.keys("status")))["network"] == b"onebot"
     assert "SmartQQ" not in program.text()
+
+
+async def test_a_result_bears_the_id_of_the_first_part_though_a_restart_lay_between(
+    system: OneBotSystem,
+) -> None:
+    program = await system.adapter(QQBUS_SEND_INTERVAL="3")
+    await system.ask("friend:10001", "长" * (MAX_TEXT + 10), id="x/1")
+    (first,) = await system.server.wait_received(1)
+    assert await program.stop() == 0
+    await system.adapter()
+    (result,) = await system.results(1, 30)
+    assert (result["status"], result["parts"], result["message_id"]) == (
+        *("sent", "2/2"),
+        str(first.message_id),
+    )
+
+
+async def test_chats_of_before_a_restart_are_asked_for_their_history(system: OneBotSystem) -> None:
+    system.settings["QQBUS_ONEBOT_HISTORY"] = "20"
+    program = await system.adapter()
+    system.server.say("group:30001", "before", sender=10002)
+    await system.events(1)
+    assert await program.stop() == 0
+    system.server.say("group:30001", "while it was away", sender=10002)
+    await system.adapter()
+    rows = await system.events(2, seconds=30)
+    assert [row["text"] for row in rows] == ["before", "while it was away"]

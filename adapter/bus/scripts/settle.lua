@@ -25,7 +25,7 @@ end
 if ledger_ttl > 0 then
   redis.call('HSET', KEYS[2], 'state', 'done', 'entry', entry, 'result', cmsgpack.pack(remembered),
     'digest', digest, 'results', KEYS[4])
-  redis.call('HDEL', KEYS[2], 'token', 'sent', 'messages', 'total')
+  redis.call('HDEL', KEYS[2], 'token', 'sent', 'messages', 'total', 'network')
   redis.call('EXPIRE', KEYS[2], ledger_ttl)
 end
 local added

@@ -56,9 +56,9 @@ async def test_what_a_crash_left_is_found_and_taken_up_only_on_demand(bus: Bus) 
 async def test_what_was_left_between_two_parts_goes_on(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
     await ledger.start(A, one(bus), entry, "t1", ["11", "12"], take_over=False)
-    await ledger.record_progress(A, "x/1", 1, 1, suspend=True)
+    await ledger.record_progress(A, "x/1", 1, 1, suspend=True, network_id="-77")
     assert await ledger.start(A, one(bus), entry, "t2", ["21", "22"], take_over=False) == Started(
-        1, 1, ("11", "12"), bus.keys("results")
+        1, 1, ("11", "12"), bus.keys("results"), "-77"
     )
 
 

@@ -56,7 +56,8 @@ def test_the_attempts_at_one_part_are_bounded_and_a_denial_after_doubt_is_none()
 
 def test_a_job_of_the_ledger_keeps_its_message_ids_and_never_goes_back() -> None:
     fresh = a_job()
-    taken = resume_job(InDoubt(2, 1, ("7", "8")), fresh.request, fresh.parts, None)
+    taken = resume_job(InDoubt(2, 1, ("7", "8"), "", "-77"), fresh.request, fresh.parts, None)
+    assert taken.network_id == "-77"
     assert [part.message_id for part in taken.parts] == ["7", "8"]
     assert (taken.sent, taken.attempts, taken.ambiguous_attempts) == (1, 2, 1)
     # Another split than the earlier process made: its ids do not fit.
