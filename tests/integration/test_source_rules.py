@@ -40,7 +40,6 @@ PROVED_BY = {
     "adapter/networks/smartqq/protocol/": "tests/adapter/networks/smartqq/protocol/test_poll_items.py",
     "adapter/networks/smartqq/session/": "tests/adapter/networks/smartqq/session/test_store.py",
     "adapter/networks/smartqq/": "tests/adapter/networks/smartqq/test_session_manager.py",
-    "adapter/networks/open.py": "tests/integration/test_end_to_end.py",
     "adapter/networks/official/": "tests/adapter/networks/official/test_upstream.py",
     "adapter/networks/official/client/": "tests/adapter/networks/official/test_session_manager.py",
     "adapter/networks/official/protocol/": "tests/adapter/networks/official/protocol/test_events.py",
