@@ -111,10 +111,12 @@ async def _no_unbounded_keys(bus: Bus) -> None:
             raise AssertionError(f"{name} has neither a bound nor a time to live")
 
 
-# Streams are trimmed behind their readers; the others hold one row for each contact, account or setting.
+# Streams are trimmed behind their readers; the others hold one row for each contact, account or setting, for
+# each large answer that stands in results, and for each call that is confirmed and not settled.
 _BOUNDED = {
     *("inbound", "outbound", "results", "dead", "control", "session", "status"),
     *(
+        "calls",
         "friends",
         "groups",
         "discusses",
@@ -122,6 +124,7 @@ _BOUNDED = {
         "ids:seq",
         "ids:contacts",
         "ids:permanent",
+        "ids:answers",
         "ids:seq:late",
         "ids:lapsed",
         "ids:scheduled",
