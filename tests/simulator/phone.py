@@ -22,6 +22,7 @@ _FILES = {
     "/phone": ("phone.html", "text/html; charset=utf-8"),
     "/phone/phone.css": ("phone.css", "text/css; charset=utf-8"),
     "/phone/phone.js": ("phone.js", "text/javascript; charset=utf-8"),
+    "/phone/texts.js": ("texts.js", "text/javascript; charset=utf-8"),
 }
 _NOTHING = "0.0.0.-"
 _KEY = re.compile(r"\d+\.\d+\.\d+\.[a-z-]+", re.ASCII)

@@ -34,10 +34,18 @@ class Tabs:
         # Of pages that need to be signed in to: their tokens by address.
         self.tokens: dict[str, str] = {}
 
-    async def open(self, url: str, *, width: int = 1440, height: int = 900, scheme: str = "light") -> Any:
+    async def open(
+        self,
+        url: str,
+        *,
+        width: int = 1440,
+        height: int = 900,
+        scheme: str = "light",
+        locale: str = "en-US",
+    ) -> Any:
         """Open a page of its own, with cookies of its own."""
         size = {"width": width, "height": height}
-        context = await self._browser.new_context(viewport=size, color_scheme=scheme)
+        context = await self._browser.new_context(viewport=size, color_scheme=scheme, locale=locale)
         page = await context.new_page()
         page.set_default_timeout(WAIT_MS)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))

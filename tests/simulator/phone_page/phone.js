@@ -1,5 +1,7 @@
 // Everybody's phones on one page. The account's own words are on the left, whoever you play is on the right.
 
+import { t, translatePage } from "./texts.js";
+
 const $ = (id) => document.getElementById(id);
 const FACES = { 微笑: "🙂", 呲牙: "😁", 大哭: "😭", 调皮: "😜", 得意: "😎", 害羞: "☺️", 惊讶: "😮", 发怒: "😠", 强: "👍", 弱: "👎", 爱心: "❤️", 玫瑰: "🌹", 咖啡: "☕", 蛋糕: "🎂", 月亮: "🌙", 太阳: "☀️", 抱拳: "🙏", 握手: "🤝", 胜利: "✌️", OK: "👌" };
 const PICKED = ["微笑", "呲牙", "调皮", "大哭", "惊讶", "强", "爱心", "玫瑰"];
@@ -36,12 +38,12 @@ async function meet() {
   me = world.me;
   paintFace($("owner-face"), me.nick, "me");
   $("owner-name").textContent = me.nick;
-  $("owner-number").textContent = `${me.qq} · the account`;
+  $("owner-number").textContent = t("{qq} · the account", { qq: me.qq });
   const known = chats;
   chats = new Map();
-  for (const one of world.friends) add(known, `friend:${one.qq}`, one.mark || one.nick || "(no name)", [one.nick !== one.mark && one.nick, one.qq, one.status].filter(Boolean).join(" · "), []);
-  for (const one of world.groups) add(known, `group:${one.number}`, one.name, `group ${one.number}`, one.members);
-  for (const one of world.discussions) add(known, `discuss:${one.number}`, one.name, "discussion", one.members);
+  for (const one of world.friends) add(known, `friend:${one.qq}`, one.mark || one.nick || t("(no name)"), [one.nick !== one.mark && one.nick, one.qq, t(one.status)].filter(Boolean).join(" · "), []);
+  for (const one of world.groups) add(known, `group:${one.number}`, one.name, t("group {number}", { number: one.number }), one.members);
+  for (const one of world.discussions) add(known, `discuss:${one.number}`, one.name, t("discussion"), one.members);
   if (!chats.has(open)) choose(chats.keys().next().value, false);
   list();
 }
@@ -96,12 +98,12 @@ function choose(chat, show = true) {
   document.body.classList.toggle("talking", show);
   paintFace($("peer-face"), one.name, one.chat);
   $("peer").replaceChildren(foreign(one.name));
-  $("peer-detail").textContent = one.members.length ? `${one.detail} · ${one.members.length} members` : one.detail;
+  $("peer-detail").textContent = one.members.length ? `${one.detail} · ${t("{n} members", { n: one.members.length })}` : one.detail;
   const others = one.members.filter((member) => member.qq !== me.qq);
   $("as").hidden = !others.length;
   $("speaker").replaceChildren(...others.map((member) => el("option", { value: member.qq }, member.card || member.nick || member.qq)));
   $("talk").replaceChildren(...one.messages.map(bubble));
-  if (!one.messages.length) $("talk").append(el("li", { class: "note" }, `Say something to ${me.nick} as ${others.length ? "one of the members" : one.name}.`));
+  if (!one.messages.length) $("talk").append(el("li", { class: "note" }, t("Say something to {me} as {who}.", { me: me.nick, who: others.length ? t("one of the members") : one.name })));
   $("talk").scrollTop = $("talk").scrollHeight;
   if (show) $("text").focus();
   list();
@@ -162,15 +164,15 @@ async function attempt(what, body = {}) {
 // --- the login ---
 
 const WORDS = {
-  offline: "not logged in",
-  waiting: "code on screen",
-  scanned: "asks you",
-  confirmed: "logging in",
-  refused: "refused",
-  expired: "code expired",
-  online: "online",
+  offline: t("not logged in"),
+  waiting: t("code on screen"),
+  scanned: t("asks you"),
+  confirmed: t("logging in"),
+  refused: t("refused"),
+  expired: t("code expired"),
+  online: t("online"),
 };
-const ASKED = { waiting: "A computer shows a code. Point the camera at it.", scanned: "SmartQQ wants to log in on a computer. Is that you?" };
+const ASKED = { waiting: t("A computer shows a code. Point the camera at it."), scanned: t("SmartQQ wants to log in on a computer. Is that you?") };
 
 function login(state) {
   $("state").textContent = WORDS[state] || state;
@@ -198,7 +200,7 @@ async function follow() {
       if (fresh) login(news.state);
       state = news.state;
     } catch {
-      $("state").textContent = "simulator gone";
+      $("state").textContent = t("simulator gone");
       $("state").dataset.state = "gone";
       state = "";
       await new Promise((done) => setTimeout(done, 1000));
@@ -225,5 +227,6 @@ $("text").addEventListener("keydown", (event) => {
 
 new ResizeObserver(() => ($("talk").scrollTop = $("talk").scrollHeight)).observe($("talk"));
 
+translatePage($("language"));
 await meet();
 follow();
