@@ -91,6 +91,11 @@ class AdminClient:
             rows: Any = await self.client.hgetall(self.keys(name))
         return {_decode(field): value for field, value in rows.items()}
 
+    async def hset(self, name: str, field: str, value: bytes) -> None:
+        """Set a field of a hash. Raises AccessRefused."""
+        with map_redis_errors():
+            await self.client.hset(self.keys(name), mapping=dict[Any, Any]({field: value}))
+
     async def lease_held(self) -> bool | None:
         """Return whether an adapter holds the lease; None if this user may not know."""
         with map_redis_errors():

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import secrets
 import sys
+from contextlib import suppress
 
 from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import describe_result, no_result, wait_result
@@ -10,14 +12,16 @@ from adapter.cli.errors import CommandError
 from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.codec.outbound import decode_request
 from adapter.config import Config
-from adapter.errors import ConfigError, SchemaError
+from adapter.errors import AccessRefused, ConfigError, SchemaError
 from adapter.events import Status
+from adapter.outbound.call_guard import KEY, confirmation
 
 
 async def call(config: Config, arguments: argparse.Namespace) -> int:
     """Append the request, and print the answer as JSON. Exit code 1 if the action was not executed."""
     text = sys.stdin.read() if arguments.params == "-" else arguments.params
-    fields = {"op": "call", "body": _body(arguments.action, text)}
+    request = f"qqbus-call/{secrets.token_hex(8)}"
+    fields = {"op": "call", "id": request, "body": _body(arguments.action, text)}
     try:
         decode_request(
             "0-0", {name.encode(): value.encode() for name, value in fields.items()}, config.prefix
@@ -26,6 +30,9 @@ async def call(config: Config, arguments: argparse.Namespace) -> int:
         raise ConfigError(str(exc)) from exc
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         after = await admin.last_id("results")
+        # Where calls are guarded only a user that may write this key may call; elsewhere none is asked for.
+        with suppress(AccessRefused):
+            await admin.hset(KEY, request, confirmation(fields["body"].encode()))
         entry = await admin.xadd("outbound", fields)
         with show_progress("waiting for the result"):
             result = await wait_result(admin, entry, after, arguments.wait)

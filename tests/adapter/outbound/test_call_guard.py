@@ -1,15 +1,17 @@
 """Prove adapter/outbound/call_guard.py: which calls a guarded account takes, on a Redis with users."""
 
 import json
+import sys
 from pathlib import Path
 
+import anyio
 import pytest
 import redis.asyncio as redis
 
 from adapter.bus.bus import Bus
 from adapter.contract.acl import ROLES, setuser_line
 from adapter.outbound.call_guard import confirmation
-from tests.support.helpers import wait_until
+from tests.support.helpers import clean_environment, wait_until
 from tests.support.onebot_system import onebot_system
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
@@ -57,6 +59,10 @@ async def test_a_guarded_account_takes_calls_that_a_caller_has_confirmed(
             actions = [one.action for one in it.server.record.actions.entries]
             assert "set_group_leave" not in actions
             await wait_until(lambda: _is_gone(bus), "the confirmation is dropped")
+            # `qqbus call` confirms its call itself.
+            command = [sys.executable, "-m", "adapter", "call", "get_group_info", '{"group_id": 30001}']
+            done = await anyio.run_process(command, env=clean_environment(**it.settings))
+            assert json.loads(done.stdout)["group_name"] == "茶馆"
     finally:
         await worker.aclose()
         await caller.aclose()
