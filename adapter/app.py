@@ -28,6 +28,7 @@ from adapter.bus.embedded_access import DATA, URL_FILE
 from adapter.bus.folder_id import read_folder_id
 from adapter.bus.lease import Lease, hold_lease
 from adapter.bus.retention import Retention
+from adapter.bus.session_position import PositionWriter, read_position
 from adapter.bus.session_replication import SessionReplicator
 from adapter.bus.spool.legacy import recover_staging_file
 from adapter.bus.spool.log import Spool
@@ -40,7 +41,7 @@ from adapter.errors import AccessRefused, BusUnavailable, ConfigError, Fenced
 from adapter.events import SessionChange, SessionState
 from adapter.inbound import InboundPipeline
 from adapter.networks.open import is_opened_on_standby, log_network, open_upstream, session_file
-from adapter.networks.upstream import SupportsStandby, Upstream, require
+from adapter.networks.upstream import SupportsHandover, SupportsStandby, Upstream, require
 from adapter.ops import page
 from adapter.ops.alerts.channels import configured_channels
 from adapter.ops.alerts.notifier import Notifier
@@ -167,6 +168,8 @@ async def _run_term(resources: Resources, stop: anyio.Event, *, is_fenced: bool)
             async with hold_lease(lease):
                 replicator = await _restore_session(resources, lease)
                 async with open_upstream(config) as upstream:
+                    if isinstance(upstream, SupportsHandover):
+                        upstream.note_position(await read_position(resources.bus))
                     await _be_active(resources, lease, upstream, stop, replicator)
         return
     async with open_upstream(config, resources.kept) as upstream:
@@ -286,6 +289,9 @@ class ActiveAdapter:
         }
         if replicator is not None:
             self._services["session replication"] = replicator
+        if isinstance(upstream, SupportsHandover):
+            writer = PositionWriter(bus, lease, self._publisher, upstream.position)
+            self._services["session position"] = writer
 
     async def run(self, stop: anyio.Event) -> None:
         """Work until stopped. Raises Fenced if another adapter takes over."""

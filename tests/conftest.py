@@ -125,6 +125,7 @@ _BOUNDED = {
         "ids:contacts",
         "ids:permanent",
         "ids:answers",
+        "ids:position",
         "ids:seq:late",
         "ids:lapsed",
         "ids:scheduled",

@@ -8,8 +8,10 @@ from typing import Final
 
 from adapter.config import Config, OfficialConfig
 from adapter.networks.official.credentials_file import NAME as CREDENTIALS_NAME
+from adapter.networks.official.examination import examine as examine_official
+from adapter.networks.official.hosts import Hosts
 from adapter.networks.official.protocol.binding import BotCredentials
-from adapter.networks.official.upstream import Hosts, OfficialUpstream
+from adapter.networks.official.upstream import OfficialUpstream
 from adapter.networks.onebot.examination import examine
 from adapter.networks.onebot.upstream import OneBotUpstream
 from adapter.networks.smartqq.session.store import NAME
@@ -68,15 +70,23 @@ async def examine_network(config: Config) -> tuple[Finding, ...]:
     """Return what `qqbus doctor` finds out about the network; () where it looks only for an open port."""
     if config.onebot is not None:
         return await examine(config.onebot.url, config.onebot.token)
+    if config.official is not None:
+        return await examine_official(*_official(config.official), config.state_dir)
     return ()
 
 
 def _open_official(config: Config, official: OfficialConfig) -> OfficialUpstream:
-    credentials = BotCredentials(official.appid, official.secret) if official.appid else None
-    hosts = Hosts(official.api_url, official.token_url, official.portal_url)
     return OfficialUpstream(
-        hosts, credentials, config.state_dir, intents=official.intents, keep_raw=config.include_raw
+        *_official(official),
+        config.state_dir,
+        intents=official.intents,
+        keep_raw=config.include_raw,
     )
+
+
+def _official(official: OfficialConfig) -> tuple[Hosts, BotCredentials | None]:
+    credentials = BotCredentials(official.appid, official.secret) if official.appid else None
+    return Hosts(official.api_url, official.token_url, official.portal_url), credentials
 
 
 def session_file(config: Config) -> Path:

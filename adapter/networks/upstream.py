@@ -194,6 +194,19 @@ class EventLog(Protocol):
 
 
 @runtime_checkable
+class SupportsHandover(Protocol):
+    """A network whose session another machine can continue."""
+
+    def position(self) -> Mapping[str, str]:
+        """Return where the session goes on behind the last stored event; {} if there is none."""
+        ...
+
+    def note_position(self, position: Mapping[str, str]) -> None:
+        """Go on where another adapter stopped. Call it before `events`; {} says nothing."""
+        ...
+
+
+@runtime_checkable
 class SupportsStandby(Protocol):
     """A network that keeps nothing for a client that is away: a standby is connected, too.
 

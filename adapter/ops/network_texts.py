@@ -11,6 +11,8 @@ from adapter.ops.state_text import Level, StateText
 
 _OWN_PAGE: Final = N_("log in at the implementation's own page")
 _AGAIN: Final = N_("nothing: the adapter tries again by itself; `qqbus doctor` says more")
+_CONSOLE: Final = N_("see the console of q.qq.com, then run `qqbus login`")
+_CONSOLE_PAGE: Final = N_("See the console of q.qq.com, then log in again.")
 _AGAIN_PAGE: Final = N_("Nothing to do: the adapter tries again by itself.")
 
 _ONEBOT: Final[Mapping[str, StateText]] = {
@@ -78,12 +80,33 @@ _OFFICIAL: Final[Mapping[str, StateText]] = {
         N_("run `qqbus doctor`"),
         N_("Look at the reason below, and at the bot's page of Tencent."),
     ),
-    "kicked": StateText(
-        Level.BAD,
-        N_("another program uses this bot"),
-        N_("stop the other program"),
-        N_("Stop the other program that uses this bot."),
+    "qr": StateText(
+        Level.ACT,
+        N_("a QR code waits to be scanned: it binds a bot"),
+        N_("run `qqbus login` and scan the code with QQ on the phone"),
+        N_("Open QQ on the phone, tap +, then Scan. The bot that you choose there belongs to this adapter."),
     ),
+    "kicked": StateText(Level.BAD, N_("Tencent has banned the bot"), _CONSOLE, _CONSOLE_PAGE),
+    "banned": StateText(Level.BAD, N_("Tencent has banned the bot"), _CONSOLE, _CONSOLE_PAGE),
+    "credentials": StateText(
+        Level.BAD,
+        N_("Tencent refuses the AppID or the secret"),
+        N_("correct QQBUS_OFFICIAL_APPID and its secret; a scanned bot: run `qqbus login`"),
+        N_("Correct AppID and secret and start the adapter again. A scanned bot: log in to scan again."),
+    ),
+    "ip": StateText(
+        Level.BAD,
+        N_("the address of this host is not on the bot's IP white list"),
+        N_("add it in the console of q.qq.com; the adapter tries again by itself"),
+        N_("Add the address of this host in the console of q.qq.com. The adapter tries again by itself."),
+    ),
+    "refused": StateText(
+        Level.BAD,
+        N_("the gateway refuses the bot"),
+        N_("read the detail, mend it, then run `qqbus login`"),
+        N_("Read the detail below, mend it, then log in again."),
+    ),
+    "closed": StateText(Level.BUSY, N_("the gateway closes the connection"), _AGAIN, _AGAIN_PAGE),
     "network": StateText(
         Level.BUSY,
         N_("Tencent's servers do not answer"),

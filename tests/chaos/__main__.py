@@ -18,6 +18,7 @@ from tests.chaos.cluster import Stage, staged
 from tests.chaos.fast_onebot import WAYS
 from tests.chaos.faults import COMMON, Fault
 from tests.chaos.network import Network
+from tests.chaos.official import Official
 from tests.chaos.onebot import OneBot
 from tests.chaos.smartqq import SmartQQ
 
@@ -91,10 +92,20 @@ async def run(
         return verdict, stage
 
 
+def _network(name: str, broken: str) -> Network:
+    match name:
+        case "onebot":
+            return OneBot(broken)
+        case "official":
+            return Official()
+        case _:
+            return SmartQQ()
+
+
 def main() -> None:
     """Run and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=("smartqq", "onebot"), default="smartqq")
+    parser.add_argument("--network", choices=("smartqq", "onebot", "official"), default="smartqq")
     parser.add_argument("--faults", type=int, default=60)
     parser.add_argument("--adapters", type=int, default=2, help="one without a standby, or two (default)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -106,7 +117,7 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="qqbus-chaos-") as name:
         chaos = partial(run, adapters=arguments.adapters, torn=arguments.torn)
-        network = OneBot(arguments.broken) if arguments.network == "onebot" else SmartQQ()
+        network = _network(arguments.network, arguments.broken)
         verdict, stage = anyio.run(chaos, network, arguments.faults, arguments.seed, Path(name))
         print(f"\nseed {arguments.seed}, {time.monotonic() - began:.0f} s")
         for figure, value in verdict.figures.items():

@@ -158,6 +158,30 @@ async def test_a_session_that_was_lost_meantime_is_exactly_one_gap(it: OfficialS
     assert len([row for row in await it.rows("inbound") if row["type"] == "session.gap"]) == 1
 
 
+async def test_another_machine_resumes_the_session_without_a_gap(it: OfficialSystem) -> None:
+    it.settings["QQBUS_LEASE"] = "2"
+    first = await it.adapter()
+    second = it.start("adapter", "run", state="another")
+    it.server.say("friend:ann", "one")
+    await it.events(1)
+    await wait_until(lambda: it.bus.hgetall(it.bus.keys("ids:position")), "the position", 20.0)
+    os.kill(first.process.pid, signal.SIGKILL)
+    it.server.say("friend:ann", "two")
+    await it.online(second)
+    it.server.say("friend:ann", "three")
+    await it.events(3, seconds=30.0)
+    assert await it.texts() == ["one", "two", "three"]
+    assert not [row for row in await it.rows("inbound") if row["type"] == "session.gap"]
+    # The first machine comes back: what it knows itself is older.
+    third = it.start("adapter", "run")
+    os.kill(second.process.pid, signal.SIGKILL)
+    it.server.say("friend:ann", "four")
+    await it.online(third)
+    await it.events(4, seconds=30.0)
+    assert await it.texts() == ["one", "two", "three", "four"]
+    assert [one.entry for one in it.server.record.connections] == ["identify", "resume", "resume"]
+
+
 @pytest.mark.parametrize("step", [Failpoint.BEGUN, Failpoint.ANSWERED, Failpoint.STEPPED, Failpoint.SETTLED])
 async def test_an_anchored_send_repeated_after_a_kill_reaches_the_chat_once(
     step: Failpoint, it: OfficialSystem

@@ -20,9 +20,10 @@ from adapter.events import (
     SessionState,
     UpstreamEvent,
 )
+from adapter.networks.official.hosts import Hosts
 from adapter.networks.official.limits import Limits
 from adapter.networks.official.protocol.binding import BotCredentials
-from adapter.networks.official.upstream import Hosts, OfficialUpstream
+from adapter.networks.official.upstream import OfficialUpstream
 from tests.official_server import OfficialServer
 from tests.support.helpers import wait_until
 

@@ -26,7 +26,7 @@ from adapter.networks.upstream import Finding
 
 _CONNECT_TIMEOUT_SECONDS = 3.0
 _PORTS = {"http": 80, "https": 443}
-_SECRET_FILES = ("smartqq.json", "http-token")
+_SECRET_FILES = ("smartqq.json", "official.json", "official.db", "http-token")
 # What the adapter opens for writing below the state folder.
 _WRITTEN_PATHS = ("", "spool", "spool/lock", "redis", *_SECRET_FILES)
 _STYLES = {Level.WARN: "yellow", Level.BAD: "red"}

@@ -2,9 +2,18 @@
 
 The gateway keeps the events of a session for a client that is away, and Resume brings them: such an outage is
 no gap. Only a new session after an earlier one is, and exactly one.
+
+An event may have been under way for long, and others behind it are lost with the session. Its own time says
+when it left; the gateway's clock is compared with this one's by the quickest event of the connection.
 """
 
+import math
+from typing import Final
+
 from adapter.events import Gap
+
+# Seconds by which a sign of life says less than an event: an event may be behind it.
+_MARGIN: Final = 1.0
 
 
 class GapTracker:
@@ -17,12 +26,23 @@ class GapTracker:
         # Up to this time nothing is missing.
         self.heard = heard
         self._is_open = False
+        self._offset = math.inf
         self._reason = "the adapter was not running"
 
-    def observe(self, at: float) -> None:
-        """Note an event, or a sign of life while all that came is stored."""
+    def observe(self, received: float, event_time: float | None) -> None:
+        """Note an event. One without a time proves nothing."""
+        if not self._is_open or event_time is None:
+            return
+        self._offset = min(self._offset, received - event_time)
+        self._advance(min(received, event_time + self._offset))
+
+    def observe_idle(self, at: float) -> None:
+        """Note a sign of life while all that came is stored."""
         if self._is_open:
-            self.heard = at
+            self._advance(at - _MARGIN)
+
+    def _advance(self, to: float) -> None:
+        self.heard = to if self.heard is None else max(self.heard, to)
 
     def break_off(self, reason: str) -> None:
         """Note that the connection is gone. The first reason of an outage counts."""
@@ -31,9 +51,11 @@ class GapTracker:
 
     def resume(self, at: float) -> None:
         """Note that the session goes on: what was missing has come."""
-        self._is_open, self.heard = True, at
+        self._is_open, self._offset = True, math.inf
+        self._advance(at - _MARGIN)
 
     def begin(self, at: float) -> Gap | None:
         """Note that another session has begun; returns the gap, None for the first session of all."""
         since, self.heard, self._is_open = self.heard, at, True
+        self._offset = math.inf
         return None if since is None else Gap(min(since, at), at, self._reason)

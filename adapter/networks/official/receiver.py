@@ -31,11 +31,10 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A frame that is none, received at a time in seconds."""
+    """A frame that is none."""
 
     content: bytes = field(repr=False)
     reason: str
-    received: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +76,12 @@ class Receiver:
         for item in items:
             match item:
                 case Dispatch(content, session, received):
-                    batch.append(self._decode(content, received))
-                    self._tracker.observe(received)
+                    event = self._decode(content, received)
+                    batch.append(event)
+                    self._tracker.observe(received, event.time)
                     self.position = session or self.position
-                case Unreadable(content, reason, received):
+                case Unreadable(content, reason):
                     batch.append(decode_unreadable(content, reason))
-                    self._tracker.observe(received)
                 case Broken(reason):
                     self._tracker.break_off(reason)
                 case Opened(session, at, is_resumed):

@@ -294,7 +294,7 @@ class SessionManager:
 
     async def on_unreadable(self, content: bytes, reason: str) -> None:
         """Take a frame that is none; waits while the disk is behind."""
-        await self._inbox.put(Unreadable(content, reason, self._wall()), len(content))
+        await self._inbox.put(Unreadable(content, reason), len(content))
 
     def _advance(self, seq: int | None) -> None:
         if self._session is not None and seq is not None:
@@ -303,7 +303,7 @@ class SessionManager:
     def on_alive(self) -> None:
         """Take the answer to a heartbeat."""
         if self._inbox.is_idle:
-            self._tracker.observe(self._wall())
+            self._tracker.observe_idle(self._wall())
 
     def stored_seq(self) -> int | None:
         """Return the s of the last event that is stored."""

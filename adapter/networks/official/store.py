@@ -28,7 +28,8 @@ _SCHEMA: Final = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS bot (one INTEGER PRIMARY KEY CHECK (one = 1), appid TEXT NOT NULL,
-  session TEXT NOT NULL DEFAULT '', seq INTEGER NOT NULL DEFAULT 0, heard REAL);
+  owner TEXT NOT NULL DEFAULT (hex(randomblob(8))), session TEXT NOT NULL DEFAULT '',
+  seq INTEGER NOT NULL DEFAULT 0, heard REAL);
 CREATE TABLE IF NOT EXISTS anchors (key TEXT PRIMARY KEY, kind TEXT, chat TEXT, name TEXT, is_event INTEGER,
   reference TEXT, is_spent INTEGER);
 CREATE TABLE IF NOT EXISTS contacts (openid TEXT, kind TEXT, name TEXT, PRIMARY KEY (kind, openid));
@@ -89,8 +90,12 @@ class OfficialStore:
     def _rows(self, query: str) -> list[tuple[object, ...]]:
         if self._connection is None:
             raise RuntimeError("the store is used outside of its `with`")
-        with closing(self._connection.execute(query)) as cursor:
-            return cursor.fetchall()
+        try:
+            with closing(self._connection.execute(query)) as cursor:
+                return cursor.fetchall()
+        except sqlite3.DatabaseError as exc:
+            log.warning("%s cannot be read: %s", self._path, exc)
+            return []
 
     # --- the bot and its session -------------------------------------------------------------------
 
@@ -109,6 +114,10 @@ class OfficialStore:
             known = GatewaySession(str(session), int(str(seq))) if session else None
             return known, float(str(heard)) if heard is not None else None
         return None, None
+
+    def owner(self) -> str:
+        """Return the name of this store, by which its own position is known again."""
+        return next((str(owner) for (owner,) in self._rows("SELECT owner FROM bot")), "")
 
     def save_session(self, session: GatewaySession | None, heard: float | None) -> None:
         """Keep where the session goes on; call it when all events before are stored."""

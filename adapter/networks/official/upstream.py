@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +25,7 @@ from adapter.networks.official.client.http import HttpClient
 from adapter.networks.official.client.tokens import TokenSource
 from adapter.networks.official.credentials_file import CredentialsFile
 from adapter.networks.official.gaps import GapTracker
+from adapter.networks.official.hosts import Hosts
 from adapter.networks.official.limits import Limits
 from adapter.networks.official.pacing import ProactivePacer
 from adapter.networks.official.protocol.binding import BotCredentials, check_cryptography
@@ -43,15 +43,6 @@ log = logging.getLogger(__name__)
 # Bytes of a request, and of its text: four parts of the largest size.
 _LIMITS: Final = RequestLimits(body_bytes=256 * 1024, content_bytes=36_000)
 _NO_LISTS: Final = "this network gives no lists of members: a contact is known once it was met"
-
-
-@dataclass(frozen=True, slots=True)
-class Hosts:
-    """Where the API is: two origins, and the whole address of the token endpoint."""
-
-    api: str
-    token: str
-    portal: str
 
 
 class OfficialUpstream:
@@ -116,6 +107,9 @@ class OfficialUpstream:
         )
         self._listed_at: float | None = None
         self._kept: tuple[GatewaySession | None, float | None] = (None, None)
+        # Where another adapter stopped, and whether that is known by now.
+        self._former: Mapping[str, str] = {}
+        self._is_started = anyio.Event()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -135,6 +129,7 @@ class OfficialUpstream:
 
     async def _run(self) -> None:
         """Bind the bot where need be, then keep its connection."""
+        await self._is_started.wait()
         credentials = self._given or self._file.load()
         while not self._session.is_stopping:
             credentials = credentials or await self._bind()
@@ -154,11 +149,40 @@ class OfficialUpstream:
         self._tokens.use(credentials)
         self._store.use_bot(credentials.appid)
         self._book.load()
-        session, self._tracker.heard = self._store.load_session()
+        session, self._tracker.heard = self._load_position(credentials.appid)
         self._receiver.account = credentials.appid
         self._receiver.position = session
         self._book.has_new_contacts = True
         await self._session.run(credentials.appid, session)
+
+    # --- handover ----------------------------------------------------------------------------------
+
+    def position(self) -> Mapping[str, str]:
+        """Return where the session goes on behind the last stored event; {} before there is one."""
+        session, heard = self._kept
+        if session is None or heard is None:
+            return {}
+        return {
+            "appid": self._receiver.account,
+            "owner": self._store.owner(),
+            "session": session.id,
+            "seq": str(session.seq),
+            "heard": str(heard),
+        }
+
+    def note_position(self, position: Mapping[str, str]) -> None:
+        """Go on where another adapter stopped. What this one has on disk itself is newer or the same."""
+        self._former = position
+
+    def _load_position(self, appid: str) -> tuple[GatewaySession | None, float | None]:
+        former = self._former
+        if former.get("appid") == appid and former.get("owner") != self._store.owner():
+            try:
+                session = GatewaySession(former["session"], int(former["seq"]))
+                return session, float(former["heard"])
+            except (KeyError, ValueError) as exc:
+                log.warning("the position of another adapter cannot be read: %s", type(exc).__name__)
+        return self._store.load_session()
 
     # --- receiving ---------------------------------------------------------------------------------
 
@@ -168,6 +192,7 @@ class OfficialUpstream:
         To ask for the next batch says that the last one is on disk: only then the gateway's session goes on
         behind it for the next process.
         """
+        self._is_started.set()
         while True:
             items = await self._inbox.take(self._limits.idle_seconds)
             if not items and self._inbox.is_closed:
