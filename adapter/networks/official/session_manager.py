@@ -182,6 +182,8 @@ class SessionManager:
                 return await GatewayConnection(socket, self, greeting, limits, self._clock).run()
             finally:
                 self._socket = None
+                # Without a close frame: a gateway of this kind may end a session that is closed in order.
+                socket.abort()
 
     async def _follow(self, end: End, token: str) -> float:
         """Do what the end of a connection asks for; returns the seconds to wait."""
