@@ -12,7 +12,8 @@ from typing import Final
 
 from adapter.events import Gap
 
-# Seconds by which a sign of life says less than an event: an event may be behind it.
+# Seconds by which all times are taken earlier: times of events are in whole seconds, and another event may be
+# behind an event or a sign of life.
 _MARGIN: Final = 1.0
 
 
@@ -34,7 +35,7 @@ class GapTracker:
         if not self._is_open or event_time is None:
             return
         self._offset = min(self._offset, received - event_time)
-        self._advance(min(received, event_time + self._offset))
+        self._advance(min(received, event_time + self._offset) - _MARGIN)
 
     def observe_idle(self, at: float) -> None:
         """Note a sign of life while all that came is stored."""
@@ -56,6 +57,6 @@ class GapTracker:
 
     def begin(self, at: float) -> Gap | None:
         """Note that another session has begun; returns the gap, None for the first session of all."""
-        since, self.heard, self._is_open = self.heard, at, True
+        since, self.heard, self._is_open = self.heard, at - _MARGIN, True
         self._offset = math.inf
         return None if since is None else Gap(min(since, at), at, self._reason)

@@ -7,7 +7,7 @@ from adapter.networks.official.gaps import GapTracker
 def test_the_first_session_of_all_is_no_gap() -> None:
     tracker = GapTracker(None)
     assert tracker.begin(100.0) is None
-    assert tracker.heard == 100.0
+    assert tracker.heard == 99.0
 
 
 def test_a_session_after_another_is_one_gap_from_the_last_certain_moment() -> None:
@@ -18,7 +18,7 @@ def test_a_session_after_another_is_one_gap_from_the_last_certain_moment() -> No
     tracker.break_off("lost")
     tracker.break_off("lost again")
     tracker.observe(120.0, 119.0)
-    assert tracker.begin(130.0) == Gap(111.5, 130.0, "lost")
+    assert tracker.begin(130.0) == Gap(110.5, 130.0, "lost")
 
 
 def test_a_resumed_session_is_none() -> None:
