@@ -6,7 +6,8 @@ time says when it left, the implementation's clock being compared with this one'
 
 Events bear whole seconds: the quickest frame seems late by the part of a second after which it left. Where
 frames come all over the second little of that is left. `_uncertainty` is what may be left: the longest part
-of a second in which no frame has come yet. A gap begins earlier by it.
+of a second in which no frame has come yet. A gap begins earlier by it. Frames that have waited, in a burst or
+before a paused process, say nothing about it.
 
 Another adapter that holds the lease publishes what it hears, and tells its own gaps. A standby therefore
 keeps its gaps to itself. When it takes over, `clip_gap` cuts off what the former holder has heard.
@@ -26,6 +27,8 @@ from adapter.events import Coverage, Gap
 _MAX_LAG: Final = 2.5
 # Parts of a second in which frames are noted.
 _PHASES: Final = 16
+# Seconds without a frame after which the next one has hardly waited.
+_IDLE: Final = 0.02
 # Seconds by which all frames of a connection were later than those before it: a clock was set back.
 _CLOCK_CHANGED: Final = 5.0
 # The beginning of a gap that is not known: another adapter may have heard what came before.
@@ -78,8 +81,9 @@ class GapTracker:
         self._is_broken = True
         # The quickest frame of all, and of this connection: seconds from its own time to its arrival.
         self._offset = self._quickest = math.inf
-        # The parts of a second in which frames have come.
+        # The parts of a second in which frames have come, and when the last one came.
         self._phases = 0
+        self._received = 0.0
         self._proved = 0.0
         # How long the last frame was under way, beyond the quickest one.
         self._lag = 0.0
@@ -105,7 +109,10 @@ class GapTracker:
             return
         self._quickest = min(self._quickest, received - event_time)
         self._offset = min(self._offset, self._quickest)
-        self._phases |= 1 << int(received % 1.0 * _PHASES)
+        has_waited = received - self._received < _IDLE or received - event_time > self._offset + 1.0
+        self._received = received
+        if not has_waited:
+            self._phases |= 1 << int(received % 1.0 * _PHASES)
         left = event_time + self._offset - _uncertainty(self._phases)
         self._complete = max(self._proved, min(received, left))
         self._lag = received - left

@@ -100,6 +100,14 @@ def test_where_frames_come_at_one_part_of_the_second_a_gap_begins_a_second_earli
     assert tracker.complete_until == 115.25 - 0.5
 
 
+def test_a_burst_that_is_read_slowly_leaves_a_second_uncertain() -> None:
+    tracker = connected(100.0)
+    # All of them left at 110.9.
+    for part in range(100):
+        tracker.observe(110.9 + part / 100, 110.0)
+    assert tracker.complete_until == 110.9 - 1.0
+
+
 def test_a_gap_does_not_begin_before_the_end_of_the_one_before_it() -> None:
     tracker = connected(100.5)
     tracker.observe(100.75, 100.0)
