@@ -29,6 +29,7 @@ from adapter.bus.folder_id import read_folder_id
 from adapter.bus.lease import Lease, hold_lease
 from adapter.bus.retention import Retention
 from adapter.bus.session_position import PositionWriter, read_position
+from adapter.bus.server_clock import ServerClock
 from adapter.bus.session_replication import SessionReplicator
 from adapter.bus.spool.legacy import recover_staging_file
 from adapter.bus.spool.log import Spool
@@ -265,10 +266,18 @@ class ActiveAdapter:
         self._status_reporter = StatusReporter(
             *(bus, lease, self._publisher, metrics, version("qqbus"), time.time), network=upstream.network
         )
-        self._settlement = Settlement(bus, lease, self._status_reporter, metrics, time.time)
+        self._clock = ServerClock(bus, metrics.set_clock_offset)
+        self._settlement = Settlement(bus, lease, self._status_reporter, metrics, self._clock.now)
         pacer = _pacer(config, upstream)
         self._outbound = OutboundPipeline(
-            bus, lease, upstream, directory, self._settlement, pacer, wall=time.time, clock=time.monotonic
+            bus,
+            lease,
+            upstream,
+            directory,
+            self._settlement,
+            pacer,
+            wall=self._clock.now,
+            clock=time.monotonic,
         )
         contacts, reporter = ContactStore(bus, lease, directory), self._status_reporter
         self._inbound = InboundPipeline(
@@ -277,13 +286,14 @@ class ActiveAdapter:
             wall=time.time,
             raw=config.include_raw,
         )
-        retention = Retention(bus, lease, self._publisher, time.time)
+        retention = Retention(bus, lease, self._publisher, self._clock.now)
         rpc = ControlRpc(bus, lease, upstream, resources.supervisor)
         self._control = Control(
-            *(bus, upstream, self._outbound, reporter, retention, rpc, resources.supervisor, time.time)
+            *(bus, upstream, self._outbound, reporter, retention, rpc, resources.supervisor, self._clock.now)
         )
         self._services: dict[str, Service] = {
             "status": self._status_reporter,
+            "clock": self._clock,
             "retention": retention,
             "watchdog": _watchdog(config, metrics, upstream),
         }
@@ -298,6 +308,8 @@ class ActiveAdapter:
         self._metrics.snapshot = self._status_reporter.snapshot
         try:
             await self._supervisor.attempt("status", self._restore_paused)
+            with suppress(BusUnavailable):
+                await self._supervisor.attempt("clock", self._clock.measure)
             await self._run(stop)
         finally:
             self._metrics.closed()

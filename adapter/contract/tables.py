@@ -326,6 +326,11 @@ STATUS: Final = Table(
         Field("network", "smartqq, onebot or official", required=False),
         Field("disk", "why events cannot be put on disk; empty if they can", required=False),
         Field("failing", "background services that fail, and their errors; empty if none", required=False),
+        Field(
+            "clock_offset",
+            "seconds by which the clock of Redis is ahead of the adapter's; empty up to 2",
+            required=False,
+        ),
     ),
 )
 TABLES: Final = {table.name: table for table in (INBOUND, OUTBOUND, RESULTS, DEAD, CONTROL, SESSION, STATUS)}

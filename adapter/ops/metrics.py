@@ -36,6 +36,12 @@ _REQUEST: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 # The creation time of each counter would double the exposition and is of no use.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+# Seconds between two clocks that network and scheduling explain.
+MAX_CLOCK_OFFSET: Final = 2.0
+# Consumer groups at a scrape: their names are chosen by others, and each has three series.
+MAX_GROUPS: Final = 100
+# Characters of a label that others chose.
+MAX_LABEL: Final = 100
 # Types of events that prove that upstream delivers; an answer to a poll does not.
 _DELIVERED: Final = ("message.", "notice.")
 
@@ -94,6 +100,7 @@ class Metrics:
         self.unknown_in_a_row: int | None = None
         self.last_poll: float | None = None
         self.line_state = ""
+        self.clock_offset = 0.0
         self.alarm = ""
         self.heartbeats: dict[str, float] = {}
         self.registry = registry = CollectorRegistry()
@@ -180,6 +187,15 @@ class Metrics:
         """Show a background service as failing no longer."""
         self._failing.pop(service, None)
 
+    def set_clock_offset(self, seconds: float) -> None:
+        """Set by how many seconds the clock of Redis is ahead of this machine's."""
+        self.clock_offset = seconds
+        self._gauges.clock_offset.set(seconds)
+
+    def clock_text(self) -> str:
+        """Return the whole seconds by which the clock of Redis is ahead; "" for a usual difference."""
+        return f"{self.clock_offset:.0f}" if abs(self.clock_offset) > MAX_CLOCK_OFFSET else ""
+
     def heartbeat(self, loop: str) -> None:
         """Note that a loop has come round."""
         self.heartbeats[loop] = self._clock()
@@ -238,8 +254,12 @@ class Gauges:
         self._lag = gauge("group_lag", "Entries a group has not read.", "stream", "group")
         self._pending = gauge("group_pending", "Entries read and not acknowledged.", "stream", "group")
         self._oldest = gauge("group_oldest_age_seconds", "Age of the oldest of these.", "stream", "group")
+        self._omitted = gauge("groups_omitted", f"Groups beyond the {MAX_GROUPS} slowest.")
         self._dead = gauge("dead_letters", "Entries that could not be handled.")
         self._waiting = gauge("outbound_pending", "Requests that wait or are being sent.")
+        self.clock_offset = gauge(
+            "clock_offset_seconds", "By how much the clock of Redis is ahead of this machine's."
+        )
         self.pages = gauge("page_clients", "Open status pages.")
         self.alarm = gauge("alarm_active", "1 while a person is needed.")
 
@@ -274,7 +294,11 @@ class Gauges:
             return
         self._dead.set(dead)
         self._waiting.set(float("nan") if waiting < 0 else waiting)
-        for row in groups:
-            self._lag.labels(row.stream, row.name).set(row.lag)
-            self._pending.labels(row.stream, row.name).set(row.pending)
-            self._oldest.labels(row.stream, row.name).set(row.oldest)
+        rows = sorted(groups, key=lambda row: row.oldest, reverse=True)
+        self._omitted.set(max(0, len(rows) - MAX_GROUPS))
+        for row in rows[:MAX_GROUPS]:
+            labels = row.stream, row.name[:MAX_LABEL]
+            if row.lag is not None:
+                self._lag.labels(*labels).set(row.lag)
+            self._pending.labels(*labels).set(row.pending)
+            self._oldest.labels(*labels).set(row.oldest)

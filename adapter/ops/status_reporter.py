@@ -104,6 +104,7 @@ class StatusReporter:
             self._figures["inbound_seq"] = str(self._publisher.seq)
             self._figures["disk"] = replace_surrogates(self._publisher.disk_error)
             self._figures["failing"] = self._metrics.failing_text()
+            self._figures["clock_offset"] = self._metrics.clock_text()
             news = {name: text for name, text in self._figures.items() if self._written.get(name) != text}
             try:
                 while self._entries:

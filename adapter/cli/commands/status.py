@@ -115,6 +115,10 @@ def _lines(bus: BusStatus, *, colour: bool) -> list[str]:
     disk_error = figures.get("disk", "") if is_running else ""
     if disk_error:
         rows.append((_("disk"), disk_error))
+    if is_running and (offset := figures.get("clock_offset", "")):
+        rows.append(
+            ("clock", f"that of Redis is {offset} s ahead of the adapter's: let both follow a time server")
+        )
     rows += [
         (
             "inbound",

@@ -49,6 +49,8 @@ class HealthEndpoints:
         missing = [name for name, result in checks.items() if result != "ok"]
         # A background service that fails holds up no messages: it is shown, and changes no status.
         checks["services"] = self.metrics.failing_text() or "ok"
+        offset = self.metrics.clock_text()
+        checks["clock"] = f"Redis is {offset} s ahead of this machine" if offset else "ok"
         return JSONResponse({"status": "not ready" if missing else "ok", **checks}, 503 if missing else 200)
 
     async def figures(self, _: Request) -> Response:
