@@ -1,6 +1,7 @@
 """Asyncio helpers: a wake-up event, a periodic loop, delays between retries."""
 
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
@@ -20,6 +21,11 @@ class Service(Protocol):
     def wake(self) -> None:
         """Let `run` notice that it was stopped."""
         ...
+
+
+def host_name() -> str:
+    """Return the name of this machine, which may hold any bytes, as text that can be encoded."""
+    return socket.gethostname().encode("utf-8", "replace").decode()
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:

@@ -10,22 +10,21 @@ what the holder hears.
 import logging
 import os
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import anyio
 
-from adapter.aio import Service
+from adapter.aio import Service, host_name
 from adapter.bus import embedded
 from adapter.bus.bus import Bus
 from adapter.bus.connection import redact_url, unreachable_error
 from adapter.bus.embedded_access import DATA, URL_FILE
 from adapter.bus.folder_id import read_folder_id
+from adapter.bus.key_types import find_foreign_keys
 from adapter.bus.lease import Lease, hold_lease
 from adapter.bus.retention import Retention
 from adapter.bus.session_position import PositionWriter, read_position
@@ -50,6 +49,7 @@ from adapter.ops.alerts.store import FILE as ALERTS_FILE
 from adapter.ops.alerts.store import AlertStore
 from adapter.ops.alerts.watchdog import Watchdog
 from adapter.ops.metrics import Metrics
+from adapter.ops.state_dir import StateDirWatch, naming_folder
 from adapter.ops.status_reporter import StatusReporter
 from adapter.ops.supervisor import Supervisor
 from adapter.outbound.pacing import Pacer
@@ -114,11 +114,18 @@ async def run(config: Config, stop: anyio.Event, stop_reason: Callable[[], str] 
         bus = await stack.enter_async_context(Bus.open(url, config.prefix))
         try:
             server = await bus.check_server()
+            foreign = await find_foreign_keys(bus.client, bus.keys)
         except BusUnavailable as exc:
             raise unreachable_error(url, exc) from exc
+        if foreign:
+            raise ConfigError(
+                f"another program uses keys of QQBUS_PREFIX={config.prefix} at {redact_url(url)}: "
+                f"{'; '.join(foreign)}; give another prefix, or delete them"
+            )
         log.info("%s at %s, prefix %s", server, redact_url(url), config.prefix)
-        spool = stack.enter_context(Spool(config.state_dir / "spool"))
-        recover_staging_file(spool, config.state_dir / "spool" / "held")
+        with naming_folder(config.state_dir):
+            spool = stack.enter_context(Spool(config.state_dir / "spool"))
+            recover_staging_file(spool, config.state_dir / "spool" / "held")
         if spool.corrupt_records:
             log.error("the spool is damaged: events that cannot be read are lost")
         kept = None
@@ -160,7 +167,7 @@ async def _run_term(resources: Resources, stop: anyio.Event, *, is_fenced: bool)
     the same folder id: its lease is not taken back.
     """
     config, folder = resources.config, resources.folder
-    holder = f"{socket.gethostname()}:{os.getpid()}:{folder}-{secrets.token_hex(4)}"
+    holder = f"{host_name()}:{os.getpid()}:{folder}-{secrets.token_hex(4)}"
     own = "" if is_fenced else folder
     if not is_opened_on_standby(config):
         lease = Lease(resources.bus, holder, config.lease_seconds, time.monotonic, folder=own)
@@ -294,6 +301,7 @@ class ActiveAdapter:
         self._services: dict[str, Service] = {
             "status": self._status_reporter,
             "clock": self._clock,
+            "state folder": StateDirWatch(config.state_dir),
             "retention": retention,
             "watchdog": _watchdog(config, metrics, upstream),
         }
@@ -374,12 +382,3 @@ def _watchdog(config: Config, metrics: Metrics, upstream: Upstream) -> Watchdog:
         wall=time.time,
         silence_seconds=config.silence_alarm_seconds,
     )
-
-
-def ensure_state_dir(config: Config) -> Path:
-    """Return the folder for session, spool and embedded data; make it, for its owner alone, if need be."""
-    try:
-        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as exc:
-        raise ConfigError(f"QQBUS_STATE_DIR: {config.state_dir} is no folder: {exc.strerror}") from exc
-    return config.state_dir

@@ -79,7 +79,8 @@ class OfficialConfig:
 class Config:
     """All settings of the adapter; the README lists the variables."""
 
-    redis_url: str | None
+    # May hold a password.
+    redis_url: str | None = field(repr=False)
     prefix: str
     state_dir: Path
     login: str
@@ -211,7 +212,10 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
             _ = parts.port  # raises ValueError if it is none
     except ValueError as exc:
         # The URL may hold a password: it is not repeated.
-        raise ConfigError("REDIS_URL has an invalid port: give a number from 1 to 65535") from exc
+        raise ConfigError(
+            "REDIS_URL has an invalid port: give a number from 1 to 65535; "
+            "in a password write / as %2F, ? as %3F, # as %23 and @ as %40"
+        ) from exc
     if parts.scheme not in REDIS_SCHEMES or not (parts.netloc or parts.path):
         raise ConfigError(
             "REDIS_URL is not valid: give redis://host:port, rediss://…, unix:///path, "

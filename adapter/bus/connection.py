@@ -1,7 +1,9 @@
 """Connect to a REDIS_URL without automatic retries; map redis-py's errors to ours."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import redis.asyncio as redis
@@ -29,6 +31,9 @@ from adapter.bus.cluster import NotAClusterError, cluster_client
 from adapter.bus.local_connection import LOCAL_HOSTS, LocalConnection
 from adapter.bus.redis_url import RedisUrl
 from adapter.errors import AccessRefused, BusError, BusUnavailable, ConfigError, Fenced
+from adapter.plain_text import harmless
+
+log = logging.getLogger(__name__)
 
 # Seconds. Long enough for a busy disk, short enough to notice a dead peer before the lease is lost.
 COMMAND_TIMEOUT = 5.0
@@ -71,6 +76,8 @@ def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIM
     never replace these.
     """
     address = RedisUrl.parse(url or _LOCAL)
+    if address.ignored:
+        _warn_of_ignored(address.shown, address.ignored, tls=address.tls)
     options: dict[str, Any] = {
         **address.credentials,
         **address.tls_options,
@@ -99,6 +106,15 @@ def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIM
     return redis.Redis.from_pool(redis.ConnectionPool(db=address.db, **options))
 
 
+@cache
+def _warn_of_ignored(shown: str, names: tuple[str, ...], *, tls: bool) -> None:
+    """Name options of the address that are not used, once; their values may be secrets."""
+    secure = "" if tls or not any(name.startswith("ssl_") for name in names) else " (TLS takes rediss://)"
+    log.warning(
+        "%s: options of REDIS_URL that are not used here: %s%s", shown, harmless(", ".join(names)), secure
+    )
+
+
 def _sentinel(address: RedisUrl, options: dict[str, Any]) -> "redis.Redis":
     if address.tls:
         options["ssl"] = True
@@ -122,7 +138,7 @@ def unreachable_error(url: str | None, exc: BusUnavailable) -> BusUnavailable:
     """Say where Redis was looked for and what to change, when it never answered or refuses this user."""
     if isinstance(exc, AccessRefused):
         advice = "" if url else "; with REDIS_URL unset that is what listens there: set REDIS_URL"
-        return AccessRefused(f"{redact_url(url)}: {exc}{advice}")
+        return AccessRefused(f"Redis at {redact_url(url)} does not let us in: {exc}{advice}")
     advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
     start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
     reason = describe_error(exc.__cause__ or exc).partition(". Connect call failed")[0]

@@ -98,15 +98,22 @@ async def run_server(
     """Run the server on 127.0.0.1 with its data in `folder`, and end it afterwards. Yields its REDIS_URL.
 
     `has_password`: ask for a password, which programs of this user find. `binary`: another server than the
-    embedded one. `options`: more of its command line. Raises UnsupportedServer and OSError.
+    embedded one. `options`: more of its command line. Raises UnsupportedServer.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "lock").open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / "lock").open("w")
+    except OSError as exc:
+        raise _unusable(folder, exc) from exc
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             raise UnsupportedServer(f"another server runs on the data in {folder}") from exc
-        password = load_password(folder) if has_password else ""
+        try:
+            password = load_password(folder) if has_password else ""
+        except OSError as exc:
+            raise _unusable(folder, exc) from exc
         url = f"redis://:{password}@127.0.0.1:{port}" if password else f"redis://127.0.0.1:{port}"
         command = [str(binary or find_server()), *_command_line(folder, port), *options]
         server = _Server(folder, url, command, password)
@@ -120,6 +127,13 @@ async def run_server(
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.end()
+
+
+def _unusable(folder: Path, exc: OSError) -> UnsupportedServer:
+    return UnsupportedServer(
+        f"the embedded server cannot use {exc.filename or folder}: {exc.strerror}; "
+        "give another QQBUS_STATE_DIR, or set REDIS_URL"
+    )
 
 
 class _Server:

@@ -17,6 +17,7 @@ _HOST: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.%]+)\]|(?P<name>[^:\[\]\s]
 _DEFAULT_PORTS: Final = {"": 6379, "cluster": 6379, "sentinel": 26379}
 _MAX_PORT: Final = 65_535
 _SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
+_CREDENTIALS: Final = ("username", "password")
 _TLS_OPTIONS: Final = (
     *("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_password"),
     *("ssl_cert_reqs", "ssl_check_hostname"),
@@ -44,6 +45,8 @@ class RedisUrl:
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sentinel_credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Names of options that have no meaning here: one address serves clients of several languages.
+    ignored: tuple[str, ...] = ()
     shown: str = ""
 
     @classmethod
@@ -53,17 +56,19 @@ class RedisUrl:
         if match is None or (match["scheme"] == "unix" and match["kind"]):
             raise ConfigError(_FORMS)
         kind, tls, path = match["kind"].removeprefix("+"), match["scheme"] == "rediss", match["path"] or ""
-        options = _options(match["query"] or "", kind, tls=tls, unix=match["scheme"] == "unix")
+        options, ignored = _options(match["query"] or "", kind, tls=tls)
         user, colon, password = (match["user"] or "").partition(":")
         credentials = {"username": unquote(user)} if user else {}
         if colon and password:
             credentials["password"] = unquote(password)
+        credentials = {name: options[name] for name in _CREDENTIALS if name in options} | credentials
         made: dict[str, Any] = {
             "credentials": credentials,
             "tls_options": {name: options[name] for name in _TLS_OPTIONS if name in options},
             "sentinel_credentials": {
                 name.removeprefix("sentinel_"): options[name] for name in _SENTINEL_OPTIONS if name in options
             },
+            "ignored": ignored,
             "shown": f"{match['scheme']}{match['kind']}://{match['hosts']}{path}",
         }
         if match["scheme"] == "unix":
@@ -74,7 +79,7 @@ class RedisUrl:
         if not kind and len(hosts) > 1:
             raise ConfigError(_FORMS)
         if kind != "sentinel":
-            return cls(kind, tls, hosts, db=_database(path.strip("/")), **made)
+            return cls(kind, tls, hosts, db=_database(path.strip("/") or options.get("db", "")), **made)
         master, _, db = path.strip("/").partition("/")
         if not master:
             raise ConfigError("REDIS_URL names no Sentinel master: give redis+sentinel://host:port,…/name")
@@ -102,19 +107,16 @@ def _database(text: str) -> int:
     return int(text or 0)
 
 
-def _options(query: str, kind: str, *, tls: bool, unix: bool) -> dict[str, Any]:
-    options: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+def _options(query: str, kind: str, *, tls: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the options that mean something here, and the names of the others."""
+    given: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
     known = [
+        *_CREDENTIALS,
         *(_TLS_OPTIONS if tls else ()),
         *(_SENTINEL_OPTIONS if kind == "sentinel" else ()),
-        *(("db",) if unix else ()),
+        *(() if kind else ("db",)),
     ]
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        # Values are not shown: they may be secrets.
-        advice = f"the options here are {', '.join(known)}" if known else "there are no options here"
-        secure = "" if tls or not set(unknown) & set(_TLS_OPTIONS) else "; TLS takes rediss://"
-        raise ConfigError(f"REDIS_URL: unknown option {', '.join(unknown)}: {advice}{secure}")
+    options = {name: value for name, value in given.items() if name in known}
     if "ssl_cert_reqs" in options:
         # Celery and Heroku write CERT_NONE, redis-py none.
         level = str(options["ssl_cert_reqs"]).lower().removeprefix("cert_")
@@ -129,4 +131,4 @@ def _options(query: str, kind: str, *, tls: bool, unix: bool) -> dict[str, Any]:
             "no",
             "n",
         }
-    return options
+    return options, tuple(name for name in given if name not in options)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import anyio
 
@@ -25,8 +25,19 @@ KEY: Final = "ids:session"
 FIELD: Final = "sealed"
 
 
+class Version(NamedTuple):
+    """Which copy is newer: by the epoch of its maker, then by its count. Clocks play no part."""
+
+    epoch: int = 0
+    count: int = 0
+
+
 class SessionReplicator:
-    """The service that keeps one file of the state folder the same on all machines that know the key."""
+    """The service that keeps one file of the state folder the same on all machines that know the key.
+
+    Beside the file lies its version: a machine that was the holder before another one knows that its own
+    session is the older one, whatever its clock says.
+    """
 
     def __init__(self, bus: Bus, lease: Lease, file: Path, secret: str) -> None:
         try:
@@ -40,6 +51,8 @@ class SessionReplicator:
         self._bus = bus
         self._lease = lease
         self._file = file
+        self._version_file = file.with_suffix(".version")
+        self._version = self._own_version()
         self._replicated = b""
         self._wakeup = AutoResetEvent()
 
@@ -53,13 +66,12 @@ class SessionReplicator:
         except (self._invalid_token, ValueError):
             log.warning("the session of another adapter is sealed with another QQBUS_SESSION_KEY: not used")
             return False
-        if not copy or copy["time"] <= self._modified_at():
+        version = _version_of(copy)
+        if not copy or version <= self._own_version():
             return False
-        self._replicated = copy["text"].encode()
-        temporary = self._file.with_suffix(".copy")
-        temporary.touch(mode=0o600)
-        temporary.write_bytes(self._replicated)
-        temporary.replace(self._file)
+        self._replicated, self._version = copy["text"].encode(), version
+        _replace(self._file, self._replicated)
+        self._save_version()
         return True
 
     async def run(self, stop: anyio.Event) -> None:
@@ -79,13 +91,39 @@ class SessionReplicator:
             return
         if text == self._replicated:
             return
-        copy = json.dumps({"time": self._modified_at(), "text": text.decode()})
+        epoch = self._lease.fence.epoch
+        version = Version(epoch, self._version.count + 1 if epoch == self._version.epoch else 1)
+        copy = json.dumps({**version._asdict(), "text": text.decode()})
         row = (FIELD, self._fernet.encrypt(copy.encode()))
         await self._bus.replace_hash(self._lease.fence, self._bus.keys(KEY), [row], SESSION_TTL)
-        self._replicated = text
+        self._replicated, self._version = text, version
+        self._save_version()
 
-    def _modified_at(self) -> float:
+    def _own_version(self) -> Version:
+        """Return the version of the file here; a file that was never copied is older than any copy."""
+        if not self._file.exists():
+            return Version(-1)
         try:
-            return self._file.stat().st_mtime
-        except OSError:
-            return 0.0
+            return _version_of(json.loads(self._version_file.read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            return Version()
+
+    def _save_version(self) -> None:
+        _replace(self._version_file, json.dumps(self._version._asdict()).encode())
+
+
+def _version_of(value: Any) -> Version:
+    """Read a version; that of a copy by an older adapter, which has a time instead, is the oldest."""
+    match value:
+        case {"epoch": int(epoch), "count": int(count)}:
+            return Version(epoch, count)
+        case _:
+            return Version()
+
+
+def _replace(file: Path, data: bytes) -> None:
+    temporary = file.with_name(f"{file.name}.copy")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(data)
+    temporary.replace(file)

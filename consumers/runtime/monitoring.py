@@ -129,7 +129,9 @@ def _listening(address: str) -> Iterator[socket.socket]:
     try:
         place = (host.strip("[]") or "127.0.0.1", int(port))
         family = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server(place, family=family)
+        listener = socket.create_server(
+            place, family=family, dualstack_ipv6=place[0] == "::" and socket.has_dualstack_ipv6()
+        )
     except (ValueError, OverflowError) as exc:
         raise ConfigError(f"QQBUS_WORKER_HTTP: {address!r} is not host:port") from exc
     except OSError as exc:

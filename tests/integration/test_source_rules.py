@@ -21,7 +21,6 @@ PROVED_BY = {
     "adapter/bus/local_connection.py": "tests/adapter/bus/test_embedded_access.py",
     "adapter/bus/keys.py": "tests/adapter/bus/test_bus.py",
     "adapter/bus/session_position.py": "tests/integration/test_official.py",
-    "adapter/bus/session_replication.py": "tests/integration/test_failover.py",
     "adapter/bus/spool/checkpoint.py": "tests/adapter/bus/spool/test_log.py",
     "adapter/cli/": "tests/adapter/cli/test_main.py",
     "adapter/cli/commands/": "tests/adapter/cli/commands/test_streams.py",

@@ -289,7 +289,7 @@ class Spool:
         return self._folder / f"{segment:010d}.spool"
 
     def _segments(self) -> list[int]:
-        return sorted(int(path.stem) for path in self._folder.glob("*.spool"))
+        return sorted(int(path.stem) for path in self._folder.glob("*.spool") if path.stem.isdecimal())
 
     def _records(self, start: Position, *, count_corrupt: bool = False) -> Iterator[tuple[Position, bytes]]:
         """Iterate over the intact records from a place on. Corrupt ones that were published are no loss."""

@@ -2,9 +2,9 @@
 
 import argparse
 import getpass
-import socket
 from typing import NamedTuple
 
+from adapter.aio import host_name
 from adapter.bus.admin import AdminClient
 from adapter.bus.keys import GROUP
 from adapter.cli.errors import CommandError
@@ -61,9 +61,9 @@ async def require_adapter(admin: AdminClient) -> None:
 def caller() -> str:
     """Return user and host of this process, for the adapter's log."""
     try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
+        return f"{getpass.getuser()}@{host_name()}"
     except (KeyError, OSError):  # a user without a name, as in some containers
-        return socket.gethostname()
+        return host_name()
 
 
 async def _check_effect(admin: AdminClient, name: str, details: dict[str, str]) -> None:

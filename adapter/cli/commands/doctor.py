@@ -15,20 +15,22 @@ from urllib.parse import urlsplit
 import anyio
 
 from adapter.bus.admin import AdminClient
+from adapter.bus.aof import COPIES, ends_within_a_command, newest_file
 from adapter.bus.connection import redact_url
+from adapter.bus.embedded_access import DATA, URL_FILE
+from adapter.bus.inspection import inspect_bus
 from adapter.bus.spool.checkpoint import Checkpoint
 from adapter.cli.diagnostics import Check, Facts, Level, run_checks
+from adapter.cli.surroundings import check_append_only_file, check_findings
 from adapter.cli.terminal import as_json, say, show_progress, wrap_rows
 from adapter.config import Config, ignored_settings
 from adapter.errors import AccessRefused, BusError
 from adapter.networks.open import examine_network
 from adapter.networks.upstream import Finding
+from adapter.ops.state_dir import SECRET_FILES, find_unwritable, is_writable
 
 _CONNECT_TIMEOUT_SECONDS = 3.0
 _PORTS = {"http": 80, "https": 443}
-_SECRET_FILES = ("smartqq.json", "official.json", "official.db", "http-token")
-# What the adapter opens for writing below the state folder.
-_WRITTEN_PATHS = ("", "spool", "spool/lock", "redis", *_SECRET_FILES)
 _STYLES = {Level.WARN: "yellow", Level.BAD: "red"}
 _NO_REDIS = 3
 # Results and events in which a message that was sent and came back is looked for.
@@ -43,7 +45,8 @@ async def doctor(config: Config, arguments: argparse.Namespace) -> int:
     Exit code 0 if nothing is bad, 1 if something is, 3 if there is no Redis and none to start.
     """
     facts = await _ask_redis(config, await _inspect_machine(config))
-    checks = list(run_checks(facts))
+    checks = [*run_checks(facts), *check_append_only_file(*_inspect_data(config.state_dir / DATA))]
+    checks += await _ask_findings(config) if not facts.redis_error else []
     if arguments.json:
         say(*[as_json({"level": one.level, "what": one.what, "change": one.change}) for one in checks])
     else:
@@ -51,6 +54,26 @@ async def doctor(config: Config, arguments: argparse.Namespace) -> int:
     if facts.redis_error and not facts.embedded:
         return _NO_REDIS
     return 1 if any(one.level is Level.BAD for one in checks) else 0
+
+
+async def _ask_findings(config: Config) -> list[Check]:
+    try:
+        async with AdminClient.open(config.redis_url, config.prefix) as admin:
+            return list(check_findings(await inspect_bus(admin.client, admin.keys, await admin.time())))
+    except BusError as exc:
+        return [Check(Level.BAD, str(exc), "look at the server, then again here")]
+
+
+def _inspect_data(folder: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the append-only file if its end is damaged, and copies of damaged ones."""
+    copies = tuple(map(str, sorted(folder.glob(COPIES))))
+    # A running server may be in the middle of a command.
+    is_running = _exists(folder / URL_FILE)
+    try:
+        file = None if is_running else newest_file(folder)
+        return str(file) if file and ends_within_a_command(file) else "", copies
+    except OSError:
+        return "", copies
 
 
 def _lines(checks: list[Check], *, colour: bool) -> list[str]:
@@ -117,7 +140,7 @@ async def _skew_seconds(admin: AdminClient) -> float:
 async def _inspect_machine(config: Config) -> Facts:
     folder = config.state_dir
     existing = next(path for path in (folder, *folder.parents) if _exists(path))
-    exposed = [path for name in _SECRET_FILES if _exists(path := folder / name) and _mode(path) & 0o077]
+    exposed = [path for name in SECRET_FILES if _exists(path := folder / name) and _mode(path) & 0o077]
     is_page_free = config.http_bind is None or bool(await _connect_error(*config.http_bind))
     return Facts(
         redis_url=redact_url(config.redis_url),
@@ -125,9 +148,7 @@ async def _inspect_machine(config: Config) -> Facts:
         prefix=config.prefix,
         state_dir=str(folder),
         state_mode=_mode(folder) if _exists(folder) else None,
-        unwritable=next(
-            (str(path) for path in _written_paths(folder, existing) if not _is_writable(path)), ""
-        ),
+        unwritable=_find_unwritable(folder, existing),
         exposed_files=tuple(map(str, exposed)),
         free_bytes=shutil.disk_usage(existing).free,
         unpublished_bytes=_unpublished_bytes(folder / "spool"),
@@ -175,25 +196,18 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def _written_paths(folder: Path, existing: Path) -> list[Path]:
-    """Return the paths of the state folder that must be writable.
-
-    Before the first start that is the folder that it will be made in.
-    """
-    if existing != folder:
-        return [existing]
-    return [path for name in _WRITTEN_PATHS if _exists(path := folder / name)]
-
-
-def _is_writable(path: Path) -> bool:
-    return os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
+def _find_unwritable(folder: Path, existing: Path) -> str:
+    """Return what this user cannot write; before the first start that is where the folder will be made."""
+    path = find_unwritable(folder) if existing == folder else None if is_writable(existing) else existing
+    return str(path or "")
 
 
 def _unpublished_bytes(spool: Path) -> int:
     """Return the bytes behind the spool's checkpoint; 0 if there is none."""
     try:
         position = Checkpoint.read((spool / "cursor").read_bytes()).cursor
-        sizes = {int(path.stem): path.stat().st_size for path in spool.glob("*.spool")}
+        segments = [path for path in spool.glob("*.spool") if path.stem.isdecimal()]
+        sizes = {int(path.stem): path.stat().st_size for path in segments}
     except (OSError, ValueError):
         return 0
     total = sum(size for number, size in sizes.items() if number >= position.segment)

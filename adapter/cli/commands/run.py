@@ -13,13 +13,14 @@ from adapter.bus import embedded
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.errors import UnsupportedServer
+from adapter.ops.state_dir import ensure_state_dir
 
 log = logging.getLogger(__name__)
 
 
 async def run(config: Config, _: argparse.Namespace) -> int:
     """Run the adapter until a signal."""
-    app.ensure_state_dir(config)
+    ensure_state_dir(config)
     stop, received = anyio.Event(), list[str]()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch_signals, stop, received)
@@ -30,7 +31,7 @@ async def run(config: Config, _: argparse.Namespace) -> int:
 
 async def redis(config: Config, arguments: argparse.Namespace) -> int:
     """Run the embedded server until a signal."""
-    folder = app.ensure_state_dir(config) / "redis"
+    folder = ensure_state_dir(config) / "redis"
     if await embedded.probe_port(arguments.port):
         raise UnsupportedServer(
             f"a Redis listens on 127.0.0.1:{arguments.port} already: use it, or give --port"

@@ -154,7 +154,12 @@ class _Server(uvicorn.Server):
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server(
+            (host, port),
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
     except OSError as exc:
         raise ConfigError(
             f"QQBUS_HTTP={host}:{port} cannot be used: {exc.strerror}; give another host:port, or off"

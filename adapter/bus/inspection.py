@@ -1,0 +1,105 @@
+"""Look at what others can do to the bus: foreign keys, streams without ids, missing rights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis.asyncio as redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from adapter.bus.connection import map_redis_errors
+from adapter.bus.key_types import find_foreign_keys
+from adapter.bus.keys import GROUP, Keys
+
+_STREAMS: Final = ("inbound", "outbound", "results", "dead", "control", "session")
+# Either half of an id at most.
+_MAX_HALF: Final = 2**64 - 1
+# Seconds that the newest id of a stream may be ahead of the server's clock.
+_MAX_AHEAD: Final = 86_400
+_NO_ID: Final = "0-1"
+# Commands that change nothing, by role: enough of each selector to see that it is there. `{}`: the prefix.
+_PROBES: Final = {
+    "adapter": (
+        ("EVAL", "return 1", "1", "{}:ids:epoch"),
+        ("XDEL", "{}:inbound", _NO_ID),
+        ("XACK", "{}:outbound", GROUP, _NO_ID),
+        ("XDEL", "{}:control", _NO_ID),
+        ("XLEN", "{}:session"),
+        ("HDEL", "{}:status", "_"),
+        ("HDEL", "{}:friends", "_"),
+        ("EXISTS", "{}:ledger:_"),
+        ("PTTL", "{}:lease"),
+    ),
+    "operator": (
+        ("XREVRANGE", "{}:inbound", "+", "-", "COUNT", "1"),
+        ("XREVRANGE", "{}:session", "+", "-", "COUNT", "1"),
+        ("XLEN", "{}:outbound"),
+        ("XDEL", "{}:dead", _NO_ID),
+        ("EVAL", "return 1", "1", "{}:dead"),
+        ("HGETALL", "{}:status"),
+        ("PTTL", "{}:lease"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BusFindings:
+    """What is wrong. `missing_rights`: commands and keys by role, for roles that this user lacks in part."""
+
+    foreign_keys: tuple[str, ...] = ()
+    exhausted: tuple[str, ...] = ()
+    far_ahead: tuple[str, ...] = ()
+    user: str = "default"
+    missing_rights: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+async def inspect_bus(client: "redis.Redis", keys: Keys, server_time: float) -> BusFindings:
+    """Look at everything; changes nothing. Raises BusUnavailable."""
+    exhausted, far_ahead = [], []
+    for name in _STREAMS:
+        milliseconds, number = await _newest_id(client, keys(name))
+        if milliseconds == _MAX_HALF and number == _MAX_HALF:
+            exhausted.append(keys(name))
+        elif milliseconds / 1000 > server_time + _MAX_AHEAD:
+            far_ahead.append(keys(name))
+    missing = [(role, await _missing(client, keys.prefix, probes)) for role, probes in _PROBES.items()]
+    return BusFindings(
+        tuple(await find_foreign_keys(client, keys)),
+        tuple(exhausted),
+        tuple(far_ahead),
+        await _user(client),
+        tuple((role, rights) for role, rights in missing if rights),
+    )
+
+
+async def _newest_id(client: "redis.Redis", key: str) -> tuple[int, int]:
+    with map_redis_errors():
+        try:
+            info: Any = await client.xinfo_stream(key)
+        except ResponseError:  # there is no such stream, or this user may not look at it
+            return 0, 0
+    milliseconds, _, number = info["last-generated-id"].decode().partition("-")
+    return int(milliseconds), int(number)
+
+
+async def _missing(client: "redis.Redis", prefix: str, probes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    refused = []
+    for probe in probes:
+        words = [word.replace("{}", prefix) if word.startswith("{}") else word for word in probe]
+        with map_redis_errors():
+            try:
+                await client.execute_command(*words)  # type: ignore[no-untyped-call]
+            except NoPermissionError:
+                refused.append(f"{words[0]} {next(word for word in words if word.startswith(prefix))}")
+            except ResponseError:  # allowed, and of no use: the key is of another type
+                continue
+    return tuple(refused)
+
+
+async def _user(client: "redis.Redis") -> str:
+    with map_redis_errors():
+        try:
+            name: Any = await client.acl_whoami()
+        except ResponseError:
+            return "?"
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
