@@ -26,10 +26,10 @@ FIELD: Final = "sealed"
 
 
 class Version(NamedTuple):
-    """Which copy is newer: by the epoch of its maker, then by its count. Clocks play no part."""
+    """Which copy is newer: by the epoch of its maker, then by its number. Clocks play no part."""
 
     epoch: int = 0
-    count: int = 0
+    number: int = 0
 
 
 class SessionReplicator:
@@ -92,7 +92,7 @@ class SessionReplicator:
         if text == self._replicated:
             return
         epoch = self._lease.fence.epoch
-        version = Version(epoch, self._version.count + 1 if epoch == self._version.epoch else 1)
+        version = Version(epoch, self._version.number + 1 if epoch == self._version.epoch else 1)
         copy = json.dumps({**version._asdict(), "text": text.decode()})
         row = (FIELD, self._fernet.encrypt(copy.encode()))
         await self._bus.replace_hash(self._lease.fence, self._bus.keys(KEY), [row], SESSION_TTL)
@@ -115,8 +115,8 @@ class SessionReplicator:
 def _version_of(value: Any) -> Version:
     """Read a version; that of a copy by an older adapter, which has a time instead, is the oldest."""
     match value:
-        case {"epoch": int(epoch), "count": int(count)}:
-            return Version(epoch, count)
+        case {"epoch": int(epoch), "number": int(number)}:
+            return Version(epoch, number)
         case _:
             return Version()
 
