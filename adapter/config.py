@@ -203,7 +203,7 @@ def _optional_number(env: Mapping[str, str], name: str, least: float, most: floa
 
 
 def _redis_url(env: Mapping[str, str]) -> str | None:
-    url = _text(env, "REDIS_URL", "")
+    url = _secret(env, "REDIS_URL").strip()
     if not url:
         return None
     try:

@@ -11,11 +11,13 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import redis.asyncio as redis
 from redis.exceptions import AuthenticationError, RedisError
 
+from adapter import ConfigError
 from adapter.aio import backoff
 from adapter.bus import connection
 
@@ -54,14 +56,21 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `REDIS_URL`, `QQBUS_PREFIX` and `QQBUS_WORKER_HTTP` (host:port; empty for none)."""
+        """Read `REDIS_URL`, `QQBUS_PREFIX` and `QQBUS_WORKER_HTTP` (host:port; empty for none).
+
+        `REDIS_URL_FILE` names a file that holds the address. Raises ConfigError.
+        """
 
         def value(name: str, default: str) -> str:
             return env.get(name, "").strip() or default
 
-        return cls(
-            value("REDIS_URL", _DEFAULT_URL), value("QQBUS_PREFIX", "qq"), value("QQBUS_WORKER_HTTP", "")
-        )
+        file = value("REDIS_URL_FILE", "")
+        try:
+            url = Path(file).read_text(encoding="utf-8-sig").strip() if file else value("REDIS_URL", "")
+        except (OSError, ValueError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+            raise ConfigError(f"REDIS_URL_FILE={file!r} cannot be read: {reason}") from exc
+        return cls(url or _DEFAULT_URL, value("QQBUS_PREFIX", "qq"), value("QQBUS_WORKER_HTTP", ""))
 
     def key(self, name: str) -> str:
         """Return the key of that name under the prefix."""

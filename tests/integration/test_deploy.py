@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tomllib
@@ -17,8 +18,10 @@ from typing import Any
 import anyio
 import pytest
 import yaml
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from adapter.bus.bus import Bus
+from adapter.bus.connection import connect
 from adapter.bus.embedded import find_server
 from adapter.config import Config
 from adapter.errors import BusUnavailable
@@ -244,7 +247,7 @@ def test_the_first_compose_understands_all_but_the_name(tmp_path: Path) -> None:
     done = run(compose, *line, "config", **quiet)
     assert done.returncode == 0, done.stderr
     read = yaml.safe_load(done.stdout)
-    assert set(read["services"]) == {"redis", "adapter", "echo", "archive"}
+    assert set(read["services"]) == {"users", "redis", "adapter", "echo", "archive"}
     for name in ("adapter", "echo", "archive"):
         service = read["services"][name]
         assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), "what is merged in"
@@ -255,15 +258,20 @@ def test_the_first_compose_understands_all_but_the_name(tmp_path: Path) -> None:
 
 def test_the_compose_file_starts_what_exists_and_keeps_what_must_be_kept(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert set(services) == {"redis", "adapter", "echo", "archive", "sim", "bot"}
+    assert set(services) == {"users", "redis", "adapter", "echo", "archive", "sim", "bot"}
     assert (services["sim"]["profiles"], services["bot"]["profiles"]) == (["sim"], ["bot"])
     for name, service in services.items():
         plain_image(service["image"])
-        assert service["restart"] == "unless-stopped", name
-        assert int(service["stop_grace_period"].removesuffix("s")) > 20, name
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+        assert service["mem_limit"], name
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
             assert source in compose["volumes"] or source == "./bot.py"
+        if name == "users":
+            assert service["network_mode"] == "none"
+            continue
+        assert service["restart"] == "unless-stopped", name
+        assert int(service["stop_grace_period"].removesuffix("s")) > 20, name
         for network in service["networks"]:
             assert network in compose["networks"]
         for port in service.get("ports", []):
@@ -280,16 +288,55 @@ def test_the_compose_file_starts_what_exists_and_keeps_what_must_be_kept(compose
     assert ROOT / build["dockerfile"] == DEPLOY / "Dockerfile"
 
 
+def make_users(compose: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Make the users as the compose file does; returns the addresses by service."""
+    _, program, _, *services = compose["services"]["users"]["command"]
+    assert program == "/opt/qqbus/users.py"
+    for turn in range(2):
+        done = run(sys.executable, DEPLOY / "users.py", folder, *services)
+        assert done.returncode == 0, done.stderr
+        assert ("exists" in done.stdout) == bool(turn)
+    names = [one.partition("=")[0] for one in services]
+    assert {"adapter", "echo", "archive"} <= set(names)
+    for name in names:
+        assert stat.S_IMODE((folder / name / "url").stat().st_mode) == 0o600
+    made = {name: (folder / name / "url").read_text().strip() for name in names}
+    text = (folder / "acl" / "users.acl").read_text()
+    assert not any(url.split(":")[2].partition("@")[0] in text for url in made.values())
+    for name in ("adapter", "echo", "archive"):
+        service = compose["services"][name]
+        assert f"{name}-user:/run/user:ro" in service["volumes"]
+        assert service["environment"]["REDIS_URL_FILE"] == "/run/user/url"
+        assert "REDIS_URL" not in service["environment"]
+    return made
+
+
+async def only_users_get_in(port: int, made: dict[str, str]) -> None:
+    """A worker of the compose file reads events and no QR code; without a user nothing is read."""
+    bare = connect(f"redis://:x@127.0.0.1:{port}")
+    with pytest.raises(AuthenticationError):
+        await bare.ping()
+    await bare.aclose()
+    worker = connect(made["echo"].replace("@redis:6379", f"@127.0.0.1:{port}"))
+    assert await worker.xlen("qq:inbound") == 0
+    with pytest.raises(NoPermissionError):
+        await worker.xrange("qq:session")
+    await worker.aclose()
+
+
 async def test_the_server_of_the_compose_file_is_one_that_the_adapter_takes(
     compose: dict[str, Any], tmp_path: Path
 ) -> None:
     program, *options = compose["services"]["redis"]["command"]
     assert program == "valkey-server"
+    made = make_users(compose, tmp_path)
+    options[options.index("/acl/users.acl")] = str(tmp_path / "acl" / "users.acl")
     port = free_port()
     line = [find_server(), *options, "--port", str(port), "--dir", tmp_path, "--bind", "127.0.0.1"]
     with subprocess.Popen(line, stdout=subprocess.DEVNULL) as server:  # noqa: ASYNC220 – likewise
         try:
-            async with Bus.open(f"redis://127.0.0.1:{port}", "qq") as bus:
+            url = made["adapter"].replace("@redis:6379", f"@127.0.0.1:{port}")
+            async with Bus.open(url, "qq") as bus:
 
                 async def taken() -> str:
                     with suppress(BusUnavailable):
@@ -297,12 +344,15 @@ async def test_the_server_of_the_compose_file_is_one_that_the_adapter_takes(
                     return ""
 
                 assert await wait_until(taken, "the server answers")
-                kept = await bus.client.config_get("*")
+                with pytest.raises(NoPermissionError):
+                    await bus.client.config_get("*")
+            await only_users_get_in(port, made)
         finally:
             server.terminate()
+    given = dict(zip(options[::2], options[1::2], strict=True))
     for name, value in (("appendonly", "yes"), ("maxmemory-policy", "noeviction"), ("save", "")):
-        assert kept[name] == value
-    assert int(kept["maxmemory"]) > 500_000_000
+        assert given[f"--{name}"] == value
+    assert given["--maxmemory"] == "1gb"
 
 
 # --- systemd -----------------------------------------------------------------------------------
