@@ -1,7 +1,7 @@
 """Make a Redis user for each service, once: `python users.py FOLDER SERVICE=ROLE …`.
 
-FOLDER/acl/users.acl gets the hashes of their passwords, for the server. FOLDER/SERVICE/url gets the address of
-one user, readable by its user alone: a service sees its own folder only. What exists is left as it is.
+FOLDER/acl/users.acl gets the hashes of their passwords, for the server. FOLDER/SERVICE/url gets the address
+of one user, readable by its user alone: a service sees its own folder only. What exists is left as it is.
 """
 
 import os

@@ -312,7 +312,7 @@ def make_users(compose: dict[str, Any], folder: Path) -> dict[str, str]:
 
 
 async def only_users_get_in(port: int, made: dict[str, str]) -> None:
-    """A worker of the compose file reads events and no QR code; without a user nothing is read."""
+    """Let a worker of the compose file read events and no QR code; without a user nothing is read."""
     bare = connect(f"redis://:x@127.0.0.1:{port}")
     with pytest.raises(AuthenticationError):
         await bare.ping()
