@@ -112,16 +112,7 @@ async def run(config: Config, stop: anyio.Event, stop_reason: Callable[[], str] 
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(redis_url(config))
         bus = await stack.enter_async_context(Bus.open(url, config.prefix))
-        try:
-            server = await bus.check_server()
-            foreign = await find_foreign_keys(bus.client, bus.keys)
-        except BusUnavailable as exc:
-            raise unreachable_error(url, exc) from exc
-        if foreign:
-            raise ConfigError(
-                f"another program uses keys of QQBUS_PREFIX={config.prefix} at {redact_url(url)}: "
-                f"{'; '.join(foreign)}; give another prefix, or delete them"
-            )
+        server = await _check_server(bus, url, config.prefix)
         log.info("%s at %s, prefix %s", server, redact_url(url), config.prefix)
         with naming_folder(config.state_dir):
             spool = stack.enter_context(Spool(config.state_dir / "spool"))
@@ -158,6 +149,21 @@ async def run(config: Config, stop: anyio.Event, stop_reason: Callable[[], str] 
                 logged = outage
                 with anyio.move_on_after(RESTART_DELAY):
                     await stop.wait()
+
+
+async def _check_server(bus: Bus, url: str, prefix: str) -> str:
+    """Return name and version of the server. Raises BusError, and ConfigError for keys of other programs."""
+    try:
+        server = await bus.check_server()
+        foreign = await find_foreign_keys(bus.client, bus.keys)
+    except BusUnavailable as exc:
+        raise unreachable_error(url, exc) from exc
+    if foreign:
+        raise ConfigError(
+            f"another program uses keys of QQBUS_PREFIX={prefix} at {redact_url(url)}: "
+            f"{'; '.join(foreign)}; give another prefix, or delete them"
+        )
+    return server
 
 
 async def _run_term(resources: Resources, stop: anyio.Event, *, is_fenced: bool) -> None:
@@ -277,12 +283,7 @@ class ActiveAdapter:
         self._settlement = Settlement(bus, lease, self._status_reporter, metrics, self._clock.now)
         pacer = _pacer(config, upstream)
         self._outbound = OutboundPipeline(
-            bus,
-            lease,
-            upstream,
-            directory,
-            self._settlement,
-            pacer,
+            *(bus, lease, upstream, directory, self._settlement, pacer),
             wall=self._clock.now,
             clock=time.monotonic,
         )
