@@ -101,7 +101,7 @@ async def test_at_the_start_it_is_exit_code_3_and_names_redis(
             await adapters.give("clearselectors")
         url = adapters.address(redis_url, "wrong" if case == "password" else "pw")
         adapter = it.start("adapter", "run", REDIS_URL=url)
-        assert await adapter.ended() == 3
+        assert await adapter.ended(60.0) == 3
         assert "refuses this user" in adapter.text()
         assert "Traceback" not in adapter.text()
         assert "wrong@" not in adapter.text()

@@ -37,7 +37,7 @@ async def test_a_send_in_hand_is_finished(
         for count, number in enumerate(numbers, start=1):
             adapter.process.send_signal(number)
             await wait_until(lambda: adapter.text().count(": stopping") == count, f"{number.name} is heard")  # noqa: B023
-        assert await adapter.ended() == 0
+        assert await adapter.ended(60.0) == 0
         assert [(row["id"], row["status"]) for row in await it.rows("results")] == [("x/1", "sent")]
         status = await bus.hgetall(bus.keys("status"))
         assert (status["state"], status["reason"]) == (b"stopped", numbers[0].name.encode())
@@ -55,7 +55,7 @@ async def test_ctrl_c_while_stopping_leaves_at_once(bus: Bus, redis_url: str, tm
         adapter.process.send_signal(signal.SIGTERM)
         await wait_until(lambda: "stopping" in adapter.text(), "it stops")
         adapter.process.send_signal(signal.SIGINT)
-        assert await adapter.ended() == 128 + signal.SIGINT
+        assert await adapter.ended(60.0) == 128 + signal.SIGINT
 
 
 async def test_nohup_keeps_its_meaning(bus: Bus, redis_url: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ async def test_a_key_of_another_program_is_named_in_one_line(
     await bus.client.set(bus.keys(name), "of another program", ex=60)
     async with system(bus, redis_url, tmp_path) as it:
         adapter = it.start("adapter", "run")
-        assert await adapter.ended() == 2
+        assert await adapter.ended(60.0) == 2
         [line] = adapter.text().splitlines()
         assert f"{bus.keys(name)} is a string, not a" in line
         assert "QQBUS_PREFIX" in line
