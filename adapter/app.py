@@ -27,8 +27,8 @@ from adapter.bus.folder_id import read_folder_id
 from adapter.bus.key_types import find_foreign_keys
 from adapter.bus.lease import Lease, hold_lease
 from adapter.bus.retention import Retention
-from adapter.bus.session_position import PositionWriter, read_position
 from adapter.bus.server_clock import ServerClock
+from adapter.bus.session_position import PositionWriter, read_position
 from adapter.bus.session_replication import SessionReplicator
 from adapter.bus.spool.legacy import recover_staging_file
 from adapter.bus.spool.log import Spool
