@@ -1,21 +1,19 @@
-"""Open the network that the configuration names. No other module knows the networks."""
+"""Open the network that the configuration names. No other module knows the networks.
+
+Only the network that is opened is imported: OneBot keeps nothing for a client that is away, and the import of
+the others would be a third of the time in which a process that was killed is back.
+"""
+# ruff: noqa: PLC0415
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from adapter.config import Config, OfficialConfig
-from adapter.networks.official.credentials_file import NAME as CREDENTIALS_NAME
-from adapter.networks.official.examination import examine as examine_official
 from adapter.networks.official.hosts import Hosts
 from adapter.networks.official.protocol.binding import BotCredentials
-from adapter.networks.official.upstream import OfficialUpstream
-from adapter.networks.onebot.examination import examine
-from adapter.networks.onebot.upstream import OneBotUpstream
-from adapter.networks.smartqq.session.store import NAME
-from adapter.networks.smartqq.upstream import SmartQQUpstream
 from adapter.networks.upstream import EventLog, Finding, Upstream
 
 log = logging.getLogger(__name__)
@@ -41,6 +39,8 @@ async def open_upstream(config: Config, kept: EventLog | None = None) -> AsyncIt
             yield official
         return
     if config.onebot is not None:
+        from adapter.networks.onebot.upstream import OneBotUpstream
+
         onebot = config.onebot
         async with OneBotUpstream(
             *(onebot.url, onebot.token, config.state_dir),
@@ -51,6 +51,8 @@ async def open_upstream(config: Config, kept: EventLog | None = None) -> AsyncIt
         ) as upstream:
             yield upstream
         return
+    from adapter.networks.smartqq.upstream import SmartQQUpstream
+
     async with SmartQQUpstream(config) as smartqq:
         yield smartqq
 
@@ -69,13 +71,19 @@ def log_network(config: Config) -> None:
 async def examine_network(config: Config) -> tuple[Finding, ...]:
     """Return what `qqbus doctor` finds out about the network; () where it looks only for an open port."""
     if config.onebot is not None:
+        from adapter.networks.onebot.examination import examine
+
         return await examine(config.onebot.url, config.onebot.token)
     if config.official is not None:
+        from adapter.networks.official.examination import examine as examine_official
+
         return await examine_official(*_official(config.official), config.state_dir)
     return ()
 
 
-def _open_official(config: Config, official: OfficialConfig) -> OfficialUpstream:
+def _open_official(config: Config, official: OfficialConfig) -> AbstractAsyncContextManager[Upstream]:
+    from adapter.networks.official.upstream import OfficialUpstream
+
     return OfficialUpstream(
         *_official(official),
         config.state_dir,
@@ -91,4 +99,10 @@ def _official(official: OfficialConfig) -> tuple[Hosts, BotCredentials | None]:
 
 def session_file(config: Config) -> Path:
     """Return the file that keeps the session of the account, or what a scan has bound."""
-    return config.state_dir / (CREDENTIALS_NAME if config.official is not None else NAME)
+    if config.official is not None:
+        from adapter.networks.official.credentials_file import NAME as CREDENTIALS_NAME
+
+        return config.state_dir / CREDENTIALS_NAME
+    from adapter.networks.smartqq.session.store import NAME
+
+    return config.state_dir / NAME
