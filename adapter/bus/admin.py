@@ -42,6 +42,23 @@ return redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
 """
 
 
+# Make an entry pending again for one group, claimable at once, and delete its dead letter.
+# KEYS  dead, stream      ARGV  dead letter, group, entry, consumer, milliseconds of idleness
+# Returns 'done', 'gone' (the letter) or 'trimmed' (the entry).
+_REDELIVER = """
+if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 'gone' end
+if #redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3]) == 0 then return 'trimmed' end
+redis.call('XCLAIM', KEYS[2], ARGV[2], ARGV[4], 0, ARGV[3],
+  'IDLE', ARGV[5], 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
+redis.call('XDEL', KEYS[1], ARGV[1])
+return 'done'
+"""
+# The consumer under which a redriven entry is pending until a worker claims it, and for how many
+# milliseconds it has been idle then: longer than any worker waits.
+_REDRIVER = "redrive"
+_REDRIVEN_IDLE_MS = 86_400_000
+
+
 class GroupInfo(NamedTuple):
     """A consumer group of a stream.
 
@@ -295,6 +312,16 @@ class AdminClient:
         with map_redis_errors():
             answer: Any = await self.client.eval(_REDRIVE, 2, self.keys("dead"), stream, entry, *fields)
         return _decode(answer) if answer else ""
+
+    async def redeliver(self, letter: str, stream: str, group: str, entry: str) -> str:
+        """Deliver an entry of a stream (a whole key) again to one group, and delete its dead letter.
+
+        Returns `done`, `gone` (the letter) or `trimmed` (the entry). Raises BusError if the group is gone.
+        """
+        args = (letter, group, entry, _REDRIVER, _REDRIVEN_IDLE_MS)
+        with map_redis_errors():
+            answer: Any = await self.client.eval(_REDELIVER, 2, self.keys("dead"), stream, *args)
+        return _decode(answer)
 
     async def drop(self, entries: Sequence[str]) -> int:
         """Delete dead letters; returns how many there were."""

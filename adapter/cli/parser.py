@@ -43,7 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help=_("show the version and exit"))
     commands = top.add_subparsers(metavar="COMMAND")
     for add in (
-        *(_add_services, _add_simulators, _add_session, _add_tail, _add_send, _add_call_and_contacts),
+        *(_add_services, _add_workers, _add_simulators, _add_session, _add_tail, _add_send, _add_call_and_contacts),
         *(_add_dead, _add_contract, _add_tools),
     ):
         add(commands)
@@ -131,6 +131,22 @@ def _add_services(commands: _Subparsers) -> None:
         needs_state_dir=True,
     )
     _add_json(add, _("one JSON object a line"))
+
+
+def _add_workers(commands: _Subparsers) -> None:
+    add = _command(commands, "worker", "worker:worker", _("run a bot of yours"), handles_signals=True)
+    add("bot", type=Path, metavar="FILE", help=_("the program of the bot, such as bot.py"))
+    add(
+        "--processes",
+        type=_count,
+        default=1,
+        metavar="N",
+        help=_("processes that share the work (default 1)"),
+    )
+    add("--reload", action="store_true", help=_("restart whenever a Python file beside it is saved"))
+    add("arguments", nargs="*", metavar="ARG", help=_("arguments of the bot, after --"))
+    add = _command(commands, "new", "new:new", _("write a project with a bot that passes its own test"))
+    add("name", metavar="NAME", help=_("name of the bot and of its folder"))
 
 
 def _add_simulators(commands: _Subparsers) -> None:
@@ -271,6 +287,11 @@ def _add_dead(commands: _Subparsers) -> None:
         help=_("all letters (a list has the newest {NEWEST_DEAD})").format(NEWEST_DEAD=NEWEST_DEAD),
     )
     add("--group", metavar="GROUP", help=_("only letters of this consumer group"))
+    add(
+        "--to-all",
+        action="store_true",
+        help=_("of redrive: append an event whose entry is trimmed again, for every application"),
+    )
     _add_json(add, _("one JSON object a line"))
 
 
@@ -328,6 +349,12 @@ def _add_tools(commands: _Subparsers) -> None:
         commands, "completion", "completion:completion", _("print the completion script of a shell")
     )
     add("shell", choices=["bash", "zsh", "fish"], help=_('in the profile: eval "$(qqbus completion bash)"'))
+
+
+def _count(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
 
 
 def _seconds(text: str) -> float:

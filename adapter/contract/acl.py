@@ -119,7 +119,7 @@ OPERATOR = Role(
         Selector("xadd", "control outbound inbound", "%W"),
         Selector("xdel", "dead"),
         Selector("eval", "dead outbound inbound"),  # a redrive is one step
-        Selector("xgroup|destroy xgroup|delconsumer", "inbound"),
+        Selector("xclaim xgroup|destroy xgroup|delconsumer", "inbound"),
         Selector("exists pttl", "lease", "%R"),
         Selector("blpop", "ids:reply:*"),
         _CALLS,

@@ -20,9 +20,10 @@ from adapter.cli.terminal import (
     say,
     show_progress,
 )
-from adapter.codec.dead_letters import original_fields, restored_fields
+from adapter.codec.dead_letters import original_fields
 from adapter.config import Config
-from adapter.errors import BusError, BusUnavailable, ConfigError
+from adapter.errors import BusError, BusUnavailable, ConfigError, SchemaError
+from adapter.ops.dead_letters import redrive
 from adapter.ops.wording import entry_time, span
 from adapter.plain_text import harmless
 
@@ -30,8 +31,6 @@ from adapter.plain_text import harmless
 _PREVIEW_COLUMNS = 40
 # Letters dropped by one XDEL.
 _DROP_BATCH = 100
-# Streams that a letter may return to: only the adapter makes results and session entries.
-_STREAMS = ("outbound", "inbound")
 _HEADER = ("ID", "AGE", "STREAM", "GROUP", "TRIES", "WHAT", "REASON")
 
 Fields = dict[bytes, bytes]
@@ -55,7 +54,8 @@ async def dead(config: Config, arguments: argparse.Namespace) -> int:
 
 
 async def _list(admin: AdminClient, arguments: argparse.Namespace) -> int:
-    if arguments.all:
+    # A filter looks at all letters: those of its group may be older than the newest ones.
+    if arguments.all or arguments.group is not None:
         letters = [entry async for entry in admin.entries("dead")]
     else:
         letters = await admin.last_entries("dead", NEWEST_DEAD)
@@ -126,20 +126,15 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
             failed += 1
             complain(f"{letter} is not in {admin.keys('dead')}")
             continue
-        stream, original = fields.get(b"stream", b"").decode("utf-8", "replace"), restored_fields(fields)
-        if stream not in {admin.keys(name) for name in _STREAMS} or not original:
-            failed += 1
-            complain(f"{letter} cannot be redriven to {stream!r}")
-            continue
         try:
-            entry = await admin.redrive(letter, stream, [item for pair in original.items() for item in pair])
+            where = await redrive(admin, letter, fields, to_all=arguments.to_all)
         except BusUnavailable:
             raise
-        except BusError as exc:  # such as a key of another type: the other letters may go elsewhere
+        except (BusError, SchemaError) as exc:  # a group that is gone, a key of another type
             failed += 1
             complain(f"{letter} cannot be redriven: {exc}")
             continue
-        say(f"{letter} → {stream} {entry}" if entry else f"{letter} was redriven by another command")
+        say(f"{letter} → {where}" if where else f"{letter} was redriven by another command")
     return 1 if failed else 0
 
 

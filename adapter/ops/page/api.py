@@ -17,6 +17,7 @@ from adapter.errors import SchemaError
 from adapter.i18n import N_
 from adapter.ops.contact_lookup import find_address
 from adapter.ops.contact_search import LISTS, has_members, matches, sort_key
+from adapter.ops.dead_letters import redrive
 from adapter.ops.page.assets import login_form
 from adapter.ops.page.auth import COOKIE_SECONDS, TRIES_SECONDS, PageAuth
 from adapter.ops.page.broadcaster import MAX_PAGES, Broadcaster
@@ -28,7 +29,6 @@ from adapter.ops.page.views import (
     View,
     contact_views,
     decode,
-    letter_fields,
     media_type,
 )
 
@@ -43,8 +43,6 @@ MAX_CAPTCHA: Final = 32
 NUMBER: Final = re.compile(r"[1-9][0-9]?", re.ASCII)
 # The `by` of the page's commands.
 BY: Final = "page"
-# The streams to which a dead letter may go back.
-REDRIVEN: Final = ("outbound", "inbound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +165,10 @@ class PageApi:
         letter = await self.monitor.get_entry("dead", entry)
         if letter is None:
             raise HTTPException(404, "that dead letter is gone")
-        stream, fields = decode(letter.get(b"stream")), letter_fields(letter)
-        if not fields or stream not in {self.monitor.keys(name) for name in REDRIVEN}:
-            raise HTTPException(409, "this dead letter cannot be redriven: drop it")
-        return JSONResponse({"done": bool(await self.monitor.redrive(entry, stream, fields))})
+        try:
+            return JSONResponse({"done": bool(await redrive(self.monitor, entry, letter))})
+        except SchemaError as exc:
+            raise HTTPException(409, f"this dead letter cannot be redriven: {exc}") from exc
 
     async def login(self, request: Request) -> Response:
         """Exchange the token for a cookie."""

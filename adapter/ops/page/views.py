@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from adapter.bus.admin import GroupInfo
-from adapter.codec.dead_letters import original_fields, restored_fields
+from adapter.codec.dead_letters import original_fields
 from adapter.codec.outbound import decode_request
 from adapter.codec.reader import ReceivedMessage, ReceivedSession, read_event
 from adapter.content import Image, render
@@ -154,11 +154,6 @@ def letter_view(entry: str, fields: Fields) -> View:
     view: View = {name: decode(fields.get(name.encode())) for name in names}
     view["chat"] = original.get("to") or original.get("chat", "")
     return {"entry": entry} | view | {"id": original.get("id", "")} | clip(original.get("text", ""))
-
-
-def letter_fields(fields: Fields) -> list[str | bytes]:
-    """Return the fields to append again, value after name; empty if they cannot be read."""
-    return [item for pair in restored_fields(fields).items() for item in pair]
 
 
 def contact_views(kind: str, rows: Mapping[str, bytes], chat: str = "") -> list[View]:

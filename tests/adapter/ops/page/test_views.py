@@ -2,11 +2,11 @@
 
 import pytest
 
+from adapter.codec.dead_letters import restored_fields
 from adapter.codec.inbound import pack
 from adapter.ops.page.views import (
     MAX_DECODED,
     event_view,
-    letter_fields,
     letter_view,
     media_type,
     request_view,
@@ -64,7 +64,7 @@ def test_a_session_is_told_without_its_picture_and_its_link() -> None:
 def test_a_dead_letter_that_cannot_be_read_is_shown_and_not_redriven() -> None:
     broken = {b"reason": b"poison", b"stream": b"qq:inbound", b"fields": b"\xc1"}
     assert letter_view("1-0", broken)["reason"] == "poison"
-    assert letter_fields(broken) == []
+    assert restored_fields(broken) == {}
 
 
 @pytest.mark.parametrize(

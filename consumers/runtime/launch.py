@@ -1,0 +1,54 @@
+"""Run the program of a bot in this process: `python -m consumers.runtime.launch FILE [ARG…]`.
+
+A file that calls `worker.main()` runs as it is. For one that only makes a Worker, that is called here.
+"""
+
+import ctypes
+import os
+import runpy
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from consumers.runtime.worker import Worker
+
+_BAD_USE: Final = 2
+# PR_SET_PDEATHSIG of prctl(2).
+_DEATH_SIGNAL: Final = 1
+
+
+def main() -> None:
+    """Run the file that the command line names."""
+    _end_with_parent()
+    path = Path(sys.argv[1]).resolve()
+    sys.argv = [str(path), *sys.argv[2:]]
+    # As `python FILE` has it: modules beside the file come first, not those where the command was typed.
+    sys.path[:1] = (
+        [str(path.parent)] if sys.path[0] in {"", str(Path.cwd())} else [str(path.parent), sys.path[0]]
+    )
+    names = runpy.run_path(str(path), run_name="__main__")
+    workers = list({id(one): one for one in names.values() if isinstance(one, Worker)}.values())
+    if any(worker.has_run for worker in workers):
+        return
+    if len(workers) != 1:
+        found = "no Worker" if not workers else f"{len(workers)} workers"
+        print(
+            f"{path.name} makes {found}: let it make one, or call main() of the one to run", file=sys.stderr
+        )
+        sys.exit(_BAD_USE)
+    workers[0].main()
+
+
+def _end_with_parent() -> None:
+    """Get SIGTERM when the process that watches this one is killed."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
