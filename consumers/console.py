@@ -1,6 +1,7 @@
 """Chat in the terminal: show the events of the bus, and send typed lines.
 
-Start a line with an address, as in `@friend:1 hello`, to switch to that chat; `/quit` ends.
+The chat that a line goes to stands in front of it, and is fixed from the first key on. Start a line with an
+address, as in `@friend:1 hello`, to switch to that chat; `/help` lists the commands, `/quit` ends.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,8 +27,25 @@ from consumers.runtime.tasks import TaskSupervisor
 
 # Seconds to wait for the result of a line.
 _RESULT_TIMEOUT: Final = 60.0
+# Chats whose names are remembered.
+_MAX_NAMES: Final = 1_000
+# Seconds between two looks at which chat is the last one.
+_REFRESH_SECONDS: Final = 0.2
 # Entries in one read.
 _READ_COUNT: Final = 100
+
+
+_GREETING: Final = (
+    "Lines that you type go to the chat that stands in front of them. It is that of the last message,",
+    "and stays fixed from your first key on. @friend:1 chooses another chat; /help lists the commands.",
+)
+_HELP: Final = (
+    "@friend:1 hello   send to this chat, and stay in it",
+    "@friend:1         stay in this chat",
+    "/who              the chats that were heard",
+    "/help             this list",
+    "/quit             leave",
+)
 
 
 class Console:
@@ -36,6 +55,12 @@ class Console:
         self._client = client
         self._only = chat
         self.chat = chat
+        # What to call the chats that were heard, by address.
+        self._names: dict[str, str] = {}
+
+    def label(self, chat: str) -> str:
+        """Return an address with the name that is known for it."""
+        return f"{chat} {self._names.get(chat, '')}".rstrip()
 
     async def watch(self, since: str) -> None:
         """Show everything after this entry, or what is new. A group would hold up retention."""
@@ -65,6 +90,7 @@ class Console:
             return
         clock = datetime.fromtimestamp(received.time).astimezone().strftime("%H:%M:%S")
         if received.type.startswith("message.") and received.chat:
+            self._remember(received)
             if not self._only and not received.own:
                 self.chat = received.chat
             who = "me" if received.own else received.sender_name or received.sender
@@ -73,35 +99,57 @@ class Console:
         elif received.type != "notice.typing":
             say(f"{clock} -- {harmless(received.text or received.type)}")
 
-    async def say(self, line: str) -> None:
-        """Send one line, and print what went wrong."""
+    def _remember(self, received: Received) -> None:
+        is_friend = received.chat.startswith("friend:") and not received.own
+        name = received.chat_name or (received.sender_name if is_friend else "")
+        if name and (received.chat in self._names or len(self._names) < _MAX_NAMES):
+            self._names[received.chat] = harmless(name)
+
+    def command(self, line: str) -> None:
+        """Carry out a line that begins with a slash. It is never sent."""
+        match line.split(maxsplit=1)[0]:
+            case "/help":
+                say(*_HELP)
+            case "/who":
+                say(*(list(map(self.label, self._names)) or ["-- no message yet"]))
+            case word:
+                say(f"-- {word} is no command, and was not sent: /help lists them")
+
+    async def say(self, line: str, chat: str) -> None:
+        """Send one line to a chat, and print what became of it."""
+        if line.startswith("/"):
+            self.command(line)
+            return
         if line.startswith("@"):
             address, _, line = line[1:].partition(" ")
             try:
-                self.chat = str(parse_address(address))
+                chat = self.chat = str(parse_address(address))
             except SchemaError as exc:
                 say(f"-- {exc}")
                 return
         if not line.strip():
             return
-        if not self.chat:
+        if not chat:
             say("-- no message yet: start the line with an address, such as @friend:1")
             return
-        request = Request(self.chat, line, fresh_id(self._client.application))
+        request = Request(chat, line, fresh_id(self._client.application))
+        where = f"{self.label(chat)}: {harmless(line)}"
         try:
             result = await self._client.confirm(request, _RESULT_TIMEOUT)
         except TimeoutError:
-            say(f"-- no result within {_RESULT_TIMEOUT:g} s: the request waits in qq:outbound")
+            say(f"… {where} -- no result within {_RESULT_TIMEOUT:g} s: the request waits in qq:outbound")
             return
-        if result.status != Status.SENT:
-            say(f"-- {result.status}: {result.code} {harmless(result.detail)}")
+        if result.status == Status.SENT:
+            say(f"✓ {where}")
+        else:
+            say(f"✗ {where} -- {result.status}: {result.code} {harmless(result.detail)}")
 
 
 async def converse(chat: str, since: str, settings: Settings) -> None:
     """Show and send until the input ends and every line has its result."""
-    lines = _typed_lines()
     async with BusClient.open("console", consumer_name(), settings) as client:
         console, ended = Console(client, chat), asyncio.Event()
+        lines = _prompted_lines(console) if sys.stdin.isatty() else _piped_lines(console)
         tasks = TaskSupervisor(ended.set)
         try:
             writer = client.start(tasks)
@@ -114,11 +162,46 @@ async def converse(chat: str, since: str, settings: Settings) -> None:
             await tasks.close()
 
 
-async def _send_lines(console: Console, lines: "asyncio.Queue[str | None]", ended: asyncio.Event) -> None:
+async def _send_lines(console: Console, lines: AsyncIterator[tuple[str, str]], ended: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as sending:
-        while (line := await lines.get()) is not None and line.strip() != "/quit":
-            sending.create_task(console.say(line.rstrip("\n")))
+        async for line, chat in lines:
+            if line.strip() == "/quit":
+                break
+            sending.create_task(console.say(line, chat))
     ended.set()
+
+
+async def _piped_lines(console: Console) -> AsyncIterator[tuple[str, str]]:
+    """Yield the lines of a pipe, each with the chat of its moment."""
+    lines = _typed_lines()
+    while (line := await lines.get()) is not None:
+        yield line.rstrip("\n"), console.chat
+
+
+async def _prompted_lines(console: Console) -> AsyncIterator[tuple[str, str]]:
+    """Yield the lines of a terminal, each with the chat that stood in front of it.
+
+    The chat is fixed with the first key. What is heard is printed above the line that is being typed.
+    """
+    from prompt_toolkit import PromptSession  # noqa: PLC0415 – 0.1 s that a pipe saves
+    from prompt_toolkit.patch_stdout import patch_stdout  # noqa: PLC0415
+
+    session: PromptSession[str] = PromptSession()
+    target = [console.chat]
+
+    def shown() -> str:
+        if not session.default_buffer.text:
+            target[0] = console.chat
+        return f"{console.label(target[0]) or 'no chat yet'}> "
+
+    with patch_stdout(raw=True):
+        say(*_GREETING)
+        while True:
+            try:
+                line = await session.prompt_async(shown, refresh_interval=_REFRESH_SECONDS)
+            except (EOFError, KeyboardInterrupt):
+                return
+            yield line, target[0]
 
 
 def _typed_lines() -> "asyncio.Queue[str | None]":
