@@ -43,7 +43,15 @@ def make_parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help=_("show the version and exit"))
     commands = top.add_subparsers(metavar="COMMAND")
     for add in (
-        *(_add_services, _add_workers, _add_simulators, _add_session, _add_tail, _add_send, _add_call_and_contacts),
+        *(
+            _add_services,
+            _add_workers,
+            _add_simulators,
+            _add_session,
+            _add_tail,
+            _add_send,
+            _add_call_and_contacts,
+        ),
         *(_add_dead, _add_contract, _add_tools),
     ):
         add(commands)
