@@ -1,5 +1,9 @@
 """Write workers for the qqbus message bus: `from qqbus import Event, Worker`."""
 
+# isort: off
+from qqbus import _packages  # noqa: F401 – first: it finds the packages of the other imports
+# isort: on
+
 from adapter import (
     At,
     Delivery,

@@ -1,11 +1,16 @@
 """Proof of consumers/worker.py and qqbus: the public names, and the former ones with a warning."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import qqbus
 from consumers import worker as former
+from tests.support import ROOT
 from tests.support.bus_events import desk_at, message, program
-from tests.support.helpers import wait_until
+from tests.support.helpers import clean_environment, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -57,3 +62,15 @@ def test_former_options_become_the_present_ones() -> None:
 def test_public_names_are_the_same_objects_under_the_former_path() -> None:
     for name in ("Content", "Event", "Reject", "Request", "Settings", "Worker", "WorkerOptions"):
         assert getattr(former, name) is getattr(qqbus, name)
+
+
+def test_a_bot_runs_beside_modules_that_bear_the_names_of_our_packages(tmp_path: Path) -> None:
+    (tmp_path / "consumers.py").write_text("")
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "__init__.py").write_text("")
+    (tmp_path / "bot.py").write_text("from qqbus import Worker\nWorker('bot').main()\n")
+    environment = clean_environment(PYTHONPATH=str(ROOT))
+    line = [sys.executable, str(tmp_path / "bot.py"), "--help"]
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "The worker bot" in done.stdout
