@@ -5,7 +5,7 @@ from functools import partial
 
 from adapter.bus import retention
 from adapter.cli.main import main
-from adapter.networks import open as networks
+from adapter.networks.official import upstream as network
 from adapter.networks.official.limits import Limits
 
 # A quarter of the real waits and less.
@@ -31,7 +31,7 @@ HASTY = replace(
 
 def hurry(limits: Limits = HASTY) -> None:
     """Let the adapter connect with these limits, and trim nothing: a checker reads all of it in the end."""
-    networks.OfficialUpstream = partial(networks.OfficialUpstream, limits=limits)  # type: ignore[assignment,misc]
+    network.OfficialUpstream = partial(network.OfficialUpstream, limits=limits)  # type: ignore[assignment,misc]
     retention.KEPT_ENTRIES.update(dict.fromkeys(retention.KEPT_ENTRIES, 10_000_000))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from adapter.bus import retention
 from adapter.cli.main import main
 from adapter.events import Gap, Outcome, Status
-from adapter.networks import open as networks
+from adapter.networks.onebot import upstream as network
 from adapter.networks.onebot.gaps import GapTracker
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.receiver import Receiver
@@ -36,7 +36,7 @@ HASTY = replace(
 
 def hurry(limits: Limits = HASTY) -> None:
     """Let the adapter connect with these limits, and trim nothing: a checker reads all of it in the end."""
-    networks.OneBotUpstream = partial(networks.OneBotUpstream, limits=limits)  # type: ignore[assignment,misc]
+    network.OneBotUpstream = partial(network.OneBotUpstream, limits=limits)  # type: ignore[assignment,misc]
     retention.KEPT_ENTRIES.update(dict.fromkeys(retention.KEPT_ENTRIES, 10_000_000))
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from adapter.cli.main import main
-from adapter.networks import open as networks
+from adapter.networks.smartqq import upstream as network
 from adapter.networks.smartqq.limits import Limits
 from tests.support.smartqq_harness import FAST
 
@@ -14,7 +14,7 @@ HASTY = replace(FAST, short_pause=0.03, fast_answer=0.2, lookup_interval=0.1, me
 
 def hurry(limits: Limits = HASTY) -> None:
     """Let the adapter open its door with these limits."""
-    networks.SmartQQUpstream = partial(networks.SmartQQUpstream, limits=limits)  # type: ignore[assignment,misc]
+    network.SmartQQUpstream = partial(network.SmartQQUpstream, limits=limits)  # type: ignore[assignment,misc]
 
 
 if __name__ == "__main__":

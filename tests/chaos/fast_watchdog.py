@@ -9,7 +9,7 @@ from typing import Any
 
 from adapter import app
 from adapter.cli.main import main
-from adapter.networks import open as networks
+from adapter.networks.smartqq import upstream as network
 from adapter.ops.alerts.watchdog import Watchdog
 from tests.support.smartqq_harness import FAST
 
@@ -30,7 +30,7 @@ def accelerate() -> None:
         return Watchdog(*given, **options | {"wall": fast_clock, "interval": INTERVAL})
 
     app.Watchdog = watchdog  # type: ignore[assignment,misc]
-    networks.SmartQQUpstream = partial(networks.SmartQQUpstream, limits=FAST)  # type: ignore[assignment,misc]
+    network.SmartQQUpstream = partial(network.SmartQQUpstream, limits=FAST)  # type: ignore[assignment,misc]
 
 
 if __name__ == "__main__":

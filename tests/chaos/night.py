@@ -5,7 +5,7 @@ from functools import partial
 
 from adapter import app
 from adapter.cli.main import main
-from adapter.networks import open as networks
+from adapter.networks.smartqq import upstream as network
 from adapter.ops.alerts import delivery_monitor, disk_monitor
 from tests.support.smartqq_harness import FAST
 
@@ -16,7 +16,7 @@ GRACE = 0.5
 
 def fall() -> None:
     """Shorten the waits, and nothing else."""
-    networks.SmartQQUpstream = partial(networks.SmartQQUpstream, limits=NIGHT)  # type: ignore[assignment,misc]
+    network.SmartQQUpstream = partial(network.SmartQQUpstream, limits=NIGHT)  # type: ignore[assignment,misc]
     app.Watchdog = partial(app.Watchdog, interval=0.1)  # type: ignore[assignment,misc]
     for state in delivery_monitor.GRACE:
         delivery_monitor.GRACE[state] = GRACE  # type: ignore[index]
