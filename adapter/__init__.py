@@ -39,6 +39,7 @@ from adapter.content import (
 from adapter.contract.tables import TYPES as EVENT_TYPES
 from adapter.errors import ConfigError, QQBusError, SchemaError
 from adapter.events import CONTRACT_VERSION, Address, ChatKind, Delivery, Priority, Status
+from adapter.networks.onebot.protocol.cq import decode_cq
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -75,6 +76,7 @@ __all__ = [
     "Unknown",
     "Video",
     "chat_from_event_id",
+    "decode_cq",
     "decode_request",
     "encode_dead_letter",
     "example_event",

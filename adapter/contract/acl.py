@@ -1,4 +1,4 @@
-"""Redis users for the five roles, by key and command (contract, first table). Pure.
+"""Redis users for the six roles, by key and command (contract, first table). Pure.
 
 The roles need selectors, as Redis 7.0 and Valkey have them. A plain `~inbound ~outbound +xadd +xreadgroup`
 would let a worker forge events and take requests from the adapter. An ACL has two limits. It cannot name a
@@ -101,6 +101,12 @@ CALLER = Role(
     (*WORKER.selectors, _CALLS),
     base=WORKER.base,
 )
+GATEWAY = Role(
+    "gateway",
+    "the gateway for bots of OneBot: a worker that finds its own requests again",
+    (*WORKER.selectors, Selector("xrange", "outbound", "%R")),
+    base=WORKER.base,
+)
 READER = Role(
     "reader",
     "looks at events, results, status and contacts; changes nothing",
@@ -126,7 +132,7 @@ OPERATOR = Role(
     ),
     base="info time config|get acl|whoami dbsize",
 )
-ROLES = {role.name: role for role in (ADAPTER, WORKER, CALLER, READER, OPERATOR)}
+ROLES = {role.name: role for role in (ADAPTER, WORKER, GATEWAY, CALLER, READER, OPERATOR)}
 
 
 def setuser_line(role: Role, prefix: str, *, user: str, secret: str, old: bool = False) -> str:

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from adapter import DeadLetter, encode_dead_letter
 from consumers.runtime.client import BusClient
-from consumers.runtime.replies import Entry, entries_of, mapping_of, only_stream
+from consumers.runtime.replies import Entry, entries_of, entry_key, mapping_of, only_stream
 
 log = logging.getLogger("qqbus.worker")
 
@@ -48,6 +48,7 @@ class ConsumerGroup:
         self.consumer = client.consumer
         self._start = start
         self.newest = ""
+        self._seen = ""
         self._cursor = "0-0"
         self._cleaned_at = 0.0
 
@@ -79,6 +80,29 @@ class ConsumerGroup:
         # A user without the right to these keys has no questions.
         self._conversations.hint = has_questions == 1
         entries = entries_of(only_stream(entries_reply))
+        if entries:
+            self.newest = entries[-1][0]
+        return entries
+
+    async def wait_new(self, block_ms: int) -> bool:
+        """Wait for an entry behind those that were seen, without reading it for the group.
+
+        A blocked XREADGROUP takes entries that the caller may not want any more when they come.
+        """
+        if not self._seen:
+            self._seen = await self.last_delivered()
+        after = max(self._seen, self.newest or "0-0", key=entry_key)
+        args = ("XREAD", "COUNT", 1, "BLOCK", block_ms, "STREAMS", self.stream, after)
+        entries = entries_of(only_stream(await self._reader.execute_command(*args)))  # type: ignore[no-untyped-call]
+        if entries:
+            # A peer of the group may have it by now.
+            self._seen = entries[-1][0]
+        return bool(entries)
+
+    async def read_now(self, count: int) -> list[Entry]:
+        """Read the new entries that are there."""
+        args = (*self.xreadgroup_args(count), "STREAMS", self.stream, ">")
+        entries = entries_of(only_stream(await self._reader.execute_command(*args)))  # type: ignore[no-untyped-call]
         if entries:
             self.newest = entries[-1][0]
         return entries

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from consumers.runtime.consumer_group import Pending
 from consumers.runtime.replies import entry_key
@@ -49,6 +49,32 @@ class ChatQueue:
 
 
 Handle = Callable[[WorkItem], Awaitable[float | None]]
+
+
+class Dispatcher(Protocol):
+    """What has the entries between their reading and their XACK.
+
+    The runtime starts `slots` of `run_slot`, and one more at each call of `start_slot`.
+    """
+
+    slots: int
+    in_flight: dict[str, WorkItem]
+    start_slot: Callable[[], object]
+
+    def is_owned(self, item: WorkItem) -> bool:
+        """Return whether a handler may still start this item here."""
+
+    def park(self, entry: str) -> bool:
+        """Let a handler wait outside of its slot; False if none has this entry."""
+
+    def close(self) -> None:
+        """Start nothing more."""
+
+    def unfinished(self) -> list[Pending]:
+        """Return what is left when no slot runs any more, with the attempts to record."""
+
+    async def run_slot(self) -> None:
+        """Work until closed."""
 
 
 class KeyedDispatcher:

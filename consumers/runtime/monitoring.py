@@ -58,6 +58,10 @@ class WorkerCollector(Collector):
             counter = CounterMetricFamily(f"qqbus_worker_{name}", text, labels=names)
             counter.add_metric(labels, count)
             yield counter
+        for name, (text, number) in runtime.more_metrics().items():
+            gauge = GaugeMetricFamily(f"qqbus_{name}", text, labels=names)
+            gauge.add_metric(labels, number)
+            yield gauge
         for name, text, value in (
             ("in_hand", "entries read and not finished", len(runtime.dispatcher.in_flight)),
             ("redis_serves", "1 while Redis serves", int(runtime.connected)),

@@ -41,6 +41,8 @@ class ResultListener:
         self._own = own
         self._waiting: dict[str, list[asyncio.Future[Result]]] = {}
         self._watched: OrderedDict[str, None] = OrderedDict()
+        # Set once no result on the shared stream that is published from then on can be missed.
+        self.started = asyncio.Event()
         # The id after which each stream is read.
         self._after: dict[str, str] = {own: "0-0"}
 
@@ -69,6 +71,7 @@ class ResultListener:
     async def run(self) -> None:
         """Read until cancelled: a lost read loses nothing, because nothing is acknowledged here."""
         await self._retries.run(self._find_end)
+        self.started.set()
         while True:
             await self._retries.run(self._read)
 

@@ -5,20 +5,21 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from adapter import Received, SchemaError, read_event_header
+from adapter import Received, SchemaError, read_event, read_event_header
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import describe_error, is_group_missing
 from consumers.runtime.consumer_group import ConsumerGroup, Pending
 from consumers.runtime.conversations import NoAnswerError
-from consumers.runtime.dispatcher import KeyedDispatcher, WorkItem
+from consumers.runtime.dispatcher import Dispatcher, KeyedDispatcher, WorkItem
 from consumers.runtime.event import Event, Reject
 from consumers.runtime.handlers import HandlerRegistry
+from consumers.runtime.holding import EntrySink, HeldEntries, HoldingSource
 from consumers.runtime.partitioned import PartitionedSource
 from consumers.runtime.replies import mapping_of
 from consumers.runtime.shared import SharedSource
@@ -109,7 +110,13 @@ class Runtime:
     that fails stops the run, which then ends within the shutdown timeout and raises the error.
     """
 
-    def __init__(self, client: BusClient, handlers: HandlerRegistry, options: WorkerOptions) -> None:
+    def __init__(
+        self,
+        client: BusClient,
+        handlers: HandlerRegistry,
+        options: WorkerOptions,
+        sink: EntrySink | None = None,
+    ) -> None:
         self.client = client
         self.options = options
         self.counters = Counters()
@@ -117,7 +124,6 @@ class Runtime:
         self.started = asyncio.Event()
         self.connected = False
         self.group = ConsumerGroup(client, options.start)
-        self.dispatcher = KeyedDispatcher(self._handle, options.concurrency)
         self._handlers = handlers
         self._recovered = False
         self._last_poll = 0.0
@@ -127,10 +133,24 @@ class Runtime:
         client.park = self._park
         # Loops beside the reader; each ends by itself after a stop.
         self.extra_loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self.source: EntrySource = (
-            PartitionedSource(client, self.group, self.dispatcher, options.session_timeout)
+        # Coroutines of an application that holds entries. They are cancelled at the end.
+        self.services: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        # Of an application: name of a gauge -> what it shows, and its value.
+        self.more_metrics: Callable[[], Mapping[str, tuple[str, float]]] = dict
+        self.dispatcher: Dispatcher
+        self.source: EntrySource
+        if sink is not None:
+            self.held = HeldEntries(client)
+            self.dispatcher = self.held
+            self.source = HoldingSource(
+                client, self.group, self.held, sink, self._decode, options.claim_after
+            )
+            return
+        dispatcher = self.dispatcher = KeyedDispatcher(self._handle, options.concurrency)
+        self.source = (
+            PartitionedSource(client, self.group, dispatcher, options.session_timeout)
             if options.partitioned
-            else SharedSource(client, self.group, self.dispatcher, options.claim_after)
+            else SharedSource(client, self.group, dispatcher, options.claim_after)
         )
 
     def health_problem(self) -> str:
@@ -156,9 +176,11 @@ class Runtime:
             reader = tasks.start(self._read())
             slots = set[asyncio.Task[None]]()
             self.dispatcher.start_slot = lambda: slots.add(tasks.start(self.dispatcher.run_slot()))
-            for _ in range(self.options.concurrency):
+            for _ in range(self.dispatcher.slots):
                 self.dispatcher.start_slot()
             slots |= {tasks.start(loop()) for loop in self.extra_loops}
+            for service in self.services:
+                tasks.start(service())
             await self.stop.wait()
             await self._shut_down(tasks, reader, writer, slots)
         finally:
@@ -240,6 +262,14 @@ class Runtime:
         return True
 
     # --- one event -----------------------------------------------------------------------------
+
+    async def _decode(self, item: WorkItem) -> Received | None:
+        """Decode an entry for a sink; one that cannot be read moves to `qq:dead`."""
+        try:
+            return read_event(item.entry, mapping_of(item.fields))
+        except SchemaError as exc:
+            await self._dead_letter(item, "schema.invalid", str(exc))
+            return None
 
     async def _handle(self, item: WorkItem) -> float | None:
         """Handle an entry; returns None when done, or the seconds until the next attempt."""

@@ -18,6 +18,7 @@ from adapter.codec.inbound import EventRecord, RecordContext, encode_message, en
 from adapter.codec.reader import Result, read_result
 from adapter.content import Segment, Text
 from adapter.events import ContactRef, Identity, Message, Notice, Participants
+from consumers.runtime.holding_worker import HoldingWorker
 from consumers.runtime.worker import Worker
 from tests.support.helpers import clean_environment, wait_until
 
@@ -231,7 +232,7 @@ async def program(desk: Desk, *line: str, **settings: str) -> AsyncIterator[Prog
 
 
 @asynccontextmanager
-async def running(worker: Worker) -> AsyncIterator[Worker]:
+async def running(worker: Worker | HoldingWorker) -> AsyncIterator[Worker | HoldingWorker]:
     """Run the worker in this process."""
     task = asyncio.get_running_loop().create_task(worker.run())
     try:

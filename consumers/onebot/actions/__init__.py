@@ -1,0 +1,1 @@
+"""Actions of OneBot 11 that the gateway knows."""
