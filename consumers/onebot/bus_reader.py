@@ -81,6 +81,19 @@ class BusReader:
                 return
             scanned, end = scanned + len(rows), "(" + rows[-1][0].decode()
 
+    async def recent(self, limit: int) -> AsyncIterator[ReceivedMessage]:
+        """Yield messages of all chats, newest first, among this many events."""
+        end = "+"
+        for _ in range(max(1, limit // PAGE)):
+            rows = await self._do("XREVRANGE", self._key("inbound"), end, "-", "COUNT", PAGE)
+            for entry, fields in rows:
+                event = _event(entry, fields)
+                if isinstance(event, ReceivedMessage):
+                    yield event
+            if len(rows) < PAGE:
+                return
+            end = "(" + rows[-1][0].decode()
+
     async def private_chat(self, user: str) -> str:
         """Return the address of the private chat in which a person was last heard; empty if none."""
         friend, temporary = f"friend:{user}".encode(), f"temp:{user}@".encode()

@@ -46,7 +46,20 @@ async def gateway(desk: Desk, chosen: Options, *, claim_after: float = 30.0) -> 
         settings=Settings(desk.url, desk.prefix),
     )
     async with running(worker):
+        if chosen.listen:
+            await wait_until(lambda: _accepts(chosen), "the gateway listens", 20)
         yield made
+
+
+async def _accepts(chosen: Options) -> bool:
+    host, port = chosen.listen_address
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
 
 
 class Bot:

@@ -1,0 +1,1 @@
+"""Let agents read and send through the Model Context Protocol."""
