@@ -52,6 +52,7 @@ from adapter.ops.metrics import Metrics
 from adapter.ops.state_dir import StateDirWatch, naming_folder
 from adapter.ops.status_reporter import StatusReporter
 from adapter.ops.supervisor import Supervisor
+from adapter.outbound.own_sends import OwnSends
 from adapter.outbound.pacing import Pacer
 from adapter.outbound.pipeline import OutboundPipeline
 from adapter.outbound.settlement import Settlement
@@ -280,7 +281,10 @@ class ActiveAdapter:
             *(bus, lease, self._publisher, metrics, version("qqbus"), time.time), network=upstream.network
         )
         self._clock = ServerClock(bus, metrics.set_clock_offset)
-        self._settlement = Settlement(bus, lease, self._status_reporter, metrics, self._clock.now)
+        own_sends = OwnSends(is_enabled=config.publishes_sent)
+        self._settlement = Settlement(
+            *(bus, lease, self._status_reporter, metrics, self._clock.now, own_sends, upstream.network)
+        )
         pacer = _pacer(config, upstream)
         self._outbound = OutboundPipeline(
             *(bus, lease, upstream, directory, self._settlement, pacer),
@@ -293,6 +297,7 @@ class ActiveAdapter:
             supervisor=resources.supervisor,
             wall=time.time,
             raw=config.include_raw,
+            own_sends=own_sends,
         )
         retention = Retention(bus, lease, self._publisher, self._clock.now)
         rpc = ControlRpc(bus, lease, upstream, resources.supervisor)

@@ -25,7 +25,7 @@ SETTINGS = (
     *("QQBUS_LOGIN", "QQBUS_ACCOUNT", "QQBUS_PASSWORD", "QQBUS_PASSWORD_FILE", "QQBUS_SESSION_KEY"),
     *("QQBUS_SEND_INTERVAL", "QQBUS_CHAT_INTERVAL", "QQBUS_HTTP", "QQBUS_HTTP_TOKEN"),
     *("QQBUS_ALARM_COMMAND", "QQBUS_ALARM_URL", "QQBUS_SILENCE_ALARM"),
-    *("QQBUS_RAW", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
+    *("QQBUS_RAW", "QQBUS_PUBLISH_SENT", "QQBUS_LOG", "QQBUS_LOG_LEVEL"),
     *("QQBUS_NETWORK", "QQBUS_ONEBOT_URL", "QQBUS_ONEBOT_TOKEN", "QQBUS_ONEBOT_TOKEN_FILE"),
     "QQBUS_ONEBOT_HISTORY",
     *("QQBUS_OFFICIAL_APPID", "QQBUS_OFFICIAL_SECRET", "QQBUS_OFFICIAL_SECRET_FILE"),
@@ -99,6 +99,7 @@ class Config:
     alarm_url: str = field(repr=False)
     silence_alarm_seconds: float
     include_raw: bool
+    publishes_sent: bool
     log_format: str
     log_level: str
     network: str = "smartqq"
@@ -139,6 +140,7 @@ class Config:
             alarm_url=_alarm_url(env),
             silence_alarm_seconds=_number(env, "QQBUS_SILENCE_ALARM", 0.0, 0.0, MAX_SILENCE_SECONDS),
             include_raw=_choice(env, "QQBUS_RAW", "0", ("0", "1")) == "1",
+            publishes_sent=_choice(env, "QQBUS_PUBLISH_SENT", "0", ("0", "1")) == "1",
             log_format=_choice(env, "QQBUS_LOG", "text", ("text", "json")),
             log_level=_choice(env, "QQBUS_LOG_LEVEL", "INFO", LOG_LEVELS, fold=str.upper),
             network=network,

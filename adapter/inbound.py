@@ -35,6 +35,7 @@ from adapter.networks.upstream import Upstream
 from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
 from adapter.ops.supervisor import Supervisor
+from adapter.outbound.own_sends import WAIT_SECONDS, OwnSends, Report
 from adapter.outbound.pacing import Pacer
 from adapter.permanent_directory import AnyDirectory
 
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 
 # Seconds between two attempts to write to a full disk.
 DISK_RETRY = 1.0
+
+
+Published = tuple[Message | Notice | Gap | SessionChange, Participants]
 
 
 class Applied(NamedTuple):
@@ -69,6 +73,7 @@ class InboundPipeline:
         supervisor: Supervisor,
         wall: Callable[[], float],
         raw: bool,
+        own_sends: OwnSends | None = None,
     ) -> None:
         self._upstream = upstream
         self._directory = directory
@@ -81,6 +86,9 @@ class InboundPipeline:
         self._supervisor = supervisor
         self._wall = wall
         self._raw = raw
+        self._own_sends = own_sends or OwnSends()
+        # Reports of own messages that wait for what is on the way, and since when.
+        self._reports: list[tuple[Message, float]] = []
         self._stopped = False
         self._epoch_bump_due = False
 
@@ -130,23 +138,43 @@ class InboundPipeline:
     def apply(self, batch: Batch, now: float) -> list[Applied]:
         """Apply a batch to directory, status and session; returns the events to publish. `now` in seconds."""
         applied = []
-        for ordinal, event in enumerate(batch):
-            published = self._apply(event, now)
+        released = self._release_reports(now)
+        for ordinal, event in enumerate([*released, *batch]):
+            if ordinal < len(released):
+                published: Published | None = (released[ordinal], self._directory.locate(released[ordinal]))
+            else:
+                published = self._apply(event, now)
             context = RecordContext(self._status_reporter.account, self._lease.fence.epoch, now, ordinal)
             if published is not None:
                 applied.append(Applied(*published, context))
         return applied
 
-    def _apply(
-        self, event: UpstreamEvent, now: float
-    ) -> tuple[Message | Notice | Gap | SessionChange, Participants] | None:
+    def _release_reports(self, now: float) -> list[Message]:
+        """Return the reports of own messages that are events of their own after all."""
+        waiting, self._reports = self._reports, []
+        released = []
+        for message, since in waiting:
+            report = self._own_sends.judge(str(self._directory.locate(message).chat), message, now)
+            if report is Report.WAIT and now - since < WAIT_SECONDS:
+                self._reports.append((message, since))
+            elif report is not Report.DROP:
+                released.append(message)
+        return released
+
+    def _apply(self, event: UpstreamEvent, now: float) -> Published | None:
         match event:
             case ContactList():
                 self._contact_store.update(event, now)
                 return None
             case SessionChange():
                 return (event, Participants()) if self._apply_session(event, now) else None
-            case Message() | Notice():
+            case Message():
+                participants = self._directory.locate(event)
+                report = self._own_sends.judge(str(participants.chat), event, now)
+                if report is Report.WAIT:
+                    self._reports.append((event, now))
+                return (event, participants) if report is Report.PUBLISH else None
+            case Notice():
                 return event, self._directory.locate(event)
             case Gap():
                 return event, Participants()

@@ -147,11 +147,13 @@ class Ledger:
         remembered: Sequence[str] | None = None,
         answer_bytes: int = 0,
         dead: Sequence[str | bytes] = (),
+        sent: Sequence[str | bytes] = (),
     ) -> bool:
         """Publish the one result of an entry and acknowledge the entry; False if that is done already.
 
         `remember`: a repeat of the id gets this result for RESULT_TTL, or the fields `remembered`.
         `answer_bytes`: of the answer that the result carries, 0 if it is small. `dead`: fields for `qq:dead`.
+        `sent`: the account and the event of what was sent, for `qq:inbound`.
         """
         keys = self._bus.keys
         results = request.results
@@ -161,12 +163,13 @@ class Ledger:
             [
                 *(*fence, GROUP, entry, ledger_ttl, results_ttl, OWN_RESULTS, result, dead, request.digest),
                 result if remembered is None else remembered,
-                *(answer_bytes, MAX_ANSWER_BYTES),
+                *(answer_bytes, MAX_ANSWER_BYTES, sent),
             ],
             use_bin_type=False,
         )
         names = [*self._keys(request.id), keys("outbound"), results, keys("dead"), keys("results")]
-        names.append(keys("ids:answers"))
+        more = ("ids:answers", "ids:seq", "ids:seq:late", "seen:new", "seen:old", "inbound")
+        names += [keys(name) for name in more]
         return bool(await self._bus.run_script("settle", names, [payload]))
 
     def _keys(self, request: str) -> list[str]:

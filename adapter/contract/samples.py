@@ -18,6 +18,7 @@ from adapter.codec.inbound import (
     timestamp,
 )
 from adapter.codec.outbound import encode_result
+from adapter.codec.sent_message import encode_sent_message
 from adapter.content import (
     At,
     Face,
@@ -44,6 +45,7 @@ from adapter.events import (
     Message,
     Notice,
     Participants,
+    SendRequest,
     SendResult,
     SessionChange,
     SessionState,
@@ -104,7 +106,7 @@ class Golden:
 def goldens() -> list[Golden]:
     """Return all golden entries."""
     return [
-        *(*_messages(), _onebot_message(), *_notices(), *_group_requests()),
+        *(*_messages(), _onebot_message(), _sent_message(), *_notices(), *_group_requests()),
         *(*_sessions(), *_requests(), *_results(), *_others()),
     ]
 
@@ -168,6 +170,14 @@ def _onebot_message() -> Golden:
     participants = Participants(_GROUP, ContactRef(_GROUP.id, "读书会", Identity.EXACT), sender)
     record = encode_message(message, participants, RecordContext(ACCOUNT, EPOCH, WHEN), raw=False)
     return _event(record, 6, "message.onebot")
+
+
+def _sent_message() -> Golden:
+    """Return what was sent by a request, as QQBUS_PUBLISH_SENT=1 publishes it."""
+    request = SendRequest("1445653507000-0", "bot/1", _GROUP, (Text("hello"),))
+    context = RecordContext(ACCOUNT, EPOCH, WHEN)
+    record = encode_sent_message(request, _GROUP, "84966612665", context, nick="小林", network="onebot")
+    return _event(record, 7, "message.sent")
 
 
 def _group_requests() -> list[Golden]:

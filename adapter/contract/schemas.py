@@ -22,7 +22,7 @@ from adapter.content import (
     Unknown,
     Video,
 )
-from adapter.contract.tables import MESSAGES, TABLES, TIME, Schema, Table
+from adapter.contract.tables import ENTRY, MESSAGES, TABLES, TIME, Schema, Table
 from adapter.events import CONTRACT_VERSION, ContactRef, Identity
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -144,6 +144,9 @@ def _message() -> Schema:
             "message_id": {"type": "string"},
             "upstream": {"type": "object"},
             "raw": {},
+            # Of a message that was sent through the bus: id and entry of its request.
+            "request": {"type": "string"},
+            "entry": {"type": "string", "pattern": f"^{ENTRY}$"},
         },
         ["segments", "font", "chat", "sender", "message_id", "upstream"],
     )

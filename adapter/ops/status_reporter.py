@@ -57,6 +57,7 @@ class StatusReporter:
         self.reason = ""
         self.was_online = False
         self.account = ""
+        self.nick = ""
         self.paused = False
 
     def snapshot(self) -> Snapshot:
@@ -79,7 +80,7 @@ class StatusReporter:
         if change.account:
             self.account = change.account
         if change.nick:
-            self._figures["nick"] = replace_surrogates(change.nick)
+            self.nick = self._figures["nick"] = replace_surrogates(change.nick)
         if change.state is not self.state:
             self._figures["since"] = timestamp(now)
         if (change.state, change.reason) != (self.state, self.reason):

@@ -41,6 +41,7 @@ from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.bus.retry import until_served
 from adapter.codec.outbound import decode_request
+from adapter.content import render
 from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import Address, Operation, Outcome, Part, Recall, SendRequest, Status
 from adapter.failpoints import Failpoint, hit
@@ -356,7 +357,17 @@ class OutboundPipeline:
         target = None if request.to is None else self._directory.resolve(request.to)
         if target is None:
             return Outcome(Status.FAILED, TARGET_UNKNOWN, f"{request.to} cannot be reached in this session")
-        return await self._upstream.send(target, part, answers=request.answers, may_send=self._lease.valid)
+        own_sends, chat = self._settlement.own_sends, str(request.to)
+        own_sends.begin(chat)
+        try:
+            outcome = await self._upstream.send(
+                target, part, answers=request.answers, may_send=self._lease.valid
+            )
+            if outcome is not None and outcome.status is Status.SENT:
+                own_sends.add(chat, outcome.message_id, render(request.segments), self._wall())
+        finally:
+            own_sends.end(chat)
+        return outcome
 
     async def _perform(self, operation: Operation, to: Address | None) -> Outcome | None:
         upstream = self._upstream

@@ -34,13 +34,15 @@ from adapter.bus.lease import Lease
 from adapter.bus.ledger import RESULT_TTL, Asked, Completed, Conflict, InDoubt, Ledger, Started, State
 from adapter.bus.retry import until_served
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
-from adapter.codec.inbound import timestamp
+from adapter.codec.inbound import RecordContext, timestamp
 from adapter.codec.outbound import encode_result, request_id, result_stream, unwrapped
+from adapter.codec.sent_message import encode_sent_message
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.failpoints import Failpoint, hit
 from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
+from adapter.outbound.own_sends import OwnSends
 from adapter.outbound.send_job import SendJob, build_result, resume_job
 
 log = logging.getLogger(__name__)
@@ -77,6 +79,8 @@ class Settlement:
         status_reporter: StatusReporter,
         metrics: Metrics,
         wall: Callable[[], float],
+        own_sends: OwnSends | None = None,
+        network: str = "",
     ) -> None:
         self._bus = bus
         self._lease = lease
@@ -84,6 +88,8 @@ class Settlement:
         self._status_reporter = status_reporter
         self._metrics = metrics
         self._wall = wall
+        self.own_sends = own_sends or OwnSends()
+        self._network = network
         # Results of this process by request id.
         self._recent: OrderedDict[str, _Recent] = OrderedDict()
         self._attempt_seq = count(1)
@@ -161,7 +167,10 @@ class Settlement:
         if len(self._recent) > RECENT_RESULTS:
             self._recent.popitem(last=False)
         size = 0 if remembered is fields else len(result.data.encode("utf-8", "replace"))
-        await self._publish(request, fields, remember=True, remembered=remembered, answer_bytes=size)
+        sent = self._sent_event(result, request, now)
+        await self._publish(
+            request, fields, remember=True, remembered=remembered, answer_bytes=size, sent=sent
+        )
         log.debug(
             "request %s: %s %s",
             result.id,
@@ -251,6 +260,18 @@ class Settlement:
 
     # --- writing -----------------------------------------------------------------------------------
 
+    def _sent_event(self, result: SendResult, request: SendRequest, now: float) -> tuple[str | bytes, ...]:
+        """Return the account and the event of what was sent; empty if nothing was, or none is wanted."""
+        account = self._status_reporter.account
+        if not (self.own_sends.is_enabled and result.sent and account and request.to) or request.operation:
+            return ()
+        context = RecordContext(account, self._lease.fence.epoch, now)
+        nick = self._status_reporter.nick
+        record = encode_sent_message(
+            request, request.to, result.message_id, context, nick=nick, network=self._network
+        )
+        return (account, *record)
+
     async def _publish(
         self,
         request: SendRequest,
@@ -259,6 +280,7 @@ class Settlement:
         remember: bool,
         remembered: Sequence[str] | None = None,
         answer_bytes: int = 0,
+        sent: Sequence[str | bytes] = (),
     ) -> None:
         await self._retry(
             lambda fence: self._ledger.settle(
@@ -266,6 +288,7 @@ class Settlement:
                 remember=remember,
                 remembered=remembered,
                 answer_bytes=answer_bytes,
+                sent=sent,
             )
         )
 

@@ -50,6 +50,8 @@ PROVED_BY = {
     "adapter/ops/history.py": "tests/adapter/ops/test_metrics.py",
     "adapter/ops/state_text.py": "tests/adapter/ops/test_wording.py",
     "adapter/ops/page/": "tests/adapter/ops/page/test_server.py",
+    "adapter/codec/sent_message.py": "tests/integration/test_publish_sent.py",
+    "consumers/mcp/": "tests/consumers/mcp/test_server.py",
     "consumers/onebot/": "tests/consumers/onebot/test_hub.py",
     "consumers/onebot/actions/": "tests/consumers/onebot/actions/test_registry.py",
     "consumers/runtime/holding.py": "tests/consumers/onebot/test_hub.py",

@@ -1,11 +1,13 @@
 -- Settle a request: ledger, result, dead letter and XACK in one step. Idempotent.
--- KEYS  fence, ledger entry, outbound, results, dead, default results, answers
+-- KEYS  fence, ledger entry, outbound, results, dead, default results, answers,
+--       seq hash, late hash, seen (newer), seen (older), inbound
 -- ARGV  msgpack [epoch, holder, group, entry, ledger TTL in seconds (0: no ledger entry),
 --                TTL of the result stream in seconds (0: none), its approximate MAXLEN,
 --                fields of the result, fields of the dead letter or [], digest of the request,
---                fields that the ledger keeps, bytes of the result's answer (0: small), bytes of all answers]
+--                fields that the ledger keeps, bytes of the result's answer (0: small), bytes of all answers,
+--                event of what was sent: [] or [account, id, type, time, chat, sender, self, text, body]]
 -- Results with large answers are few: beyond the bytes of all answers the oldest such results are deleted.
-local epoch, holder, group, entry, ledger_ttl, results_ttl, maxlen, result, dead, digest, remembered, size, limit =
+local epoch, holder, group, entry, ledger_ttl, results_ttl, maxlen, result, dead, digest, remembered, size, limit, sent =
   unpack(cmsgpack.unpack(ARGV[1]))
 local refused = fence(KEYS[1], epoch, holder)
 if refused then return refused end
@@ -51,4 +53,13 @@ if size > 0 then
   end
 end
 if #dead > 0 then redis.call('XADD', KEYS[5], '*', unpack(dead)) end
+if #sent > 0 and redis.call('SISMEMBER', KEYS[10], sent[2]) == 0 and redis.call('SISMEMBER', KEYS[11], sent[2]) == 0 then
+  -- It counts as late: the publisher of events does not know of it, and must not take it for one of its own.
+  local seq = redis.call('HINCRBY', KEYS[8], sent[1], 1)
+  redis.call('HINCRBY', KEYS[9], sent[1], 1)
+  redis.call('SADD', KEYS[10], sent[2])
+  redis.call('XADD', KEYS[12], '*', 'v', '1', 'id', sent[2], 'type', sent[3], 'time', sent[4], 'account', sent[1],
+    'epoch', epoch, 'seq', string.format('%.0f', seq), 'chat', sent[5], 'sender', sent[6], 'self', sent[7],
+    'text', sent[8], 'body', sent[9])
+end
 return 1
