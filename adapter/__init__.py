@@ -1,6 +1,7 @@
 """QQ on a Redis stream. The names here are the API for consumers and tests."""
 
 from adapter.codec.address import chat_from_event_id, parse_address
+from adapter.codec.cq import decode_cq
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.codec.example import example_event, example_fields
 from adapter.codec.inbound import pack, replace_surrogates, timestamp
@@ -39,7 +40,6 @@ from adapter.content import (
 from adapter.contract.tables import TYPES as EVENT_TYPES
 from adapter.errors import ConfigError, QQBusError, SchemaError
 from adapter.events import CONTRACT_VERSION, Address, ChatKind, Delivery, Priority, Status
-from adapter.networks.onebot.protocol.cq import decode_cq
 
 __all__ = [
     "CONTRACT_VERSION",

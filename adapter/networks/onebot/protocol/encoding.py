@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from adapter.codec.cq import RawSegment
 from adapter.content import (
     At,
     Face,
@@ -25,7 +26,6 @@ from adapter.content import (
 )
 from adapter.errors import SchemaError
 from adapter.graphemes import last_boundary
-from adapter.networks.onebot.protocol.cq import RawSegment
 from adapter.networks.onebot.protocol.faces import can_send, parse_markup
 
 # Characters of text in one message; QQ cuts or refuses messages from about 4,500 on.

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from adapter.codec.cq import decode_cq
 from adapter.content import (
     EVERYONE,
     At,
@@ -20,7 +21,6 @@ from adapter.content import (
     Unknown,
     Video,
 )
-from adapter.networks.onebot.protocol.cq import decode_cq
 from adapter.networks.onebot.protocol.faces import face_name
 from adapter.networks.onebot.protocol.values import (
     NOTHING,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.networks.onebot.protocol.cq import RawSegment, decode_cq
+from adapter.codec.cq import RawSegment, decode_cq
 from tests.onebot_server.segments import encode
 
 
