@@ -106,7 +106,7 @@ class Golden:
 def goldens() -> list[Golden]:
     """Return all golden entries."""
     return [
-        *(*_messages(), _onebot_message(), _sent_message(), *_notices(), *_group_requests()),
+        *(*_messages(), *_onebot_messages(), *_notices(), *_group_requests()),
         *(*_sessions(), *_requests(), *_results(), *_others()),
     ]
 
@@ -153,8 +153,8 @@ def _messages() -> list[Golden]:
     return made
 
 
-def _onebot_message() -> Golden:
-    """Return a message with all segments that SmartQQ does not have."""
+def _onebot_messages() -> list[Golden]:
+    """Return a message with all segments that SmartQQ does not have, and one that was sent by a request."""
     segments = (
         *(Reply("-2147483648"), At("10001", "小林"), At("all"), Text(" look ")),
         Image(file="A1B2.jpg", url="https://multimedia.nt.qq.com.cn/download?rkey=1", size=3_000_000),
@@ -168,16 +168,11 @@ def _onebot_message() -> Golden:
     )
     sender = ContactRef("10001", "林晓", Identity.EXACT, "小林", "10001", "admin", "大侠")
     participants = Participants(_GROUP, ContactRef(_GROUP.id, "读书会", Identity.EXACT), sender)
-    record = encode_message(message, participants, RecordContext(ACCOUNT, EPOCH, WHEN), raw=False)
-    return _event(record, 6, "message.onebot")
-
-
-def _sent_message() -> Golden:
-    """Return what was sent by a request, as QQBUS_PUBLISH_SENT=1 publishes it."""
-    request = SendRequest("1445653507000-0", "bot/1", _GROUP, (Text("hello"),))
     context = RecordContext(ACCOUNT, EPOCH, WHEN)
-    record = encode_sent_message(request, _GROUP, "84966612665", context, nick="小林", network="onebot")
-    return _event(record, 7, "message.sent")
+    record = encode_message(message, participants, context, raw=False)
+    request = SendRequest("1445653507000-0", "bot/1", _GROUP, (Text("hello"),))
+    sent = encode_sent_message(request, _GROUP, "84966612665", context, nick="小林", network="onebot")
+    return [_event(record, 6, "message.onebot"), _event(sent, 7, "message.sent")]
 
 
 def _group_requests() -> list[Golden]:

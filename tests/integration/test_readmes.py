@@ -33,6 +33,7 @@ PROVED = {
     "python -m tests.official_server": "tests/integration/test_official_server_control.py",
     "python -m tests.chaos": "tests/integration/test_chaos_checker.py",
     "python -m tests.bench": "tests/integration/test_bench.py",
+    "python -m consumers.onebot": "tests/consumers/onebot/test_hub.py",
     "redis-cli": "tests/consumers/test_languages.py",
     "export QQBUS_SMARTQQ_URL": "tests/integration/test_end_to_end.py",
 }
