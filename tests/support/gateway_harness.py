@@ -47,7 +47,7 @@ async def gateway(desk: Desk, chosen: Options, *, claim_after: float = 30.0) -> 
     )
     async with running(worker):
         if chosen.listen:
-            await wait_until(lambda: _accepts(chosen), "the gateway listens", 20)
+            await wait_until(lambda: _accepts(chosen), "the gateway listens", 60)
         yield made
 
 
@@ -105,7 +105,7 @@ class Bot:
 
     async def hears(self, count: int, seconds: float = 20.0) -> list[dict[str, Any]]:
         """Wait for this many messages."""
-        await wait_until(lambda: len(self.messages) >= count, f"{count} messages", seconds)
+        await wait_until(lambda: len(self.messages) >= count, f"{count} messages", max(seconds, 60.0))
         return self.messages
 
 
@@ -121,7 +121,7 @@ async def bot(chosen: Options, path: str = "/", **headers: str) -> AsyncIterator
         reading.add_done_callback(lambda _: made.closed.set())
         try:
             if not path.startswith("/api"):
-                await wait_until(lambda: made.of("meta_event"), "the first event", 20.0)
+                await wait_until(lambda: made.of("meta_event"), "the first event", 60.0)
             yield made
         finally:
             reading.cancel()

@@ -63,7 +63,7 @@ async def serving(desk: Desk, **changes: Any) -> AsyncIterator[str]:
                 return False
             return True
 
-        await wait_until(answers, "the server listens", 20)
+        await wait_until(answers, "the server listens", 60)
         yield chosen.http
 
 
@@ -102,7 +102,7 @@ async def test_an_agent_lists_reads_waits_and_sends_over_stdio(redis_url: str, p
             assert (await ask(client, "status"))["account"] == "10001"
             assert [one["chat"] for one in (await ask(client, "list_chats"))["chats"]] == ["group:2"]
             waiting = asyncio.ensure_future(ask(client, "wait_for_messages", seconds=30))
-            await wait_until(lambda: desk.has_group("mcp"), "the group", 30)
+            await wait_until(lambda: desk.has_group("mcp"), "the group", 60)
             await desk.publish(message("hello", "group:2"), message("secret", "group:9"))
             batch = await waiting
             assert [one["text"] for one in batch["messages"]] == ["hello"]
@@ -211,7 +211,7 @@ async def test_the_token_is_asked_first_and_foreign_hosts_are_refused(redis_url:
             origin = {**good, "Origin": "http://127.0.0.1:1"}
             assert (await client.post("/mcp", headers=origin)).status_code == 403
         async with program(desk, "-m", "consumers.mcp", "--http", f"127.0.0.1:{free_port()}") as started:
-            assert await started.ended(30) == 2
+            assert await started.ended(60) == 2
             assert "QQBUS_MCP_TOKEN" in started.output
 
 
@@ -230,7 +230,7 @@ async def test_while_redis_is_away_the_agent_hears_it_in_words(redis_url: str, p
                 return not result.is_error
 
             await wait_until(serves, "an answer once Redis is back", 30)
-            await wait_until(lambda: desk.has_group("mcp"), "the group", 30)
+            await wait_until(lambda: desk.has_group("mcp"), "the group", 60)
             await desk.publish(message("after", "group:2"))
             assert (await ask(client, "wait_for_messages", seconds=30))["messages"][0]["text"] == "after"
 
@@ -255,6 +255,6 @@ async def test_sigterm_ends_the_server_on_standard_input(redis_url: str, prefix:
     async with desk_at(redis_url, prefix) as desk:
         await set_status(desk)
         async with program(desk, "-m", "consumers.mcp", "--chats", "*") as started:
-            await started.says("reads")
+            await started.says("reads", 60)
             started.terminate()
-            assert await started.ended(30) == 0
+            assert await started.ended(60) == 0

@@ -32,7 +32,7 @@ async def test_a_bot_hears_lifecycle_first_and_events_are_acknowledged(redis_url
         async with gateway(desk, chosen), bot(chosen) as one:
             await desk.publish(*numbered(0, 300), notice("presence"))
             await one.hears(300)
-            await wait_until(lambda: desk.all_done("onebot"), "all acknowledged")
+            await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 60)
         assert one.frames[0]["meta_event_type"] == "lifecycle"
         assert one.texts == texts(0, 300)
         assert not any("redelivered" in frame for frame in one.messages)
@@ -50,7 +50,7 @@ async def test_a_bot_that_was_restarted_gets_what_came_in_between_in_order_and_o
                 async with bot(chosen) as one:
                     await desk.publish(*numbered(start, start + 20))
                     await one.hears(50 if start else 20)
-                    await wait_until(lambda: desk.all_done("onebot"), "all acknowledged")
+                    await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 60)
                 heard += one.texts
                 await desk.publish(*numbered(start + 20, start + 50))
             assert heard == texts(0, 120)
@@ -72,7 +72,7 @@ async def test_a_bot_that_hangs_is_closed_and_its_events_come_again(redis_url: s
                 await wait_until(lambda: desk.has_group("onebot"), "the group")
             async with bot(chosen) as one:
                 await one.hears(130)
-                await wait_until(lambda: desk.all_done("onebot"), "all acknowledged")
+                await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 60)
             assert one.texts == texts(0, 130)
             first = [frame for frame in heard if frame["post_type"] == "message"]
             assert [frame["message_id"] for frame in one.messages[:100]] == [f["message_id"] for f in first]
@@ -98,7 +98,7 @@ async def test_a_bot_that_never_reads_costs_the_others_of_its_gateway_a_bounded_
             await two.hears(600, 60)
             await one.hears(600, 60)
             assert len(one.messages) == 600
-            await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 30)
+            await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 60)
             assert not any(frame.get("redelivered") for frame in two.messages)
 
 
@@ -119,7 +119,7 @@ async def test_gateways_of_one_name_share_and_gateways_of_two_names_both_get_all
             for start in range(0, 200, 10):
                 await desk.publish(*numbered(start, start + 10))
                 await three.hears(start + 10)
-            await wait_until(lambda: desk.all_done("onebot"), "all acknowledged")
+            await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 60)
             assert three.texts == texts(0, 200)
             assert sorted(one.texts + two.texts, key=int) == texts(0, 200)
             for shared in (one, two):
@@ -140,7 +140,7 @@ async def test_events_that_are_too_old_are_acknowledged_unsent(redis_url: str, p
             async with bot(chosen) as one, bot(patient) as two:
                 await one.hears(3)
                 await two.hears(8)
-                await wait_until(lambda: desk.all_done("onebot"), "all acknowledged")
+                await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 60)
             assert one.texts == texts(0, 3)
 
 
@@ -166,7 +166,7 @@ async def test_what_one_bot_has_confirmed_is_done_though_another_was_cut(redis_u
                 await one.hears(10)
                 await wait_until(lambda: len(heard) >= 12, "the other one has them too")
                 assert await desk.pending("onebot") == 10
-            await wait_until(lambda: desk.all_done("onebot"), "all acknowledged")
+            await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 60)
             async with bot(chosen) as three:
                 await desk.publish(*numbered(10, 12))
                 await three.hears(2)
@@ -231,7 +231,7 @@ async def test_a_gateway_that_is_killed_delivers_again_in_order(redis_url: str, 
         chosen = options()
         line = ("-m", "consumers.onebot", "--listen", chosen.listen)
         async with program(desk, *line) as process:
-            await process.says("bots connect to")
+            await process.says("bots connect to", 60)
             async with silent_bot(chosen, reads=True) as heard:
                 await desk.publish(*numbered(0, 40))
                 await wait_until(lambda: len(heard) >= 42, "events that are not confirmed")
@@ -239,12 +239,12 @@ async def test_a_gateway_that_is_killed_delivers_again_in_order(redis_url: str, 
                 await process.ended()
         await desk.publish(*numbered(40, 60))
         async with program(desk, *line) as process:
-            await process.says("bots connect to")
+            await process.says("bots connect to", 60)
             async with bot(chosen) as one:
                 await one.hears(60)
-                await wait_until(lambda: desk.all_done("onebot"), "all acknowledged")
+                await wait_until(lambda: desk.all_done("onebot"), "all acknowledged", 60)
             process.terminate()
-            assert await process.ended() == 0
+            assert await process.ended(60) == 0
             assert "Traceback" not in process.output
         assert one.texts == texts(0, 60)
         assert [frame.get("redelivered", False) for frame in one.messages] == [True] * 40 + [False] * 20

@@ -117,9 +117,9 @@ async def test_a_port_in_use_and_a_missing_token_end_the_program_with_2(redis_ur
         chosen = options()
         async with gateway(desk, chosen), bot(chosen):
             async with program(desk, "-m", "consumers.onebot", "--listen", chosen.listen) as second:
-                assert await second.ended(30) == 2
+                assert await second.ended(60) == 2
                 assert "cannot be used" in second.output
             line = ("-m", "consumers.onebot", "--listen", f"0.0.0.0:{free_port()}")
             async with program(desk, *line) as third:
-                assert await third.ended(30) == 2
+                assert await third.ended(60) == 2
                 assert "QQBUS_GATEWAY_TOKEN" in third.output
