@@ -13,10 +13,12 @@ whose requests the next process settles as `unknown`.
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 
 from adapter.content import render
-from adapter.events import Message
+from adapter.events import Message, Outcome, Status
 
 # Sent messages that are remembered: hours of constant sending.
 MAX_SENT = 10_000
@@ -44,22 +46,23 @@ class OwnSends:
         # Of networks without ids: chat and text -> when it was sent.
         self._texts: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def begin(self, chat: str) -> None:
-        """Record that a part for this chat is on the way."""
+    @contextmanager
+    def sending(self, chat: str) -> Iterator[None]:
+        """Send a part to this chat in the body."""
         self._in_flight[chat] += 1
+        try:
+            yield
+        finally:
+            self._in_flight[chat] -= 1
+            if self._in_flight[chat] <= 0:
+                del self._in_flight[chat]
 
-    def end(self, chat: str) -> None:
-        """Record that its outcome is known."""
-        self._in_flight[chat] -= 1
-        if self._in_flight[chat] <= 0:
-            del self._in_flight[chat]
-
-    def add(self, chat: str, message_id: str, text: str, now: float) -> None:
-        """Remember a message that was sent; `message_id` is empty where the network gives none."""
-        if not self.is_enabled:
+    def add(self, chat: str, outcome: Outcome | None, text: str, now: float) -> None:
+        """Remember a message if it was sent; not all networks give it an id."""
+        if not self.is_enabled or outcome is None or outcome.status is not Status.SENT:
             return
-        if message_id:
-            self._ids[chat, message_id] = None
+        if outcome.message_id:
+            self._ids[chat, outcome.message_id] = None
         else:
             self._texts[chat, text] = now
         for known in (self._ids, self._texts):

@@ -358,15 +358,11 @@ class OutboundPipeline:
         if target is None:
             return Outcome(Status.FAILED, TARGET_UNKNOWN, f"{request.to} cannot be reached in this session")
         own_sends, chat = self._settlement.own_sends, str(request.to)
-        own_sends.begin(chat)
-        try:
+        with own_sends.sending(chat):
             outcome = await self._upstream.send(
                 target, part, answers=request.answers, may_send=self._lease.valid
             )
-            if outcome is not None and outcome.status is Status.SENT:
-                own_sends.add(chat, outcome.message_id, render(request.segments), self._wall())
-        finally:
-            own_sends.end(chat)
+            own_sends.add(chat, outcome, render(request.segments), self._wall())
         return outcome
 
     async def _perform(self, operation: Operation, to: Address | None) -> Outcome | None:

@@ -42,6 +42,8 @@ class Hub:
         self.log = DeliveryLog()
         self.windows: dict[Window, Callable[[], None]] = {}
         self._incoming: deque[HeldEvent] = deque()
+        # Rises when the last bot leaves: what is being turned into frames then comes again, in order.
+        self._generation = 0
         self._arrived = asyncio.Event()
         self._has_room = asyncio.Event()
         self.too_old = 0
@@ -94,6 +96,10 @@ class Hub:
         self._held.forget(
             [event.entry for event in dropped], untouched=[one.entry for one in dropped if not one.was_sent]
         )
+        if not self.log.is_open:
+            self._generation += 1
+            while self._incoming:
+                self._give_back(self._incoming.popleft())
 
     def _acknowledge(self, entries: Sequence[str]) -> None:
         for entry in entries:
@@ -110,8 +116,9 @@ class Hub:
             self._arrived.clear()
             old = self.too_old
             while self._incoming:
-                for _ in range(min(_SLICE, len(self._incoming))):
-                    await self._pass_on(self._incoming.popleft())
+                for _ in range(_SLICE):
+                    if self._incoming:
+                        await self._pass_on(self._incoming.popleft())
                 for wake in list(self.windows.values()):
                     wake()
                 # A long batch must not keep confirmations waiting.
@@ -126,15 +133,23 @@ class Hub:
     async def _pass_on(self, event: HeldEvent) -> None:
         received = event.received
         if not self.log.is_open:
-            self._held.forget([received.entry], untouched=() if event.is_redelivered else (received.entry,))
+            self._give_back(event)
             return
+        generation = self._generation
         frames = () if self._is_too_old(received) else await self._frames(received)
+        if generation != self._generation:
+            self._give_back(event)
+            return
         if not frames:
             self._held.acknowledge(received.entry)
             self._has_room.set()
             return
         size = sum(len(frame) for frame in frames)
         self.log.add(LoggedEvent(received.entry, frames, size, event.is_redelivered))
+
+    def _give_back(self, event: HeldEvent) -> None:
+        entry = event.received.entry
+        self._held.forget([entry], untouched=() if event.is_redelivered else (entry,))
 
     def _is_too_old(self, received: Received) -> bool:
         limit = self._options.max_age

@@ -87,6 +87,10 @@ class HeldEntries:
         """Load what is pending here before anything new."""
         self.reload_due = True
 
+    def needs_reload(self) -> bool:
+        """Return whether the sink gave entries back since the last load."""
+        return self.reload_due
+
     def was_passed_on(self, entry: str) -> bool:
         """Return whether a pending entry may have been passed on before."""
         if entry not in self._untouched:
@@ -173,6 +177,10 @@ class HoldingSource:
             await self._load_pending()
             return
         entries = await self._group.read_now(room)
+        if self._held.needs_reload():
+            # What the sink gave back since then is older than these: all come again, in order.
+            self._held.forget((), untouched=[entry for entry, _ in entries])
+            return
         if not entries:
             # The sink may have no room any more when the wait is over.
             await self._group.wait_new(self._block_ms)
@@ -203,6 +211,8 @@ class HoldingSource:
 
     async def _load_pending(self) -> None:
         loaded = await self._group.load_pending(self._held.is_known)
+        if self._held.needs_reload():
+            return
         self.claimed += len(loaded)
         await self._submit([WorkItem(row.entry, fields, row.attempts) for row, fields in loaded])
 

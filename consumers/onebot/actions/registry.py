@@ -100,7 +100,9 @@ class Actions:
     async def _call(self, action: str, params: Params) -> Answer:
         body = pack({"action": action, "params": dict(params)})
         outbox = self._context.outbox
-        written = await outbox.write({"op": "call", "body": body}, outbox.fresh_id())
+        ident = outbox.fresh_id()
+        await outbox.confirm_call(ident, body)
+        written = await outbox.write({"op": "call", "body": body}, ident)
         sent = await written.wait()
         if sent.result is None:
             return pending(sent.entry)
