@@ -14,6 +14,8 @@ from tests.peers.environment import Script, prepare, script
 from tests.peers.onebot.check import HERE as ONEBOT
 from tests.peers.onebot.check import PACKAGES, TOKEN, converse, free_port, say, seen
 
+# The bus names a friend as the account has noted it.
+REMARK = "明明"
 # Seconds until a program of ours is ready, and until a bot that was killed is back.
 START_SECONDS = 60.0
 
@@ -26,7 +28,7 @@ async def check() -> None:
     async with bus_on_onebot("--listen", forward) as (server, home):
         settings = {"BOT_URL": f"ws://{forward}/", "BOT_TOKEN": TOKEN}
         async with script(python, ONEBOT / "bots" / "nonebot_bot.py", home=home, **settings) as bot:
-            await converse(server, bot)
+            await converse(server, bot, REMARK)
             assert bot.refused == [], bot.refused
         await check_restart(server, python, home, settings)
     print("gateway: nonebot2, forward: accepted", flush=True)
@@ -34,7 +36,7 @@ async def check() -> None:
     async with bus_on_onebot("--connect", f"ws://127.0.0.1:{port}/ws/") as (server, home):
         settings = {"BOT_PORT": str(port), "BOT_TOKEN": TOKEN}
         async with script(python, ONEBOT / "bots" / "aiocqhttp_bot.py", home=home, **settings) as bot:
-            await converse(server, bot)
+            await converse(server, bot, REMARK)
             assert bot.refused == [], bot.refused
     print("gateway: aiocqhttp, reverse: accepted", flush=True)
 

@@ -98,17 +98,17 @@ async def say(server: OneBotServer, chat: str, text: str | None = None, **fields
     return (await server.wait_received(count + 1))[-1]
 
 
-async def converse(server: OneBotServer, bot: Script) -> None:
-    """Go through everything that the bot can do."""
+async def converse(server: OneBotServer, bot: Script, name: str = "小明") -> None:
+    """Go through everything that the bot can do; `name`: of the friend who speaks."""
     await bot.until(lambda: bool(seen(bot, "connected")), "the first connection", 60.0)
     assert seen(bot, "connected")[0] == {"kind": "connected", "friends": 3, "groups": 2}
-    await check_messages(server, bot)
+    await check_messages(server, bot, name)
     await check_recall(server)
     await check_requests(server, bot)
     await check_notices(server, bot)
 
 
-async def check_messages(server: OneBotServer, bot: Script) -> None:
+async def check_messages(server: OneBotServer, bot: Script, name: str) -> None:
     """Compare text, face, at, reply and picture, both ways."""
     answer = await say(server, f"friend:{FRIEND}", "你好 &[]<,> 😀")
     assert answer.chat == f"friend:{FRIEND}", answer
@@ -124,8 +124,8 @@ async def check_messages(server: OneBotServer, bot: Script) -> None:
     assert [one["type"] for one in answer.segments] == ["image"], answer
     assert server.state.pictures.find(answer.segments[0]["data"]["file"]) is not None
     shown = [(one["sender"], one["segments"]) for one in seen(bot, "message")]
-    assert shown[0] == ("小明", ["text"]), shown
-    assert shown[1] == ("小明", ["at", "face", "text"]), shown
+    assert shown[0] == (name, ["text"]), shown
+    assert shown[1] == (name, ["at", "face", "text"]), shown
 
 
 async def check_recall(server: OneBotServer) -> None:
