@@ -271,20 +271,15 @@ class ActiveAdapter:
         replicator: SessionReplicator | None,
     ) -> None:
         config, bus, metrics = resources.config, resources.bus, resources.metrics
-        self._bus = bus
-        self._metrics = metrics
-        self._supervisor = resources.supervisor
+        self._bus, self._metrics, self._supervisor = bus, metrics, resources.supervisor
         self._stop_reason = resources.stop_reason
         self._lease = lease
         self._publisher = DurablePublisher(bus, lease, resources.spool, replicas=config.min_replicas)
-        self._status_reporter = StatusReporter(
-            *(bus, lease, self._publisher, metrics, version("qqbus"), time.time), network=upstream.network
-        )
+        known = (bus, lease, self._publisher, metrics, version("qqbus"), time.time)
+        self._status_reporter = StatusReporter(*known, network=upstream.network)
         self._clock = ServerClock(bus, metrics.set_clock_offset)
-        own_sends = OwnSends(is_enabled=config.publishes_sent)
-        self._settlement = Settlement(
-            *(bus, lease, self._status_reporter, metrics, self._clock.now, own_sends, upstream.network)
-        )
+        parts = (bus, lease, self._status_reporter, metrics, self._clock.now)
+        self._settlement = Settlement(*parts, OwnSends(is_enabled=config.publishes_sent), upstream.network)
         pacer = _pacer(config, upstream)
         self._outbound = OutboundPipeline(
             *(bus, lease, upstream, directory, self._settlement, pacer),
@@ -297,7 +292,7 @@ class ActiveAdapter:
             supervisor=resources.supervisor,
             wall=time.time,
             raw=config.include_raw,
-            own_sends=own_sends,
+            own_sends=self._settlement.own_sends,
         )
         retention = Retention(bus, lease, self._publisher, self._clock.now)
         rpc = ControlRpc(bus, lease, upstream, resources.supervisor)
