@@ -23,6 +23,7 @@ from typing import Any
 
 import anyio
 import redis.asyncio as redis
+from rich.cells import cell_len
 
 from adapter.bus.connection import connect, redact_url
 from adapter.bus.embedded import run_server
@@ -48,7 +49,7 @@ PROCFILE = next(
 START = 20.0
 # Seconds for honcho, which gives its own programs five before it kills them.
 STOP = 8.0
-# Columns of the names before each line, and of a line: a terminal of 80 wraps none.
+# Columns of the names before each line, and of a line.
 INDENT = 11
 WIDTH = 79
 # Where each part is looked for, if no other program is there.
@@ -110,9 +111,9 @@ NETWORKS = {
 def say(who: str, what: str, strong: str = "") -> None:
     """Print one line of what happens: the part `strong` in bold, the rest cut at the edge."""
     line = clip(harmless(what), WIDTH - INDENT)
-    if strong and strong in line:
-        line = line.replace(strong, f"{BOLD}{strong}{OFF}", 1)
-    print(f"{DIM}{clip(harmless(who), INDENT - 2):>{INDENT - 2}}{OFF}  {line}", flush=True)
+    line = line.replace(strong, f"{BOLD}{strong}{OFF}", 1) if strong else line
+    name = clip(harmless(who), INDENT - 2)
+    print(f"{' ' * (INDENT - 2 - cell_len(name))}{DIM}{name}{OFF}  {line}", flush=True)
 
 
 def port_near(wanted: int, *, is_any: bool) -> int:

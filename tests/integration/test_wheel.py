@@ -23,6 +23,7 @@ pytestmark = pytest.mark.timeout(240)
 DATA = (
     "adapter/contract/asyncapi.yaml",
     "adapter/contract/schemas/inbound.json",
+    "adapter/locale/zh_CN/LC_MESSAGES/qqbus.mo",
     "adapter/ops/page/static/index.html",
     "adapter/ops/page/static/page.js",
     "adapter/py.typed",
