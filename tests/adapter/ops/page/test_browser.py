@@ -281,7 +281,9 @@ async def test_a_friend_request_is_approved_on_the_page(bus: Bus, redis_url: str
     async with browser() as tabs, onebot_system("napcat", bus, redis_url, tmp_path) as it:
         adapter = it.start("adapter", "run", QQBUS_HTTP=f"127.0.0.1:{port}")
         await wait_until(lambda: "status page on" in adapter.text(), "the page is there", 30.0)
-        page = await tabs.open(f"http://127.0.0.1:{port}")
+        url = f"http://127.0.0.1:{port}"
+        tabs.tokens[url] = PAGE_TOKEN
+        page = await tabs.open(url)
         await page.wait_for_selector(ONLINE)
         it.server.say("friend:10001", message=[{"type": "image", "data": {"base64": PIXEL}}])
         picture = page.locator("#rows .picture")
