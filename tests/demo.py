@@ -198,7 +198,7 @@ async def follow(client: "redis.Redis", stream: str, who: str = "") -> None:
 
 def author(fields: dict[bytes, bytes]) -> str:
     """Return who asked for a message: ids of workers and of the page begin with their name."""
-    name, slash, _ = fields.get(b"id", b"").decode(errors="replace").partition("/")
+    name, slash = fields.get(b"id", b"").decode(errors="replace").partition("/")[:2]
     return name if slash and name else _("you")
 
 
