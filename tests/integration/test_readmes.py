@@ -62,6 +62,8 @@ def commands(path: Path) -> list[str]:
     rest = _FENCE.sub("", text)
     indented = re.findall(r"(?m)(?:(?<=\n\n)|(?<=\n)) {4}(\S.*)$", rest)
     lines = [re.sub(r"\s+#( .*)?$", "", line).strip() for line in [*indented, *shell]]
+    # Settings before a command.
+    lines = [re.sub(r"^(?:[A-Z_]+=\S+ )+", "", line) for line in lines]
     return [line for line in lines if re.match(r"[.a-zA-Z]", line)]
 
 
