@@ -295,6 +295,7 @@ async def test_the_address_reaches_neither_a_dead_letter_nor_the_log(redis_url: 
         (b"x" * 200_000, ""),
         (gzip.compress(bytes(10**8)), "Content-Encoding: gzip\r\n"),
     ],
+    ids=["broken gzip", "brotli", "nested", "long", "bomb"],
 )
 async def test_a_taken_event_is_posted_once_whatever_the_body(
     redis_url: str, prefix: str, answer: bytes, headers: str
