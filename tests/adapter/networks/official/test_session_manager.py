@@ -151,6 +151,7 @@ async def test_another_process_resumes_where_this_one_has_stored(tmp_path: Path)
             await heard.heard(3)
             assert heard.texts == ["taken, and not stored", "received, and not taken", "while away"]
             assert not heard.of(Gap)
+        await server.wait(lambda: not server.is_connected, "the end of the connection", 20.0)
         server.advance(400.0)  # longer than the gateway keeps a session
         async with listening(server, tmp_path) as heard:
             (gap,) = await wait_until(lambda: heard.of(Gap), "the gap", 20.0)
