@@ -34,6 +34,7 @@ from adapter.bus.spool.legacy import recover_staging_file
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
 from adapter.bus.spool.replay import StandbyPublisher
+from adapter.bus.stream_ids import StreamIds
 from adapter.config import DEFAULT_PORT, Config
 from adapter.contact_store import ContactStore, load
 from adapter.control import Control
@@ -294,7 +295,7 @@ class ActiveAdapter:
             raw=config.include_raw,
             own_sends=self._settlement.own_sends,
         )
-        retention = Retention(bus, lease, self._publisher, self._clock.now)
+        retention = Retention(bus, lease, self._publisher, self._clock.now, metrics=metrics)
         rpc = ControlRpc(bus, lease, upstream, resources.supervisor)
         self._control = Control(
             *(bus, upstream, self._outbound, reporter, retention, rpc, resources.supervisor, self._clock.now)
@@ -304,6 +305,7 @@ class ActiveAdapter:
             "clock": self._clock,
             "state folder": StateDirWatch(config.state_dir),
             "retention": retention,
+            "stream ids": StreamIds(bus, lease, metrics),
             "watchdog": _watchdog(config, metrics, upstream),
         }
         if replicator is not None:

@@ -129,6 +129,7 @@ _BOUNDED = {
         "ids:seq:late",
         "ids:lapsed",
         "ids:scheduled",
+        "ids:results",
         "seen:new",
         "seen:old",
     ),

@@ -18,6 +18,9 @@ OWN_RESULTS_TTL = 7 * 86_400
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 # Approximate entries of such a stream: one worker reads it, as the results come.
 OWN_RESULTS = 10_000
+# Such streams at most: a further name gets its results on the default stream. The hash of their names.
+MAX_OWN_STREAMS = 1_000
+OWN_STREAMS = "ids:results"
 
 
 class Started(NamedTuple):
@@ -159,16 +162,13 @@ class Ledger:
         results = request.results
         results_ttl = 0 if results == keys("results") else OWN_RESULTS_TTL
         ledger_ttl = RESULT_TTL if remember else 0
-        payload = msgpack.packb(
-            [
-                *(*fence, GROUP, entry, ledger_ttl, results_ttl, OWN_RESULTS, result, dead, request.digest),
-                result if remembered is None else remembered,
-                *(answer_bytes, MAX_ANSWER_BYTES, sent),
-            ],
-            use_bin_type=False,
-        )
+        bounds = [ledger_ttl, results_ttl, OWN_RESULTS]
+        kept = result if remembered is None else remembered
+        values = [*fence, GROUP, entry, *bounds, result, dead, request.digest, kept]
+        values += [answer_bytes, MAX_ANSWER_BYTES, sent, MAX_OWN_STREAMS]
+        payload = msgpack.packb(values, use_bin_type=False)
         names = [*self._keys(request.id), keys("outbound"), results, keys("dead"), keys("results")]
-        more = ("ids:answers", "ids:seq", "ids:seq:late", "seen:new", "seen:old", "inbound")
+        more = ("ids:answers", "ids:seq", "ids:seq:late", "seen:new", "seen:old", "inbound", OWN_STREAMS)
         names += [keys(name) for name in more]
         return bool(await self._bus.run_script("settle", names, [payload]))
 

@@ -19,11 +19,13 @@ from adapter.bus.bus import Bus
 from adapter.bus.connection import map_redis_errors
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
+from adapter.bus.ledger import OWN_STREAMS
 from adapter.bus.spool.publisher import DurablePublisher
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.errors import SpoolError
 from adapter.events import Gap
 from adapter.failpoints import Failpoint, inject
+from adapter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +37,15 @@ TRIM_BATCH: Final = 1_000
 MAX_TRIM_CALLS: Final = 50
 # Acknowledged entries that stay for a replay: about three weeks of a busy account.
 KEPT_ENTRIES: Final = {"inbound": 100_000, "results": 10_000, "outbound": 10_000, "dead": 10_000}
-# Unread entries are dropped only above these: entries, and bytes by MEMORY USAGE.
+# Unread entries are dropped only above these: entries, and bytes by MEMORY USAGE. Bytes count first, also
+# for what is kept for a replay.
 CAP: Final = 1_000_000
 CAP_BYTES: Final = 1 << 30
+# Share of the server's maxmemory for each of the four streams: a fifth is left for everything else.
+MEMORY_SHARE: Final = 0.2
+# Bytes of the result stream of one worker, and seconds between two looks at all of them.
+OWN_RESULTS_BYTES: Final = 4 * 1024 * 1024
+OWN_STREAMS_SECONDS: Final = 60.0
 # Share of the cap from which the operator is warned.
 WARN_AT: Final = 0.8
 # An entry with this number of deliveries that then stays idle for this time is poison. The worker
@@ -46,6 +54,11 @@ MAX_DELIVERIES: Final = 10
 POISON_IDLE_MS: Final = 60_000
 # Pending entries of a group looked at for poison, a run.
 POISON_SCAN: Final = 100
+# Reasons of the alarms, before the name of the stream: unread entries near the cap, and dropped ones.
+# A loss is shown for a while, in seconds.
+FULL: Final = "retention.full"
+DROPPED: Final = "retention.dropped"
+LOSS_SHOWN_SECONDS: Final = 3600.0
 # The set of lapsed groups.
 LAPSED: Final = "ids:lapsed"
 
@@ -96,6 +109,7 @@ class Retention:
         cap: int = CAP,
         cap_bytes: int = CAP_BYTES,
         kept: dict[str, int] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._bus = bus
         self._lease = lease
@@ -106,6 +120,8 @@ class Retention:
         # Entries at most by stream: what fits into both caps.
         self._caps: dict[str, int] = {}
         self._kept = kept or KEPT_ENTRIES
+        self._metrics = metrics or Metrics()
+        self._own_streams_at = 0.0
         self._wakeup = AutoResetEvent()
         self._warned: set[str] = set()
         # Losses not reported yet, by stream: Redis may go away between the drop and the report.
@@ -125,8 +141,9 @@ class Retention:
     async def run_once(self) -> None:
         """Trim all streams, report losses, dead-letter poison."""
         await inject(Failpoint.RETENTION)
+        cap_bytes = await self._bytes_of_a_stream()
         for stream in self._kept:
-            self._caps[stream] = await self._cap_entries(stream)
+            self._caps[stream] = await self._cap_entries(stream, cap_bytes)
             for _ in range(MAX_TRIM_CALLS):
                 result = await self.trim(stream)
                 if result.dropped:
@@ -136,6 +153,9 @@ class Retention:
             self._report_loss(stream)
             self._check_capacity(result)
         await self._publish_loss()
+        if self._wall() - self._own_streams_at >= OWN_STREAMS_SECONDS:
+            self._own_streams_at = self._wall()
+            await self._bound_own_streams()
         for group in await self._groups_with_pending("inbound"):
             await self._dead_letter_poison(group)
 
@@ -143,21 +163,46 @@ class Retention:
         """Run the trim script once: at most TRIM_BATCH entries of one stream."""
         names = [self._bus.keys("ids:epoch"), self._bus.keys(stream)]
         cap = self._caps.get(stream, self._cap)
-        args = [*self._lease.fence, self._kept[stream], cap, TRIM_BATCH, *await self.lapsed()]
+        # Below the cap by bytes nothing is kept for a replay: there the operator is warned.
+        keep = self._kept[stream] if cap >= self._cap else min(self._kept[stream], int(cap * WARN_AT))
+        args = [*self._lease.fence, keep, cap, TRIM_BATCH, *await self.lapsed()]
         left, trimmed, dropped, slowest, since, until = await self._bus.run_script("trim", names, args)
         self.dropped += int(dropped)
+        if dropped:
+            self._metrics.count_dropped(stream, int(dropped))
         group = slowest.decode("utf-8", "replace")
         return Trimmed(stream, int(left), int(trimmed), int(dropped), group, _seconds(since), _seconds(until))
 
-    async def _cap_entries(self, stream: str) -> int:
+    async def _bytes_of_a_stream(self) -> int:
+        limit = await self._maxmemory()
+        return min(self._cap_bytes, int(limit * MEMORY_SHARE)) if limit else self._cap_bytes
+
+    async def _maxmemory(self) -> int:
+        with map_redis_errors():
+            memory: Any = await self._bus.client.info("memory")
+        return int(memory.get("maxmemory", 0))
+
+    async def _bound_own_streams(self) -> None:
+        """Halve result streams of workers that are too large; forget those that have ended."""
+        names = await self._bus.hgetall(self._bus.keys(OWN_STREAMS))
+        for name in names:
+            with map_redis_errors():
+                used = int(await self._bus.client.memory_usage(name, samples=0) or 0)
+                if used > OWN_RESULTS_BYTES:
+                    length = int(await self._bus.client.xlen(name))
+                    await self._bus.client.xtrim(name, maxlen=length // 2, approximate=False)
+            if not used:
+                await self._bus.hdel(self._bus.keys(OWN_STREAMS), [name])
+
+    async def _cap_entries(self, stream: str, cap_bytes: int) -> int:
         """Return how many entries of this stream's average size are within both caps."""
         key = self._bus.keys(stream)
         with map_redis_errors():
             length = int(await self._bus.client.xlen(key))
-            used = int(await self._bus.client.memory_usage(key, samples=5) or 0) if length else 0
-        if used <= self._cap_bytes * WARN_AT:
+            used = int(await self._bus.client.memory_usage(key, samples=0) or 0) if length else 0
+        if used <= cap_bytes * WARN_AT:
             return self._cap
-        return min(self._cap, self._cap_bytes * length // used)
+        return min(self._cap, max(1, cap_bytes * length // used))
 
     async def lapsed(self) -> list[bytes]:
         """Return the groups that the operator declared lapsed."""
@@ -174,6 +219,7 @@ class Retention:
     def _report_loss(self, stream: str) -> None:
         if loss := self._unreported.pop(stream, None):
             log.error("%s", loss)
+            self._metrics.set_bus_fault(f"{DROPPED}.{stream}", str(loss), LOSS_SHOWN_SECONDS)
             if stream == "inbound":
                 self._unpublished = loss.after(self._unpublished)
 
@@ -189,18 +235,17 @@ class Retention:
 
     def _check_capacity(self, result: Trimmed) -> None:
         cap = self._caps.get(result.stream, self._cap)
-        if result.left < cap * WARN_AT:
+        if result.left < cap * WARN_AT or not result.slowest_group:
             self._warned.discard(result.stream)
-        elif result.stream not in self._warned:
+            return
+        text = (
+            f"{result.stream} holds {result.left} of {cap} entries: group {result.slowest_group!r} does not "
+            "acknowledge; start its workers, or declare it lapsed"
+        )
+        self._metrics.set_bus_fault(f"{FULL}.{result.stream}", text, 2 * INTERVAL_SECONDS)
+        if result.stream not in self._warned:
             self._warned.add(result.stream)
-            log.error(
-                "%s holds %d of %d entries: group %r does not acknowledge; start its workers, or declare it "
-                "lapsed",
-                result.stream,
-                result.left,
-                cap,
-                result.slowest_group,
-            )
+            log.error("%s", text)
 
     async def _groups_with_pending(self, stream: str) -> list[bytes]:
         with map_redis_errors():

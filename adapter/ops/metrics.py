@@ -108,20 +108,23 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         Gauge("qqbus_info", "Version of the adapter.", ["version"], registry=registry).labels(version).set(1)
-        self._events = Counter(
-            "qqbus_events", "Events taken from upstream, by type.", ["type"], registry=registry
-        )
-        self._sends = Counter(
-            "qqbus_sends", "Requests that ended, by status and code.", ["status", "code"], registry=registry
-        )
-        self._changes = Counter(
-            "qqbus_session_changes", "Changes of the session, by new state.", ["state"], registry=registry
-        )
-        failures, by = "Failures of background services that were run again, by service.", ["service"]
-        self._service_failures = Counter("qqbus_service_failures", failures, by, registry=registry)
+
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(f"qqbus_{name}", about, labels, registry=registry)
+
+        self._events = counter("events", "Events taken from upstream, by type.", "type")
+        self._sends = counter("sends", "Requests that ended, by status and code.", "status", "code")
+        self._changes = counter("session_changes", "Changes of the session, by new state.", "state")
+        failures = "Failures of background services that were run again, by service."
+        self._service_failures = counter("service_failures", failures, "service")
         # Background services that fail: the type of the error, and until when it is shown.
         self._failing: dict[str, tuple[str, float]] = {}
-        self._alarms = Counter("qqbus_alarms", "Alarms raised, by reason.", ["reason"], registry=registry)
+        self._dropped = counter(
+            "dropped", "Entries dropped before a group had read them, by stream.", "stream"
+        )
+        # Faults of the streams by reason: the text, and until when it is shown.
+        self._bus_faults: dict[str, tuple[str, float]] = {}
+        self._alarms = counter("alarms", "Alarms raised, by reason.", "reason")
         self._polls = _histogram("poll", "From asking upstream for events to its answer.", _POLL, registry)
         self._appends = _histogram(
             "append", "From an answer of upstream to its events on disk and on the bus.", _APPEND, registry
@@ -195,6 +198,19 @@ class Metrics:
     def clock_text(self) -> str:
         """Return the whole seconds by which the clock of Redis is ahead; "" for a usual difference."""
         return f"{self.clock_offset:.0f}" if abs(self.clock_offset) > MAX_CLOCK_OFFSET else ""
+
+    def count_dropped(self, stream: str, entries: int) -> None:
+        """Count entries of a stream that were dropped unread."""
+        self._dropped.labels(stream).inc(entries)
+
+    def set_bus_fault(self, reason: str, text: str, shown_seconds: float) -> None:
+        """Show a fault of the streams for that number of seconds."""
+        self._bus_faults[reason] = text, self._clock() + shown_seconds
+
+    def bus_faults(self) -> dict[str, str]:
+        """Return the faults of the streams, the texts by reason."""
+        now = self._clock()
+        return {reason: text for reason, (text, until) in self._bus_faults.items() if until > now}
 
     def heartbeat(self, loop: str) -> None:
         """Note that a loop has come round."""

@@ -4,6 +4,12 @@
 -- Returns 1, or 0 if no dead letter was made: the entry is not pending any more, or was deleted.
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
-if redis.call('XACK', KEYS[2], ARGV[3], ARGV[4]) == 0 or #ARGV == 4 then return 0 end
+if #ARGV == 4 then
+  redis.call('XACK', KEYS[2], ARGV[3], ARGV[4])
+  return 0
+end
+if #redis.call('XPENDING', KEYS[2], ARGV[3], ARGV[4], ARGV[4], 1) == 0 then return 0 end
+-- Redis undoes nothing if a later command fails: the letter comes first.
 redis.call('XADD', KEYS[3], '*', unpack(ARGV, 5))
+redis.call('XACK', KEYS[2], ARGV[3], ARGV[4])
 return 1

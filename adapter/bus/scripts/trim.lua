@@ -46,6 +46,8 @@ for _, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
 end
 
 local dropped, from, to = 0, '', ''
+-- A group that needs nothing of the excess holds nothing back.
+if not needed or not before(needed, target) then slowest = '' end
 if needed and before(needed, target) then
   if length > cap then
     -- Above the cap entries are dropped that the slowest group has not acknowledged: count them.

@@ -31,6 +31,7 @@ class AlertStore:
         self.disk_alarm = ""
         self.redis_alarm = ""
         self.mute_alarm = ""
+        self.bus_alarms: tuple[str, ...] = ()
         self._loaded: dict[str, list[Alert]] = {}
         self._outboxes: dict[str, deque[Alert]] = {}
         self._load()
@@ -48,6 +49,7 @@ class AlertStore:
             "disk": bool(self.disk_alarm),
             "redis": bool(self.redis_alarm),
             "mute": bool(self.mute_alarm),
+            "bus": list(self.bus_alarms),
             "undelivered": {name: [alert.as_row() for alert in box] for name, box in self._outboxes.items()},
         }
         temporary = self._path.with_suffix(".new")
@@ -65,9 +67,11 @@ class AlertStore:
             }
             alarm, is_disk_full = str(value["alarm"]), value["disk"] is True
             is_mute = value.get("mute") is True
+            bus_alarms = tuple(map(str, value.get("bus", ())))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return
         # A file of an older version has no such field.
         self.redis_alarm = REDIS if value.get("redis") is True else ""
         self.alarm, self.disk_alarm, self._loaded = alarm, DISK if is_disk_full else "", loaded
         self.mute_alarm = MUTE if is_mute else ""
+        self.bus_alarms = bus_alarms

@@ -11,6 +11,7 @@ from adapter.failpoints import Failpoint, inject
 from adapter.i18n import _
 from adapter.networks.upstream import Upstream
 from adapter.ops.alerts.alert import Alert
+from adapter.ops.alerts.bus_monitor import BusMonitor
 from adapter.ops.alerts.delivery_monitor import Action, DeliveryMonitor, Remedy
 from adapter.ops.alerts.disk_monitor import DiskMonitor
 from adapter.ops.alerts.mute_monitor import MuteMonitor
@@ -52,7 +53,10 @@ class Watchdog:
         self._disk = DiskMonitor(store.disk_alarm)
         self._redis = RedisMonitor(store.redis_alarm)
         self._mute = MuteMonitor(store.mute_alarm)
-        metrics.set_alert(store.alarm, store.disk_alarm, store.redis_alarm, store.mute_alarm)
+        self._bus = BusMonitor(store.bus_alarms)
+        metrics.set_alert(
+            store.alarm, store.disk_alarm, store.redis_alarm, store.mute_alarm, *store.bus_alarms
+        )
 
     async def run(self, stop: anyio.Event) -> None:
         """Watch and deliver alerts until stopped; what is not delivered then stays in the store."""
@@ -76,7 +80,11 @@ class Watchdog:
         if metrics.last_delivery != self._last_delivery:
             self._last_delivery = metrics.last_delivery
             self._delivery.observe_delivery()
-        actions = self._disk.tick(snapshot.stuck, now) + self._redis.tick(snapshot.bus_error, now)
+        actions = [
+            *self._disk.tick(snapshot.stuck, now),
+            *self._redis.tick(snapshot.bus_error, now),
+            *self._bus.tick(metrics.bus_faults(), now),
+        ]
         if not snapshot.stuck:  # while the disk is full upstream is not polled: its silence proves nothing
             actions += self._delivery.tick(now)
         actions += self._mute.tick(metrics.unknown_in_a_row, metrics.age(metrics.last_delivery))
@@ -105,7 +113,9 @@ class Watchdog:
         store = self._store
         store.alarm, store.disk_alarm = self._delivery.alarm, self._disk.alarm
         store.redis_alarm, store.mute_alarm = self._redis.alarm, self._mute.alarm
-        self._metrics.set_alert(store.alarm, store.disk_alarm, store.redis_alarm, store.mute_alarm)
+        store.bus_alarms = self._bus.alarms
+        raised = (store.alarm, store.disk_alarm, store.redis_alarm, store.mute_alarm)
+        self._metrics.set_alert(*raised, *store.bus_alarms)
         is_alarm = action.remedy is Remedy.ALARM
         self._notifier.notify(Alert(is_alarm, action.reason, _translated(action), account, now))
         self._store.save()

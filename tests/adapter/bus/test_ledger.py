@@ -5,7 +5,7 @@ import pytest
 from adapter.bus import ledger as ledgers
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.ledger import Asked, Completed, Conflict, InDoubt, Ledger, Started
-from adapter.errors import Fenced
+from adapter.errors import BusUnavailable, Fenced
 
 pytestmark = pytest.mark.anyio
 A = Fence(1, "a")
@@ -186,3 +186,30 @@ async def test_large_answers_of_all_requests_are_bounded(bus: Bus, monkeypatch: 
     assert (await bus.hgetall(bus.keys("ids:answers")))["bytes"] == b"80"
     # The ledger keeps what a repeat of the id gets.
     assert await ledger.get(one(bus, "x/0")) == Completed(tuple(kept), bus.keys("results"))
+
+
+async def test_result_streams_of_workers_have_a_bound_in_number(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "MAX_OWN_STREAMS", 3)
+    ledger = Ledger(bus)
+    for number in range(5):
+        entry = await asked(bus)
+        asks = one(bus, f"x/{number}", results=f"results:s{number}")
+        await ledger.settle(A, asks, entry, RESULT, remember=False, dead=["v", "1"])
+    assert [len(await results(bus, f"results:s{number}")) for number in range(5)] == [1, 1, 1, 0, 0]
+    assert len(await results(bus)) == 2
+    # One that rejections alone have made ends within the hour; one that exists goes on.
+    assert 0 < await bus.client.ttl(bus.keys("results:s0")) <= 3600
+    await ledger.settle(A, one(bus, "y/1", results="results:s0"), await asked(bus), RESULT, remember=True)
+    assert await bus.client.ttl(bus.keys("results:s0")) > 3600
+    await bus.client.delete(bus.keys(ledgers.OWN_STREAMS))
+
+
+async def test_nothing_is_acknowledged_where_the_letter_has_no_room(bus: Bus) -> None:
+    ledger, entry = Ledger(bus), await asked(bus)
+    await bus.client.xadd(bus.keys("dead"), {"n": "1"}, id=f"{2**64 - 1}-{2**64 - 1}")
+    with pytest.raises(BusUnavailable):
+        await ledger.settle(A, one(bus), entry, RESULT, remember=False, dead=["v", "1"])
+    assert await results(bus) == []
+    assert [one for one, _ in await bus.read_pending("outbound", "0", 1)] == [entry]

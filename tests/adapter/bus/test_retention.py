@@ -14,16 +14,19 @@ from hypothesis import strategies as st
 
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
+from adapter.bus.ledger import OWN_STREAMS
 from adapter.bus.retention import Retention, Trimmed
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.publisher import DurablePublisher
 from adapter.bus.spool.replay import split_record
 from adapter.codec.inbound import EventRecord
 from adapter.errors import BusUnavailable
+from adapter.ops.metrics import Metrics
 from tests.support.small_disk import filled, small_disk
 
 pytestmark = pytest.mark.anyio
 KEPT = {"inbound": 10}
+MB = 1024 * 1024
 # Where a double cannot tell neighbours apart, and where the second half of an id ends.
 HALVES = (0, 1, 2**53 - 1, 2**53, 2**53 + 1, 2**64 - 2, 2**64 - 1)
 IDS = list(itertools.product(HALVES, HALVES))
@@ -336,3 +339,54 @@ async def test_a_group_name_that_is_not_utf8_stays_its_bytes(
     await desk.retention.lapse(b"\xff\xfebot")
     await desk.retention.run_once()
     assert await desk.left() == 10
+
+
+async def test_bytes_count_before_what_is_kept_for_a_replay(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
+    metrics = Metrics()
+    desk.retention = desk.made(cap_bytes=MB, kept={"inbound": 1000, "dead": 1000}, metrics=metrics)
+    for _ in range(200):
+        await bus.client.xadd(bus.keys("dead"), {"body": b"x" * 50_000})
+        await bus.client.xadd(desk.key, {"body": b"x" * 50_000})
+    await desk.retention.run_once()
+    for stream in ("dead", "inbound"):
+        assert int(await bus.client.memory_usage(bus.keys(stream)) or 0) < 1.3 * MB
+    assert (desk.retention.dropped, metrics.bus_faults()) == (0, {})
+
+
+async def test_a_loss_is_counted_and_raises_an_alarm(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
+    metrics = Metrics()
+    desk.retention = desk.made(cap=60, metrics=metrics)
+    await bus.ensure_group("inbound", "stuck")
+    await desk.add(80)
+    await desk.retention.run_once()
+    assert b'qqbus_dropped_total{stream="inbound"} 20.0' in metrics.expose(None, 0, 0, 0)
+    assert list(metrics.bus_faults()) == ["retention.dropped.inbound", "retention.full.inbound"]
+    assert "'stuck' does not acknowledge" in metrics.bus_faults()["retention.full.inbound"]
+
+
+async def test_a_stream_takes_a_share_of_the_memory_of_a_small_server(bus: Bus, a_desk: MakeDesk) -> None:
+    class Small(Retention):
+        async def _maxmemory(self) -> int:
+            return 5 * MB
+
+    desk = await a_desk()
+    desk.retention = desk.made(Small, kept={"inbound": 1000})
+    for _ in range(200):
+        await bus.client.xadd(desk.key, {"body": b"x" * 50_000})
+    await desk.retention.run_once()
+    assert int(await bus.client.memory_usage(desk.key) or 0) < 1.3 * MB
+
+
+async def test_result_streams_of_workers_have_a_bound_in_bytes(bus: Bus, a_desk: MakeDesk) -> None:
+    desk = await a_desk()
+    mine = bus.keys("results:mine")
+    for _ in range(100):
+        await bus.client.xadd(mine, {"data": b"x" * 100_000})
+    await bus.client.expire(mine, 60)
+    await bus.client.hset(bus.keys(OWN_STREAMS), mapping={mine: "60", bus.keys("results:gone"): "60"})
+    await desk.retention.run_once()
+    assert await bus.client.xlen(mine) == 50
+    assert list(await bus.hgetall(bus.keys(OWN_STREAMS))) == [mine]
+    await bus.client.delete(bus.keys(OWN_STREAMS))

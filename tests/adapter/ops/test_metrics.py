@@ -184,7 +184,7 @@ def test_a_clock_that_is_set_back_goes_on_in_the_newest_slot() -> None:
 
 def health(metrics: Metrics) -> HealthEndpoints:
     unused: Any = None
-    return HealthEndpoints(metrics, MonitorClient(unused, Keys()), Broadcaster(PageState()))
+    return HealthEndpoints(metrics, MonitorClient(unused, Keys(), unused), Broadcaster(PageState()))
 
 
 def test_a_loop_that_does_not_come_round_is_named() -> None:
