@@ -2,8 +2,9 @@
 
 The first session-scoped id of a contact becomes its stable id. Each login with new ids begins a generation.
 A contact is matched with its record by its number where that is known, else by a name that is unique among
-the old and among the new contacts. A contact without a match gets a new stable id: a wrong match would send a
-private message to the wrong person, a missed one only adds a contact.
+the old and among the new contacts. Of a person that name is the mark that the account gave: a person chooses
+the nick, and could take that of another. A contact without a match gets a new stable id: a wrong match would
+send a private message to the wrong person, a missed one only adds a contact.
 """
 
 from collections import Counter
@@ -157,7 +158,7 @@ class Directory:
         # Names are compared with the last list only: contacts that had left before may share them.
         latest = max((record.seen for record in records if record.scope == scope), default=0)
         last = [record for record in records if record.scope == scope and record.seen == latest]
-        for key in (_remark, _nick):
+        for key in (_remark,) if space is IdSpace.PERSON else (_remark, _nick):
             self._match_names(space, key, last, contacts)
 
     def _match_numbers(self, space: IdSpace, records: list[Record], contacts: tuple[Contact, ...]) -> None:

@@ -8,9 +8,12 @@ NOW = 1445653507.0
 
 
 def friends(*rows: tuple[str, str] | tuple[str, str, str]) -> ContactList:
-    """Rows of momentary id, nick, number."""
-    contacts = tuple(Contact(row[0], row[1], nick=row[1], qq=row[2] if len(row) > 2 else "") for row in rows)
-    return ContactList(ListKind.FRIENDS, contacts)
+    """Rows of momentary id, name, number; the name is the mark as well."""
+    return ContactList(ListKind.FRIENDS, tuple(map(_friend, rows)))
+
+
+def _friend(row: tuple[str, ...]) -> Contact:
+    return Contact(row[0], row[1], nick=row[1], remark=row[1], qq=row[2] if len(row) > 2 else "")
 
 
 def friend(number: str) -> Address:
@@ -49,6 +52,19 @@ def test_a_name_that_is_unique_on_both_sides_is_a_match() -> None:
         ("12", Identity.MATCHED),
         ("11", Identity.MATCHED),
     ]
+
+
+def test_a_nick_alone_makes_no_one_the_person_who_had_it() -> None:
+    directory, group = Directory(), Address(ChatKind.GROUP, "50")
+    alice, mallory = Contact("11", "Alice", nick="Alice"), Contact("22", "Mallory", nick="Mallory")
+    directory.update(ContactList(ListKind.FRIENDS, (alice, mallory)), NOW)
+    directory.update(ContactList(ListKind.MEMBERS, (Contact("33", "Bob", nick="Bob"),), group), NOW)
+    # Alice has gone, Mallory calls himself by her name; a member of the group takes that of another.
+    renamed = ContactList(ListKind.FRIENDS, (Contact("72", "Alice", nick="Alice"),))
+    assert after_login(directory, renamed) == [("72", Identity.SESSION)]
+    assert directory.resolve(friend("11")) is None
+    members = ContactList(ListKind.MEMBERS, (Contact("73", "Bob", nick="Bob"),), group)
+    assert [(row[0], row[2]) for row in directory.update(members, NOW + 100)] == [("73", Identity.SESSION)]
 
 
 def test_two_of_one_name_are_never_matched() -> None:
@@ -160,12 +176,18 @@ def test_members_are_compared_within_their_group() -> None:
     directory.update(groups, NOW)
     for gid, uin in (("50", "1"), ("60", "2")):
         group = Address(ChatKind.GROUP, gid)
-        directory.update(ContactList(ListKind.MEMBERS, (Contact(uin, "Tom", nick="Tom"),), group), NOW)
+        directory.update(
+            ContactList(ListKind.MEMBERS, (Contact(uin, "Tom", nick="Tom", remark="Tom"),), group), NOW
+        )
     directory.start_generation()
     moved = ContactList(ListKind.GROUPS, (Contact("51", "A", nick="A"), Contact("61", "B", nick="B")))
     directory.update(moved, NOW + 9)
     rows = directory.update(
-        ContactList(ListKind.MEMBERS, (Contact("22", "Tom", nick="Tom"),), Address(ChatKind.GROUP, "61")),
+        ContactList(
+            ListKind.MEMBERS,
+            (Contact("22", "Tom", nick="Tom", remark="Tom"),),
+            Address(ChatKind.GROUP, "61"),
+        ),
         NOW + 9,
     )
     assert rows[0][0] == "2"

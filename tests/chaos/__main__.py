@@ -12,11 +12,13 @@ from pathlib import Path
 import anyio
 
 from adapter.bus.connection import connect, map_redis_errors
+from adapter.bus.keys import GROUP
 from adapter.errors import BusUnavailable
 from tests.chaos.checker import Verdict
 from tests.chaos.cluster import Stage, staged
 from tests.chaos.fast_onebot import WAYS
 from tests.chaos.faults import COMMON, Fault
+from tests.chaos.hostile import MOST_MB, beside
 from tests.chaos.network import Network
 from tests.chaos.official import Official
 from tests.chaos.onebot import OneBot
@@ -48,10 +50,13 @@ async def settled(stage: Stage) -> None:
             try:
                 with map_redis_errors():
                     now = tuple([await client.xlen(f"qq:{name}") for name in STREAMS])
+                    # A hostile neighbour takes its results elsewhere: what counts is that nothing waits.
+                    waiting = await client.xpending("qq:outbound", GROUP)
             except BusUnavailable:
                 continue
             inbound, outbound, results = now
-            done = results >= outbound and inbound >= stage.network.expected
+            is_answered = results >= outbound or not waiting["pending"]
+            done = is_answered and inbound >= stage.network.expected
             still = still + 1 if done and now == before else 0
             if now != before:
                 before, moved = now, time.monotonic()
@@ -60,9 +65,17 @@ async def settled(stage: Stage) -> None:
 
 
 async def run(
-    network: Network, faults: int, seed: int, folder: Path, *, adapters: int = 2, torn: bool = False
+    network: Network,
+    faults: int,
+    seed: int,
+    folder: Path,
+    *,
+    adapters: int = 2,
+    torn: bool = False,
+    hostile: bool = False,
 ) -> tuple[Verdict, Stage]:
-    """Run once."""
+    """Run once; `hostile`: with a neighbour that writes what no worker should."""
+    neighbour: dict[str, object] = {}
     chance = random.Random(seed)
     counts: dict[str, int] = {}
     async with network, staged(folder, network, adapters, torn=torn) as stage:
@@ -71,6 +84,8 @@ async def run(
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(talk, network, stop, chance)
+            if hostile:
+                tasks.start_soon(beside, stage, seed, neighbour)
             for number in range(faults):
                 (fault,) = chance.choices(list(choices), list(choices.values()))
                 name = getattr(fault, "__name__", "")
@@ -79,6 +94,7 @@ async def run(
                 await fault(stage, chance)
                 await anyio.sleep(chance.uniform(0, 2 * GAP))
             stop.set()
+            tasks.cancel_scope.cancel()
         network.calm()
         await settled(stage)
         client = connect(stage.url, timeout=10.0)
@@ -87,8 +103,11 @@ async def run(
         verdict.figures = {
             "workers": ", ".join(role.name for role in stage.workers),
             "faults": counts,
+            **neighbour,
             **verdict.figures,
         }
+        if int(str(neighbour.get("adapter RSS, highest in MB", 0))) >= MOST_MB:
+            verdict.wrong.append(f"an adapter had more than {MOST_MB} MB")
         return verdict, stage
 
 
@@ -111,12 +130,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--broken", choices=WAYS, default="whole", help="of OneBot: the run must fail")
     parser.add_argument("--torn", action="store_true", help="a killed server comes back without its tail")
+    parser.add_argument("--hostile", action="store_true", help="beside a worker that attacks the bus")
     arguments = parser.parse_args()
     # Connections that break are what this is about.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="qqbus-chaos-") as name:
-        chaos = partial(run, adapters=arguments.adapters, torn=arguments.torn)
+        chaos = partial(run, adapters=arguments.adapters, torn=arguments.torn, hostile=arguments.hostile)
         network = _network(arguments.network, arguments.broken)
         verdict, stage = anyio.run(chaos, network, arguments.faults, arguments.seed, Path(name))
         print(f"\nseed {arguments.seed}, {time.monotonic() - began:.0f} s")
