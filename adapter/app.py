@@ -295,11 +295,10 @@ class ActiveAdapter:
             raw=config.include_raw,
             own_sends=self._settlement.own_sends,
         )
-        retention = Retention(bus, lease, self._publisher, self._clock.now, metrics=metrics)
-        rpc = ControlRpc(bus, lease, upstream, resources.supervisor)
-        self._control = Control(
-            *(bus, upstream, self._outbound, reporter, retention, rpc, resources.supervisor, self._clock.now)
-        )
+        retention = Retention(bus, lease, self._publisher, self._clock.now, reporter=metrics)
+        rpc, now = ControlRpc(bus, lease, upstream, resources.supervisor), self._clock.now
+        given = (bus, upstream, self._outbound, reporter, retention, rpc, resources.supervisor)
+        self._control = Control(*given, now)
         self._services: dict[str, Service] = {
             "status": self._status_reporter,
             "clock": self._clock,

@@ -7,6 +7,7 @@ QQBusError
 │   ├── BusUnavailable     Redis is away, loading, read-only or full: spool, try again
 │   │   └── AccessRefused  wrong credentials or missing rights: exit 3 at the start, later an outage
 │   ├── UnsupportedServer  this Redis must not be used (eviction policy, too old): exit 3 in words
+│   ├── ReplyTooLarge      a reply has more bytes than its reader takes
 │   ├── Fenced             a newer holder of the lease exists: stop touching the bus
 │   └── SequenceLost       Redis came back without its last events: append them again
 └── UpstreamError
@@ -27,7 +28,7 @@ class ConfigError(QQBusError):
 class SchemaError(QQBusError):
     """A request on the bus cannot be read.
 
-    `code` is the result's code: `schema.invalid`, `content.empty` or `content.toolong`.
+    `code` is the result's code: `schema.invalid`, `content.empty`, `content.toolong` or `id.conflict`.
     """
 
     def __init__(self, detail: str, code: str = "schema.invalid") -> None:
@@ -57,6 +58,10 @@ class AccessRefused(BusUnavailable):
 
 class UnsupportedServer(BusError):  # noqa: N818 – likewise
     """This Redis must not be used; the text says which of its settings to change."""
+
+
+class ReplyTooLarge(BusError):  # noqa: N818 – likewise
+    """A reply of Redis has more bytes than its reader takes. The connection was closed."""
 
 
 class Fenced(BusError):  # noqa: N818 – likewise

@@ -14,10 +14,12 @@ import anyio
 import redis.asyncio as redis
 from redis.exceptions import NoPermissionError, ResponseError
 
+from adapter.bus.clipped_reader import FOREIGN, read_range
 from adapter.bus.connection import connect, map_redis_errors, redact_url, unreachable_error
 from adapter.bus.entries import Entry, parse_entries, parse_xread
 from adapter.bus.keys import Keys
-from adapter.errors import BusError, BusUnavailable
+from adapter.bus.scripts import source
+from adapter.errors import BusError, BusUnavailable, ReplyTooLarge
 
 log = logging.getLogger(__name__)
 
@@ -33,26 +35,6 @@ PAGE_SIZE = 500
 GONE_MS = 120_000
 # Unread entries without numbers that are counted one by one: more are shown as this many.
 MAX_COUNTED = 10_000
-
-# Append the original fields of a dead letter and delete it, or find it gone.
-# KEYS  dead, stream      ARGV  dead letter, field, value …
-_REDRIVE = """
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return false end
-return redis.call('XADD', KEYS[2], '*', unpack(ARGV, 2))
-"""
-
-
-# Make an entry pending again for one group, claimable at once, and delete its dead letter.
-# KEYS  dead, stream      ARGV  dead letter, group, entry, consumer, milliseconds of idleness
-# Returns 'done', 'gone' (the letter) or 'trimmed' (the entry).
-_REDELIVER = """
-if #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1]) == 0 then return 'gone' end
-if #redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3]) == 0 then return 'trimmed' end
-redis.call('XCLAIM', KEYS[2], ARGV[2], ARGV[4], 0, ARGV[3],
-  'IDLE', ARGV[5], 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
-redis.call('XDEL', KEYS[1], ARGV[1])
-return 'done'
-"""
 # The consumer under which a redriven entry is pending until a worker claims it, and for how many
 # milliseconds it has been idle then: longer than any worker waits.
 _REDRIVER = "redrive"
@@ -202,7 +184,7 @@ class AdminClient:
         """Return the fields of one entry; None if it is gone, or `entry` is no id."""
         with map_redis_errors():
             try:
-                rows: Any = await self.client.xrange(self.keys(stream), entry, entry)
+                rows = await self._range(stream, entry, entry, 1)
             except ResponseError as exc:
                 if "Invalid stream ID" not in str(exc):
                     raise
@@ -213,8 +195,17 @@ class AdminClient:
         """Return the newest entries of a stream, oldest first; only those after an id, if one is given."""
         with map_redis_errors():
             oldest = f"({after}" if after else "-"
-            rows: Any = await self.client.xrevrange(self.keys(stream), "+", oldest, count=count)
-        return parse_entries(reversed(rows))
+            rows = await self._range(stream, "+", oldest, count, is_reverse=True)
+        return rows[::-1]
+
+    async def _range(
+        self, stream: str, start: str, end: str, count: int, *, is_reverse: bool = False
+    ) -> list[Entry]:
+        """Read a part of a stream; what any worker may have written is clipped on the server."""
+        read: Any = self.client.xrevrange if is_reverse else self.client.xrange
+        if stream in FOREIGN:
+            return await read_range(self.client, self.keys(stream), start, end, count, is_reverse=is_reverse)
+        return parse_entries(await read(self.keys(stream), start, end, count=count))
 
     async def last_id(self, stream: str) -> str:
         """Return the id of the newest entry: `tail` goes on from there."""
@@ -225,8 +216,7 @@ class AdminClient:
         """Return the next entries after an id, from the beginning without one; empty at the end."""
         with map_redis_errors():
             oldest = f"({after}" if after else "-"
-            rows: Any = await self.client.xrange(self.keys(stream), oldest, count=count)
-        return parse_entries(rows)
+            return await self._range(stream, oldest, "+", count)
 
     async def entries(self, stream: str) -> AsyncIterator[Entry]:
         """Iterate over a whole stream, page by page."""
@@ -310,7 +300,9 @@ class AdminClient:
         Returns the new id; "" if the dead letter was gone, so that a repetition appends nothing.
         """
         with map_redis_errors():
-            answer: Any = await self.client.eval(_REDRIVE, 2, self.keys("dead"), stream, entry, *fields)
+            answer: Any = await self.client.eval(
+                source("redrive"), 2, self.keys("dead"), stream, entry, *fields
+            )
         return _decode(answer) if answer else ""
 
     async def redeliver(self, letter: str, stream: str, group: str, entry: str) -> str:
@@ -320,7 +312,7 @@ class AdminClient:
         """
         args = (letter, group, entry, _REDRIVER, _REDRIVEN_IDLE_MS)
         with map_redis_errors():
-            answer: Any = await self.client.eval(_REDELIVER, 2, self.keys("dead"), stream, *args)
+            answer: Any = await self.client.eval(source("redeliver"), 2, self.keys("dead"), stream, *args)
         return _decode(answer)
 
     async def drop(self, entries: Sequence[str]) -> int:
@@ -367,14 +359,24 @@ def _decode(value: bytes | str) -> str:
 class MonitorClient(AdminClient):
     """An AdminClient that waits for changes. Made without a connection: Redis may be away."""
 
+    def __init__(self, client: "redis.Redis", keys: Keys, waiting: "redis.Redis") -> None:
+        super().__init__(client, keys)
+        # Its replies have a bound.
+        self._waiting = waiting
+
     @classmethod
     def from_url(cls, url: str | None, prefix: str) -> "MonitorClient":
         """Make a client; call `close` in the end."""
-        return cls(connect(url, prefix, timeout=TIMEOUT_SECONDS), Keys(prefix))
+        return cls(
+            connect(url, prefix, timeout=TIMEOUT_SECONDS),
+            Keys(prefix),
+            connect(url, prefix, timeout=TIMEOUT_SECONDS, bounded=True),
+        )
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.client.aclose()
+        for client in (self.client, self._waiting):
+            await client.aclose()
 
     async def ping(self) -> None:
         """Check that Redis serves. Raises BusUnavailable."""
@@ -384,10 +386,12 @@ class MonitorClient(AdminClient):
     async def wait_changed(self, cursors: Mapping[str, str], wait_ms: int) -> list[str]:
         """Wait for entries after these ids; returns the streams that have some. May be cancelled."""
         names = {self.keys(name): name for name in cursors}
-        with map_redis_errors():
-            reply: Any = await self.client.xread(
-                {key: cursors[name] for key, name in names.items()}, count=1, block=wait_ms
-            )
+        after: Any = {key: cursors[name] for key, name in names.items()}
+        try:
+            with map_redis_errors():
+                reply: Any = await self._waiting.xread(after, count=1, block=wait_ms)
+        except ReplyTooLarge:  # an entry that is too large has come to one of them
+            return list(cursors)
         return [names[key] for key in parse_xread(reply)]
 
     async def hlen(self, name: str) -> int:

@@ -12,18 +12,18 @@ from redis.exceptions import ResponseError
 
 from adapter.bus.cluster import is_cluster_client
 from adapter.bus.connection import (
-    BLOCK_MS,
     CLUSTERED,
     READ_TIMEOUT,
     connect,
     is_group_missing,
     map_redis_errors,
 )
-from adapter.bus.entries import Entry, parse_xread
-from adapter.bus.keys import CONSUMER, GROUP, Keys
+from adapter.bus.entries import Entry
+from adapter.bus.group_reader import GroupReader
+from adapter.bus.keys import GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.codec.inbound import EventRecord
-from adapter.errors import BusUnavailable, ConfigError, SequenceLost, UnsupportedServer
+from adapter.errors import BusError, BusUnavailable, ConfigError, SequenceLost, UnsupportedServer
 
 # Events in one append: it blocks Redis for about a millisecond.
 MAX_BATCH = 500
@@ -31,8 +31,6 @@ MAX_BATCH = 500
 SEEN_WINDOW = 32_768
 # Entries that `qq:session` keeps: a login has about ten.
 SESSION_ENTRIES = 1_000
-# Unread requests that are counted at most if Redis keeps no count.
-MAX_COUNTED = 1_000
 # Milliseconds that WAIT waits for the replicas.
 REPLICAS_MS = 1_000
 # Seconds that lists of members stay: those of a former chat are not loaded again.
@@ -92,12 +90,14 @@ class Bus:
         self.reader = reader
         self.keys = keys
         self._scripts: dict[str, AsyncScript] = {}
+        self._readers: dict[str, GroupReader] = {}
 
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str | None, prefix: str) -> AsyncIterator["Bus"]:
         """Make the clients. The first command connects."""
-        client, reader = connect(url, prefix), connect(url, prefix, timeout=READ_TIMEOUT)
+        client = connect(url, prefix)
+        reader = connect(url, prefix, timeout=READ_TIMEOUT, bounded=True)
         try:
             yield cls(client, reader, Keys(prefix))
         finally:
@@ -205,30 +205,30 @@ class Bus:
                 if not str(exc).startswith("BUSYGROUP"):
                     raise
 
+    def group_reader(self, stream: str) -> GroupReader:
+        """Return the one reader of this stream."""
+        if stream not in self._readers:
+            self._readers[stream] = GroupReader(self.keys(stream), self.run_script, self.client, self.reader)
+        return self._readers[stream]
+
     async def read_pending(self, stream: str, after: str, count: int) -> list[Entry]:
-        """Return what this group has read and not acknowledged, after an id."""
-        return await self._read(stream, after, count, None)
+        """Return what this group has read and not acknowledged, after an id; see `group_reader`."""
+        reader = self.group_reader(stream)
+        return [(row.entry, row.fields) for row in await reader.read(await reader.pending_ids(after, count))]
 
     async def read_new(self, stream: str, count: int) -> list[Entry]:
         """Read new entries for the group; waits for BLOCK_MS at most.
 
         Read the pending list after it was cancelled: entries may be in it that no caller has.
         """
-        return await self._read(stream, ">", count, BLOCK_MS)
-
-    async def _read(self, stream: str, after: str, count: int, block: int | None) -> list[Entry]:
-        key = self.keys(stream)
-        with map_redis_errors():
-            try:
-                reply: Any = await self.reader.xreadgroup(
-                    GROUP, CONSUMER, {key: after}, count=count, block=block
-                )
-            except ResponseError as exc:
-                if not is_group_missing(exc):
-                    raise
-                reply = None
-                await self.ensure_group(stream)
-        return parse_xread(reply).get(key, [])
+        try:
+            rows = await self.group_reader(stream).read_new(count)
+        except BusError as exc:
+            if exc.__cause__ is None or not is_group_missing(exc.__cause__):
+                raise
+            await self.ensure_group(stream)
+            return []
+        return [(row.entry, row.fields) for row in rows]
 
     async def write_status(
         self, fence: Fence, status: Mapping[str, str], session: Mapping[str, str | bytes] | None = None
@@ -286,12 +286,6 @@ class Bus:
         if reached < replicas:
             raise BusUnavailable(f"{reached} of {replicas} replicas have confirmed")
 
-    async def _unread(self, last: bytes) -> int:
-        with map_redis_errors():
-            after = f"({last.decode()}"
-            rows: Any = await self.client.xrange(self.keys("outbound"), after, "+", count=MAX_COUNTED)
-        return len(rows)
-
     async def get_entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
         """Return the fields of one entry; None if it is gone."""
         with map_redis_errors():
@@ -337,7 +331,10 @@ class Bus:
         return found
 
     async def outbound_pending(self) -> int:
-        """Return how many requests wait or are in flight; up to MAX_COUNTED if Redis keeps no count."""
+        """Return how many requests wait or are in flight.
+
+        Where Redis keeps no count of the unread ones, they count as one: they are read within moments.
+        """
         with map_redis_errors():
             try:
                 groups: Any = await self.client.xinfo_groups(self.keys("outbound"))
@@ -347,6 +344,8 @@ class Bus:
             if group.get("name") == GROUP.encode():
                 lag = group.get("lag")  # None before Redis 7, and after a deletion in the middle
                 if lag is None:
-                    lag = await self._unread(group["last-delivered-id"])
+                    with map_redis_errors():
+                        stream: Any = await self.client.xinfo_stream(self.keys("outbound"))
+                    lag = stream["last-generated-id"] != group["last-delivered-id"]
                 return int(lag) + int(group["pending"])
         return 0

@@ -27,10 +27,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapter.bus import redis_url
+from adapter.bus.bounded_parser import BoundedParser, ReplyTooLargeError
 from adapter.bus.cluster import NotAClusterError, cluster_client
 from adapter.bus.local_connection import LOCAL_HOSTS, LocalConnection
 from adapter.bus.redis_url import RedisUrl
-from adapter.errors import AccessRefused, BusError, BusUnavailable, ConfigError, Fenced
+from adapter.errors import AccessRefused, BusError, BusUnavailable, ConfigError, Fenced, ReplyTooLarge
 from adapter.plain_text import harmless
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,11 @@ READ_TIMEOUT = BLOCK_MS / 1000 + COMMAND_TIMEOUT
 _TRANSIENT = (
     *("LOADING", "READONLY", "OOM", "MISCONF", "MASTERDOWN", "CLUSTERDOWN"),
     *("TRYAGAIN", "NOREPLICAS", "BUSY", "UNBLOCKED"),
+    # StreamIds heals it within seconds.
+    *("The stream has exhausted", "ERR The stream has exhausted"),
 )
 # The same inside the error of a script.
-_TRANSIENT_IN_SCRIPT = ("-OOM ", "-READONLY ", "-MISCONF ")
+_TRANSIENT_IN_SCRIPT = ("-OOM ", "-READONLY ", "-MISCONF ", "The stream has exhausted")
 _REFUSED = (AuthenticationError, AuthorizationError, NoPermissionError)
 _UNAVAILABLE = (
     RedisConnectionError,  # Sentinel's MasterNotFoundError too
@@ -66,10 +69,13 @@ CLUSTERED = (
 )
 
 
-def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIMEOUT) -> "redis.Redis":
+def connect(
+    url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIMEOUT, bounded: bool = False
+) -> "redis.Redis":
     """Make a client for a REDIS_URL; no I/O happens yet. Raises ConfigError.
 
-    `prefix` is that of the keys: in a Cluster it selects the node. `timeout` is in seconds.
+    `prefix` is that of the keys: in a Cluster it selects the node. `timeout` is in seconds. With `bounded` a
+    reply has at most `bounded_parser.MAX_REPLY` bytes.
 
     redis-py 8 sends a command up to ten times more when a reply is lost, which doubles entries.
     Its retries are off: the caller repeats what it knows to be idempotent. Options of the address
@@ -88,6 +94,8 @@ def connect(url: str | None, prefix: str = "qq", *, timeout: float = COMMAND_TIM
         "protocol": 2,
         "client_name": "qqbus",
     }
+    if bounded:
+        options["parser_class"] = BoundedParser
     if address.kind == "sentinel":
         return _sentinel(address, options)
     if address.kind == "cluster":
@@ -120,7 +128,9 @@ def _sentinel(address: RedisUrl, options: dict[str, Any]) -> "redis.Redis":
         options["ssl"] = True
     # The Sentinels have users of their own.
     asking = {
-        name: value for name, value in options.items() if name not in {*address.credentials, "client_name"}
+        name: value
+        for name, value in options.items()
+        if name not in {*address.credentials, "client_name", "parser_class"}
     }
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         address.hosts, sentinel_kwargs={**asking, **address.sentinel_credentials}, **options
@@ -184,6 +194,8 @@ def map_redis_errors() -> Iterator[None]:
         raise AccessRefused(f"Redis refuses this user: {exc}") from exc
     except _UNAVAILABLE as exc:
         raise BusUnavailable(f"Redis does not serve: {type(exc).__name__}: {describe_error(exc)}") from exc
+    except ReplyTooLargeError as exc:
+        raise ReplyTooLarge(str(exc)) from exc
     except ResponseError as exc:
         raise _reply_error(exc) from exc
     except RedisError as exc:

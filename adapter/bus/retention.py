@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from adapter.aio import AutoResetEvent, periodic
 from adapter.bus.bus import Bus
 from adapter.bus.connection import map_redis_errors
+from adapter.bus.faults import FaultReporter, SilentReporter
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import OWN_STREAMS
@@ -25,7 +26,6 @@ from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.errors import SpoolError
 from adapter.events import Gap
 from adapter.failpoints import Failpoint, inject
-from adapter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Retention:
         cap: int = CAP,
         cap_bytes: int = CAP_BYTES,
         kept: dict[str, int] | None = None,
-        metrics: Metrics | None = None,
+        reporter: FaultReporter | None = None,
     ) -> None:
         self._bus = bus
         self._lease = lease
@@ -120,7 +120,7 @@ class Retention:
         # Entries at most by stream: what fits into both caps.
         self._caps: dict[str, int] = {}
         self._kept = kept or KEPT_ENTRIES
-        self._metrics = metrics or Metrics()
+        self._reporter = reporter or SilentReporter()
         self._own_streams_at = 0.0
         self._wakeup = AutoResetEvent()
         self._warned: set[str] = set()
@@ -169,7 +169,7 @@ class Retention:
         left, trimmed, dropped, slowest, since, until = await self._bus.run_script("trim", names, args)
         self.dropped += int(dropped)
         if dropped:
-            self._metrics.count_dropped(stream, int(dropped))
+            self._reporter.count_dropped(stream, int(dropped))
         group = slowest.decode("utf-8", "replace")
         return Trimmed(stream, int(left), int(trimmed), int(dropped), group, _seconds(since), _seconds(until))
 
@@ -219,7 +219,7 @@ class Retention:
     def _report_loss(self, stream: str) -> None:
         if loss := self._unreported.pop(stream, None):
             log.error("%s", loss)
-            self._metrics.set_bus_fault(f"{DROPPED}.{stream}", str(loss), LOSS_SHOWN_SECONDS)
+            self._reporter.set_bus_fault(f"{DROPPED}.{stream}", str(loss), LOSS_SHOWN_SECONDS)
             if stream == "inbound":
                 self._unpublished = loss.after(self._unpublished)
 
@@ -242,7 +242,7 @@ class Retention:
             f"{result.stream} holds {result.left} of {cap} entries: group {result.slowest_group!r} does not "
             "acknowledge; start its workers, or declare it lapsed"
         )
-        self._metrics.set_bus_fault(f"{FULL}.{result.stream}", text, 2 * INTERVAL_SECONDS)
+        self._reporter.set_bus_fault(f"{FULL}.{result.stream}", text, 2 * INTERVAL_SECONDS)
         if result.stream not in self._warned:
             self._warned.add(result.stream)
             log.error("%s", text)

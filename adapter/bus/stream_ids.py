@@ -14,10 +14,10 @@ from redis.exceptions import ResponseError
 from adapter.aio import AutoResetEvent, periodic
 from adapter.bus.bus import Bus
 from adapter.bus.connection import map_redis_errors
+from adapter.bus.faults import FaultReporter
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
 from adapter.errors import BusError, BusUnavailable, Fenced
-from adapter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,10 @@ def is_beyond_limit(entry: str) -> bool:
 class StreamIds:
     """The service that looks after the last ids."""
 
-    def __init__(self, bus: Bus, lease: Lease, metrics: Metrics) -> None:
+    def __init__(self, bus: Bus, lease: Lease, reporter: FaultReporter) -> None:
         self._bus = bus
         self._lease = lease
-        self._metrics = metrics
+        self._reporter = reporter
         self._wakeup = AutoResetEvent()
 
     async def run(self, stop: anyio.Event) -> None:
@@ -87,7 +87,7 @@ class StreamIds:
             raise
         except BusError as exc:
             text += f"; it cannot be healed ({exc}): renew the rights of the adapter with `qqbus acl adapter`"
-            self._metrics.set_bus_fault(FAULT, text, 2 * INTERVAL_SECONDS)
+            self._reporter.set_bus_fault(FAULT, text, 2 * INTERVAL_SECONDS)
             raise
         if answer:
             taken, lost = answer
@@ -95,6 +95,6 @@ class StreamIds:
                 f"; healed: {taken} entries taken over, {lost} lost, the rest stands in {aside} for 7 days"
             )
             log.error("%s", text)
-            self._metrics.set_bus_fault(FAULT, text, SHOWN_SECONDS)
+            self._reporter.set_bus_fault(FAULT, text, SHOWN_SECONDS)
             if stream != "dead":  # a stream that vanished has no group
                 await self._bus.ensure_group(stream, GROUP)

@@ -81,6 +81,8 @@ def _clip(letter: DeadLetter) -> tuple[dict[str, bytes], dict[str, object]]:
         cut = letter.cut.get(name)
         if cut is None and len(value) > room:
             cut = Cut(len(value) - room, hashlib.sha256(memoryview(value)[room:]).hexdigest())
+        elif cut is not None and len(value) > room:
+            cut = Cut(cut.length + len(value) - room, "")
         kept[text] = bytes(value[:room])
         left -= len(kept[text])
         if cut is not None:

@@ -1,9 +1,14 @@
-"""Redis users for the six roles, by key and command (contract, first table). Pure.
+"""Redis users for the roles, by key and command (contract, first table). Pure.
 
 The roles need selectors, as Redis 7.0 and Valkey have them. A plain `~inbound ~outbound +xadd +xreadgroup`
-would let a worker forge events and take requests from the adapter. An ACL has two limits. It cannot name a
-consumer group: a worker can read as any group. It cannot forbid an argument: a user that may add requests can
-trim them with `XADD … MAXLEN`. Users that must not trust each other need servers of their own.
+would let a worker forge events and take requests from the adapter.
+
+What the role `worker` enforces: its user adds no event and no result, reads no request, no dead letter, no
+QR code and no session, changes no status, and gives the operator no command. What an ACL cannot enforce. It
+names no consumer group: a worker can read, acknowledge and delete consumers as any group. It forbids no
+argument: a worker that may add requests can trim those of others with `XADD … MAXLEN`, and use up the ids of
+a stream, which the adapter heals. It looks at no value: a worker can write to any chat, and any dead letter.
+Users that must not trust each other need servers of their own.
 
 Nor can it forbid a field: each user that may add requests can add one with `op=call`, which may do whatever
 the network can. `HSET qq:calls guarded 1` by the operator makes the adapter take only those calls that are
@@ -67,7 +72,8 @@ ADAPTER = Role(
         # A script is one command: one selector must allow all its keys. Redis checks the commands inside it
         # against the other selectors.
         Selector("eval evalsha", "*"),
-        Selector(_ADAPTER_STREAM, "inbound outbound results results:* dead control session"),
+        Selector(_ADAPTER_STREAM, "inbound outbound results results:* dead control session ids:aside:*"),
+        Selector("rename", "outbound dead control ids:aside:*"),  # a stream whose ids are used up
         Selector(_ADAPTER_HASH, f"status {_CONTACTS}"),
         Selector("set get del pttl pexpire exists", "lease"),
         Selector("hmget hdel", "calls"),
@@ -107,6 +113,12 @@ GATEWAY = Role(
     (*WORKER.selectors, Selector("xrange", "outbound", "%R")),
     base=WORKER.base,
 )
+COMMANDS = Role(
+    "commands",
+    "a worker that may log the account out as well: for `consumers.commands` with #exit",
+    (*WORKER.selectors, Selector("xadd", "control", "%W")),
+    base=WORKER.base,
+)
 READER = Role(
     "reader",
     "looks at events, results, status and contacts; changes nothing",
@@ -132,7 +144,7 @@ OPERATOR = Role(
     ),
     base="info time config|get acl|whoami dbsize",
 )
-ROLES = {role.name: role for role in (ADAPTER, WORKER, GATEWAY, CALLER, READER, OPERATOR)}
+ROLES = {role.name: role for role in (ADAPTER, WORKER, GATEWAY, CALLER, COMMANDS, READER, OPERATOR)}
 
 
 def setuser_line(role: Role, prefix: str, *, user: str, secret: str, old: bool = False) -> str:

@@ -1,14 +1,50 @@
-"""Queue requests: in order within a chat, by priority across chats, round-robin across producers. Pure."""
+"""Queue requests: in order within a chat, by priority across chats, round-robin across producers. Pure.
 
+The backlog holds heads, not bodies: all that waits is known, and little of it is in memory.
+"""
+
+import heapq
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from sys import intern
 
-from adapter.events import Priority, SendRequest
+from adapter.events import Address, Priority, SendRequest
 
 PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
 
 
-def producer(request: SendRequest) -> str:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What scheduling needs of a request. `size`: bytes of its entry. `is_paced`: it counts as a message."""
+
+    entry: str
+    id: str
+    chat: str
+    priority: Priority = Priority.NORMAL
+    expires: float | None = None
+    size: int = 0
+    is_paced: bool = True
+    to: Address | None = None
+    answers: str = ""
+
+    @classmethod
+    def of(cls, request: SendRequest, size: int, *, is_paced: bool) -> "Head":
+        """Return the head of a request."""
+        return cls(
+            entry=request.entry,
+            id=request.id,
+            chat=intern(request.chat),
+            priority=request.priority,
+            expires=request.expires,
+            size=size,
+            is_paced=is_paced,
+            to=request.to,
+            answers=request.answers,
+        )
+
+
+def producer(request: Head) -> str:
     """Return the application of a request id `<application>/<event id>`, the form that is advised."""
     name, slash, _ = request.id.partition("/")
     return name if slash else ""
@@ -22,7 +58,7 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self._chats: dict[str, deque[SendRequest]] = {}
+        self._chats: dict[str, deque[Head]] = {}
         self._priorities: dict[str, Counter[Priority]] = {}
         # The chats that may be popped, in their order, by priority and producer.
         self._ready: dict[Priority, OrderedDict[str, OrderedDict[str, None]]] = {
@@ -30,20 +66,22 @@ class Backlog:
         }
         self._positions: dict[str, tuple[Priority, str]] = {}
         self._busy: set[str] = set()
-        self._expiring: dict[str, SendRequest] = {}
+        self._expiring: dict[str, Head] = {}
+        # Their times in order; a time may stay here after its request has left.
+        self._deadlines: list[tuple[float, str]] = []
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
-    def add(self, request: SendRequest) -> None:
+    def add(self, request: Head) -> None:
         """Put a request behind all others of its chat."""
         chat = request.chat
         self._chats.setdefault(chat, deque()).append(request)
         self._count(request)
         self._update_position(chat)
 
-    def pop(self, is_due: Callable[[SendRequest], bool]) -> SendRequest | None:
+    def pop(self, is_due: Callable[[Head], bool]) -> Head | None:
         """Take the next request that is due and whose chat is free; its chat is busy from here on."""
         for priority in PRIORITIES:
             for name, chats in self._ready[priority].items():
@@ -54,7 +92,7 @@ class Backlog:
                     return self._pop(chat)
         return None
 
-    def requeue(self, request: SendRequest, *, started: bool = False) -> None:
+    def requeue(self, request: Head, *, started: bool = False) -> None:
         """Put a popped request before all others of its chat, and free the chat."""
         chat = request.chat
         self._chats.setdefault(chat, deque()).appendleft(request)
@@ -68,19 +106,26 @@ class Backlog:
         self._busy.discard(chat)
         self._update_position(chat)
 
-    def expired(self, now: float) -> list[SendRequest]:
+    def expired(self, now: float) -> list[Head]:
         """Return the queued requests that expired before their start. `now` in seconds since 1970."""
-        return [
-            request
-            for request in self._expiring.values()
-            if request.expires is not None and request.expires <= now
-        ]
+        overdue = {}
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, entry = heapq.heappop(self._deadlines)
+            if entry in self._expiring:
+                overdue[entry] = self._expiring[entry]
+        for head in overdue.values():
+            self._push_deadline(head)
+        return list(overdue.values())
 
-    def mark_started(self, request: SendRequest) -> None:
+    def _push_deadline(self, head: Head) -> None:
+        if head.expires is not None:
+            heapq.heappush(self._deadlines, (head.expires, head.entry))
+
+    def mark_started(self, request: Head) -> None:
         """Exempt a request from expiry: a part of it may be sent already."""
         self._expiring.pop(request.entry, None)
 
-    def remove(self, request: SendRequest) -> None:
+    def remove(self, request: Head) -> None:
         """Remove a request that will not be sent."""
         chat = request.chat
         self._chats[chat].remove(request)
@@ -88,20 +133,21 @@ class Backlog:
         self._clear_position(chat)
         self._update_position(chat)
 
-    def _pop(self, chat: str) -> SendRequest:
+    def _pop(self, chat: str) -> Head:
         request = self._chats[chat].popleft()
         self._uncount(request)
         self._clear_position(chat)
         self._busy.add(chat)
         return request
 
-    def _count(self, request: SendRequest) -> None:
+    def _count(self, request: Head) -> None:
         self._size += 1
         self._priorities.setdefault(request.chat, Counter())[request.priority] += 1
         if request.expires is not None:
             self._expiring[request.entry] = request
+            self._push_deadline(request)
 
-    def _uncount(self, request: SendRequest) -> None:
+    def _uncount(self, request: Head) -> None:
         self._size -= 1
         self._priorities[request.chat][request.priority] -= 1
         self._expiring.pop(request.entry, None)

@@ -1,9 +1,8 @@
 """Outbound pipeline: read `qq:outbound`, schedule, send, settle.
 
-Mechanism. Three loops share one backlog. The reader fills the backlog from the consumer group, first with
-the entries that are pending from before. The dispatch loop selects a request whenever session, lease and
-pacing allow a send, and starts a task for it. The task sends one part and decides what follows. A request
-moves through these states:
+Mechanism. The intake fills a backlog with the heads of all requests that wait (see intake.py). The dispatch
+loop selects one whenever session, lease and pacing allow a send, and starts a task for it. The task sends one
+part and decides what follows. A request moves through these states:
 
     unread -> queued -> in flight -> settling -> settled
                 ^            |
@@ -21,16 +20,13 @@ Invariants:
 - Two entries with the same id are never in flight together: the second waits and gets the same result.
 - The ledger is Settlement's (see settlement.py). This module decides when to send, never whether.
 
-What breaks them. `_seen_entries` must hold each entry from its reading to its settlement: without it a
-recovery reads the entry twice. Entries may be pending for the group that this process never read: a former
-lease holder read them before it lost the lease. The reader therefore compares the pending count every
-RECHECK_SECONDS.
+What breaks them. A job that is started stays in memory until its request is settled: MAX_JOB_BYTES bounds
+the jobs, so that a thousand chats with long messages take turns.
 """
 
 import logging
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 import anyio
@@ -39,15 +35,14 @@ from anyio.abc import TaskGroup
 from adapter.aio import AutoResetEvent
 from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
-from adapter.bus.retry import until_served
-from adapter.codec.outbound import decode_request
 from adapter.content import render
-from adapter.errors import BusError, BusUnavailable, SchemaError
+from adapter.errors import BusError, SchemaError
 from adapter.events import Address, Operation, Outcome, Part, Recall, SendRequest, Status
 from adapter.failpoints import Failpoint, hit
 from adapter.networks.upstream import SupportsOperations, SupportsPacing, Upstream, unsupported
-from adapter.outbound.backlog import Backlog
+from adapter.outbound.backlog import Head
 from adapter.outbound.call_guard import CallGuard
+from adapter.outbound.intake import TICK_SECONDS, Intake
 from adapter.outbound.pacing import Pacer
 from adapter.outbound.schedule import Schedule
 from adapter.outbound.send_job import NextStep, SendJob
@@ -56,19 +51,10 @@ from adapter.permanent_directory import AnyDirectory
 
 log = logging.getLogger(__name__)
 
-STREAM = "outbound"
-# Entries per XREADGROUP; fewer on a network whose requests may be large.
-READ_COUNT = 100
-# Entries read and not settled: an operator can inspect the others in Redis, where they cost no memory here.
-MAX_BACKLOG = 1_000
-# Bytes of these entries: there may be pictures in them.
-MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 # Requests in flight, each of another chat: a chat that hangs holds back itself alone.
 MAX_IN_FLIGHT = 4
-# Seconds between two comparisons of the pending count with what this process has read.
-RECHECK_SECONDS = 5.0
-# Seconds between two looks for overdue requests, and the longest wait of the loops.
-TICK_SECONDS = 0.5
+# Bytes of the entries of started requests: beyond it only started ones go on.
+MAX_JOB_BYTES = 16 * 1024 * 1024
 TARGET_UNKNOWN = "target.unknown"
 # An operation has one part: it is carried out at once.
 _OPERATION = (Part("", ""),)
@@ -97,7 +83,6 @@ class OutboundPipeline:
         wall: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
-        self._bus = bus
         self._lease = lease
         self._upstream = upstream
         self._directory = directory
@@ -105,29 +90,27 @@ class OutboundPipeline:
         self.pacer = pacer
         self._wall = wall
         self._clock = clock
-        self._backlog = Backlog()
+        self._wakeup = AutoResetEvent()
+        self.schedule = Schedule(bus, lease, wall)
         self._call_guard = CallGuard(bus)
-        # Whether the pending list was read since Redis served last, and when it was counted, by `clock`.
-        self._is_recovered, self._checked = False, -math.inf
-        # Entries read and not settled, and the bytes of each.
-        self._seen_entries: dict[str, int] = {}
-        self._seen_bytes = 0
-        large = upstream.traits.request_limits.body_bytes
-        self._read_count = max(1, min(READ_COUNT, MAX_BACKLOG_BYTES // large))
+        self._intake = Intake(
+            *(bus, lease, upstream, settlement, self.schedule, self._call_guard),
+            clock=clock,
+            wake_sender=self._wakeup.set,
+        )
+        self._backlog = self._intake.backlog
         # Started requests that are not settled, and requests in flight or settling, by request id.
         self._jobs: dict[str, SendJob] = {}
+        self._job_bytes = 0
         self._in_flight: set[str] = set()
         # Settlements that run while their chat is free again, by chat.
         self._settling: dict[str, _PendingSettlement] = {}
-        self._wakeup = AutoResetEvent()
-        self._capacity = AutoResetEvent()
-        self.schedule = Schedule(bus, lease, wall)
         self.paused = False
 
     async def run(self, stop: anyio.Event) -> None:
         """Read and send until stopped; returns when no request is in flight."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._read_loop, stop)
+            tasks.start_soon(self._intake.run, stop)
             tasks.start_soon(self.schedule.run, stop)
             await self._dispatch_loop(stop, tasks)
         # Between two parts nothing is in doubt: the next process goes on from here.
@@ -138,79 +121,23 @@ class OutboundPipeline:
     def wake(self) -> None:
         """Let the loops notice a stop, a resume or a new session."""
         self._wakeup.set()
-        self._capacity.set()
+        self._intake.wake()
         self.schedule.wake()
 
-    # --- unread -> queued --------------------------------------------------------------------------
-
-    async def _read_loop(self, stop: anyio.Event) -> None:
-        async def step() -> None:
-            await self._read(stop)
-
-        while not stop.is_set():
-            with suppress(BusUnavailable):  # stopped while Redis is away
-                await until_served(step, give_up=stop.is_set, sleep=self._capacity.wait)
-
-    async def _read(self, stop: anyio.Event) -> None:
-        # If this raises, its reply may be lost: the entries are in the pending list.
-        is_recovered, self._is_recovered = self._is_recovered, False
-        # Entries that a former holder reads stay unsent until its successor finds them.
-        await self._lease.verify()
-        if is_recovered and self._clock() - self._checked >= RECHECK_SECONDS:
-            self._checked = self._clock()
-            is_recovered = await self._bus.pending_count(STREAM) <= len(self._seen_entries)
-        if not is_recovered:
-            await self._recover_pending(stop)
-        elif len(self._seen_entries) >= MAX_BACKLOG or self._seen_bytes >= MAX_BACKLOG_BYTES:
-            await self._capacity.wait(TICK_SECONDS)
-        else:
-            for entry, fields in await self._bus.read_new(STREAM, self._read_count):
-                await self._enqueue(entry, fields)
-        self._is_recovered = True
-
-    async def _recover_pending(self, stop: anyio.Event) -> None:
-        """Queue what was read before, by any process, and not settled."""
-        await self._bus.ensure_group(STREAM)
-        after = "0"
-        while not stop.is_set():
-            entries = await self._bus.read_pending(STREAM, after, self._read_count)
-            if not entries:
-                return
-            for entry, fields in entries:
-                if entry not in self._seen_entries:
-                    await self._enqueue(entry, fields)
-            after = entries[-1][0]
-
-    async def _enqueue(self, entry: str, fields: dict[bytes, bytes]) -> None:
-        try:
-            limits = self._upstream.traits.request_limits
-            request = decode_request(entry, fields, self._bus.keys.prefix, limits)
-            await self._call_guard.check(request, fields)
-        except SchemaError as exc:
-            await self._settlement.reject(entry, fields, exc)
-            return
-        hit(Failpoint.READ)
-        if self.schedule.is_early(request):
-            try:
-                await self.schedule.keep(request, fields)
-            except SchemaError as exc:
-                await self._settlement.reject(entry, fields, exc)
-            return
-        self._seen_entries[entry] = size = sum(map(len, fields.values()))
-        self._seen_bytes += size
-        self._backlog.add(request)
-        self._wakeup.set()
+    # --- queued -> settled, unsent ------------------------------------------------------------------
 
     async def _expire_overdue(self) -> None:
         """Settle queued requests whose time is over, unless a part may be sent already."""
-        for request in self._backlog.expired(self._wall()):
-            if self._is_duplicate(request):
+        for head in self._backlog.expired(self._wall()):
+            if self._is_duplicate(head):
                 continue
-            if await self._settlement.settle_unstarted(request, Outcome(Status.EXPIRED, "expired")):
-                self._backlog.remove(request)
-                self._release(request)
+            request = await self._intake.load(head)
+            expired = Outcome(Status.EXPIRED, "expired")
+            if request is None or await self._settlement.settle_unstarted(request, expired):
+                self._backlog.remove(head)
+                self._release(head)
             else:
-                self._backlog.mark_started(request)
+                self._backlog.mark_started(head)
 
     # --- queued -> in flight -----------------------------------------------------------------------
 
@@ -235,13 +162,13 @@ class OutboundPipeline:
         delay = self.pacer.delay(now)
         if not delay:
             await self._expire_overdue()
-        request = self._select(now, delay)
-        if request is None:
+        head = self._select(now, delay)
+        if head is None:
             return min(delay or TICK_SECONDS, TICK_SECONDS)
-        if self._is_paced(request):
-            self.pacer.record_send(request.chat, now)
-        self._in_flight.add(request.id)
-        tasks.start_soon(self._process, request)
+        if head.is_paced:
+            self.pacer.record_send(head.chat, now)
+        self._in_flight.add(head.id)
+        tasks.start_soon(self._process, head)
         return 0.0
 
     def _in_flight_count(self) -> int:
@@ -254,71 +181,69 @@ class OutboundPipeline:
             return True
         return False
 
-    def _select(self, now: float, delay: float) -> SendRequest | None:
+    def _select(self, now: float, delay: float) -> Head | None:
         """Take the next request that is due and no duplicate; its chat is busy from here on."""
 
-        def is_due(request: SendRequest) -> bool:
-            is_free = not delay and self.pacer.chat_delay(request.chat, now) == 0
-            return (is_free and self._is_allowed(request)) or not self._is_paced(request)
+        def is_due(head: Head) -> bool:
+            if self._job_bytes >= MAX_JOB_BYTES and head.id not in self._jobs:
+                return False
+            is_free = not delay and self.pacer.chat_delay(head.chat, now) == 0
+            return (is_free and self._is_allowed(head)) or not head.is_paced
 
-        duplicates: list[SendRequest] = []
-        while (request := self._backlog.pop(is_due)) is not None:
-            if not self._is_duplicate(request):
+        duplicates: list[Head] = []
+        while (head := self._backlog.pop(is_due)) is not None:
+            if not self._is_duplicate(head):
                 break
-            duplicates.append(request)
+            duplicates.append(head)
         for duplicate in duplicates:
             self._backlog.requeue(duplicate)
-        return request
+        return head
 
-    def _is_paced(self, request: SendRequest) -> bool:
-        """Whether a request counts as a message: what only looks or takes back does not."""
-        upstream, operation = self._upstream, request.operation
-        if operation is None:
-            return True
-        return isinstance(upstream, SupportsOperations) and upstream.is_paced(operation)
-
-    def _is_allowed(self, request: SendRequest) -> bool:
+    def _is_allowed(self, head: Head) -> bool:
         """Whether the network takes a message to this chat now."""
-        upstream, to = self._upstream, request.to
+        upstream, to = self._upstream, head.to
         if not isinstance(upstream, SupportsPacing) or to is None:
             return True
         target = self._directory.resolve(to)
-        return target is None or upstream.is_due(target, request.answers)
+        return target is None or upstream.is_due(target, head.answers)
 
-    def _is_duplicate(self, request: SendRequest) -> bool:
+    def _is_duplicate(self, head: Head) -> bool:
         """Whether its id is being sent for another entry: that result will answer this one, too."""
-        job = self._jobs.get(request.id)
-        return request.id in self._in_flight or (job is not None and job.request.entry != request.entry)
+        job = self._jobs.get(head.id)
+        return head.id in self._in_flight or (job is not None and job.request.entry != head.entry)
 
     # --- in flight -> queued or settled ------------------------------------------------------------
 
-    async def _process(self, request: SendRequest) -> None:
+    async def _process(self, head: Head) -> None:
         """Send one part of a request, then requeue the request or settle it."""
-        chat = request.chat
+        chat = head.chat
         with anyio.CancelScope(shield=True):
             try:
-                job = await self._start(request)
+                job = await self._start(head)
                 if job is None:
                     self._backlog.release_chat(chat)
-                    self._release(request)
+                    self._release(head)
                 elif (outcome := await self._send_next_part(job)) is None:
-                    self._backlog.requeue(request, started=job.may_have_sent)
+                    self._backlog.requeue(head, started=job.may_have_sent)
                 else:
                     self._backlog.release_chat(chat)
                     self._wakeup.set()
                     await self._settle_last(chat, job, outcome)
-                    await self._call_guard.forget(request)
-                    self._release(request)
+                    await self._call_guard.forget(job.request)
+                    self._release(head)
             finally:
-                self._in_flight.discard(request.id)
+                self._in_flight.discard(head.id)
                 # The chat is free, or a duplicate of this id may go on.
                 self._wakeup.set()
 
-    async def _start(self, request: SendRequest) -> SendJob | None:
+    async def _start(self, head: Head) -> SendJob | None:
         """Start a request in the ledger, unless its job is running; None if it is settled now."""
-        job = self._jobs.get(request.id)
+        job = self._jobs.get(head.id)
         if job is not None and not job.suspended:
             return job
+        request = await self._intake.load(head) if job is None else job.request
+        if request is None:
+            return None
         try:
             parts = job.parts if job else self._split(request)
         except SchemaError as exc:
@@ -328,7 +253,8 @@ class OutboundPipeline:
             return None
         job = await self._settlement.start(request, parts, job, lambda: self._wait_previous(request))
         if job is not None:
-            self._jobs[request.id] = job
+            self._job_bytes += head.size if head.id not in self._jobs else 0
+            self._jobs[head.id] = job
         return job
 
     def _split(self, request: SendRequest) -> tuple[Part, ...]:
@@ -393,8 +319,10 @@ class OutboundPipeline:
             if pending.error is not None:
                 raise pending.error
 
-    def _release(self, request: SendRequest) -> None:
-        """Forget a settled request: its entry may be read again, and there is room for another."""
-        self._jobs.pop(request.id, None)
-        self._seen_bytes -= self._seen_entries.pop(request.entry, 0)
-        self._capacity.set()
+    def _release(self, head: Head) -> None:
+        """Forget a settled request."""
+        job = self._jobs.get(head.id)
+        if job is not None and job.request.entry == head.entry:
+            del self._jobs[head.id]
+            self._job_bytes -= head.size
+        self._intake.release(head)

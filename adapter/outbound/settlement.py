@@ -33,7 +33,7 @@ from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import RESULT_TTL, Asked, Completed, Conflict, InDoubt, Ledger, Started, State
 from adapter.bus.retry import until_served
-from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
+from adapter.codec.dead_letters import Cut, DeadLetter, encode_dead_letter
 from adapter.codec.inbound import RecordContext, timestamp
 from adapter.codec.outbound import encode_result, request_id, result_stream, unwrapped
 from adapter.codec.sent_message import encode_sent_message
@@ -195,12 +195,29 @@ class Settlement:
             await self.settle(request, outcome)
         return True
 
-    async def reject(self, entry: str, fields: Mapping[bytes, bytes], error: SchemaError) -> None:
-        """Answer an entry that is no request, and keep it in `qq:dead`. Raises Fenced."""
+    async def fetch(self, entry: str) -> dict[bytes, bytes] | None:
+        """Return the fields of an entry of `qq:outbound`; None if it is gone."""
+        return await self._retry(lambda _: self._bus.get_entry("outbound", entry))
+
+    async def fetch_clipped(self, entry: str) -> tuple[dict[bytes, bytes], dict[bytes, Cut]]:
+        """Return what a dead letter keeps of an entry of `qq:outbound`, and what it leaves out."""
+        return await self._retry(lambda _: self._bus.group_reader("outbound").read_clipped(entry))
+
+    async def reject(
+        self,
+        entry: str,
+        fields: Mapping[bytes, bytes],
+        error: SchemaError,
+        cuts: Mapping[bytes, Cut] | None = None,
+    ) -> None:
+        """Answer an entry that is no request, and keep it in `qq:dead`. Raises Fenced.
+
+        `cuts`: what `fields` leave out.
+        """
         stream, detail = self._bus.keys("outbound"), str(error)
         to = unwrapped(fields).get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
         result = SendResult(entry, request_id(entry, fields), to, Status.REJECTED, error.code, detail)
-        letter = DeadLetter(stream, entry, fields, GROUP, CONSUMER, error.code, detail)
+        letter = DeadLetter(stream, entry, fields, GROUP, CONSUMER, error.code, detail, cut=cuts or {})
         now = self._wall()
         result_fields = self._encode(result, now)
         dead = encode_dead_letter(letter, now)
@@ -235,11 +252,11 @@ class Settlement:
         return True
 
     async def _reject_conflict(self, request: SendRequest) -> None:
-        fields = await self._retry(lambda _: self._bus.get_entry("outbound", request.entry))
+        fields, cuts = await self.fetch_clipped(request.entry)
         # The entry may be gone: its id and where its result goes are known.
         known = {b"id": request.id.encode(), b"results": request.results.encode()}
         detail = f"the id {request.id} belongs to a request that asks for something else: give another id"
-        await self.reject(request.entry, fields or known, SchemaError(detail, "id.conflict"))
+        await self.reject(request.entry, fields or known, SchemaError(detail, "id.conflict"), cuts)
 
     def recent_result(self, request: str) -> list[str] | None:
         """Return the fields of the result that this process published, for RESULT_TTL."""

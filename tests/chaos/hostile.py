@@ -146,7 +146,7 @@ async def beside(stage: Stage, seed: int, figures: dict[str, object]) -> None:
         while True:
             await _ensure_user(stage.url)
             for role in stage.adapters:
-                with suppress(OSError, ValueError, AssertionError):
+                with suppress(OSError, IndexError, AssertionError):  # it has just ended
                     highest = max(highest, peak_mb(role.pid))
             figures["adapter RSS, highest in MB"] = highest
             await anyio.sleep(LOOK_SECONDS)

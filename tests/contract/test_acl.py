@@ -9,7 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import msgpack
 import pytest
+from redis.exceptions import NoPermissionError
 
 from adapter.bus import scripts
 from adapter.bus.admin import AdminClient
@@ -23,7 +25,7 @@ from tests.support.system_harness import system
 pytestmark = pytest.mark.anyio
 
 ADAPTER, WORKER, CALLER, READER, OPERATOR = "adapter", "worker", "caller", "reader", "operator"
-GATEWAY = "gateway"
+GATEWAY, COMMANDS = "gateway", "commands"
 EVERYBODY = {ADAPTER, WORKER, READER, OPERATOR}
 PASSWORD = "a pass>word"
 
@@ -34,7 +36,7 @@ MATRIX: list[tuple[str, set[str]]] = [
     ("XREADGROUP GROUP g c STREAMS ~inbound >", {ADAPTER, WORKER}),
     ("XACK ~inbound g 1-1", {ADAPTER, WORKER}),
     ("XAUTOCLAIM ~inbound g c 0 0", {ADAPTER, WORKER}),
-    ("XCLAIM ~inbound g c 0 1-1", {ADAPTER, WORKER}),
+    ("XCLAIM ~inbound g c 0 1-1", {ADAPTER, WORKER, OPERATOR}),
     ("XPENDING ~inbound g", {ADAPTER, WORKER, OPERATOR}),
     ("XGROUP CREATE ~inbound g 0 MKSTREAM", {ADAPTER, WORKER}),
     ("XGROUP DELCONSUMER ~inbound g c", {ADAPTER, WORKER, OPERATOR}),
@@ -48,6 +50,7 @@ MATRIX: list[tuple[str, set[str]]] = [
     ("DEL ~inbound", set()),
     ("EXPIRE ~inbound 1", {ADAPTER}),
     ("RENAME ~inbound ~dead", set()),
+    ("RENAME ~outbound ~ids:aside:outbound", {ADAPTER}),
     # requests
     ("XADD ~outbound * to x", {ADAPTER, WORKER, OPERATOR}),
     ("XREADGROUP GROUP adapter c STREAMS ~outbound >", {ADAPTER}),
@@ -72,7 +75,7 @@ MATRIX: list[tuple[str, set[str]]] = [
     ("XRANGE ~dead - +", {ADAPTER, OPERATOR}),
     ("XDEL ~dead 1-1", {ADAPTER, OPERATOR}),
     # the operator's
-    ("XADD ~control * cmd login", {ADAPTER, OPERATOR}),
+    ("XADD ~control * cmd login", {ADAPTER, COMMANDS, OPERATOR}),
     ("XREAD STREAMS ~control 0", {ADAPTER, OPERATOR}),
     ("XREAD STREAMS ~session 0", {ADAPTER, OPERATOR}),
     ("XREVRANGE ~session + - COUNT 1", {ADAPTER, OPERATOR}),
@@ -161,7 +164,7 @@ async def test_each_role_may_do_what_the_matrix_says_and_nothing_else(bus: Bus) 
     async with users(bus) as names:
         for command, allowed in MATRIX:
             words = [bus.keys(word[1:]) if word.startswith("~") else word for word in command.split()]
-            allowed = allowed | ({CALLER} if WORKER in allowed else set())  # noqa: PLW2901
+            allowed = allowed | ({CALLER, COMMANDS} if WORKER in allowed else set())  # noqa: PLW2901
             for role, name in names.items():
                 answer = await bus.client.execute_command("ACL", "DRYRUN", name, *words)  # type: ignore[no-untyped-call]
                 # A gateway may do whatever a worker may.
@@ -272,3 +275,45 @@ def test_the_command_prints_a_line_and_never_the_password(role: str) -> None:
     assert PASSWORD not in text
     assert "~{x}:inbound" in text
     assert Config.from_env({"QQBUS_PREFIX": "{x}"}).prefix == "{x}"
+
+
+async def test_what_a_worker_does_has_no_consequence_that_the_role_denies(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with users(bus) as names, system(bus, redis_url, tmp_path) as it:
+        program = await it.adapter()
+        it.sim.say("friend:10001", "hello")
+        (event,) = await it.events(1)
+        before = await bus.client.xrange(bus.keys("inbound"))
+        async with Bus.open(address(redis_url, names[WORKER]), bus.keys.prefix) as evil:
+            # A letter that says that it was an event of an administrator.
+            forged = {"id": "1.f1.2.3.4.ab", "type": "message.friend", "seq": "77777", "text": "#exit"}
+            fields = msgpack.packb({name: value.encode() for name, value in forged.items()})
+            for entry in ("1-1", before[0][0].decode()):
+                letter = {"v": "1", "stream": bus.keys("inbound"), "entry": entry, "fields": fields}
+                await evil.client.xadd(bus.keys("dead"), letter)
+            for command in (
+                ("XADD", bus.keys("inbound"), "*", "a", "b"),
+                ("XADD", bus.keys("results"), "*", "a", "b"),
+                ("XADD", bus.keys("control"), "*", "cmd", "logout"),
+                ("XRANGE", bus.keys("outbound"), "-", "+"),
+                ("XRANGE", bus.keys("dead"), "-", "+"),
+                ("XRANGE", bus.keys("session"), "-", "+"),
+                ("HSET", bus.keys("status"), "state", "online"),
+                ("XTRIM", bus.keys("inbound"), "MAXLEN", "0"),
+                ("XDEL", bus.keys("outbound"), "1-1"),
+                ("DEL", bus.keys("inbound")),
+            ):
+                with pytest.raises(NoPermissionError):
+                    await evil.client.execute_command(*command)  # type: ignore[no-untyped-call]
+        environment = clean_environment(**(it.settings | {"REDIS_URL": address(redis_url, names[OPERATOR])}))
+        with anyio.fail_after(30):
+            line = [sys.executable, "-m", "adapter", "dead", "redrive", "--all"]
+            done = await anyio.run_process(line, env=environment, check=False)
+        assert done.returncode == 1
+        assert await bus.client.xrange(bus.keys("inbound")) == before
+        # The role that may log out is a worker otherwise.
+        async with Bus.open(address(redis_url, names[COMMANDS]), bus.keys.prefix) as commands:
+            await commands.client.xadd(bus.keys("control"), {"cmd": "logout", "by": event["chat"]})
+        await it.events(1, "session.offline")
+        assert program.process.poll() is None

@@ -16,6 +16,8 @@ MAX_FILE, MAX_FUNCTION = 400, 50
 # Where a module has no test file of its own name: the test that proves it, or all others of its folder.
 PROVED_BY = {
     "adapter/app.py": "tests/integration/test_end_to_end.py",
+    "adapter/bus/clipped_reader.py": "tests/adapter/bus/test_admin.py",
+    "adapter/bus/faults.py": "tests/adapter/bus/test_retention.py",
     "adapter/bus/entries.py": "tests/adapter/bus/test_bus.py",
     "adapter/bus/retry.py": "tests/adapter/bus/spool/test_publisher.py",
     "adapter/bus/local_connection.py": "tests/adapter/bus/test_embedded_access.py",

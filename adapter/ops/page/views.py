@@ -83,7 +83,7 @@ def request_view(entry: str, fields: Fields, prefix: str) -> View:
         "entry": entry,
         "kind": "request",
         "at": entry_time(entry),
-        "chat": decode(fields.get(b"to")),
+        "chat": decode(fields.get(b"to"))[:MAX_NAME],
     }
     if len(fields.get(b"body", b"")) > MAX_DECODED:
         return view | {"id": decode(fields.get(b"id"))[:MAX_NAME], "note": "long content", "text": ""}
@@ -151,9 +151,11 @@ def letter_view(entry: str, fields: Fields) -> View:
     """Show a dead letter and the entry that it was."""
     original = {name: decode(value) for name, value in original_fields(fields).items() if name != "body"}
     names = ("stream", "group", "reason", "detail", "attempts", "time")
-    view: View = {name: decode(fields.get(name.encode())) for name in names}
-    view["chat"] = original.get("to") or original.get("chat", "")
-    return {"entry": entry} | view | {"id": original.get("id", "")} | clip(original.get("text", ""))
+    view: View = {name: decode(fields.get(name.encode()))[:MAX_TEXT] for name in names}
+    view["chat"] = (original.get("to") or original.get("chat", ""))[:MAX_NAME]
+    return (
+        {"entry": entry} | view | {"id": original.get("id", "")[:MAX_NAME]} | clip(original.get("text", ""))
+    )
 
 
 def contact_views(kind: str, rows: Mapping[str, bytes], chat: str = "") -> list[View]:

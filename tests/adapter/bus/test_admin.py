@@ -6,8 +6,9 @@ import anyio
 import pytest
 import redis.asyncio as redis
 
-from adapter.bus.admin import CONTROL_ENTRIES, PAGE_SIZE, AdminClient
+from adapter.bus.admin import CONTROL_ENTRIES, PAGE_SIZE, AdminClient, MonitorClient
 from adapter.bus.bus import Bus
+from adapter.bus.clipped_reader import MAX_VALUE
 from adapter.errors import BusUnavailable
 from tests.support.ports import free_port
 
@@ -154,3 +155,20 @@ async def test_a_sweep_deletes_what_is_under_its_prefix_and_nothing_else(bus: Bu
         assert await client.delete(f"{other}:inbound") == 1
     finally:
         await client.aclose()
+
+
+async def test_what_workers_wrote_is_clipped_before_it_is_sent(bus: Bus, redis_url: str) -> None:
+    for number in range(8):
+        fields: Any = {"to": "x", "body": b"x" * 3 * MAX_VALUE, "n": str(number)}
+        await bus.client.xadd(bus.keys("outbound"), fields)
+    monitor = MonitorClient.from_url(redis_url, bus.keys.prefix)
+    try:
+        newest = await monitor.last_entries("outbound", 5)
+        assert [fields[b"n"] for _, fields in newest] == [b"3", b"4", b"5", b"6", b"7"]
+        assert {len(fields[b"body"]) for _, fields in newest} == {MAX_VALUE}
+        assert [entry async for entry in monitor.entries("outbound")][3:] == newest
+        assert await monitor.get_entry("outbound", newest[0][0]) == newest[0][1]
+        # Waiting takes no large reply either.
+        assert await monitor.wait_changed({"outbound": "0-0", "dead": "0-0"}, 1000) == ["outbound", "dead"]
+    finally:
+        await monitor.close()

@@ -344,7 +344,7 @@ async def test_a_group_name_that_is_not_utf8_stays_its_bytes(
 async def test_bytes_count_before_what_is_kept_for_a_replay(bus: Bus, a_desk: MakeDesk) -> None:
     desk = await a_desk()
     metrics = Metrics()
-    desk.retention = desk.made(cap_bytes=MB, kept={"inbound": 1000, "dead": 1000}, metrics=metrics)
+    desk.retention = desk.made(cap_bytes=MB, kept={"inbound": 1000, "dead": 1000}, reporter=metrics)
     for _ in range(200):
         await bus.client.xadd(bus.keys("dead"), {"body": b"x" * 50_000})
         await bus.client.xadd(desk.key, {"body": b"x" * 50_000})
@@ -357,7 +357,7 @@ async def test_bytes_count_before_what_is_kept_for_a_replay(bus: Bus, a_desk: Ma
 async def test_a_loss_is_counted_and_raises_an_alarm(bus: Bus, a_desk: MakeDesk) -> None:
     desk = await a_desk()
     metrics = Metrics()
-    desk.retention = desk.made(cap=60, metrics=metrics)
+    desk.retention = desk.made(cap=60, reporter=metrics)
     await bus.ensure_group("inbound", "stuck")
     await desk.add(80)
     await desk.retention.run_once()

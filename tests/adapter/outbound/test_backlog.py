@@ -5,15 +5,13 @@ import dataclasses
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.content import Text
-from adapter.events import Address, ChatKind, Priority, SendRequest
-from adapter.outbound.backlog import Backlog
+from adapter.events import Priority
+from adapter.outbound.backlog import Backlog, Head
 
 
-def a_request(entry: int, chat: int = 1, app: str = "", priority: Priority = Priority.NORMAL) -> SendRequest:
-    to = Address(ChatKind.GROUP, str(chat))
+def a_request(entry: int, chat: int = 1, app: str = "", priority: Priority = Priority.NORMAL) -> Head:
     ident = f"{app}/{entry}" if app else f"entry:{entry}"
-    return SendRequest(str(entry), ident, to, (Text("a"),), priority=priority)
+    return Head(str(entry), ident, f"group:{chat}", priority)
 
 
 def taken(backlog: Backlog, *, finish: bool = True) -> list[str]:
@@ -21,7 +19,7 @@ def taken(backlog: Backlog, *, finish: bool = True) -> list[str]:
     while (request := backlog.pop(lambda _: True)) is not None:
         order.append(request.entry)
         if finish:
-            backlog.release_chat(str(request.to))
+            backlog.release_chat(request.chat)
     return order
 
 

@@ -1,0 +1,87 @@
+"""Proof of adapter/bus/group_reader.py: what others write is looked at before it is read."""
+
+import hashlib
+import tracemalloc
+
+import pytest
+
+from adapter.bus.bus import Bus
+from adapter.bus.group_reader import HEAD_BYTES, LOOK_BYTES, PIECE_BYTES, WHOLE_BYTES, Row
+from adapter.codec.dead_letters import MAX_FIELD, Cut
+
+pytestmark = pytest.mark.anyio
+LARGE = 3 * 1024 * 1024
+
+
+async def add(bus: Bus, fields: dict[str, bytes | str]) -> str:
+    entry: bytes = await bus.client.xadd(bus.keys("outbound"), fields)
+    return entry.decode()
+
+
+async def test_a_large_entry_comes_without_its_weight(bus: Bus) -> None:
+    await bus.ensure_group("outbound")
+    reader = bus.group_reader("outbound")
+    small = await add(bus, {"to": "group:5", "text": "hello"})
+    large = await add(bus, {"to": "g" * 5_000, "id": "a/1", "body": b"x" * LARGE})
+    rows = await reader.read_new(10)
+    assert rows[0] == Row(small, {b"to": b"group:5", b"text": b"hello"}, 18, is_whole=True)
+    assert rows[1].fields == {b"to": b"g" * HEAD_BYTES, b"id": b"a/1"}
+    assert (rows[1].entry, rows[1].is_whole) == (large, False)
+    assert rows[1].size == LARGE + 5_000 + len("toidbodya/1")
+    assert await reader.pending_ids("0-0", 10) == [small, large]
+    assert await reader.read([small, large]) == rows
+
+
+async def test_one_look_ends_at_its_bytes(bus: Bus) -> None:
+    await bus.ensure_group("outbound")
+    reader = bus.group_reader("outbound")
+    entries = [await add(bus, {"body": b"x" * LARGE}) for _ in range(5)]
+    found: list[str] = []
+    while len(found) < 5:
+        rows = await reader.read_new(100)
+        assert 0 < sum(row.size for row in rows) < LOOK_BYTES + LARGE + 10
+        found += [row.entry for row in rows]
+    assert found == entries
+    assert len(await reader.read(entries)) == 2
+
+
+async def test_an_entry_that_comes_while_the_reader_waits_is_looked_at_as_well(bus: Bus) -> None:
+    await bus.ensure_group("outbound")
+    reader = bus.group_reader("outbound")
+    first = await add(bus, {"n": "1"})
+    assert [row.entry for row in await reader.read_new(10)] == [first]
+    large = await add(bus, {"id": "a/1", "body": b"x" * LARGE})
+    rows = await reader.wait_new(10)
+    assert rows == [Row(large, {b"id": b"a/1"}, LARGE + 9, is_whole=False)]
+
+
+async def test_a_deleted_entry_has_no_fields(bus: Bus) -> None:
+    await bus.ensure_group("outbound")
+    reader = bus.group_reader("outbound")
+    entry = await add(bus, {"n": "1"})
+    await reader.read_new(10)
+    await bus.client.xdel(bus.keys("outbound"), entry)
+    assert await reader.read(await reader.pending_ids("0-0", 10)) == [Row(entry, {}, 0, is_whole=True)]
+
+
+async def test_a_field_of_any_size_is_known_by_its_start_its_length_and_its_digest(bus: Bus) -> None:
+    reader = bus.group_reader("outbound")
+    body = bytes(range(256)) * (2 * PIECE_BYTES // 256 + 40)
+    entry = await add(bus, {"to": "x", "body": body})
+    tracemalloc.start()
+    fields, cuts = await reader.read_clipped(entry)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert fields == {b"to": b"x", b"body": body[:MAX_FIELD]}
+    digest = hashlib.sha256(body[MAX_FIELD:]).hexdigest()
+    assert cuts == {b"body": Cut(len(body) - MAX_FIELD, digest)}
+    assert peak < 4 * PIECE_BYTES
+    assert await reader.read_clipped("1-1") == ({}, {})
+
+
+async def test_a_name_that_stands_in_an_entry_many_times_comes_a_few_times(bus: Bus) -> None:
+    await bus.ensure_group("outbound")
+    flat = [item for _ in range(WHOLE_BYTES) for item in ("to", "x")]
+    await bus.client.execute_command("XADD", bus.keys("outbound"), "*", *flat)  # type: ignore[no-untyped-call]
+    (row,) = await bus.group_reader("outbound").read_new(10)
+    assert row.fields == {b"to": b"x"}
