@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -301,17 +300,6 @@ async def test_no_event_is_acknowledged_whose_reply_redis_refuses(
         await desk.client.delete(desk.key("outbound"))
         await wait_until(lambda: desk.all_done("refused"), "acknowledged", 20)
         assert {row["cause"].decode() for row in await desk.rows("outbound")} == {said.id}
-
-
-def test_the_go_in_the_readme_is_that_of_the_program() -> None:
-    def plain(text: str) -> str:
-        return "\n".join(line.strip() for line in text.strip().splitlines())
-
-    (shown,) = re.findall(
-        r"```go\n(.*?)```", (ROOT / "consumers" / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
-    whole = plain((CONSUMERS / "go" / "main.go").read_text(encoding="utf-8"))
-    assert [part for part in re.split(r"\n…\n", shown) if plain(part) not in whole] == []
 
 
 @pytest.mark.parametrize("language", ["node", "shell", "go"])

@@ -55,7 +55,7 @@ def test_fields_codes_and_roles_are_those_of_the_contract() -> None:
     for field in (*OUTBOUND.fields, *RESULTS.fields):
         assert field.name in inner or any(field.name in word for word in words), field.name
     assert {code for codes in CODES.values() for code in codes} <= words
-    assert set(ROLES) - {"caller"} <= words
+    assert set(ROLES) <= words
 
 
 def test_the_decoded_body_is_that_of_an_event() -> None:

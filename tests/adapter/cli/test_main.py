@@ -66,7 +66,6 @@ async def test_no_redis_is_exit_code_3_in_words(line: list[str]) -> None:
         (["acl", "king"], "invalid choice"),
         (["check", "python"], "--worker"),
         (["nonsense"], "invalid choice"),
-        ([], "required: COMMAND"),
     ],
 )
 async def test_bad_use_is_exit_code_2_and_nothing_reaches_the_bus(

@@ -2,6 +2,7 @@
 
 import json
 import unicodedata
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -122,13 +123,18 @@ def test_lengths_of_time_are_told_with_two_units_at_most(seconds: float, words: 
         ("2015-10-24T10:25:07.123+08:00", "1445653507122-18446744073709551615"),
         ("10m", "1399999-18446744073709551615"),
         ("90", "1909999-18446744073709551615"),
-        ("yesterday", None),
-        ("2015-10-24T02:25:07", None),
+        ("yesterday", "0-18446744073709551615"),
         ("-1", None),
+        ("soon", None),
     ],
 )
 def test_a_start_is_an_id_a_time_or_so_long_ago(text: str, start: str | None) -> None:
     assert start_id(text, 2000.0) == start
+
+
+def test_a_start_without_a_zone_is_in_local_time() -> None:
+    seconds = datetime.fromisoformat("2015-10-24T02:25:07").astimezone().timestamp()
+    assert start_id("2015-10-24T02:25:07", 2000.0) == f"{seconds * 1000 - 1:.0f}-18446744073709551615"
 
 
 def test_times_of_the_bus() -> None:
