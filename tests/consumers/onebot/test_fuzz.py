@@ -118,5 +118,6 @@ async def test_every_frame_and_every_request_is_answered(redis_url: str, prefix:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 async def test_a_hundred_thousand_are_answered(redis_url: str, prefix: str) -> None:
     await _fuzz(redis_url, prefix, 90_000, 10_000)
