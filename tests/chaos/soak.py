@@ -29,10 +29,10 @@ from tests.support.system_harness import Program, System, system
 ROOMS = {"group:123456789": (10001, 987654321, 50005, 2718281828), "group:223344556": (20002,)}
 FRIENDS = (10001, 20002, 30003, 40004, 50005, 60006, 70007)
 DISCUSSION = "discuss:1664012345"
-# Two of one name, and one without any: known by their numbers alone, if at all.
 # Answers that wait until it is over: what is under way when the line is cut may or may not arrive.
 AFTERWARDS = ("outage", "upgrade", "crash", "farewell")
-UNCLEAR = frozenset({"friend:50005", "friend:60006", "friend:70007"})
+# Friends without a remark: a nick, which its bearer chooses, never finds a person again after a login.
+UNCLEAR = frozenset({"friend:20002", "friend:40004", "friend:50005", "friend:60006", "friend:70007"})
 ANNOUNCED = ("online", "offline", "kicked")
 PATIENCE = 20.0
 OPTIONS: dict[str, Any] = {"scan_after": 1, "poll_seconds": 0.5}

@@ -18,6 +18,7 @@ from tests.support.small_disk import filled, small_disk
 from tests.support.system_harness import Program, System, system
 from tests.support.webhook_server import webhook
 
+PARTS = ("redis", "lease", "session", "disk", "services", "clock")
 FRIEND = "friend:10001"
 POLL = "/channel/poll2"
 ALARM = "upstream is not asked for more until there is room"
@@ -147,7 +148,7 @@ async def test_a_full_disk_is_told_to_whoever_looks_after_the_adapter(tmp_path: 
                 await talk.all_told()
                 assert await ready(address) == (
                     200,
-                    {"status": "ok"} | dict.fromkeys(("redis", "lease", "session", "disk", "services"), "ok"),
+                    {"status": "ok"} | dict.fromkeys(PARTS, "ok"),
                 )
             await talk.until_full()
             await wait_until(lambda: hook.bodies, "somebody was called")
