@@ -20,7 +20,7 @@ def fall() -> None:
     app.Watchdog = partial(app.Watchdog, interval=0.1)  # type: ignore[assignment,misc]
     for state in delivery_monitor.GRACE:
         delivery_monitor.GRACE[state] = GRACE  # type: ignore[index]
-    disk_monitor.GRACE = disk_monitor.CALM = GRACE  # type: ignore[misc]
+    disk_monitor.DiskMonitor.grace = disk_monitor.DiskMonitor.calm = GRACE  # type: ignore[misc]
 
 
 if __name__ == "__main__":
