@@ -7,6 +7,7 @@ Invariants:
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import random
@@ -67,11 +68,10 @@ class Outbox:
     async def write(self, fields: dict[str, str | bytes], request_id: str) -> "Pending":
         """Write a request; returns what waits for its result. Raises BusAway, ActionError."""
         pending = Pending(self._client, request_id, time.monotonic() + self._expires + MARGIN)
-        try:
+        with contextlib.ExitStack() as unwritten:
+            unwritten.callback(pending.close)
             pending.entry = await self._add({**fields, "id": request_id}, pending.end)
-        except BaseException:
-            pending.close()
-            raise
+            unwritten.pop_all()
         self.requests += 1
         return pending
 
