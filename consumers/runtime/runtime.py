@@ -23,7 +23,7 @@ from consumers.runtime.holding import EntrySink, HeldEntries, HoldingSource
 from consumers.runtime.partitioned import PartitionedSource
 from consumers.runtime.replies import mapping_of
 from consumers.runtime.shared import SharedSource
-from consumers.runtime.tasks import TaskSupervisor
+from consumers.runtime.tasks import TaskSupervisor, is_being_cancelled
 
 log = logging.getLogger("qqbus.worker")
 
@@ -340,7 +340,7 @@ class Runtime:
         except asyncio.CancelledError as exc:
             # Of this slot, it is the end of the shutdown timeout. Of what the handler awaited, it is a
             # failure like any other: passed on, it would end the slot silently with its chat busy for ever.
-            if _is_being_cancelled():
+            if is_being_cancelled():
                 raise
             self.counters.failed += 1
             return await self._retry_or_dead_letter(item, exc)
@@ -369,11 +369,6 @@ class Runtime:
         self.client.writer.ack(item.entry)
         self.counters.buried += 1
         return None
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _is_readable(received: Received) -> bool:

@@ -16,6 +16,12 @@ _CANCEL_INTERVAL: Final = 0.5
 CANCEL_TIMEOUT: Final = 2.0
 
 
+def is_being_cancelled() -> bool:
+    """Return whether this task is cancelled itself, and not only what it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class TaskSupervisor:
     """Starts tasks, reports the first error of one, and cancels them."""
 

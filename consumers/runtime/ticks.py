@@ -24,6 +24,7 @@ from redis.exceptions import NoPermissionError
 
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import is_set_within
+from consumers.runtime.tasks import is_being_cancelled
 from consumers.runtime.timers import Tick, Timer
 
 log = logging.getLogger("qqbus.worker")
@@ -138,7 +139,9 @@ class TimerLoop:
                 )
                 try:
                     await run_tick(self._timer, tick)
-                except Exception:
+                except (Exception, asyncio.CancelledError) as exc:
+                    if isinstance(exc, asyncio.CancelledError) and is_being_cancelled():
+                        raise
                     log.warning(
                         "tick %s failed, attempt %d of %d",
                         *(tick.id, failures + 1, self._max_attempts),

@@ -62,7 +62,10 @@ async def _count(desk: Desk, number: int) -> bool:
     return len(await ticks(desk)) >= number
 
 
-async def test_a_tick_that_fails_runs_again_under_the_same_id(redis_url: str, prefix: str) -> None:
+@pytest.mark.parametrize("error", [OSError, asyncio.CancelledError])
+async def test_a_tick_that_fails_runs_again_under_the_same_id(
+    redis_url: str, prefix: str, error: type[BaseException]
+) -> None:
     async with desk_at(redis_url, prefix) as desk:
         worker, tries = worker_at(desk), list[Tick]()
 
@@ -71,7 +74,7 @@ async def test_a_tick_that_fails_runs_again_under_the_same_id(redis_url: str, pr
             tries.append(tick)
             await worker.send("group:1", "0")
             if len(tries) == 1:
-                raise OSError("once")
+                raise error("once")
 
         async with running(worker):
             await wait_until(lambda: len(tries) >= 2, "tried again", 20)
