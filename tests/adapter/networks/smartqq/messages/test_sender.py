@@ -173,7 +173,8 @@ async def test_what_is_refused_behind_a_hang_up_is_given_back(tmp_path: Path) ->
 
 async def test_a_refusal_is_that_of_its_own_message(tmp_path: Path) -> None:
     # The polls go on well, so the session looks well until time runs out for the one that was refused.
-    limits = replace(FAST, session_repair=4.0, short_pause=0.1, fast_answer=0.0, call_timeout=1.0)
+    # A poll that outlasts short_pause would be taken for a dead line: a busy machine needs that second.
+    limits = replace(FAST, session_repair=4.0, short_pause=1.0, fast_answer=0.0, call_timeout=1.0)
     async with Simulator("e3", poll_seconds=0.02) as sim, online(sim, tmp_path, limits) as listener:
         to = friend(sim)
         outcomes: dict[str, Outcome] = {}
