@@ -13,6 +13,7 @@ import anyio
 import anyio.from_thread
 import pytest
 import pytest_timeout
+from hypothesis import HealthCheck, settings
 
 from adapter.bus.bus import Bus
 from adapter.bus.embedded import run_server
@@ -22,6 +23,10 @@ from tests.support.ports import free_port
 
 # Of the time that a test has, an asynchronous one is ended in words after this part.
 WORDS = 0.9
+# Property tests say what holds, not how fast: each test has its time limit, and the machine may stall.
+settings.register_profile("qqbus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("qqbus")
+
 # Seconds that taking down what a test set up may take, before its process is ended.
 TAKEDOWN = 60.0
 

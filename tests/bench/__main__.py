@@ -14,7 +14,7 @@ from tests.bench import report
 from tests.bench.figures import Findings
 from tests.bench.stage import staged
 
-ALL = ("inbound", "latency", "roundtrip", "outbound", "workers", "growth", "cost")
+ALL = ("inbound", "latency", "roundtrip", "outbound", "workers", "scaling", "cost")
 # Only where named: `killed` takes minutes, and its figures are counts; `lanes` wants more cores than two;
 # `onebot` installs nonebot2.
 BY_NAME = ("killed", "lanes", "onebot")

@@ -1,4 +1,4 @@
-"""Growth: what an event costs at a large backlog, with many chats, for many groups; bytes of it; the adapter's memory.
+"""Scaling: what an event costs at a large backlog, with many chats, for many groups; bytes of it; the adapter's memory.
 
 The server keeps no append-only file here: it is as good in all rows, and five million entries would write 2.5 GB.
 """
@@ -17,7 +17,7 @@ from tests.bench.inbound import flood
 from tests.bench.stage import ANSWER, START, Crowd, Program, Stage, staged
 from tests.support.helpers import wait_until
 
-NAME = "growth"
+NAME = "scaling"
 NO_FILE = ("--appendonly", "no")
 BACKLOGS = {"10 k": 10_000, "1 M": 1_000_000, "5 M": 5_000_000}
 APPENDED = 10_000

@@ -292,7 +292,7 @@ def mutated(value: Any, draw: st.DrawFn) -> Any:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_values_that_have_problems_are_those_that_the_reference_refuses(data: st.DataObject) -> None:
     golden = GOLDENS[data.draw(st.sampled_from(sorted(GOLDENS)))]
     if "body" in golden.fields and data.draw(st.booleans()):

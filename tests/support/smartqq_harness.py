@@ -1,21 +1,20 @@
 """SmartQQ against the simulator, as the tests of door 1 use it: short waits, and all events kept."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 
 from adapter.config import Config
 from adapter.content import Text
-from adapter.events import Address, Batch, ChatKind, Outcome, SessionChange, SessionState, UpstreamEvent
+from adapter.events import Address, ChatKind, Outcome
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.upstream import SmartQQUpstream
 from tests.simulator import Simulator
-from tests.support.helpers import wait_until
+from tests.support.upstream_listener import UpstreamListener
 
-Event = TypeVar("Event")
+Listener = UpstreamListener[SmartQQUpstream]
 
 FAST = Limits(
     qr_poll_interval=0.01,
@@ -41,46 +40,6 @@ def config(sim: Simulator | str, folder: Path, **settings: str) -> Config:
     url = sim if isinstance(sim, str) else sim.url
     named = {f"QQBUS_{name.upper()}": value for name, value in settings.items()}
     return Config.from_env({"QQBUS_SMARTQQ_URL": url, "QQBUS_STATE_DIR": str(folder), **named})
-
-
-class Listener:
-    """Iterates the events of an upstream and keeps them."""
-
-    def __init__(self, upstream: SmartQQUpstream) -> None:
-        self.upstream = upstream
-        self.batches: list[Batch] = []
-
-    async def run(self) -> None:
-        """Listen until cancelled."""
-        async with aclosing(self.upstream.events()) as events:
-            async for batch in events:
-                self.batches.append(batch)
-
-    @property
-    def events(self) -> list[UpstreamEvent]:
-        """All events so far."""
-        return [event for batch in self.batches for event in batch]
-
-    def of(self, kind: type[Event]) -> list[Event]:
-        """All events of one kind so far."""
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def states(self) -> list[str]:
-        """The session's states so far."""
-        return [change.state.value for change in self.of(SessionChange)]
-
-    async def state(self, state: SessionState, count: int = 1) -> SessionChange:
-        """Wait until this state has been told so many times; the latest telling of it."""
-        await wait_until(
-            lambda: self.states.count(state.value) >= count, f"{state} told {count} times, but {self.states}"
-        )
-        return [change for change in self.of(SessionChange) if change.state is state][-1]
-
-    async def first(self, kind: type[Event], count: int = 1) -> Event:
-        """Wait until there are so many events of a kind; the last of these."""
-        await wait_until(lambda: len(self.of(kind)) >= count, f"{count} × {kind.__name__}")
-        return self.of(kind)[count - 1]
 
 
 @asynccontextmanager

@@ -282,7 +282,7 @@ def expected(
     keep=st.integers(1, 4),
     cap=st.integers(4, 14),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_ids_of_any_size_are_compared_exactly(
     bus: Bus,
     a_desk: MakeDesk,

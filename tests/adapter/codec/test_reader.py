@@ -147,7 +147,7 @@ def test_mutated_entries_give_an_event_or_a_schema_error_and_nothing_else() -> N
     assert readable > 100
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60))
 def test_any_bytes_as_a_body_or_as_parts_are_read_or_refused(data: bytes) -> None:
     for read in (

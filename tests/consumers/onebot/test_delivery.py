@@ -71,7 +71,7 @@ def test_a_bot_that_returns_before_its_old_socket_is_gone_gets_everything_in_ord
     assert [one.entry for one in log.take(new, 0.0)] == ["2", "3", "4"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_happens_nothing_unconfirmed_is_done_and_each_window_is_in_order(seed: int) -> None:
     chance = random.Random(seed)

@@ -195,7 +195,7 @@ def test_an_alarm_of_an_earlier_process_is_not_raised_again_but_cleared() -> Non
     assert remedies(list(live(monitor, HOUR, HOUR))) == [Remedy.CLEAR]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from([0.0, 600.0, HOUR]),
     st.lists(
