@@ -8,7 +8,8 @@ The own lease: its value names the state folder. One process at a time has the l
 that names it belongs to a process that has ended, and is taken back at once.
 
 What the holder has heard: on a network that keeps nothing for a client that is away, each renewal says up to
-when the holder lacks no event. A standby that takes over compares this with what it has heard itself.
+when the holder lacks no event. A standby that takes over compares this with what it has heard itself. The time
+is one of the server's clock, and rather too early: a slow Redis makes what was heard no younger.
 """
 
 import logging
@@ -59,6 +60,8 @@ class Lease:
         self._folder = folder
         self._coverage = coverage
         self._valid_until = -math.inf
+        # The server's clock less this machine's monotonic one in seconds, at the least; None before any answer.
+        self._offset_seconds: float | None = None
         self._wakeup = AutoResetEvent()
         # Why the last renewal failed; "" if it did not.
         self.error = ""
@@ -128,8 +131,10 @@ class Lease:
 
     async def read_coverage(self) -> Coverage | None:
         """Return what the last holder has heard; None if no holder has said it."""
+        began = self._clock()
         times = await self._run("heard")
-        return Coverage(*(int(age) / 1000 for age in times)) if times else None
+        waited = self._clock() - began
+        return Coverage(*(int(age) / 1000 + waited for age in times)) if times else None
 
     async def release(self) -> None:
         """End the lease, so that a standby acquires it at once."""
@@ -158,22 +163,23 @@ class Lease:
         self._valid_until = began + self._lease_seconds
 
     async def _call(self, action: str) -> int:
-        return int(await self._run(action))
+        answer, server_ms = await self._run(action)
+        # The script has run before now: the server's clock was that far at least.
+        self._offset_seconds = int(server_ms) / 1000 - self._clock()
+        return int(answer)
 
     async def _run(self, action: str) -> Any:
         names = [self._bus.keys("ids:epoch"), self._bus.keys("lease")]
-        heard = None if self._coverage is None else self._coverage()
-        ages = (
-            ("", "")
-            if heard is None
-            else (_milliseconds(heard.complete_seconds), _milliseconds(heard.connected_seconds))
-        )
-        args = [action, self.fence.holder, int(self._lease_seconds * 1000), self._folder, *ages]
+        args = [action, self.fence.holder, int(self._lease_seconds * 1000), self._folder, *self._heard()]
         return await self._bus.run_script("lease", names, args)
 
-
-def _milliseconds(seconds: float) -> int:
-    return max(0, int(seconds * 1000))
+    def _heard(self) -> tuple[int | str, int | str]:
+        """Return what this process has heard as times of the server's clock, "" if that is not known."""
+        heard = None if self._coverage is None else self._coverage()
+        if heard is None or self._offset_seconds is None:
+            return "", ""
+        now = self._clock() + self._offset_seconds
+        return int((now - heard.complete_seconds) * 1000), int((now - heard.connected_seconds) * 1000)
 
 
 @asynccontextmanager

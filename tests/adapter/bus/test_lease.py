@@ -146,3 +146,15 @@ async def test_a_holder_says_what_it_has_heard(bus: Bus) -> None:
     known = await b.read_coverage()
     assert known is not None
     assert (int(known.complete_seconds), int(known.connected_seconds)) == (10, 1)
+
+
+async def test_a_slow_redis_makes_what_was_heard_no_younger(bus: Bus) -> None:
+    a, b = lease(bus, "a", coverage=lambda: Coverage(2.0, 2.0)), lease(bus, "b")
+    await a.acquire()
+    await bus.client.execute_command("CLIENT", "PAUSE", "600")
+    await a.bump_epoch()
+    await bus.client.execute_command("CLIENT", "PAUSE", "600")
+    known = await b.read_coverage()
+    assert known is not None
+    # The server took it after 0.6 s, and the answer to the question was under way for another 0.6 s.
+    assert 3.2 <= min(known.complete_seconds, known.connected_seconds) < 30
