@@ -144,11 +144,12 @@ class SessionChange:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Upstream may have lost messages between these two times."""
+    """Upstream may have lost messages between these two times. `key` is its own part of the event id."""
 
     since: float
     until: float
     reason: str
+    key: str = ""  # where a network yields it again after a kill
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ The own lease: its value names the state folder. One process at a time has the l
 that names it belongs to a process that has ended, and is taken back at once.
 
 What the holder has heard: on a network that keeps nothing for a client that is away, each renewal says up to
-when the holder lacks no event. A standby that takes over compares this with what it has heard itself. The time
-is one of the server's clock, and rather too early: a slow Redis makes what was heard no younger.
+when the holder lacks no event. A standby that takes over compares this with what it has heard itself. The
+time is one of the server's clock, and rather too early: a slow Redis makes what was heard no younger.
 """
 
 import logging
@@ -60,7 +60,7 @@ class Lease:
         self._folder = folder
         self._coverage = coverage
         self._valid_until = -math.inf
-        # The server's clock less this machine's monotonic one in seconds, at the least; None before any answer.
+        # The server's clock less this machine's monotonic one in seconds, at the least; None if not known.
         self._offset_seconds: float | None = None
         self._wakeup = AutoResetEvent()
         # Why the last renewal failed; "" if it did not.

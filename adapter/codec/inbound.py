@@ -175,8 +175,10 @@ def encode_notice(
 
 def encode_session_event(event: SessionChange | Gap, context: RecordContext) -> EventRecord:
     """Encode a session event for all workers."""
+    key = f"{context.epoch}.{int(context.now * 1000)}-{context.ordinal}"
     match event:
         case Gap(since, until, reason):
+            key = event.key or key
             kind, text = (
                 "gap",
                 f"messages between {timestamp(since)} and {timestamp(until)} may be lost: {reason}",
@@ -185,9 +187,15 @@ def encode_session_event(event: SessionChange | Gap, context: RecordContext) -> 
         case SessionChange(state, reason, detail, nick=nick):
             kind, text = state.value, " – ".join(filter(None, (f"session {state.value}", reason)))
             body = {"reason": reason, "detail": detail, "nick": nick}
-    ident = f"{context.account}.-.{kind}.{context.epoch}.{int(context.now * 1000)}-{context.ordinal}"
     return EventRecord(
-        ident, f"session.{kind}", timestamp(context.now), "", "", "0", replace_surrogates(text), pack(body)
+        f"{context.account}.-.{kind}.{key}",
+        f"session.{kind}",
+        timestamp(context.now),
+        "",
+        "",
+        "0",
+        replace_surrogates(text),
+        pack(body),
     )
 
 

@@ -158,6 +158,24 @@ async def test_a_session_that_was_lost_meantime_is_exactly_one_gap(it: OfficialS
     assert len([row for row in await it.rows("inbound") if row["type"] == "session.gap"]) == 1
 
 
+@pytest.mark.parametrize("step", [Failpoint.SPOOLED, Failpoint.APPENDED, Failpoint.DRAINED])
+async def test_a_kill_right_after_identify_leaves_one_gap_and_resumes_the_new_session(
+    step: Failpoint, it: OfficialSystem
+) -> None:
+    program = await doomed(it, step)
+    it.server.say("friend:ann", "before")
+    await it.events(1)
+    await arm(program)
+    await it.server.invalidate()
+    await died(it, program)
+    it.server.say("friend:ann", "while away")
+    await it.adapter()
+    await it.events(2, seconds=30.0)
+    assert await it.texts() == ["before", "while away"]
+    assert len([row for row in await it.rows("inbound") if row["type"] == "session.gap"]) == 1
+    assert [one.entry for one in it.server.record.connections] == ["identify", "identify", "resume"]
+
+
 async def test_another_machine_resumes_the_session_without_a_gap(it: OfficialSystem) -> None:
     it.settings["QQBUS_LEASE"] = "2"
     first = await it.adapter()

@@ -1,5 +1,6 @@
 """Keep all events of an upstream, and wait for the ones that a test is about."""
 
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
@@ -18,19 +19,25 @@ WAIT_SECONDS = 20.0
 
 
 class UpstreamListener(Generic[AnyUpstream]):
-    """Iterates the events of an upstream and keeps them. While `gate` is closed no batch is stored."""
+    """Iterates the events of an upstream and keeps them. While `gate` is closed no batch is stored.
+
+    A batch that `holds` is true of closes the gate.
+    """
 
     def __init__(self, upstream: AnyUpstream) -> None:
         self.upstream = upstream
         self.batches: list[Batch] = []
         self.gate = anyio.Event()
         self.gate.set()
+        self.holds: Callable[[Batch], bool] = lambda _batch: False
 
     async def run(self) -> None:
         """Listen until cancelled or until the events end."""
         async with aclosing(self.upstream.events()) as events:
             async for batch in events:
                 self.batches.append(batch)
+                if self.holds(batch):
+                    self.gate = anyio.Event()
                 await self.gate.wait()
 
     @property

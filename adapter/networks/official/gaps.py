@@ -17,6 +17,11 @@ from adapter.events import Gap
 _MARGIN: Final = 1.0
 
 
+def describe_gap(since: float, until: float, reason: str) -> Gap:
+    """Return a gap that is one event though it is yielded again."""
+    return Gap(since, until, reason, f"{int(since * 1000)}.{int(until * 1000)}-0")
+
+
 class GapTracker:
     """Follows one session after the other. All times are in seconds of the wall clock.
 
@@ -59,4 +64,4 @@ class GapTracker:
         """Note that another session has begun; returns the gap, None for the first session of all."""
         since, self.heard, self._is_open = self.heard, at - _MARGIN, True
         self._offset = math.inf
-        return None if since is None else Gap(min(since, at), at, self._reason)
+        return None if since is None else describe_gap(min(since, at), at, self._reason)

@@ -1,7 +1,7 @@
 """Receiver: what waits in the inbox becomes batches of events, in the order in which it came."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -56,6 +56,24 @@ class Opened:
 Item = Dispatch | Unreadable | Broken | Opened | UpstreamEvent
 
 
+def opened_session(items: Sequence[Item]) -> GatewaySession | None:
+    """Return the session that a part begins with, None for the rest of an earlier one."""
+    match items:
+        case [Opened(session, is_resumed=False), *_]:
+            return session
+    return None
+
+
+def split_at_sessions(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield the items in parts: all before a new session are stored before it begins."""
+    first = 0
+    for number, item in enumerate(items):
+        if number and isinstance(item, Opened) and not item.is_resumed:
+            yield items[first:number]
+            first = number
+    yield items[first:]
+
+
 class Receiver:
     """Decodes, follows gaps, and knows where to resume. `account`: the AppID."""
 
@@ -67,8 +85,6 @@ class Receiver:
         self.account = ""
         # Where a session goes on behind the last event that was decoded; None before the first one.
         self.position: GatewaySession | None = None
-        # The session that READY has opened last, before its first event.
-        self.opened: GatewaySession | None = None
 
     def decode(self, items: Iterable[Item]) -> Batch:
         """Return the events of these items."""
@@ -88,10 +104,8 @@ class Receiver:
                     self.position = session
                     if is_resumed:
                         self._tracker.resume(at)
-                    else:
-                        self.opened = session
-                        if (gap := self._tracker.begin(at)) is not None:
-                            batch.append(gap)
+                    elif (gap := self._tracker.begin(at)) is not None:
+                        batch.append(gap)
                 case _:
                     batch.append(item)
         return tuple(batch)

@@ -9,7 +9,8 @@
 from it, or that a former process has stored: the gateway sends the others again.
 
 Invariants:
-- Only READY after an earlier session is a gap, published once. RESUMED is none.
+- Only READY after an earlier session is a gap, published once. RESUMED is none. A new session and its gap are
+  kept before the gap is published: the process that follows on a kill resumes that session.
 - An expired connection is resumed at once, and the state stays `online`: this happens every half hour.
 - Each other retry waits, and only READY or RESUMED begins the delays anew: Identify is counted upstream.
 - A session that the gateway refuses twice is given up: keeping it could loop for ever. 4009 is no refusal.
@@ -24,7 +25,7 @@ import anyio
 
 from adapter.aio import AutoResetEvent
 from adapter.errors import TransportError
-from adapter.events import Challenge, SessionChange, SessionState
+from adapter.events import Challenge, Gap, SessionChange, SessionState
 from adapter.networks.inbox import Inbox
 from adapter.networks.official.client.api import Api
 from adapter.networks.official.client.errors import AccessRefusedError, Reason
@@ -136,14 +137,16 @@ class SessionManager:
 
     # --- connections -------------------------------------------------------------------------------
 
-    async def run(self, account: str, session: GatewaySession | None) -> None:
+    async def run(self, account: str, session: GatewaySession | None, gap: Gap | None = None) -> None:
         """Keep a connection until stopped, or until a login is asked for while the credentials are refused.
 
-        `session`: where a former process has stopped.
+        `session`: where a former process has stopped; `gap`: one that it may not have published.
         """
         self._account, self._session, self.stored = account, session, session
         self._is_rebinding = False
         self.announce(SessionState.STARTING, "", "")
+        if gap is not None:
+            self._inbox.put_now(gap)
         while not self._is_stopping and not self._is_rebinding:
             if self._is_logged_out:
                 self.announce(SessionState.OFFLINE, "logout", "")

@@ -13,7 +13,8 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Final, Self
 
-from adapter.events import Address, ChatKind
+from adapter.events import Address, ChatKind, Gap
+from adapter.networks.official.gaps import describe_gap
 from adapter.networks.official.protocol.anchors import Anchor, Attempt, Met
 from adapter.networks.official.protocol.frames import GatewaySession
 
@@ -30,12 +31,15 @@ PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS bot (one INTEGER PRIMARY KEY CHECK (one = 1), appid TEXT NOT NULL,
   owner TEXT NOT NULL DEFAULT (hex(randomblob(8))), session TEXT NOT NULL DEFAULT '',
   seq INTEGER NOT NULL DEFAULT 0, heard REAL);
+CREATE TABLE IF NOT EXISTS gap (one INTEGER PRIMARY KEY CHECK (one = 1), since REAL NOT NULL,
+  until REAL NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS anchors (key TEXT PRIMARY KEY, kind TEXT, chat TEXT, name TEXT, is_event INTEGER,
   reference TEXT, is_spent INTEGER);
 CREATE TABLE IF NOT EXISTS contacts (openid TEXT, kind TEXT, name TEXT, PRIMARY KEY (kind, openid));
 CREATE TABLE IF NOT EXISTS attempts (part TEXT PRIMARY KEY, name TEXT, is_event INTEGER, seq INTEGER);
 """
 _TABLES: Final = ("anchors", "contacts", "attempts")
+_SAVE: Final = "UPDATE bot SET session = ?, seq = ?, heard = ?"
 
 
 class OfficialStore:
@@ -104,7 +108,7 @@ class OfficialStore:
         if self._rows("SELECT appid FROM bot") == [(appid,)]:
             return
         with self._writing() as connection:
-            for table in (*_TABLES, "bot"):
+            for table in (*_TABLES, "bot", "gap"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 – a name of this module
             connection.execute("INSERT INTO bot (one, appid) VALUES (1, ?)", (appid,))
 
@@ -119,11 +123,30 @@ class OfficialStore:
         """Return the name of this store, by which its own position is known again."""
         return next((str(owner) for (owner,) in self._rows("SELECT owner FROM bot")), "")
 
+    def load_gap(self) -> Gap | None:
+        """Return the gap that a former process may not have published."""
+        for since, until, reason in self._rows("SELECT since, until, reason FROM gap"):
+            return describe_gap(float(str(since)), float(str(until)), str(reason))
+        return None
+
+    def begin_session(self, session: GatewaySession, heard: float | None, gap: Gap | None) -> None:
+        """Keep a new session, and the gap before it until `forget_gap`; all events before are stored."""
+        with self._writing() as connection:
+            connection.execute(_SAVE, (session.id, session.seq, heard))
+            if gap is not None:
+                row = (gap.since, gap.until, gap.reason)
+                connection.execute("INSERT OR REPLACE INTO gap VALUES (1, ?, ?, ?)", row)
+
     def save_session(self, session: GatewaySession | None, heard: float | None) -> None:
         """Keep where the session goes on; call it when all events before are stored."""
         row = ("", 0, heard) if session is None else (session.id, session.seq, heard)
         with self._writing() as connection:
-            connection.execute("UPDATE bot SET session = ?, seq = ?, heard = ?", row)
+            connection.execute(_SAVE, row)
+
+    def forget_gap(self) -> None:
+        """Forget the gap: it is stored."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM gap")
 
     # --- anchors, contacts, attempts ---------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import anyio
 from adapter.codec.request_body import RequestLimits
 from adapter.content import Font, Image, Segment
 from adapter.errors import TransportError, UpstreamError
-from adapter.events import Address, Batch, ImageData, Operation, Outcome, Part, Recall, Status
+from adapter.events import Address, Batch, Gap, ImageData, Operation, Outcome, Part, Recall, Status
 from adapter.networks.inbox import Inbox
 from adapter.networks.official.anchor_book import AnchorBook
 from adapter.networks.official.binder import Binder
@@ -32,7 +32,7 @@ from adapter.networks.official.protocol.binding import BotCredentials, check_cry
 from adapter.networks.official.protocol.encoding import encode_parts
 from adapter.networks.official.protocol.frames import GatewaySession
 from adapter.networks.official.protocol.keys import choose_part_ids
-from adapter.networks.official.receiver import Item, Receiver
+from adapter.networks.official.receiver import Item, Receiver, opened_session, split_at_sessions
 from adapter.networks.official.sender import MessageSender
 from adapter.networks.official.session_manager import SessionManager
 from adapter.networks.official.store import OfficialStore
@@ -153,7 +153,7 @@ class OfficialUpstream:
         self._receiver.account = credentials.appid
         self._receiver.position = session
         self._book.has_new_contacts = True
-        await self._session.run(credentials.appid, session)
+        await self._session.run(credentials.appid, session, self._store.load_gap())
 
     # --- handover ----------------------------------------------------------------------------------
 
@@ -197,15 +197,18 @@ class OfficialUpstream:
             items = await self._inbox.take(self._limits.idle_seconds)
             if not items and self._inbox.is_closed:
                 return
-            is_first = self._tracker.heard is None
-            batch = self._receiver.decode(items)
-            if is_first and self._receiver.opened is not None:
-                # Killed before anything is stored, the next process resumes the first session of all.
-                self._store.save_session(self._receiver.opened, self._tracker.heard)
-            self._book.observe(batch)
-            yield batch + self._new_contacts()
+            for part in split_at_sessions(items):
+                batch = self._receiver.decode(part)
+                gap = next((one for one in batch if isinstance(one, Gap)), None)
+                if (opened := opened_session(part)) is not None:
+                    # Killed before this part is stored, the next process resumes the new session.
+                    self._store.begin_session(opened, self._tracker.heard, gap)
+                self._book.observe(batch)
+                yield batch + self._new_contacts()
+                self._keep_position()
+                if gap is not None:
+                    self._store.forget_gap()
             self._inbox.release()
-            self._keep_position()
 
     def _keep_position(self) -> None:
         kept = (self._receiver.position, self._tracker.heard)

@@ -159,6 +159,26 @@ async def test_another_process_resumes_where_this_one_has_stored(tmp_path: Path)
             await heard.online()
 
 
+async def test_a_gap_that_was_not_stored_is_yielded_by_the_next_process_that_resumes(tmp_path: Path) -> None:
+    async with OfficialServer() as server:
+        async with listening(server, tmp_path) as heard:
+            await heard.online()
+            server.say("friend:ann", "stored")
+            await heard.heard(1)
+            await wait_until(lambda: () in heard.batches, "the next batch", 20.0)
+            heard.holds = lambda batch: any(isinstance(one, Gap) for one in batch)
+            await server.invalidate()
+            (gap,) = await wait_until(lambda: heard.of(Gap), "the gap", 20.0)
+        server.say("friend:ann", "while away")
+        async with listening(server, tmp_path) as heard:
+            await heard.heard(1)
+            assert (heard.texts, heard.of(Gap)) == (["while away"], [gap])
+        async with listening(server, tmp_path) as heard:
+            await heard.online()
+            assert not heard.of(Gap)
+        assert entries(server) == ["identify", "identify", "resume", "resume"]
+
+
 async def test_a_new_token_is_got_when_the_old_one_is_refused(tmp_path: Path) -> None:
     async with OfficialServer() as server, listening(server, tmp_path) as heard:
         await heard.online()

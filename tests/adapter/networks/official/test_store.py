@@ -8,6 +8,7 @@ import pytest
 
 from adapter.events import Address, ChatKind
 from adapter.networks.official import store as module
+from adapter.networks.official.gaps import describe_gap
 from adapter.networks.official.protocol.anchors import Anchor, Attempt, Met
 from adapter.networks.official.protocol.frames import GatewaySession
 from adapter.networks.official.store import NAME, OfficialStore
@@ -35,6 +36,20 @@ def test_what_is_written_is_there_for_the_next_process_and_for_its_bot_alone(tmp
         store.use_bot("102000002")
         assert (store.load_session(), store.load_anchors()) == ((None, None), [])
         assert store.owner() != owner
+
+
+def test_a_gap_is_there_until_it_is_stored(tmp_path: Path) -> None:
+    gap = describe_gap(100.5, 103.25, "the connection was lost")
+    with OfficialStore(tmp_path) as store:
+        store.use_bot("102000001")
+        store.begin_session(GatewaySession("s", 1), 102.25, gap)
+    with OfficialStore(tmp_path) as store:
+        store.use_bot("102000001")
+        assert (store.load_session(), store.load_gap()) == ((GatewaySession("s", 1), 102.25), gap)
+        store.save_session(GatewaySession("s", 2), 103.0)
+        assert store.load_gap() == gap
+        store.forget_gap()
+        assert store.load_gap() is None
 
 
 def test_tables_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
