@@ -1,10 +1,13 @@
 """The bus as a worker sees it: two connections, requests out, results in."""
 
 import asyncio
+import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import redis.asyncio as redis
+from redis.exceptions import NoPermissionError
 
 from adapter import Received, Result
 from consumers.runtime.connection import BLOCK_MS, RetryLoop, Settings, connect
@@ -14,6 +17,8 @@ from consumers.runtime.results import ResultListener
 from consumers.runtime.state import SharedState
 from consumers.runtime.tasks import TaskSupervisor
 from consumers.runtime.writer import BatchWriter
+
+log = logging.getLogger("qqbus.worker")
 
 
 class BusClient:
@@ -76,6 +81,8 @@ class BusClient:
         with self.results.expect(request.id) as result:
             try:
                 async with asyncio.timeout(seconds):
+                    if request.op == "call":
+                        await self._permit_call(request)
                     await self.publish(self.results.with_reply_stream(request))
                     return await result
             except TimeoutError:
@@ -98,6 +105,15 @@ class BusClient:
     async def count(self, key: str, seconds: float) -> int:
         """Count a key in the present window of `seconds`; returns its count there."""
         return await self.state.count(key, seconds)
+
+    async def _permit_call(self, request: Request) -> None:
+        """Confirm a call, as one must be where calls are guarded; a user without that right skips it."""
+        key, (body,) = self.settings.key("calls"), (item for item in request.fields() if type(item) is bytes)
+        digest = hashlib.sha256(body).hexdigest()
+        try:
+            await self.retries.run(lambda: self.client.hset(key, request.id, digest))
+        except NoPermissionError:
+            log.debug("this user may not confirm calls: the role caller may")
 
     async def _append(self, request: Request) -> int:
         if not request.results:

@@ -14,9 +14,9 @@ import anyio
 from adapter.bus.connection import connect, map_redis_errors
 from adapter.bus.keys import GROUP
 from adapter.errors import BusUnavailable
+from tests.chaos import fast_official, fast_onebot
 from tests.chaos.checker import Verdict
 from tests.chaos.cluster import Stage, staged
-from tests.chaos.fast_onebot import WAYS
 from tests.chaos.faults import COMMON, Fault
 from tests.chaos.hostile import MOST_MB, beside
 from tests.chaos.network import Network
@@ -30,6 +30,8 @@ GAP = 0.8  # seconds between two faults
 SETTLE = 90.0
 STREAMS = ("inbound", "outbound", "results")
 ONLINE = 60.0
+# How an adapter can be broken.
+WAYS = {"onebot": fast_onebot.WAYS, "official": fast_official.WAYS}
 
 
 async def talk(network: Network, stop: anyio.Event, chance: random.Random) -> None:
@@ -91,7 +93,9 @@ async def run(
                 name = getattr(fault, "__name__", "")
                 counts[name] = counts.get(name, 0) + 1
                 print(f"\r{number + 1}/{faults} {name:14}", end="", file=sys.stderr, flush=True)
+                began = time.time()
                 await fault(stage, chance)
+                stage.happened.append((name, began, time.time()))
                 await anyio.sleep(chance.uniform(0, 2 * GAP))
             stop.set()
             tasks.cancel_scope.cancel()
@@ -116,7 +120,7 @@ def _network(name: str, broken: str) -> Network:
         case "onebot":
             return OneBot(broken)
         case "official":
-            return Official()
+            return Official(broken)
         case _:
             return SmartQQ()
 
@@ -128,23 +132,30 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=60)
     parser.add_argument("--adapters", type=int, default=2, help="one without a standby, or two (default)")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--broken", choices=WAYS, default="whole", help="of OneBot: the run must fail")
+    parser.add_argument("--broken", default="whole", help="of OneBot or the official API: the run must fail")
     parser.add_argument("--torn", action="store_true", help="a killed server comes back without its tail")
     parser.add_argument("--hostile", action="store_true", help="beside a worker that attacks the bus")
+    parser.add_argument("--keep", type=Path, help="a new folder for all files of the run")
     arguments = parser.parse_args()
+    if arguments.broken not in WAYS.get(arguments.network, ("whole",)):
+        parser.error(f"--broken of this network: {', '.join(WAYS.get(arguments.network, ('whole',)))}")
     # Connections that break are what this is about.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="qqbus-chaos-") as name:
         chaos = partial(run, adapters=arguments.adapters, torn=arguments.torn, hostile=arguments.hostile)
         network = _network(arguments.network, arguments.broken)
-        verdict, stage = anyio.run(chaos, network, arguments.faults, arguments.seed, Path(name))
+        folder = arguments.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        verdict, stage = anyio.run(chaos, network, arguments.faults, arguments.seed, folder)
         print(f"\nseed {arguments.seed}, {time.monotonic() - began:.0f} s")
         for figure, value in verdict.figures.items():
             print(f"{figure:40} {value}")
         for words in verdict.wrong:
             print(f"WRONG  {words}")
         if verdict.wrong:
+            for fault, start, end in stage.happened:
+                print(f"{start:.3f} to {end:.3f}  {fault}")
             print(stage.log())
     sys.exit(1 if verdict.wrong else 0)
 

@@ -15,6 +15,7 @@ import anyio
 from adapter.bus.connection import connect, map_redis_errors
 from adapter.bus.embedded import run_server
 from adapter.errors import BusUnavailable
+from tests.chaos.late_appends import noted
 from tests.chaos.network import Network
 from tests.chaos.window_timer import Marks, State, marks, overtaken, state, windows
 from tests.support.helpers import clean_environment
@@ -54,10 +55,12 @@ class Role:
             )
         self.wanted = True
 
-    def revive(self) -> None:
-        """Start it again if it has ended by itself, as an init system does."""
+    def revive(self) -> bool:
+        """Start it again if it has ended by itself, as an init system does; returns whether it had."""
         if self.wanted and self.process is not None and self.process.poll() is not None:
             self.start()
+            return True
+        return False
 
     async def end(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -81,6 +84,8 @@ class Stage:
     workers: list[Role] = field(default_factory=list)
     restarts: int = 0
     pauses: list[tuple[Role, float, float]] = field(default_factory=list)
+    # What happened, when it began and ended, in seconds since 1970.
+    happened: list[tuple[str, float, float]] = field(default_factory=list)
 
     async def replace(self, role: Role, number: signal.Signals) -> None:
         """End a process and put a new one in its place."""
@@ -92,7 +97,8 @@ class Stage:
         """Keep everybody at work, until cancelled."""
         while True:
             for role in (*self.adapters, *self.workers):
-                role.revive()
+                if role.revive():
+                    self.happened.append((f"{role.name} ended by itself", now := time.time(), now))
             await anyio.sleep(GUARD)
 
     async def server_pid(self) -> int:
@@ -110,6 +116,10 @@ class Stage:
     def noted(self) -> dict[str, Marks]:
         """Return what each adapter's processes noted, by its name."""
         return {role.name: marks(role.watch) for role in self.adapters if role.watch}
+
+    def late(self) -> dict[str, frozenset[str]]:
+        """Return the texts that each adapter published late, by its name."""
+        return {role.name: noted(role.watch) for role in self.adapters}
 
     def windows(self) -> tuple[list[float], list[float]]:
         """How long messages were in memory only, and how long until they were on disk; each sorted."""

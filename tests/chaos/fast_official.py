@@ -1,12 +1,28 @@
-"""`qqbus` on the official API with short waits: `python -m tests.chaos.fast_official run`."""
+"""`qqbus` on the official API with short waits: `python -m tests.chaos.fast_official WAY FILE run`.
 
+WAY is `whole` or how the product is broken: each way breaks one promise, and a run with it must find that. FILE
+gets the texts that are published late.
+"""
+
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from adapter.bus import retention
 from adapter.cli.main import main
+from adapter.events import Gap, Outcome, Status
 from adapter.networks.official import upstream as network
+from adapter.networks.official.client.gateway import End
+from adapter.networks.official.gaps import GapTracker
 from adapter.networks.official.limits import Limits
+from adapter.networks.official.protocol.frames import GatewaySession
+from adapter.networks.official.receiver import Receiver
+from adapter.networks.official.sender import MessageSender
+from adapter.networks.official.session_manager import SessionManager
+from tests.chaos.late_appends import watch
 
 # A quarter of the real waits and less.
 HASTY = replace(
@@ -35,6 +51,103 @@ def hurry(limits: Limits = HASTY) -> None:
     retention.KEPT_ENTRIES.update(dict.fromkeys(retention.KEPT_ENTRIES, 10_000_000))
 
 
+# --- broken products ---
+
+
+def hide_gaps() -> None:
+    """Publish no gap where a new session has begun."""
+    begin = GapTracker.begin
+
+    def begun(tracker: GapTracker, at: float) -> None:
+        begin(tracker, at)
+
+    GapTracker.begin = begun  # type: ignore[assignment,method-assign]
+
+
+def shorten_gaps() -> None:
+    """Let gaps begin when the new session does."""
+    begin = GapTracker.begin
+
+    def begun(tracker: GapTracker, at: float) -> Gap | None:
+        gap = begin(tracker, at)
+        return None if gap is None else Gap(gap.until, gap.until, gap.reason)
+
+    GapTracker.begin = begun  # type: ignore[method-assign]
+
+
+def identify_always() -> None:
+    """Begin a new session at each connection, as some clients do after 4009."""
+    follow = SessionManager._follow  # noqa: SLF001
+
+    async def followed(manager: SessionManager, end: End, token: str) -> float:
+        pause = await follow(manager, end, token)
+        manager._session = None  # noqa: SLF001
+        return pause
+
+    SessionManager._follow = followed  # type: ignore[method-assign] # noqa: SLF001
+
+
+def resume_too_far() -> None:
+    """Resume behind events that never came, as where `s` is kept before its event is stored."""
+    follow = SessionManager._follow  # noqa: SLF001
+
+    async def followed(manager: SessionManager, end: End, token: str) -> float:
+        pause = await follow(manager, end, token)
+        if (session := manager._session) is not None:  # noqa: SLF001
+            manager._session = GatewaySession(session.id, session.seq + 2)  # noqa: SLF001
+        return pause
+
+    SessionManager._follow = followed  # type: ignore[method-assign] # noqa: SLF001
+
+
+def send_twice() -> None:
+    """Repeat as another message what is not known to have arrived."""
+    send = MessageSender.send
+
+    async def sent(sender: MessageSender, to: Any, part: Any, answers: str, may_send: Any) -> Outcome | None:
+        outcome = await send(sender, to, part, answers, may_send)
+        if outcome is None or outcome.status is not Status.UNKNOWN:
+            return outcome
+        return await send(sender, to, replace(part, message_id=f"{part.message_id}9"), answers, may_send)
+
+    MessageSender.send = sent  # type: ignore[method-assign]
+
+
+def claim_success() -> None:
+    """Say of each message that it was sent."""
+    send = MessageSender.send
+
+    async def sent(sender: MessageSender, *given: Any) -> Outcome | None:
+        outcome = await send(sender, *given)
+        return outcome and replace(outcome, status=Status.SENT, code="ok")
+
+    MessageSender.send = sent  # type: ignore[method-assign]
+
+
+def reverse_batches() -> None:
+    """Publish the events of a batch in the wrong order."""
+    decode = Receiver.decode
+
+    def decoded(receiver: Receiver, items: Any) -> Any:
+        return decode(receiver, items)[::-1]
+
+    Receiver.decode = decoded  # type: ignore[method-assign]
+
+
+WAYS: dict[str, Callable[[], None]] = {
+    "whole": lambda: None,
+    "hide-gaps": hide_gaps,
+    "shorten-gaps": shorten_gaps,
+    "identify-always": identify_always,
+    "resume-too-far": resume_too_far,
+    "send-twice": send_twice,
+    "claim-success": claim_success,
+    "reverse-batches": reverse_batches,
+}
+
 if __name__ == "__main__":
     hurry()
+    WAYS[sys.argv[1]]()
+    watch(Path(sys.argv[2]))
+    del sys.argv[1:3]
     main()

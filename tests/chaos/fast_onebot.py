@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from adapter.bus import retention
@@ -17,6 +18,7 @@ from adapter.networks.onebot.gaps import GapTracker
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.receiver import Receiver
 from adapter.networks.onebot.sender import MessageSender
+from tests.chaos.late_appends import watch
 
 # A quarter of the real waits and less; half-open sockets are noticed before the next fault.
 HASTY = replace(
@@ -121,5 +123,6 @@ WAYS: dict[str, Callable[[], None]] = {
 if __name__ == "__main__":
     hurry()
     WAYS[sys.argv[1]]()
-    del sys.argv[1]
+    watch(Path(sys.argv[2]))
+    del sys.argv[1:3]
     main()

@@ -13,7 +13,7 @@ from adapter.directory import IdSpace
 from adapter.permanent_directory import compute_stable_id
 from tests.chaos.checker import Verdict
 from tests.chaos.official_checker import OfficialRecord, judge
-from tests.chaos.onebot_checker import Arrived, Gap, Said
+from tests.chaos.onebot_checker import Arrived, Said
 from tests.official_server import Answer, OfficialServer
 
 if TYPE_CHECKING:
@@ -27,9 +27,13 @@ LASTING = 2.0
 
 
 class Official:
-    """The server of a bot whose groups send all messages, and take messages that answer nothing."""
+    """The server of a bot whose groups send all messages, and take messages that answer nothing.
 
-    def __init__(self) -> None:
+    `way`: how the adapter is broken, for a proof of the checker.
+    """
+
+    def __init__(self, way: str = "whole") -> None:
+        self._way = way
         self.server = OfficialServer(
             heartbeat_ms=1_000, proactive_groups=True, proactive_limits=False, api_qps=0, replay_overlap=1
         )
@@ -62,9 +66,9 @@ class Official:
         """Return 0: a session that the gateway ends takes its events along."""
         return 0
 
-    def program(self, _watch: Path) -> tuple[str, ...]:
+    def program(self, watch: Path) -> tuple[str, ...]:
         """Return an adapter with short waits."""
-        return "-m", "tests.chaos.fast_official", "run"
+        return "-m", "tests.chaos.fast_official", self._way, str(watch), "run"
 
     async def wait_online(self, seconds: float) -> None:
         """Wait until an adapter has identified."""
@@ -101,15 +105,9 @@ class Official:
         ]
         ended = sum(bool(one.ended) for one in self.server.sessions)
         kills = sum(len(role.kills) for role in stage.adapters)
-        record = OfficialRecord(self._said, arrived, self._absences(stage), ended, kills)
+        handovers = kills + len(stage.pauses) if len(stage.adapters) > 1 else 0
+        record = OfficialRecord(self._said, arrived, stage.late(), ended, handovers)
         return await judge(client, record)
-
-    def _absences(self, stage: "Stage") -> list[Gap]:
-        """Return when one of several adapters was killed or paused; what it held comes when it is back."""
-        if len(stage.adapters) == 1:
-            return []
-        kills = [Gap(time - stage.lease, time) for role in stage.adapters for time in role.kills]
-        return kills + [Gap(began - stage.lease, ended) for _, began, ended in stage.pauses]
 
     # --- faults of the gateway ---
 

@@ -11,7 +11,7 @@ import redis.asyncio as redis
 
 from tests.chaos.checker import Verdict
 from tests.chaos.fast_onebot import HASTY
-from tests.chaos.onebot_checker import Arrived, Gap, OneBotRecord, Said, judge
+from tests.chaos.onebot_checker import Arrived, OneBotRecord, Said, judge
 from tests.onebot_server import OneBotServer
 from tests.support.helpers import wait_until
 
@@ -62,9 +62,9 @@ class OneBot:
         """Return 0: OneBot keeps nothing for an adapter that is away."""
         return 0
 
-    def program(self, _watch: Path) -> tuple[str, ...]:
+    def program(self, watch: Path) -> tuple[str, ...]:
         """Return an adapter with short waits."""
-        return "-m", "tests.chaos.fast_onebot", self._way, "run"
+        return "-m", "tests.chaos.fast_onebot", self._way, str(watch), "run"
 
     async def wait_online(self, seconds: float) -> None:
         """Wait until an adapter has proved its connection and reads the contacts."""
@@ -99,14 +99,7 @@ class OneBot:
             if one.n in self._said
         ]
         arrived = [Arrived(one.chat, one.text, str(one.message_id)) for one in record.received.entries]
-        return await judge(client, OneBotRecord(said, arrived, self._absences(stage)))
-
-    def _absences(self, stage: "Stage") -> list[Gap]:
-        """Return when one of several adapters was killed or paused; what it held comes when it is back."""
-        if len(stage.adapters) == 1:
-            return []
-        kills = [Gap(time - stage.lease, time) for role in stage.adapters for time in role.kills]
-        return kills + [Gap(began - stage.lease, ended) for _, began, ended in stage.pauses]
+        return await judge(client, OneBotRecord(said, arrived, stage.late()))
 
     # --- faults of the socket ---
 

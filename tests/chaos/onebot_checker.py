@@ -6,8 +6,8 @@ OneBot keeps nothing for a client that is away. Messages may be lost, but only b
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -56,11 +56,15 @@ class Gap:
 
 @dataclass(frozen=True)
 class OneBotRecord:
-    """What the server knows; `absences`: the times in which one of several adapters was killed or paused."""
+    """What the server knows; `late`: texts that each adapter published late, by its name.
+
+    `has_listeners`: a standby is connected, too.
+    """
 
     said: Sequence[Said]
     arrived: Sequence[Arrived]
-    absences: Sequence[Gap] = ()
+    late: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    has_listeners: bool = True
 
 
 Rows = list[dict[str, str]]
@@ -92,7 +96,7 @@ def compare(
     verdict = Verdict()
     messages = [row for row in inbound if row["type"].startswith("message.")]
     _losses(verdict, record, messages, missing)
-    _order(verdict, record, messages)
+    _order(verdict, record, messages, missing)
     seqs = [int(row["seq"]) for row in inbound]
     verdict.count("holes in seq", sum(1 for a, b in itertools.pairwise(seqs) if b != a + 1))
     check_results(verdict, outbound, results)
@@ -111,7 +115,9 @@ def _losses(verdict: Verdict, record: OneBotRecord, messages: Rows, missing: Seq
     )
     verdict.figures["lost within gaps"] = len(lost) - len(outside)
     verdict.count("lost outside gaps", len(outside))
-    verdict.wrong += [f"{one.text} was lost: {_near(one.time, missing)}" for one in outside[:20]]
+    verdict.wrong += [
+        f"{one.text} was lost at {one.time:.3f}: {_near(one.time, missing)}" for one in outside[:20]
+    ]
     verdict.count("doubled messages", sum(count - 1 for count in told.values()))
     verdict.count("messages that were never said", sum(1 for text in told if text not in known))
     verdict.figures["gaps"] = len(missing)
@@ -138,23 +144,34 @@ def _near(time: float, missing: Sequence[Gap]) -> str:
     return "; ".join(words) or "there is no gap"
 
 
-def _order(verdict: Verdict, record: OneBotRecord, messages: Rows) -> None:
-    """Check the order in each chat. What an adapter held when it was killed or paused may come late."""
+def _order(verdict: Verdict, record: OneBotRecord, messages: Rows, missing: Sequence[Gap]) -> None:
+    """Check the order in each chat: that of each publisher always, and that of all but for two reasons.
+
+    What a former holder had on its disk comes behind its successor's. What one holder lost within a gap may come
+    from the next one, who heard it while standing by.
+    """
     said = {one.text: one for one in record.said}
-    newest: dict[str, int] = defaultdict(int)
-    late, misplaced = [], 0
+    newest: dict[tuple[str, ...], int] = defaultdict(int)
+    late, wrong, misplaced = [], [], 0
     for row in messages:
         if (one := said.get(row["text"])) is None:
             continue
         misplaced += row["chat"] != one.chat
-        if one.n < newest[one.chat]:
+        held = next((name for name, texts in record.late.items() if one.text in texts), "")
+        publisher = (one.chat, held or row.get("epoch", ""))
+        is_late, is_misplaced = one.n < newest[one.chat,], one.n < newest[publisher]
+        was_lost = record.has_listeners and any(gap.holds(one.time) for gap in missing)
+        if is_misplaced or (is_late and not held and not was_lost):
+            words = f"by {publisher[1] or 'the adapter'} as entry {row.get('entry_id')}"
+            wrong.append(f"{one.text} came late: said at {one.time:.3f}, published {words}")
+        elif is_late:
             late.append(one)
-        newest[one.chat] = max(newest[one.chat], one.n)
-    excused = [one for one in late if any(absence.holds(one.time) for absence in record.absences)]
+        for key in ((one.chat,), publisher):
+            newest[key] = max(newest[key], one.n)
     verdict.count("messages in another chat", misplaced)
-    verdict.figures["late from an adapter that was away"] = len(excused)
-    verdict.count("out of order in a chat", len(late) - len(excused))
-    verdict.wrong += [f"{one.text} came late" for one in late if one not in excused][:20]
+    verdict.figures["late from a former holder, or after a gap"] = len(late)
+    verdict.count("out of order in a chat", len(wrong))
+    verdict.wrong += wrong[:20]
 
 
 def _sends(verdict: Verdict, record: OneBotRecord, messages: Rows, outbound: Rows, results: Rows) -> None:

@@ -112,10 +112,21 @@ def test_a_repeat_with_another_delivery_is_rejected_and_counts_once() -> None:
 
 
 def test_what_an_adapter_held_while_it_was_away_may_come_late() -> None:
-    late = [INBOUND[1], INBOUND[0] | {"seq": "8"}, INBOUND[2]]
-    assert judged(record=replace(RECORD, absences=[Gap(100.5, 101.5)]), inbound=late).figures[
-        "late from an adapter that was away"
-    ]
+    late = [INBOUND[1] | {"seq": "7"}, INBOUND[0] | {"seq": "8"}, INBOUND[2]]
+    found = judged(record=replace(RECORD, late={"adapter 1": frozenset({"m1"})}), inbound=late)
+    assert found.wrong == []
+    assert found.figures["late from a former holder, or after a gap"] == 1
+
+
+def test_what_a_standby_heard_within_a_gap_may_come_late_from_another_holder_alone() -> None:
+    late = [INBOUND[1] | {"seq": "7", "epoch": "1"}, INBOUND[0] | {"seq": "8", "epoch": "2"}, INBOUND[2]]
+    gaps = [*GAPS, Gap(100.5, 101.5)]
+    assert judged(gaps=gaps, inbound=late).wrong == []
+    assert any("out of order" in words for words in judged(inbound=late).wrong)
+    same = [row | {"epoch": "1"} for row in late]
+    assert any("out of order" in words for words in judged(gaps=gaps, inbound=same).wrong)
+    deaf = replace(RECORD, has_listeners=False)
+    assert any("out of order" in words for words in judged(record=deaf, gaps=gaps, inbound=late).wrong)
 
 
 def test_gaps_that_overlap_count_once() -> None:

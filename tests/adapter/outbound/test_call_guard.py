@@ -11,6 +11,8 @@ import redis.asyncio as redis
 from adapter.bus.bus import Bus
 from adapter.contract.acl import ROLES, setuser_line
 from adapter.outbound.call_guard import confirmation
+from qqbus import CallError, Settings, Worker
+from tests.support.bus_events import running
 from tests.support.helpers import clean_environment, wait_until
 from tests.support.onebot_system import onebot_system
 
@@ -67,6 +69,31 @@ async def test_a_guarded_account_takes_calls_that_a_caller_has_confirmed(
         await worker.aclose()
         await caller.aclose()
         names = [f"{bus.keys.prefix}-{role}" for role in ("worker", "caller")]
+        await bus.client.execute_command("ACL", "DELUSER", *names)  # type: ignore[no-untyped-call]
+
+
+async def test_a_worker_confirms_its_calls_where_its_user_may(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    users = {role: await client(bus, redis_url, role) for role in ("worker", "caller")}
+    await bus.client.hset(bus.keys("calls"), "guarded", "1")  # type: ignore[misc]
+    try:
+        async with onebot_system("napcat", bus, redis_url, tmp_path) as it:
+            await it.adapter()
+            for role in users:
+                url = redis_url.replace("://", f"://{bus.keys.prefix}-{role}:secret@")
+                worker = Worker(role, settings=Settings(url, bus.keys.prefix))
+                async with running(worker):
+                    call = worker.call("get_group_info", {"group_id": 30001})
+                    if role == "caller":
+                        assert (await call)["group_name"] == "茶馆"
+                    else:
+                        with pytest.raises(CallError, match="calls are guarded here"):
+                            await call
+    finally:
+        for one in users.values():
+            await one.aclose()
+        names = [f"{bus.keys.prefix}-{role}" for role in users]
         await bus.client.execute_command("ACL", "DELUSER", *names)  # type: ignore[no-untyped-call]
 
 
