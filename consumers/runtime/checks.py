@@ -15,6 +15,10 @@ _PERIOD: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)", re.ASCII)
 _RATE: Final = re.compile(r"([0-9]{1,6})\s*/\s*([0-9.]*[a-z]+)", re.ASCII)
 # Seconds of a year.
 MAX_PERIOD: Final = 366 * 86_400.0
+# Annotations of a first parameter that show a misunderstanding.
+_NEVER_GIVEN: Final = frozenset(
+    {"Event", "Tick", "Worker", "str", "bytes", "int", "float", "bool", "dict", "list"}
+)
 _SENDER: Final = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
@@ -26,16 +30,20 @@ def check_types(types: Collection[object]) -> None:
         if not isinstance(name, str):
             raise TypeError(f"an event type is a text such as 'message.group', not {name!r}")
         if name not in _WORDS:
-            near = get_close_matches(name, _WORDS, 1)
+            # Of words that end alike, as `group` does, a message is meant.
+            near = [word for word in _WORDS if word.endswith(f".{name.lower()}")]
+            near = near or get_close_matches(name.lower(), _WORDS, 1)
             hint = f"do you mean {near[0]!r}?" if near else f"give one of {', '.join(_WORDS)}"
             raise ValueError(f"{name!r} is no type of events: {hint}")
 
 
 def several(value: object, what: str) -> Collection[str]:
-    """Return one text or several as a collection of texts. Raises TypeError."""
+    """Return one text or several as a collection of texts. Raises TypeError, ValueError."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Collection) and not isinstance(value, bytes):
+        if not value and value != ():
+            raise ValueError(f"{what} is an empty list, which no event matches: leave it out to match all")
         found = frozenset(value)
         if all(isinstance(item, str) for item in found):
             return found
@@ -62,14 +70,24 @@ def check_address(address: str) -> None:
 def check_senders(senders: Collection[str]) -> None:
     """Raise ValueError for what is no id of a speaker."""
     for sender in senders:
+        check_arguments(str, sender=sender)
         if not _SENDER.fullmatch(sender):
             hint = f": do you mean {sender[7:]!r}?" if _SENDER.fullmatch(sender[7:]) else ""
             raise ValueError(f"sender {sender!r} is not an id in digits, as event.sender is{hint}")
 
 
+def check_arguments(kind: type, **values: object) -> None:
+    """Raise TypeError for a value of another type."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            what = "text" if kind is str else kind.__name__
+            # Without the value: it may be an address with a password.
+            raise TypeError(f"{name} is a {what}, not {type(value).__name__}")
+
+
 def compiled(text: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
     """Return a text filter as a pattern. Raises ValueError, TypeError."""
-    if text is None or isinstance(text, re.Pattern):
+    if text is None or (isinstance(text, re.Pattern) and isinstance(text.pattern, str)):
         return text
     if not isinstance(text, str):
         raise TypeError(f"text is a regular expression, not {text!r}")
@@ -81,7 +99,7 @@ def compiled(text: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
 
 def rate(text: str, what: str) -> tuple[int, float]:
     """Read a rate such as `5/1m`; return the number and the seconds. Raises ValueError."""
-    match = _RATE.fullmatch(text)
+    match = _RATE.fullmatch(text) if isinstance(text, str) else None
     if match is None or not int(match[1]):
         raise ValueError(f"{what} {text!r} is no rate such as '5/1m': a number and s, m, h or d")
     span = match[2] if match[2][0].isdigit() else f"1{match[2]}"
@@ -101,20 +119,32 @@ def period(text: str | float, what: str) -> float:
     return seconds
 
 
-def check_handler(handler: Callable[..., Any], arguments: int = 1) -> None:
-    """Raise TypeError for what cannot be called with the event, or with this number of arguments."""
+def check_handler(handler: Callable[..., Any], arguments: int = 1, given: str = "Event") -> None:
+    """Raise TypeError for what cannot be called with this number of arguments, the first one `given`."""
     name = handler_name(handler)
     if not callable(handler):
         raise TypeError(f"a handler is a function, not {handler!r}")
     if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
         raise TypeError(f"the handler {name} yields: send its messages with event.reply")
     try:
-        inspect.signature(handler).bind(*range(arguments))
-    except TypeError as exc:
-        what = "one argument, the event" if arguments == 1 else "no argument"
-        raise TypeError(f"the handler {name} must take {what}: {exc}") from exc
+        signature = inspect.signature(handler)
     except ValueError:  # a builtin without a signature
         return
+    try:
+        signature.bind(*range(arguments))
+    except TypeError as exc:
+        what = f"one argument, the {given}" if arguments == 1 else "no argument"
+        raise TypeError(f"the handler {name} must take {what}: {exc}") from exc
+    if arguments:
+        check_first(name, signature, given)
+
+
+def check_first(name: str, signature: inspect.Signature, given: str) -> None:
+    """Raise TypeError where the first parameter is annotated as something that no handler is given."""
+    annotation = next(iter(signature.parameters.values())).annotation
+    said = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    if said in _NEVER_GIVEN - {given}:
+        raise TypeError(f"the handler {name} is given the {given} first, not {said}")
 
 
 def handler_name(handler: object) -> str:

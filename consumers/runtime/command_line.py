@@ -2,21 +2,34 @@
 
 import enum
 import inspect
+import math
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from consumers.runtime.checks import check_first
+
 _TRUE: Final = frozenset({"true", "yes", "on", "1", "是"})
 _FALSE: Final = frozenset({"false", "no", "off", "0", "否"})
 _WHAT: Final[Mapping[object, str]] = {int: "a whole number", float: "a number", bool: "yes or no"}
 _NAME: Final = re.compile(r"\S+")
+# What would take a word apart.
+_CONTAINERS: Final = frozenset({list, tuple, set, frozenset, dict, bytes})
 _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
 
 
 class UsageError(ValueError):
     """The words behind a command do not fit; the text says why."""
+
+
+def check_names(names: Sequence[object]) -> None:
+    """Raise TypeError or ValueError for what cannot name a command."""
+    if any(callable(name) for name in names):
+        raise TypeError("command needs its parentheses and a name: @worker.command('weather')")
+    if not names or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+        raise ValueError("a command has a name, or several, without blanks: @worker.command('weather')")
 
 
 class CommandLine:
@@ -26,14 +39,21 @@ class CommandLine:
     """
 
     def __init__(self, names: Sequence[str], handler: Callable[..., Any]) -> None:
-        if not names or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
-            raise ValueError("a command has a name, or several, without blanks: @worker.command('weather')")
+        check_names(names)
         self.names = tuple(names)
-        hints = typing.get_type_hints(handler)
-        parameters = list(inspect.signature(handler).parameters.values())
+        signature = inspect.signature(handler)
+        parameters = list(signature.parameters.values())
         if not parameters:
             raise TypeError(f"the handler of the command {names[0]} must take the event first")
+        check_first(f"of the command {names[0]}", signature, "Event")
         self._parameters = parameters[1:]
+        _check_shape(self._parameters)
+        try:
+            hints = typing.get_type_hints(handler)
+        except NameError as exc:
+            raise TypeError(
+                f"the annotations of the command {names[0]} cannot be read: {exc}; import it at run time"
+            ) from exc
         self._kinds = {one.name: _kind(one, hints) for one in self._parameters}
 
     def pattern(self) -> re.Pattern[str]:
@@ -77,6 +97,15 @@ class CommandLine:
             raise UsageError(f"{one.name} is {what}, not {word[:40]!r}") from exc
 
 
+def _check_shape(parameters: Sequence[inspect.Parameter]) -> None:
+    """Raise TypeError for parameters that no words can fill."""
+    for number, one in enumerate(parameters, 1):
+        if one.kind is inspect.Parameter.VAR_KEYWORD:
+            raise TypeError(f"**{one.name} cannot be read from words")
+        if one.kind in _VARIADIC and number < len(parameters):
+            raise TypeError(f"{one.name} takes all that is left: no parameter can follow it")
+
+
 def _kind(one: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
     """Return what an argument is read as: `int | None` and the like as the first of the union."""
     kind = hints.get(one.name, str)
@@ -84,9 +113,10 @@ def _kind(one: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
         kind = next(each for each in typing.get_args(kind) if each is not type(None))
     if kind is Any or kind is object:
         return str
-    if typing.get_origin(kind) is typing.Literal or callable(kind):
+    is_single = typing.get_origin(kind) is None and callable(kind) and kind not in _CONTAINERS
+    if is_single or typing.get_origin(kind) is typing.Literal:
         return kind
-    raise TypeError(f"{one.name}: {kind!r} is no type that a word can be read as")
+    raise TypeError(f"{one.name}: {kind!r} is no type that a word can be read as; *{one.name} takes several")
 
 
 def _read(kind: Any, word: str) -> Any:
@@ -98,6 +128,8 @@ def _read(kind: Any, word: str) -> Any:
         return next((each for each in typing.get_args(kind) if str(each) == word), None) or _refuse(word)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return next((each for each in kind if word in {each.name, str(each.value)}), None) or _refuse(word)
+    if kind is float and not math.isfinite(float(word)):
+        raise ValueError(word)
     return kind(word)
 
 

@@ -151,6 +151,6 @@ def consumer_name() -> str:
 
 def application_name(name: str) -> str:
     """Return the name if it can be a consumer group and start a request id. Raises ValueError."""
-    if not _APPLICATION.fullmatch(name) or name == "adapter":
+    if not isinstance(name, str) or not _APPLICATION.fullmatch(name) or name == "adapter":
         raise ValueError(f"{name!r} cannot name an application: 1 to 40 of A-Z a-z 0-9 . _ -, not `adapter`")
     return name

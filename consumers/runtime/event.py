@@ -19,9 +19,9 @@ from adapter import (
     Segment,
     example_event,
 )
-from consumers.runtime.checks import check_types
+from consumers.runtime.checks import check_arguments, check_senders, check_types
 from consumers.runtime.memory import MemoryBus
-from consumers.runtime.requests import Content, ContentError, Request, Time, request_id
+from consumers.runtime.requests import Content, ContentError, Request, Time, check_content, request_id
 from consumers.runtime.threads import from_any_thread
 
 _example_numbers = itertools.count(1)
@@ -82,6 +82,10 @@ class Event:
         it. `sender`: the friend, or 10001 in a group. Raises ContentError for what no adapter would publish.
         """
         check_types((type,) if type else ())
+        check_content(content)
+        check_senders((sender,) if sender else ())
+        check_arguments(str, chat=chat, name=name)
+        check_arguments(Mapping, data=data or {})
         try:
             received = example_event(
                 content,
@@ -95,7 +99,7 @@ class Event:
                 now=time.time(),
             )
         except SchemaError as exc:
-            raise ContentError(str(exc), exc.code) from exc
+            raise ContentError(str(exc), exc.code) from None
         return cls(received, MemoryBus(application))
 
     @property

@@ -40,8 +40,9 @@ class WorkerCollector(Collector):
         labels, names = [client.application], ["application"]
         for name, text, count in (
             ("handled", "events whose handlers succeeded", counters.handled),
+            ("ticks", "ticks of timers whose handlers succeeded", counters.ticks),
             ("failed", "handlers that raised an error", counters.failed),
-            ("buried", "entries moved to the dead letters", counters.buried),
+            ("buried", "entries and ticks moved to the dead letters", counters.buried),
             (
                 "claimed",
                 "entries claimed from peers, or found again after a lost reply",

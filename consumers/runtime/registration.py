@@ -18,7 +18,7 @@ from consumers.runtime.checks import (
     rate,
     several,
 )
-from consumers.runtime.command_line import CommandLine, UsageError
+from consumers.runtime.command_line import CommandLine, UsageError, check_names
 from consumers.runtime.event import Event
 from consumers.runtime.handlers import HandlerRegistry, Matcher, RateLimit
 from consumers.runtime.threads import as_async
@@ -81,6 +81,7 @@ class Registrations:
         The parameters of the handler behind the event are its arguments, read by their types. Words that
         do not fit are answered with the usage. The other options are those of `on`.
         """
+        check_names(names)
 
         def register(handler: _Handler) -> _Handler:
             line, call = CommandLine(names, handler), as_async(handler)
@@ -115,6 +116,8 @@ class Registrations:
         Each tick runs once over all processes of the application. The handler takes the Tick, or nothing;
         what it sends bears ids made from the tick. A tick at which no process ran is logged, not repeated.
         """
+        if callable(span):
+            raise TypeError("every needs its parentheses: @worker.every('1m')")
         seconds = span.total_seconds() if isinstance(span, timedelta) else span
         found = period(seconds, "every")
         if found < MIN_EVERY:
@@ -123,12 +126,14 @@ class Registrations:
 
     def cron(self, line: str, *, tz: str | tzinfo = "UTC", name: str = "") -> Callable[[_Handler], _Handler]:
         """Register a timer by a cron line, as in `0 9 * * 1-5`, in a time zone. Otherwise as `every`."""
+        if callable(line):
+            raise TypeError("cron needs its parentheses: @worker.cron('0 9 * * *')")
         return self._timer(cron(line, tz), name)
 
     def _timer(self, table: Timetable, name: str) -> Callable[[_Handler], _Handler]:
         def register(handler: _Handler) -> _Handler:
             takes_tick = bool(inspect.signature(handler).parameters)
-            check_handler(handler, 1 if takes_tick else 0)
+            check_handler(handler, 1 if takes_tick else 0, "Tick")
             chosen, call = name or handler_name(handler), as_async(handler)
             if not _NAME.fullmatch(chosen):
                 raise ValueError(f"{chosen!r} cannot name a timer: give name= of A-Z a-z 0-9 . _ -")

@@ -92,7 +92,9 @@ class Request:
 
     def check(self, limits: RequestLimits = LARGEST_LIMITS) -> None:
         """Raise what the adapter would answer: TypeError or ContentError."""
-        _check_types(self.content)
+        check_content(self.content)
+        if not isinstance(self.to, str):
+            raise TypeError(f"to is an address such as 'group:1', not {_name(self.to)}")
         if self._is_plain(limits):
             return
         flat = [item.encode() if isinstance(item, str) else item for item in self.fields()]
@@ -101,7 +103,7 @@ class Request:
                 f"{int(time.time() * 1000)}-0", dict(zip(flat[::2], flat[1::2], strict=True)), "qq", limits
             )
         except SchemaError as exc:
-            raise ContentError(str(exc), exc.code) from exc
+            raise ContentError(str(exc), exc.code) from None
 
     def _is_plain(self, limits: RequestLimits) -> bool:
         """Whether there is nothing to check but a text and an address: the case of most replies."""
@@ -127,14 +129,17 @@ def _time(value: Time) -> str:
     return value.astimezone().isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _check_types(content: object) -> None:
+def check_content(content: object) -> None:
+    """Raise TypeError for what is neither text nor segments."""
     if isinstance(content, str):
         return
+    if isinstance(content, _SEGMENTS):
+        raise TypeError(f"content is text or segments: put this {_name(content)} into a list")
     if not isinstance(content, Sequence) or isinstance(content, bytes):
-        raise TypeError(f"content is text or segments, not {type(content).__name__}")
+        raise TypeError(f"content is text or segments, not {_name(content)}")
     for item in content:
         if not isinstance(item, _SEGMENTS):
-            raise TypeError(f"content is text or segments, not a {type(content).__name__} of {_name(item)}")
+            raise TypeError(f"content is text or segments, not a {_name(content)} of {_name(item)}")
 
 
 def _name(item: Any) -> str:

@@ -80,6 +80,7 @@ class Counters:
     """What a run counts, for `/metrics`."""
 
     handled: int = 0
+    ticks: int = 0
     failed: int = 0
     buried: int = 0
     lost_connections: int = 0

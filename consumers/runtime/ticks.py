@@ -9,6 +9,8 @@ Invariants: a tick that one living process knows is run; while its process lives
 that is run a second time has the same id, and so have the requests of its handler: the adapter sends them
 once. What breaks them: a process that stands still for longer than the lease may run a tick beside its
 successor. A tick at which no process lives is missed: it is logged, and not repeated.
+
+A handler that fails is called again, as often as an event's. Then the tick goes to `qq:dead` and is over.
 """
 
 import asyncio
@@ -22,8 +24,10 @@ from typing import Any, Final
 
 from redis.exceptions import NoPermissionError
 
-from consumers.runtime.client import BusClient
+from adapter import DeadLetter, encode_dead_letter
 from consumers.runtime.connection import is_set_within
+from consumers.runtime.event import Reject
+from consumers.runtime.runtime import MAX_RETRY_DELAY, Runtime
 from consumers.runtime.tasks import is_being_cancelled
 from consumers.runtime.timers import Tick, Timer
 
@@ -62,17 +66,14 @@ async def run_tick(timer: Timer, tick: Tick) -> None:
 
 
 class TimerLoop:
-    """One timer in one process. `max_attempts`: how often a handler that fails is called."""
+    """One timer in one process."""
 
-    def __init__(
-        self, timer: Timer, client: BusClient, stop: asyncio.Event, max_attempts: int, retry_delay: float
-    ) -> None:
+    def __init__(self, timer: Timer, runtime: Runtime) -> None:
         self._timer = timer
-        self._client = client
-        self._state = client.state
-        self._stop = stop
-        self._max_attempts = max_attempts
-        self._retry_delay = retry_delay
+        self._runtime = runtime
+        self._client = runtime.client
+        self._state = runtime.client.state
+        self._stop = runtime.stop
         self._newest_key = self._state.key(f"timer:{timer.name}")
         # Ticks that were begun, and that are not known to be done.
         self._open: dict[float, None] = {}
@@ -132,28 +133,59 @@ class TimerLoop:
 
     async def _run(self, due: float, missed: int, attempt: int) -> None:
         """Call the handler until it succeeds or has failed too often."""
+        options, counters = self._runtime.options, self._runtime.counters
         async with self._renewed(due):
-            for failures in range(self._max_attempts):
+            for attempts in range(1, options.max_deliveries + 1):
                 tick = self._timer.tick(
-                    self._client.application, due, missed=missed, attempt=attempt + failures
+                    self._client.application, due, missed=missed, attempt=attempt + attempts - 1
                 )
-                try:
-                    await run_tick(self._timer, tick)
-                except (Exception, asyncio.CancelledError) as exc:
-                    if isinstance(exc, asyncio.CancelledError) and is_being_cancelled():
-                        raise
-                    log.warning(
-                        "tick %s failed, attempt %d of %d",
-                        *(tick.id, failures + 1, self._max_attempts),
-                        exc_info=True,
-                    )
-                else:
+                failure = await self._call(tick, attempts)
+                if failure is None:
+                    counters.ticks += 1
                     break
-                if await is_set_within(self._stop, self._retry_delay * 2.0**failures):
+                counters.failed += 1
+                if attempts == options.max_deliveries or isinstance(failure, Reject):
+                    await self._dead_letter(tick, attempts, failure)
+                    break
+                delay = min(options.retry_delay * 2.0 ** (attempts - 1), MAX_RETRY_DELAY)
+                if await is_set_within(self._stop, delay):
                     return  # another process takes it over
-            else:
-                log.error("tick %s failed %d times: it is given up", tick.id, self._max_attempts)
         await self._state.do("SET", self._key(due), _DONE, "EX", DONE_TTL)
+
+    async def _call(self, tick: Tick, attempts: int) -> BaseException | None:
+        """Call the handler once; returns what it raised."""
+        try:
+            await run_tick(self._timer, tick)
+        except Reject as exc:
+            return exc
+        except (Exception, asyncio.CancelledError) as exc:
+            if isinstance(exc, asyncio.CancelledError) and is_being_cancelled():
+                raise
+            limit = self._runtime.options.max_deliveries
+            log.warning("tick %s failed, attempt %d of %d", tick.id, attempts, limit, exc_info=True)
+            return exc
+        return None
+
+    async def _dead_letter(self, tick: Tick, attempts: int, failure: BaseException) -> None:
+        """Move a tick to `qq:dead`: its entry has the time at which it was due."""
+        settings, consumer = self._client.settings, self._client.consumer
+        rejected = isinstance(failure, Reject)
+        reason = "refused" if rejected else "handler.failed"
+        detail = str(failure) if rejected else f"{type(failure).__name__}: {failure}"
+        log.error("tick %s moves to %s: %s: %s", tick.id, settings.key("dead"), reason, detail)
+        fields = {b"id": tick.id.encode(), b"type": b"tick", b"text": f"timer {tick.name}".encode()}
+        letter = DeadLetter(
+            self._newest_key,
+            f"{round(tick.time.timestamp() * 1000)}-0",
+            fields,
+            self._client.application,
+            consumer,
+            reason,
+            detail,
+            attempts,
+        )
+        await self._client.writer.append(settings.key("dead"), encode_dead_letter(letter, time.time()))
+        self._runtime.counters.buried += 1
 
     @contextlib.asynccontextmanager
     async def _renewed(self, due: float) -> AsyncIterator[None]:

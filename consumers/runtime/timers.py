@@ -74,9 +74,9 @@ def cron(line: str, tz: str | tzinfo) -> Cron:
     else:
         raise TypeError(f"tz is the name of a time zone, not {tz!r}")
     try:
-        table = Cron(line, zone)
+        table = Cron(str(line), zone)
         table.next_after(0.0)
-    except (CronSimError, AttributeError) as exc:
+    except CronSimError as exc:
         raise ValueError(f"{line!r} is no cron line such as '0 9 * * 1-5': {exc}") from exc
     except StopIteration as exc:
         raise ValueError(f"{line!r} names a day that no calendar has") from exc

@@ -29,7 +29,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from adapter import Delivery, Priority, QQBusError, Received, Result, Status
-from consumers.runtime.checks import handler_name
+from consumers.runtime.checks import check_arguments, handler_name
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import Settings, application_name, consumer_name
 from consumers.runtime.conversations import NoAnswerError
@@ -74,7 +74,10 @@ class Worker(Registrations):
             warnings.warn("Worker(plan=…) is now Worker(options=…)", DeprecationWarning, stacklevel=2)
         super().__init__()
         self.name = application_name(name)
-        self.options = replace(options or plan or WorkerOptions(), start=_start_id(start))
+        options = options or plan or WorkerOptions()
+        check_arguments(WorkerOptions, options=options)
+        check_arguments(Settings, settings=settings or Settings())
+        self.options = replace(options, start=_start_id(start))
         self._settings = settings
         self._runtime: Runtime | None = None
         self._memory: MemoryBus | None = None
@@ -155,6 +158,8 @@ class Worker(Registrations):
         A handler that asks its speaker waits for the next `feed` or `say` of that speaker, in the same
         event loop. Raises what a handler raises, and refuses what the adapter would reject.
         """
+        if not isinstance(event, Event | Received):
+            raise TypeError(f"feed takes an Event, not {type(event).__name__}: say takes a text")
         memory = self._memory = self._memory or MemoryBus(self.name)
         received = event.received if isinstance(event, Event) else event
 
@@ -206,14 +211,10 @@ class Worker(Registrations):
         settings = settings or self._settings or Settings.from_env()
         async with BusClient.open(self.name, consumer_name(), settings) as client:
             self._runtime = runtime = Runtime(client, self._handlers, self.options)
-            options = self.options
-            runtime.extra_loops = [
-                TimerLoop(timer, client, runtime.stop, options.max_deliveries, options.retry_delay).run
-                for timer in self._timers.values()
-            ]
+            runtime.extra_loops = [TimerLoop(timer, runtime).run for timer in self._timers.values()]
             try:
-                async with _monitoring(self._runtime, settings.http):
-                    await self._runtime.run()
+                async with _monitoring(runtime, settings.http):
+                    await runtime.run()
             finally:
                 self._runtime = None
 
@@ -295,6 +296,6 @@ def _start_id(value: str | datetime) -> str:
     if isinstance(value, datetime):
         # The last id that can exist in the millisecond before.
         return f"{max(0, math.ceil(value.timestamp() * 1000) - 1)}-{2**64 - 1}"
-    if not _START.fullmatch(value):
-        raise ValueError(f"start {value!r} is neither 0, $, the id of an entry nor a datetime")
+    if not isinstance(value, str) or not _START.fullmatch(value):
+        raise ValueError(f"start {value!r} is neither '0', '$', the id of an entry nor a datetime")
     return value

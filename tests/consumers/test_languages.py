@@ -183,6 +183,10 @@ async def answers_and_ends(desk: Desk, echo: Program, name: str, text: str) -> N
     assert await echo.ended() == 0
 
 
+def test_the_shell_echo_can_be_started_by_its_name() -> None:
+    assert os.access(CONSUMERS / "shell" / "echo.sh", os.X_OK)
+
+
 async def test_the_shell_answers_with_the_same_text_and_ends_well(redis_url: str, prefix: str) -> None:
     text = 'a "quoted" \\ line\nand 中文 [微笑] $HOME `id` \x01'
     async with desk_at(redis_url, prefix) as desk, shell_echo(desk) as echo:

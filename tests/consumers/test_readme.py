@@ -1,4 +1,7 @@
-"""Each code block of consumers/README.md is run, and each public name stands on the page."""
+"""Each code block of consumers/README.md is run, and each public name stands on the page.
+
+consumers/README.zh-CN.md has the same blocks: tests/integration/test_readmes.py compares them.
+"""
 
 import asyncio
 import json
@@ -6,10 +9,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client, StdioServerParameters
 
 from adapter import render
 from adapter.codec.example import example_event
@@ -18,13 +23,14 @@ from adapter.contract.tables import CODES, OUTBOUND, RESULTS
 from qqbus import Event, Request, Worker, WorkerOptions
 from tests.support import ROOT
 from tests.support.bus_events import Desk, desk_at, message, program
-from tests.support.helpers import wait_until
+from tests.support.helpers import clean_environment, wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 PAGE = (ROOT / "consumers" / "README.md").read_text(encoding="utf-8")
-# What follows the programs is of other packages, with tests of their own.
-BLOCKS = re.findall(r"(?ms)^```(\w+)\n(.*?)^```$", PAGE.partition("\n## Programs")[0])
+_FENCE = r"(?ms)^```(\w+)\n(.*?)^```$"
+# What follows the programs is of other packages: the client of an agent, and FastStream.
+BLOCKS, FOREIGN = (re.findall(_FENCE, part) for part in PAGE.split("\n## Programs"))
 GOCODE = Path("/usr/share/gocode")
 
 
@@ -35,6 +41,7 @@ def blocks(kind: str) -> list[str]:
 def test_there_is_no_block_that_no_test_runs() -> None:
     assert {kind for kind, _ in BLOCKS} == {"python", "json", "js", "go", "bash"}
     assert [len(blocks(kind)) for kind in ("json", "js", "go", "bash")] == [1, 1, 1, 1]
+    assert [kind for kind, _ in FOREIGN] == ["json", "python"]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +83,41 @@ async def test_a_recipe_answers_as_its_comments_say(code: str) -> None:
     for heard, said in talk:
         requests = await names["worker"].say(heard)
         assert [_text(request) for request in requests] == [said.replace("⏎", "\n")]
+
+
+async def test_the_timer_and_the_moderator_do_what_no_comment_says() -> None:
+    clock, moderator = (_worker_named(name) for name in ("clock", "moderator"))
+    assert [_text(request) for request in await clock.tick("morning")] == ["good morning"]
+    recall, warning = await moderator.say("spam", chat="group:1", sender="10002")
+    assert (recall.op, warning.to, _text(warning)) == ("recall", "group:1", "@10002 no spam, please")
+    (approval,) = await moderator.say("I am Lin", type="request.friend", chat="")
+    assert approval.op == "approve"
+
+
+def _worker_named(name: str) -> Worker:
+    code = next(code for code in blocks("python") if f'Worker("{name}")' in code)
+    names: dict[str, Any] = {}
+    exec(compile(code, "recipe", "exec"), names)  # noqa: S102 – a block of the page
+    return names["worker"]  # type: ignore[no-any-return]
+
+
+async def test_the_configuration_of_an_agent_starts_its_tools(redis_url: str, prefix: str) -> None:
+    (server,) = json.loads(FOREIGN[0][1])["mcpServers"].values()
+    assert server["command"] == "python"
+    settings = clean_environment(REDIS_URL=redis_url, QQBUS_PREFIX=prefix)
+    settings.pop("PYTHONWARNINGS", None)  # those of foreign packages are not ours
+    command = StdioServerParameters(command=sys.executable, args=server["args"], env=settings)
+    async with Client(command) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} >= {"send_message", "read_messages"}
+
+
+def test_the_lines_for_faststream_are_those_of_the_bot_that_the_figures_run() -> None:
+    bot = (ROOT / "tests/bench/bots/faststream_bot.py").read_text(encoding="utf-8")
+    # The figures claim sooner, and the bot has its types.
+    bot = bot.replace("5_000", "30_000").replace('os.environ["REDIS_URL"]', "url")
+    bot = re.sub(r"  # noqa.*", "", bot)
+    for line in filter(None, FOREIGN[1][1].splitlines()):
+        assert line in bot.splitlines(), line
 
 
 def _text(request: Request) -> str:

@@ -25,17 +25,17 @@ _HEADING = re.compile(r"(?m)^(#+) ")
 PROVED = {
     "qqbus demo": "tests/integration/test_wheel.py",
     "qqbus sim": "tests/integration/test_wheel.py",
-    "qqbus run": "tests/integration/test_end_to_end.py",
+    "qqbus run": "tests/integration/test_readme_blocks.py",
     "qqbus": "tests/adapter/cli/commands/test_streams.py",
-    "make demo": "tests/integration/test_demo.py",
+    "make demo": "tests/integration/test_readme_blocks.py",
     "python -m tests.simulator": "tests/integration/test_simulator_control.py",
     "python -m tests.onebot_server": "tests/integration/test_onebot_server_control.py",
     "python -m tests.official_server": "tests/integration/test_official_server_control.py",
     "python -m tests.chaos": "tests/integration/test_chaos_checker.py",
     "python -m tests.bench": "tests/integration/test_bench.py",
     "python -m consumers.onebot": "tests/consumers/onebot/test_hub.py",
-    "redis-cli": "tests/consumers/test_languages.py",
-    "export QQBUS_SMARTQQ_URL": "tests/integration/test_end_to_end.py",
+    "redis-cli": "tests/integration/test_readme_blocks.py",
+    "export QQBUS_SMARTQQ_URL": "tests/integration/test_readme_blocks.py",
 }
 # Commands that no test can run, and why.
 NOT_RUN = {

@@ -1,11 +1,12 @@
 """Proof of consumers/runtime/checks.py: what can never work is refused where it is written."""
 
+import re
 from typing import Any
 
 import pytest
 
 from adapter import EVENT_TYPES
-from qqbus import Event, Worker, WorkerOptions
+from qqbus import Event, Tick, Worker, WorkerOptions
 
 
 async def handle(event: Event) -> None:
@@ -21,6 +22,9 @@ async def handle(event: Event) -> None:
         (["request.firend"], "do you mean 'request.friend'"),
         (["sesion"], "do you mean 'session'"),
         (["message", "xyzzy"], "give one of message, notice"),
+        (["MESSAGE"], "do you mean 'message'"),
+        (["friend"], "do you mean 'message.friend'"),
+        (["recall"], "do you mean 'notice.recall'"),
         ([""], "is no type of events"),
     ],
 )
@@ -42,6 +46,9 @@ def test_every_type_of_the_contract_passes(kind: str) -> None:
         ({"sender": "friend:3"}, "sender 'friend:3' is not an id in digits"),
         ({"sender": "小林"}, "is not an id in digits"),
         ({"text": "("}, "is no regular expression"),
+        ({"chat": []}, "chat is an empty list"),
+        ({"sender": set()}, "sender is an empty list"),
+        ({"per_chat": "often"}, "is no rate such as '5/1m'"),
     ],
 )
 def test_a_filter_that_can_match_nothing_is_refused(options: dict[str, Any], words: str) -> None:
@@ -49,7 +56,18 @@ def test_a_filter_that_can_match_nothing_is_refused(options: dict[str, Any], wor
         Worker("app").on("message", **options)
 
 
-@pytest.mark.parametrize("options", [{"chat": 1}, {"sender": [3]}, {"text": 5}, {"chat": b"group:1"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"chat": 1},
+        {"sender": [3]},
+        {"sender": 3},
+        {"text": 5},
+        {"text": re.compile(b"x")},
+        {"chat": b"group:1"},
+    ],
+    ids=str,
+)
 def test_a_filter_of_another_type_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         Worker("app").on("message", **options)
@@ -75,10 +93,31 @@ def test_what_cannot_handle_an_event_is_refused(handler: Any) -> None:
         Worker("app").on("message")(handler)
 
 
-def test_on_without_its_parentheses_is_named() -> None:
-    worker: Any = Worker("app")
-    with pytest.raises(TypeError, match="parentheses"):
-        worker.on(handle)
+@pytest.mark.parametrize("decorator", ["on", "command", "every", "cron"])
+def test_a_decorator_without_its_parentheses_is_named(decorator: str) -> None:
+    with pytest.raises(TypeError, match=rf"{decorator} needs its parentheses"):
+        getattr(Worker("app"), decorator)(handle)
+
+
+async def takes_text(_text: str) -> None: ...
+
+
+async def takes_event(_event: Event) -> None: ...
+
+
+async def takes_tick(_tick: "Tick") -> None: ...
+
+
+def test_a_handler_of_something_else_is_refused() -> None:
+    worker = Worker("app")
+    with pytest.raises(TypeError, match="takes_text is given the Event first, not str"):
+        worker.on("message")(takes_text)
+    with pytest.raises(TypeError, match="takes_tick is given the Event first, not Tick"):
+        worker.on("message")(takes_tick)
+    with pytest.raises(TypeError, match="takes_event is given the Tick first, not Event"):
+        worker.every("1m")(takes_event)
+    with pytest.raises(TypeError, match="must take one argument, the Tick"):
+        worker.every("1m")(two_arguments)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +135,19 @@ def test_on_without_its_parentheses_is_named() -> None:
 def test_an_option_out_of_range_is_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         WorkerOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"options": {"concurrency": 3}}, "options is a WorkerOptions, not dict"),
+        ({"settings": "redis://:secret@localhost"}, "settings is a Settings, not str$"),
+    ],
+    ids=["options", "settings"],
+)
+def test_an_argument_of_another_type_is_named_without_its_value(options: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Worker("app", **options)
 
 
 @pytest.mark.parametrize("start", ["now", "yesterday", "", "1-2-3"])

@@ -80,6 +80,7 @@ async def test_arguments_are_read_by_the_signature(said: str, call: tuple[Any, .
         ("weather", "city is missing\nusage: weather CITY [DAYS]"),
         ("天气 北京 many", "days is a whole number, not 'many'\nusage: weather CITY [DAYS]"),
         ("weather 北京 1 2", "'2' is too much\nusage: weather CITY [DAYS]"),
+        ("sum 1 nan", "numbers is a number, not 'nan'\nusage: sum [NUMBERS …]"),
         ("sum 1 x", "numbers is a number, not 'x'\nusage: sum [NUMBERS …]"),
         ("note", "text is missing\nusage: note TEXT…"),
         (
@@ -103,6 +104,40 @@ async def test_other_words_are_no_command(said: str) -> None:
     worker, calls = bot()
     assert await worker.say(said or "x") == []
     assert calls == []
+
+
+async def _containers(_event: Event, _words: list[str]) -> None: ...
+
+
+async def _keywords(_event: Event, **_words: str) -> None: ...
+
+
+async def _two_rests(_event: Event, *, _one: str, _two: str) -> None: ...
+
+
+async def _no_event(_city: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (_containers, r"list\[str\] is no type that a word can be read as; \*_words takes several"),
+        (_keywords, r"\*\*_words cannot be read from words"),
+        (_two_rests, "_one takes all that is left: no parameter can follow it"),
+        (_no_event, "of the command x is given the Event first, not str"),
+    ],
+    ids=["containers", "keywords", "two-rests", "no-event"],
+)
+def test_a_signature_that_no_words_can_fill_is_refused(handler: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Worker("app").command("x")(handler)
+
+
+def test_annotations_that_are_imported_for_checkers_alone_are_named() -> None:
+    async def weather(event: "Unknown", city: str) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(TypeError, match="annotations of the command weather cannot be read: name 'Unknown'"):
+        Worker("app").command("weather")(weather)
 
 
 def test_a_command_that_cannot_be_called_is_refused() -> None:

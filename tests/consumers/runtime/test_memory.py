@@ -37,6 +37,30 @@ def test_an_example_that_no_adapter_would_publish_is_refused(changes: dict[str, 
         Event.example("x", **changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"content": 5}, "content is text or segments, not int"),
+        ({"chat": 5}, "chat is a text, not int"),
+        ({"sender": 5}, "sender is a text, not int"),
+        ({"name": None}, "name is a text, not NoneType"),
+        ({"data": 5}, "data is a Mapping, not int"),
+    ],
+    ids=["content", "chat", "sender", "name", "data"],
+)
+async def test_an_example_of_other_types_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Event.example(**changes)
+    with pytest.raises(TypeError, match=words):
+        await Worker("app").say(**changes)
+
+
+async def test_what_is_no_event_is_not_fed() -> None:
+    worker: Any = Worker("app")
+    with pytest.raises(TypeError, match="feed takes an Event, not str: say takes a text"):
+        await worker.feed("hello")
+
+
 async def test_a_handler_called_with_an_example_leaves_its_requests_there() -> None:
     async def hello(event: Event) -> None:
         await event.reply(f"hello {event.name}")

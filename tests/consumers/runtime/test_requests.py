@@ -51,6 +51,15 @@ def test_content_of_another_type_is_refused_by_its_name(content: Any) -> None:
         Request("group:2", content, "a/1").check()
 
 
+def test_a_segment_alone_and_an_address_that_is_no_text_are_named() -> None:
+    content: Any = Text("a")
+    with pytest.raises(TypeError, match="put this Text into a list"):
+        Request("group:2", content, "a/1").check()
+    to: Any = 10001
+    with pytest.raises(TypeError, match="to is an address such as 'group:1', not int"):
+        Request(to, "x", "a/1").check()
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
