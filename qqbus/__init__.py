@@ -1,4 +1,20 @@
-"""Write workers for the qqbus message bus: `from qqbus import Event, Worker`."""
+"""Write workers for the qqbus message bus: `from qqbus import Event, Worker`.
+
+    from qqbus import Event, Worker
+
+    worker = Worker("hello")
+
+    @worker.on("message", text="^hello")
+    async def hello(event: Event) -> None:
+        await event.reply("hello yourself")
+
+    worker.main()
+
+`help(Worker)` and `help(Event)` list what they do. Handlers raise Reject to move an event to the dead
+letters. Content is a text, or a list of Text, Face, At, Reply, Image, Record, Video, File, Forward, Json and
+Markdown. `await worker.say("hello")` tries the handlers without a bus; the pytest fixture `qqbus_worker`
+runs the worker on a real server. `qqbus new NAME` writes a project, `qqbus worker bot.py --reload` runs it.
+"""
 
 # isort: off
 from qqbus import _packages  # noqa: F401 – first: it finds the packages of the other imports

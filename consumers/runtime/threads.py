@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
@@ -27,6 +28,9 @@ def from_any_thread(method: _Method) -> _Method:
             return coroutine
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
+    if sys.version_info >= (3, 12):
+        # So that help() shows that the method is to be awaited.
+        inspect.markcoroutinefunction(call)
     return cast("_Method", call)
 
 

@@ -16,6 +16,7 @@ bus is.
 """
 
 import contextlib
+import hashlib
 import json
 import logging
 import math
@@ -35,6 +36,7 @@ from consumers.runtime.connection import Settings, application_name, consumer_na
 from consumers.runtime.conversations import NoAnswerError
 from consumers.runtime.event import Event
 from consumers.runtime.memory import MemoryBus
+from consumers.runtime.name_conflict import NameConflictWatch
 from consumers.runtime.program import ENVIRONMENT, WorkerProgram, asks_for_help
 from consumers.runtime.registration import Registrations
 from consumers.runtime.requests import Content, Request, Time, fresh_id
@@ -212,6 +214,8 @@ class Worker(Registrations):
         async with BusClient.open(self.name, consumer_name(), settings) as client:
             self._runtime = runtime = Runtime(client, self._handlers, self.options)
             runtime.extra_loops = [TimerLoop(timer, runtime).run for timer in self._timers.values()]
+            watch = NameConflictWatch(client.state, self.name, client.consumer, self._digest())
+            runtime.services.append(watch.run)
             try:
                 async with _monitoring(runtime, settings.http):
                     await runtime.run()
@@ -267,6 +271,19 @@ class Worker(Registrations):
             what = (getattr(timer.handler, "__doc__", None) or "").strip().partition("\n")[0]
             lines.append(f"  {timer.name:<20} {timer.table}  {what}".rstrip())
         return "\n".join([*lines, "", ENVIRONMENT])
+
+    def _digest(self) -> str:
+        """Return what distinguishes this bot from another one of its name."""
+        what = [
+            # Not the repr of an object: its address is another one in each process.
+            (
+                getattr(one.handler, "__name__", type(one.handler).__name__),
+                *(one.types, sorted(one.chats), sorted(one.senders), one.text, one.own),
+            )
+            for one in self._handlers
+        ]
+        timers = [(timer.name, timer.table) for timer in self._timers.values()]
+        return hashlib.sha256(repr((what, timers)).encode()).hexdigest()[:16]
 
     def _fresh_id(self) -> str:
         return next_request_id() or fresh_id(self.name)

@@ -104,3 +104,10 @@ def test_each_command_is_run_by_a_test_or_named_as_one_that_cannot_be(path: Path
             # Raises SystemExit if the command line has changed.
             words = [word for word in shlex.split(line)[1:] if word not in {"&", "|"}]
             make_parser().parse_args(words)
+
+
+@pytest.mark.parametrize("name", ["FAULTS.md", "NEWCOMERS.md"])
+def test_each_test_that_a_table_names_exists(name: str) -> None:
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    for test, cut in re.findall(r"`(test_\w+)(…?)`", prose(ROOT / "tests" / name)):
+        assert re.search(rf"def {test}{'' if cut else '[(]'}", sources), test

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import NoPermissionError
 
 from adapter import Received, read_event
 from adapter.bus.embedded import run_server
 from adapter.contract.acl import ROLES, setuser_line
 from consumers.runtime.connection import Settings
-from qqbus import CallError, Event, Worker, WorkerOptions
+from qqbus import CallError, Event, Reject, Worker, WorkerOptions
 from tests.support.bus_events import Cutter, Desk, desk_at, fields, mapping, message, program, running
 from tests.support.helpers import wait_until
 from tests.support.ports import free_port
@@ -198,6 +199,46 @@ async def test_the_rights_of_the_workers_role_are_enough(tmp_path: Path, prefix:
             await desk.publish(message("say"))
             async with running(worker):
                 await wait_until(partial(_settled, desk, name), "acknowledged")
+
+
+@pytest.mark.parametrize("is_former", [False, True], ids=["present", "former"])
+async def test_rights_on_the_keys_of_workers_are_needed_for_timers_and_dialogues_alone(
+    tmp_path: Path, prefix: str, *, is_former: bool
+) -> None:
+    """A user that `qqbus acl` of 0.1 made has none of them: its worker answers as before."""
+    async with run_server(tmp_path / "redis", free_port()) as url, desk_at(url, prefix) as desk:
+        rules = _rules(setuser_line(ROLES["worker"], prefix, user="few", secret=">pw"))
+        if is_former:
+            rules = [rule for rule in rules if f"{prefix}:worker:*" not in rule]
+        await desk.client.execute_command("ACL", "SETUSER", *rules)  # type: ignore[no-untyped-call]
+        worker = Worker("app", settings=Settings(url.replace("//", "//few:pw@"), prefix))
+        worker.on("message", text="^say")(lambda event: event.reply("x"))
+        if is_former:
+            async with running(worker):
+                await desk.publish(message("say"))
+                await wait_until(lambda: desk.all_done("app"), "acknowledged", 30)
+            assert await desk.texts() == ["x"]
+            worker.every("1s", name="beat")(lambda: None)
+            with pytest.raises(NoPermissionError, match="timers need the rights of the role worker"):
+                await worker.run()
+            return
+
+        @worker.command("talk", per_chat="5/1m", per_sender="5/1m")
+        async def talk(event: Event) -> None:
+            if await event.once("asked"):
+                await event.reply((await event.ask("what?")).text)
+
+        @worker.every("1s")
+        async def beat() -> None:
+            raise Reject("no")
+
+        async with running(worker):
+            await desk.publish(message("talk"))
+            await wait_until(desk.texts, "asked", 30)
+            await desk.publish(message("that"))
+            await wait_until(lambda: desk.all_done("app"), "acknowledged", 30)
+            await wait_until(lambda: desk.rows("dead"), "a tick was buried", 30)
+        assert await desk.texts() == ["what?", "that"]
 
 
 def _rules(text: str) -> list[str]:
