@@ -8,6 +8,7 @@ import os
 import runpy
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +28,17 @@ def main() -> None:
     sys.path[:1] = (
         [str(path.parent)] if sys.path[0] in {"", str(Path.cwd())} else [str(path.parent), sys.path[0]]
     )
-    names = runpy.run_path(str(path), run_name="__main__")
-    workers = list({id(one): one for one in names.values() if isinstance(one, Worker)}.values())
-    if any(worker.has_run for worker in workers):
+    try:
+        names = runpy.run_path(str(path), run_name="__main__")
+    except Exception as exc:
+        if Worker.has_run:
+            raise
+        # No restart mends a file that cannot be loaded.
+        print(_traceback_from(path, exc), end="", file=sys.stderr)
+        sys.exit(_BAD_USE)
+    if Worker.has_run:
         return
+    workers = list({id(one): one for one in names.values() if isinstance(one, Worker)}.values())
     if len(workers) != 1:
         found = "no Worker" if not workers else f"{len(workers)} workers"
         print(
@@ -38,6 +46,14 @@ def main() -> None:
         )
         sys.exit(_BAD_USE)
     workers[0].main()
+
+
+def _traceback_from(path: Path, exc: Exception) -> str:
+    """Format an error without the frames above the file."""
+    frame = exc.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename != str(path):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(exc), exc, frame))
 
 
 def _end_with_parent() -> None:

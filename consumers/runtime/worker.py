@@ -27,7 +27,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from adapter import Delivery, Priority, QQBusError, Received, Result, Status
 from consumers.runtime.checks import check_arguments, handler_name
@@ -63,6 +63,9 @@ class Worker(Registrations):
     `start`: where a new group starts: `0` (all that is kept), `$` (only what is new) or a time.
     """
 
+    # Whether a worker of this process was started: `qqbus worker` runs a file that starts none.
+    has_run: ClassVar[bool] = False
+
     def __init__(
         self,
         name: str,
@@ -83,8 +86,6 @@ class Worker(Registrations):
         self._settings = settings
         self._runtime: Runtime | None = None
         self._memory: MemoryBus | None = None
-        # Whether `run` was called: `qqbus worker` runs a file that does not.
-        self.has_run = False
 
     @from_any_thread
     async def send(
@@ -207,7 +208,7 @@ class Worker(Registrations):
 
         `settings` take the place of those of the worker and of the environment.
         """
-        self.has_run = True
+        Worker.has_run = True
         if not len(self._handlers) and not self._timers:
             log.warning("%s has no handlers: it acknowledges all events and does nothing", self.name)
         settings = settings or self._settings or Settings.from_env()
@@ -242,7 +243,7 @@ class Worker(Registrations):
         The process ends within the shutdown timeout and a few seconds, whatever a handler does. With
         `--help` it prints what the worker does, and does not start it.
         """
-        self.has_run = True
+        Worker.has_run = True
         if asks_for_help(sys.argv[1:]):
             print(self.describe())
             return

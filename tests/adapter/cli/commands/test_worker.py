@@ -82,6 +82,9 @@ async def test_a_saved_file_restarts_the_bot(redis_url: str, prefix: str, tmp_pa
     [
         ("x = 1\n", "makes no Worker"),
         ("from qqbus import Worker\na, b = Worker('a'), Worker('b')\n", "makes 2 workers"),
+        ("from qqbus import Worker\nWorker('a'\n", "SyntaxError: '(' was never closed"),
+        ("import nosuchmodule\n", "ModuleNotFoundError: No module named 'nosuchmodule'"),
+        ("from qqbus import Worker\nWorker('a').on('mesage')\n", "do you mean 'message'?"),
     ],
 )
 async def test_a_file_that_is_no_bot_ends_in_words(
@@ -92,6 +95,7 @@ async def test_a_file_that_is_no_bot_ends_in_words(
     async with desk_at(redis_url, prefix) as desk, program(desk, "-m", "adapter", "worker", str(path)) as bot:
         assert await bot.ended(30) == 2
         assert words in bot.output
+        assert "runpy" not in bot.output
 
 
 async def test_a_missing_file_and_wrong_options_are_named(redis_url: str, prefix: str) -> None:
