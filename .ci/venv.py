@@ -38,7 +38,9 @@ def _ready(extra: str, stamp: str) -> bool:
 
 def _stamp() -> str:
     digest = hashlib.sha256(sys.version.encode())
-    for file in (ROOT / "pyproject.toml", *sorted((ROOT / "locks").glob("*.txt"))):
+    # The installation compiles the catalogues of translations.
+    catalogues = sorted((ROOT / "adapter" / "locale").rglob("*.po"))
+    for file in (ROOT / "pyproject.toml", *sorted((ROOT / "locks").glob("*.txt")), *catalogues):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

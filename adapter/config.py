@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from adapter.errors import ConfigError
+from adapter.i18n import N_
 
 # The port of the embedded server, and of a Redis that is found without REDIS_URL.
 DEFAULT_PORT = 6379
@@ -112,17 +113,17 @@ class Config:
         login = _choice(env, "QQBUS_LOGIN", "qr", ("qr", "password"))
         account = _text(env, "QQBUS_ACCOUNT", "")
         if account and not re.fullmatch(r"[1-9]\d{4,10}", account, re.ASCII):
-            raise ConfigError("QQBUS_ACCOUNT is not a QQ number: give 5 to 11 digits")
+            raise ConfigError(N_("QQBUS_ACCOUNT is not a QQ number: give 5 to 11 digits"))
         password = _secret(env, "QQBUS_PASSWORD")
         network = _choice(env, "QQBUS_NETWORK", "smartqq", NETWORKS)
         if login == "password" and network == "smartqq" and not (account and password):
             raise ConfigError(
-                "QQBUS_LOGIN=password needs QQBUS_ACCOUNT, and QQBUS_PASSWORD_FILE or QQBUS_PASSWORD"
+                N_("QQBUS_LOGIN=password needs QQBUS_ACCOUNT, and QQBUS_PASSWORD_FILE or QQBUS_PASSWORD")
             )
         return cls(
             redis_url=_redis_url(env),
             prefix=_matching(
-                env, "QQBUS_PREFIX", "qq", PREFIX, "letters, digits and . _ -, or {one such tag}"
+                env, "QQBUS_PREFIX", "qq", PREFIX, N_("letters, digits and . _ -, or a tag such as {tag}")
             ),
             state_dir=state_folder(env),
             login=login,
@@ -178,14 +179,21 @@ def _choice(
 ) -> str:
     value = fold(_text(env, name, default))
     if value not in choices:
-        raise ConfigError(f"{name}={value!r} is not valid: give one of {', '.join(choices)}")
+        raise ConfigError(
+            N_("{name}={value!r} is not valid: give one of {names}"),
+            name=name,
+            value=value,
+            names=", ".join(choices),
+        )
     return value
 
 
 def _matching(env: Mapping[str, str], name: str, default: str, form: re.Pattern[str], expected: str) -> str:
     value = _text(env, name, default)
     if not form.match(value):
-        raise ConfigError(f"{name}={value!r} cannot be used: give {expected}")
+        raise ConfigError(
+            N_("{name}={value!r} cannot be used: give {expected}"), name=name, value=value, expected=expected
+        )
     return value
 
 
@@ -196,7 +204,13 @@ def _number(env: Mapping[str, str], name: str, default: float, least: float, mos
     except ValueError:
         value = float("nan")
     if not least <= value <= most:
-        raise ConfigError(f"{name}={text!r} is not valid: give a number from {least:g} to {most:g}")
+        raise ConfigError(
+            N_("{name}={text!r} is not valid: give a number from {least:g} to {most:g}"),
+            name=name,
+            text=text,
+            least=least,
+            most=most,
+        )
     return value
 
 
@@ -215,13 +229,17 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
     except ValueError as exc:
         # The URL may hold a password: it is not repeated.
         raise ConfigError(
-            "REDIS_URL has an invalid port: give a number from 1 to 65535; "
-            "in a password write / as %2F, ? as %3F, # as %23 and @ as %40"
+            N_(
+                "REDIS_URL has an invalid port: give a number from 1 to 65535; in a password write / "
+                "as %2F, ? as %3F, # as %23 and @ as %40"
+            )
         ) from exc
     if parts.scheme not in REDIS_SCHEMES or not (parts.netloc or parts.path):
         raise ConfigError(
-            "REDIS_URL is not valid: give redis://host:port, rediss://…, unix:///path, "
-            "redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port"
+            N_(
+                "REDIS_URL is not valid: give redis://host:port, rediss://…, unix:///path, "
+                "redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port"
+            )
         )
     return url
 
@@ -236,7 +254,7 @@ def _http_origin(env: Mapping[str, str], name: str) -> str | None:
     except ValueError:
         is_origin = False
     if not is_origin or parts.path.strip("/") or parts.query:
-        raise ConfigError(f"{name} is not valid: give http://host:port without a path")
+        raise ConfigError(N_("{name} is not valid: give http://host:port without a path"), name=name)
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -251,7 +269,9 @@ def state_folder(env: Mapping[str, str]) -> Path:
             return Path(base) / "qqbus"
         return Path(_text(env, "HOME", "~")).expanduser() / ".local/state/qqbus"
     except RuntimeError as exc:
-        raise ConfigError(f"QQBUS_STATE_DIR: no home directory ({exc}): give an absolute path") from exc
+        raise ConfigError(
+            N_("QQBUS_STATE_DIR: no home directory ({error}): give an absolute path"), error=exc
+        ) from exc
 
 
 def _http(env: Mapping[str, str]) -> tuple[str, int] | None:
@@ -261,7 +281,9 @@ def _http(env: Mapping[str, str]) -> tuple[str, int] | None:
     host, colon, port = text.rpartition(":")
     name, port = ("PORT", env["PORT"].strip()) if env.get("PORT", "").strip() else ("QQBUS_HTTP", port)
     if not colon or not host or not _PORT.fullmatch(port) or int(port) > MAX_PORT:
-        raise ConfigError(f"{name} is not valid: give host:port (for PORT the port alone), or QQBUS_HTTP=off")
+        raise ConfigError(
+            N_("{name} is not valid: give host:port (for PORT the port alone), or QQBUS_HTTP=off"), name=name
+        )
     return host.strip("[]"), int(port)
 
 
@@ -271,7 +293,7 @@ def _alarm_command(env: Mapping[str, str]) -> str:
         shlex.split(command)
     except ValueError as exc:
         # It may hold a secret: it is not repeated.
-        raise ConfigError(f"QQBUS_ALARM_COMMAND is not a command line: {exc}") from exc
+        raise ConfigError(N_("QQBUS_ALARM_COMMAND is not a command line: {error}"), error=exc) from exc
     return command
 
 
@@ -289,7 +311,10 @@ def _alarm_url(env: Mapping[str, str]) -> str:
     if not is_usable or not url.isprintable() or " " in url:
         # It may hold a secret: it is not repeated.
         raise ConfigError(
-            "QQBUS_ALARM_URL is not an address: give http://… or https://… without blanks (write them %20)"
+            N_(
+                "QQBUS_ALARM_URL is not an address: give http://… or https://… without blanks (write "
+                "them %20)"
+            )
         )
     return url
 
@@ -297,7 +322,10 @@ def _alarm_url(env: Mapping[str, str]) -> str:
 def _session_key(env: Mapping[str, str]) -> str:
     key = _text(env, "QQBUS_SESSION_KEY", "")
     if key and len(key) < MIN_KEY_LENGTH:
-        raise ConfigError(f"QQBUS_SESSION_KEY is too short: give {MIN_KEY_LENGTH} characters or more")
+        raise ConfigError(
+            N_("QQBUS_SESSION_KEY is too short: give {length} characters or more"),
+            length=MIN_KEY_LENGTH,
+        )
     return key
 
 
@@ -310,10 +338,14 @@ def _secret(env: Mapping[str, str], name: str) -> str:
         # Editors put a byte order mark in front and a line break behind: neither belongs to the secret.
         return Path(path).expanduser().read_text(encoding="utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"{name}_FILE={path!r} is not UTF-8: save it as UTF-8") from exc
+        raise ConfigError(
+            N_("{name}_FILE={path!r} is not UTF-8: save it as UTF-8"), name=name, path=path
+        ) from exc
     except (OSError, RuntimeError, ValueError) as exc:  # no such user in ~user; a NUL in the path
         reason = exc.strerror if isinstance(exc, OSError) else exc
-        raise ConfigError(f"{name}_FILE={path!r} cannot be read: {reason}") from exc
+        raise ConfigError(
+            N_("{name}_FILE={path!r} cannot be read: {reason}"), name=name, path=path, reason=reason
+        ) from exc
 
 
 def _onebot(env: Mapping[str, str]) -> OneBotConfig:
@@ -326,26 +358,36 @@ def _onebot(env: Mapping[str, str]) -> OneBotConfig:
     if not is_usable or not url.isprintable() or " " in url:
         # It may hold a token: it is not repeated.
         raise ConfigError(
-            "QQBUS_ONEBOT_URL is not the address of a WebSocket: give that of the implementation, "
-            "ws://host:port/ or wss://…, with its path and query"
+            N_(
+                "QQBUS_ONEBOT_URL is not the address of a WebSocket: give that of the implementation, "
+                "ws://host:port/ or wss://…, with its path and query"
+            )
         )
     if not (token.isascii() and (token.isprintable() or not token)):
-        raise ConfigError("QQBUS_ONEBOT_TOKEN cannot be sent: give printable ASCII characters")
+        raise ConfigError(N_("QQBUS_ONEBOT_TOKEN cannot be sent: give printable ASCII characters"))
     return OneBotConfig(url, token, int(_number(env, "QQBUS_ONEBOT_HISTORY", 0, 0, MAX_HISTORY)))
 
 
 def _official(env: Mapping[str, str], login: str) -> OfficialConfig:
-    appid = _matching(env, "QQBUS_OFFICIAL_APPID", "", _APPID, "the digits of the AppID at q.qq.com")
+    appid = _matching(env, "QQBUS_OFFICIAL_APPID", "", _APPID, N_("the digits of the AppID at q.qq.com"))
     secret = _secret(env, "QQBUS_OFFICIAL_SECRET").strip()
     if not (secret.isascii() and (secret.isprintable() or not secret)):
-        raise ConfigError("QQBUS_OFFICIAL_SECRET cannot be sent: give the printable characters of q.qq.com")
+        raise ConfigError(
+            N_("QQBUS_OFFICIAL_SECRET cannot be sent: give the printable characters of q.qq.com")
+        )
     if bool(appid) != bool(secret):
-        missing = "QQBUS_OFFICIAL_APPID" if secret else "QQBUS_OFFICIAL_SECRET_FILE or QQBUS_OFFICIAL_SECRET"
-        raise ConfigError(f"{missing} is missing: give AppID and secret, or neither to bind by QR code")
+        missing = (
+            "QQBUS_OFFICIAL_APPID" if secret else N_("QQBUS_OFFICIAL_SECRET_FILE or QQBUS_OFFICIAL_SECRET")
+        )
+        raise ConfigError(
+            N_("{missing} is missing: give AppID and secret, or neither to bind by QR code"), missing=missing
+        )
     if not appid and login != "qr":
         raise ConfigError(
-            "QQBUS_NETWORK=official needs QQBUS_OFFICIAL_APPID, and QQBUS_OFFICIAL_SECRET_FILE or "
-            "QQBUS_OFFICIAL_SECRET; or set QQBUS_LOGIN=qr to bind a bot by scanning a QR code"
+            N_(
+                "QQBUS_NETWORK=official needs QQBUS_OFFICIAL_APPID, and QQBUS_OFFICIAL_SECRET_FILE or "
+                "QQBUS_OFFICIAL_SECRET; or set QQBUS_LOGIN=qr to bind a bot by scanning a QR code"
+            )
         )
     api_url = _http_origin(env, "QQBUS_OFFICIAL_API_URL") or OFFICIAL_API_URL
     return OfficialConfig(
@@ -367,5 +409,7 @@ def _token_url(env: Mapping[str, str], api_url: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable or not url.isprintable() or " " in url:
-        raise ConfigError("QQBUS_OFFICIAL_TOKEN_URL is not valid: give http://host:port or the whole address")
+        raise ConfigError(
+            N_("QQBUS_OFFICIAL_TOKEN_URL is not valid: give http://host:port or the whole address")
+        )
     return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{_TOKEN_PATH}"

@@ -18,7 +18,14 @@ QQBusError
 
 
 class QQBusError(Exception):
-    """Base of all errors that qqbus raises."""
+    """Base of all errors that qqbus raises.
+
+    `text` is a format for `values`, so that a command can translate it. In the log it is English.
+    """
+
+    def __init__(self, text: str = "", /, **values: object) -> None:
+        super().__init__(text.format(**values) if values else text)
+        self.text, self.values = text, values
 
 
 class ConfigError(QQBusError):
@@ -31,8 +38,8 @@ class SchemaError(QQBusError):
     `code` is the result's code: `schema.invalid`, `content.empty`, `content.toolong` or `id.conflict`.
     """
 
-    def __init__(self, detail: str, code: str = "schema.invalid") -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, code: str = "schema.invalid", **values: object) -> None:
+        super().__init__(detail, **values)
         self.code = code
 
 

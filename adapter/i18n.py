@@ -5,7 +5,9 @@ shown, so that what goes to the log, to Redis and into results stays English.
 """
 
 import gettext
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +18,22 @@ CATALOGUES: Final = {"zh_CN": "zh-CN"}
 # The variables of a locale, the strongest first.
 _LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 
+# What the standard library takes for "no catalogue".
+_ENGLISH: Final = "C"
+
 _chosen: gettext.NullTranslations = gettext.NullTranslations()
+_language = _ENGLISH
 
 
-def N_(text: str) -> str:  # noqa: N802 – the name that gettext tools look for
+class Text(str):
+    """A text with a translation: as a value of another text it is translated with that one."""
+
+    __slots__ = ()
+
+
+def N_(text: str) -> Text:  # noqa: N802 – the name that gettext tools look for
     """Mark a text to be translated where it is shown."""
-    return text
+    return Text(text)
 
 
 def _(text: str) -> str:
@@ -31,11 +43,30 @@ def _(text: str) -> str:
 
 def choose_language(env: Mapping[str, str]) -> None:
     """Choose by QQBUS_LANG, else by the locale; English where there is no catalogue."""
-    global _chosen  # noqa: PLW0603 – one language for a process
+    global _chosen, _language  # noqa: PLW0603 – one language for a process
     wanted = env.get("QQBUS_LANG") or next((env[name] for name in _LOCALE if env.get(name)), "")
     # Every variant of Chinese gets the one catalogue that there is.
     is_chinese = wanted.lower().replace("-", "_").partition("_")[0] == "zh"
-    _chosen = _load("zh_CN") if is_chinese else gettext.NullTranslations()
+    _language = "zh_CN" if is_chinese else _ENGLISH
+    _chosen = _load(_language) if is_chinese else gettext.NullTranslations()
+
+
+@contextmanager
+def argparse_texts() -> Iterator[None]:
+    """Let argparse speak the chosen language.
+
+    It asks the standard gettext, which takes the language from the environment alone.
+    """
+    gettext.bindtextdomain(DOMAIN, str(FOLDER))
+    gettext.textdomain(DOMAIN)
+    before = os.environ.get("LANGUAGE")
+    os.environ["LANGUAGE"] = _language
+    try:
+        yield
+    finally:
+        del os.environ["LANGUAGE"]
+        if before is not None:
+            os.environ["LANGUAGE"] = before
 
 
 def catalogue(language: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from adapter.bus.entries import Entry, parse_entries, parse_xread
 from adapter.bus.keys import Keys
 from adapter.bus.scripts import source
 from adapter.errors import BusError, BusUnavailable, ReplyTooLarge
+from adapter.i18n import N_
 
 log = logging.getLogger(__name__)
 
@@ -349,7 +350,9 @@ async def _check_reachable(client: "redis.Redis", url: str | None) -> None:
     except BusUnavailable as exc:
         raise unreachable_error(url, exc) from exc
     except BusError as exc:
-        raise BusUnavailable(f"Redis at {redact_url(url)} does not let us in: {exc}") from exc
+        raise BusUnavailable(
+            N_("Redis at {url} does not let us in: {error}"), url=redact_url(url), error=exc
+        ) from exc
 
 
 def _decode(value: bytes | str) -> str:

@@ -24,6 +24,7 @@ from adapter.bus.keys import GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.codec.inbound import EventRecord
 from adapter.errors import BusError, BusUnavailable, ConfigError, SequenceLost, UnsupportedServer
+from adapter.i18n import N_
 
 # Events in one append: it blocks Redis for about a millisecond.
 MAX_BATCH = 500
@@ -136,12 +137,17 @@ class Bus:
             raise ConfigError(CLUSTERED)
         version = str(info.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < MIN_VERSION:
-            raise UnsupportedServer(f"Redis {version} is too old: use 6.2 or newer, or Valkey")
+            raise UnsupportedServer(
+                N_("Redis {version} is too old: use 6.2 or newer, or Valkey"), version=version
+            )
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         if policy.startswith("allkeys-"):
             raise UnsupportedServer(
-                f"this Redis may delete whole streams when memory is short (maxmemory-policy {policy}): "
-                "set maxmemory-policy to noeviction or volatile-ttl"
+                N_(
+                    "this Redis may delete whole streams when memory is short (maxmemory-policy {policy}): "
+                    "set maxmemory-policy to noeviction or volatile-ttl"
+                ),
+                policy=policy,
             )
         name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
         return f"{name} {info.get('valkey_version', version)}"
@@ -284,7 +290,9 @@ class Bus:
         with map_redis_errors():
             reached = int(await self.client.wait(replicas, REPLICAS_MS))
         if reached < replicas:
-            raise BusUnavailable(f"{reached} of {replicas} replicas have confirmed")
+            raise BusUnavailable(
+                N_("{reached} of {replicas} replicas have confirmed"), reached=reached, replicas=replicas
+            )
 
     async def get_entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
         """Return the fields of one entry; None if it is gone."""

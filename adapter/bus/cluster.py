@@ -27,12 +27,16 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapter.errors import ConfigError
+from adapter.i18n import N_
 
 TAG: Final = re.compile(r"\{[^{}]+\}")
 # Seconds for a node to answer CLUSTER SLOTS: a live one answers at once, then the next one is asked.
 ASK_SECONDS: Final = 1.0
 
 Address = tuple[str, int]
+
+
+NOT_A_CLUSTER = N_("REDIS_URL says redis+cluster, and this Redis is no Cluster: say redis://host:port")
 
 
 class NotAClusterError(ResponseError):
@@ -49,8 +53,11 @@ def cluster_client(
     """
     if not TAG.fullmatch(prefix):
         raise ConfigError(
-            f"QQBUS_PREFIX={prefix!r} would spread the keys over the Cluster, where no script can "
-            f"reach them all (CROSSSLOT): set QQBUS_PREFIX={{{prefix}}}, a hash tag"
+            N_(
+                "QQBUS_PREFIX={prefix!r} would spread the keys over the Cluster, where no script can "
+                "reach them all (CROSSSLOT): set QQBUS_PREFIX={{{prefix}}}, a hash tag"
+            ),
+            prefix=prefix,
         )
     resolver = SlotResolver(nodes, key_slot(prefix.encode()), SSLConnection if tls else Connection, options)
     kind = SecureSlotConnection if tls else SlotConnection
@@ -104,9 +111,7 @@ class SlotResolver:
             return await connection.read_response()
         except ResponseError as exc:
             if "cluster support disabled" in str(exc):
-                raise NotAClusterError(
-                    "REDIS_URL says redis+cluster, and this Redis is no Cluster: say redis://host:port"
-                ) from exc
+                raise NotAClusterError(NOT_A_CLUSTER) from exc
             raise
         finally:
             await connection.disconnect(nowait=True)

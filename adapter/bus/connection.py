@@ -28,10 +28,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from adapter.bus import redis_url
 from adapter.bus.bounded_parser import BoundedParser, ReplyTooLargeError
-from adapter.bus.cluster import NotAClusterError, cluster_client
+from adapter.bus.cluster import NOT_A_CLUSTER, NotAClusterError, cluster_client
 from adapter.bus.local_connection import LOCAL_HOSTS, LocalConnection
 from adapter.bus.redis_url import RedisUrl
 from adapter.errors import AccessRefused, BusError, BusUnavailable, ConfigError, Fenced, ReplyTooLarge
+from adapter.i18n import N_
 from adapter.plain_text import harmless
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ _UNAVAILABLE = (
     OSError,
 )
 _LOCAL = "redis://127.0.0.1:6379"
-CLUSTERED = (
+CLUSTERED = N_(
     "this Redis is a node of a Cluster: give REDIS_URL=redis+cluster://host:port,host:port "
     "and a hash tag as QQBUS_PREFIX, such as {qq}"
 )
@@ -100,7 +101,7 @@ def connect(
         return _sentinel(address, options)
     if address.kind == "cluster":
         if address.db:
-            raise ConfigError("REDIS_URL names a database, and a Cluster has none: leave the number out")
+            raise ConfigError(N_("REDIS_URL names a database, and a Cluster has none: leave the number out"))
         return cluster_client(address.hosts, prefix, options, tls=address.tls)
     if address.path:
         options |= {"connection_class": UnixDomainSocketConnection, "path": address.path}
@@ -147,12 +148,22 @@ def redact_url(url: str | None) -> str:
 def unreachable_error(url: str | None, exc: BusUnavailable) -> BusUnavailable:
     """Say where Redis was looked for and what to change, when it never answered or refuses this user."""
     if isinstance(exc, AccessRefused):
-        advice = "" if url else "; with REDIS_URL unset that is what listens there: set REDIS_URL"
-        return AccessRefused(f"Redis at {redact_url(url)} does not let us in: {exc}{advice}")
-    advice = "set REDIS_URL to where it is" if url is None else "is REDIS_URL right, and does it run?"
-    start = "; `qqbus run` and `qqbus redis` start one" if url is None else ""
+        advice = "" if url else N_("; with REDIS_URL unset that is what listens there: set REDIS_URL")
+        return AccessRefused(
+            N_("Redis at {url} does not let us in: {error}{advice}"),
+            url=redact_url(url),
+            error=exc,
+            advice=advice,
+        )
     reason = describe_error(exc.__cause__ or exc).partition(". Connect call failed")[0]
-    return BusUnavailable(f"no Redis answers at {redact_url(url)}: {advice}{start} ({reason})")
+    if url is None:
+        text = N_(
+            "no Redis answers at {url}: set REDIS_URL to where it is; `qqbus run` and `qqbus redis` start "
+            "one ({reason})"
+        )
+    else:
+        text = N_("no Redis answers at {url}: is REDIS_URL right, and does it run? ({reason})")
+    return BusUnavailable(text, url=redact_url(url), reason=reason)
 
 
 def describe_error(exc: BaseException) -> str:
@@ -189,11 +200,15 @@ def map_redis_errors() -> Iterator[None]:
     except (AskError, ClusterCrossSlotError) as exc:
         raise ConfigError(CLUSTERED) from exc
     except NotAClusterError as exc:
-        raise ConfigError(str(exc)) from exc
+        raise ConfigError(NOT_A_CLUSTER) from exc
     except _REFUSED as exc:
-        raise AccessRefused(f"Redis refuses this user: {exc}") from exc
+        raise AccessRefused(N_("Redis refuses this user: {error}"), error=exc) from exc
     except _UNAVAILABLE as exc:
-        raise BusUnavailable(f"Redis does not serve: {type(exc).__name__}: {describe_error(exc)}") from exc
+        raise BusUnavailable(
+            N_("Redis does not serve: {kind}: {error}"),
+            kind=type(exc).__name__,
+            error=describe_error(exc),
+        ) from exc
     except ReplyTooLargeError as exc:
         raise ReplyTooLarge(str(exc)) from exc
     except ResponseError as exc:
@@ -207,8 +222,10 @@ def _reply_error(exc: ResponseError) -> BusError:
     if "FENCED" in text:
         return Fenced("a newer adapter holds the lease")
     if "NOPERM" in text or "ACL failure in script" in text:
-        return AccessRefused(f"Redis refuses this user: {text}")
-    return BusUnavailable(f"Redis does not serve: {text}") if is_transient(exc) else BusError(text)
+        return AccessRefused(N_("Redis refuses this user: {text}"), text=text)
+    return (
+        BusUnavailable(N_("Redis does not serve: {text}"), text=text) if is_transient(exc) else BusError(text)
+    )
 
 
 def is_group_missing(exc: BaseException) -> bool:

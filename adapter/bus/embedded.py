@@ -20,6 +20,7 @@ from adapter.bus.aof import DamagedFileError, repair_tail
 from adapter.bus.connection import connect, map_redis_errors
 from adapter.bus.embedded_access import load_password, published
 from adapter.errors import BusUnavailable, UnsupportedServer
+from adapter.i18n import N_
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ def find_server() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise UnsupportedServer(
-        "no embedded server exists for this machine: install Redis or Valkey and set REDIS_URL"
+        N_("no embedded server exists for this machine: install Redis or Valkey and set REDIS_URL")
     )
 
 
@@ -71,18 +72,21 @@ async def probe_port(port: int) -> bool:
     except OSError as exc:
         if isinstance(exc.__cause__, ConnectionRefusedError):
             return False
-        raise UnsupportedServer(_port_taken(port)) from exc
+        raise _port_taken(port) from exc
     except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError) as exc:
-        raise UnsupportedServer(_port_taken(port)) from exc
+        raise _port_taken(port) from exc
     if answer.startswith((b"+PONG", b"-NOAUTH", b"-LOADING", b"-NOPERM", b"-MASTERDOWN", b"-BUSY")):
         return True
-    raise UnsupportedServer(_port_taken(port))
+    raise _port_taken(port)
 
 
-def _port_taken(port: int) -> str:
-    return (
-        f"a program that is not Redis listens on 127.0.0.1:{port}: "
-        "set REDIS_URL to a Redis, for example redis://127.0.0.1:6380"
+def _port_taken(port: int) -> UnsupportedServer:
+    return UnsupportedServer(
+        N_(
+            "a program that is not Redis listens on 127.0.0.1:{port}: set REDIS_URL to a Redis, for "
+            "example redis://127.0.0.1:6380"
+        ),
+        port=port,
     )
 
 
@@ -109,7 +113,7 @@ async def run_server(
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            raise UnsupportedServer(f"another server runs on the data in {folder}") from exc
+            raise UnsupportedServer(N_("another server runs on the data in {folder}"), folder=folder) from exc
         try:
             password = load_password(folder) if has_password else ""
         except OSError as exc:
@@ -131,8 +135,12 @@ async def run_server(
 
 def _unusable(folder: Path, exc: OSError) -> UnsupportedServer:
     return UnsupportedServer(
-        f"the embedded server cannot use {exc.filename or folder}: {exc.strerror}; "
-        "give another QQBUS_STATE_DIR, or set REDIS_URL"
+        N_(
+            "the embedded server cannot use {path}: {strerror}; give another QQBUS_STATE_DIR, or "
+            "set REDIS_URL"
+        ),
+        path=exc.filename or folder,
+        strerror=exc.strerror,
     )
 
 
@@ -164,7 +172,7 @@ class _Server:
         try:
             repair = repair_tail(self._folder)
         except DamagedFileError as exc:
-            raise UnsupportedServer(f"the embedded server does not start: {exc}") from exc
+            raise UnsupportedServer(N_("the embedded server does not start: {error}"), error=exc) from exc
         except OSError as exc:
             log.warning("the append-only file cannot be repaired: %s", exc)
             return False
@@ -255,7 +263,9 @@ async def _wait_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -
     await _end(process)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     raise UnsupportedServer(
-        f"the embedded server does not start: {lines[-1] if lines else 'it says nothing'} (its log is {log})"
+        N_("the embedded server does not start: {reason} (its log is {log})"),
+        reason=lines[-1] if lines else N_("it says nothing"),
+        log=log,
     )
 
 

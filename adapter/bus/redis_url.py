@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from adapter.errors import ConfigError
+from adapter.i18n import N_
 
 # An unescaped `/`, `?`, `#` in a password leaves an `@` behind the host: such an address does not match.
 _FORM: Final = re.compile(
@@ -23,7 +24,7 @@ _TLS_OPTIONS: Final = (
     *("ssl_cert_reqs", "ssl_check_hostname"),
 )
 _CERT_REQS: Final = ("none", "optional", "required")
-_FORMS: Final = (
+_FORMS: Final = N_(
     "REDIS_URL is not understood: give redis://host:port/db, rediss://…, unix:///path, "
     "redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port; "
     "in a password write / as %2F, ? as %3F, # as %23 and @ as %40"
@@ -82,7 +83,9 @@ class RedisUrl:
             return cls(kind, tls, hosts, db=_database(path.strip("/") or options.get("db", "")), **made)
         master, _, db = path.strip("/").partition("/")
         if not master:
-            raise ConfigError("REDIS_URL names no Sentinel master: give redis+sentinel://host:port,…/name")
+            raise ConfigError(
+                N_("REDIS_URL names no Sentinel master: give redis+sentinel://host:port,…/name")
+            )
         return cls(kind, tls, hosts, master=unquote(master), db=_database(db), **made)
 
 
@@ -97,13 +100,15 @@ def redact_url(url: str) -> str:
 def _address(host: str, default_port: int) -> Address:
     match = _HOST.fullmatch(host)
     if match is None or not 1 <= int(match["port"] or default_port) <= _MAX_PORT:
-        raise ConfigError("REDIS_URL has a port that is not a number from 1 to 65535, or a malformed host")
+        raise ConfigError(
+            N_("REDIS_URL has a port that is not a number from 1 to 65535, or a malformed host")
+        )
     return match["ipv6"] or unquote(match["name"]) or "localhost", int(match["port"] or default_port)
 
 
 def _database(text: str) -> int:
     if text and not (text.isascii() and text.isdigit()):
-        raise ConfigError("REDIS_URL names a database that is not a number")
+        raise ConfigError(N_("REDIS_URL names a database that is not a number"))
     return int(text or 0)
 
 
@@ -121,7 +126,7 @@ def _options(query: str, kind: str, *, tls: bool) -> tuple[dict[str, Any], tuple
         # Celery and Heroku write CERT_NONE, redis-py none.
         level = str(options["ssl_cert_reqs"]).lower().removeprefix("cert_")
         if level not in _CERT_REQS:
-            raise ConfigError(f"REDIS_URL: ssl_cert_reqs is one of {', '.join(_CERT_REQS)}")
+            raise ConfigError(N_("REDIS_URL: ssl_cert_reqs is one of {names}"), names=", ".join(_CERT_REQS))
         options["ssl_cert_reqs"] = level
     if "ssl_check_hostname" in options:
         options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in {

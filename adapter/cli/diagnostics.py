@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from adapter.cli.errors import translate
 from adapter.i18n import _
 from adapter.networks.upstream import Finding
 from adapter.ops.wording import GONE
@@ -289,18 +290,20 @@ def _check_ports(facts: Facts) -> Iterator[Check]:
 
 def _check_network(facts: Facts) -> Iterator[Check]:
     for one in facts.findings:
-        yield Check(Level(one.problem or Level.GOOD), one.what, one.change)
+        yield Check(Level(one.problem or Level.GOOD), translate(one.what, one.values), _(one.change))
     if facts.lacks_own_messages:
         yield Check(
             Level.WARN,
-            "the implementation does not report own messages: what the account sends is not on qq:inbound",
-            "switch on there that own messages are reported (NapCat and LLBot: reportSelfMessage)",
+            _("the implementation does not report own messages: what the account sends is not on qq:inbound"),
+            _("switch on there that own messages are reported (NapCat and LLBot: reportSelfMessage)"),
         )
     if facts.ignored_settings:
         yield Check(
             Level.WARN,
-            f"settings of other networks are ignored: {', '.join(facts.ignored_settings)}",
-            f"remove them, or change QQBUS_NETWORK={facts.network}",
+            _("settings of other networks are ignored: {names}").format(
+                names=", ".join(facts.ignored_settings)
+            ),
+            _("remove them, or change QQBUS_NETWORK={network}").format(network=facts.network),
         )
     if facts.network == "smartqq":
         yield from _check_smartqq(facts)

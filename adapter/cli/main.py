@@ -7,7 +7,7 @@ import sys
 from adapter.cli.errors import OutputError
 from adapter.cli.parser import make_parser
 from adapter.cli.terminal import complain, open_standard_streams, output_errors
-from adapter.i18n import choose_language
+from adapter.i18n import argparse_texts, choose_language
 
 FAILED = 1
 
@@ -29,22 +29,23 @@ def main() -> None:
     except BrokenPipeError:
         pass
     except OutputError as exc:
-        complain(str(exc))
+        complain(exc.text, **exc.values)
         code = FAILED
     sys.exit(code)
 
 
 def _run() -> int:
     choose_language(os.environ)
-    parser = make_parser()
-    if "_ARGCOMPLETE" in os.environ:
-        import argcomplete  # noqa: PLC0415 – the shell asks for it, at the tab key alone
+    with argparse_texts():
+        parser = make_parser()
+        if "_ARGCOMPLETE" in os.environ:
+            import argcomplete  # noqa: PLC0415 – the shell asks for it, at the tab key alone
 
-        argcomplete.autocomplete(parser)
-    arguments = parser.parse_args()
-    if not arguments.run:
-        parser.print_help()
-        return 0
+            argcomplete.autocomplete(parser)
+        arguments = parser.parse_args()
+        if not arguments.run:
+            parser.print_help()
+            return 0
     from adapter.cli.runner import run_command  # noqa: PLC0415 – help and completion need no event loop
 
     return run_command(arguments)

@@ -362,11 +362,11 @@ def _add_tools(commands: _Subparsers) -> None:
 def _count(text: str) -> int:
     if text.isascii() and text.isdecimal() and int(text) > 0:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    raise argparse.ArgumentTypeError(_("{text!r} is not a number from 1 up").format(text=text))
 
 
 def _seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError as exc:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from exc
+        raise argparse.ArgumentTypeError(_("{text!r} is not a number of seconds").format(text=text)) from exc

@@ -12,6 +12,7 @@ import anyio
 from adapter.cli.terminal import complain
 from adapter.config import Config, suggest_settings
 from adapter.errors import AccessRefused, BusUnavailable, ConfigError, QQBusError, UnsupportedServer
+from adapter.i18n import N_
 from adapter.ops.logs import set_up
 
 DONE, FAILED, BAD_USE, NO_REDIS = 0, 1, 2, 3
@@ -26,10 +27,10 @@ def run_command(arguments: argparse.Namespace) -> int:
         config = Config.from_env(_environment(needs_state_dir=arguments.needs_state_dir))
         set_up(config.log_format, config.log_level)
         for name, near in suggest_settings(os.environ):
-            complain(f"{name} is not a setting: do you mean {near}?")
+            complain(N_("{name} is not a setting: do you mean {near}?"), name=name, near=near)
         return anyio.run(run_with_config, config, arguments)
     except ConfigError as exc:
-        complain(str(exc))
+        complain(exc.text, **exc.values)
         return BAD_USE
     except KeyboardInterrupt:
         return FAILED
@@ -59,9 +60,7 @@ async def run_with_config(config: Config, arguments: argparse.Namespace) -> int:
     except* ConfigError as group:
         code = _report(group, BAD_USE)
     except* AccessRefused as group:
-        role = arguments.needed_role
-        advice = f": use a user with the role {role} (`qqbus acl {role}` makes one)"
-        code = _report(group, NO_REDIS, advice if _is_right_missing(group) else "")
+        code = _report(group, NO_REDIS, arguments.needed_role if _is_right_missing(group) else "")
     except* (BusUnavailable, UnsupportedServer) as group:
         code = _report(group, NO_REDIS)
     except* QQBusError as group:
@@ -97,11 +96,17 @@ def _is_right_missing(group: BaseExceptionGroup[AccessRefused]) -> bool:
     return "permission" in str(_first(group))
 
 
-def _report(group: BaseExceptionGroup[QQBusError], code: int, advice: str = "") -> int:
-    """Print the first error of a group, and an advice. Returns `code`."""
-    complain(f"{_first(group)}{advice}")
+def _report(group: BaseExceptionGroup[QQBusError], code: int, missing_role: str = "") -> int:
+    """Print the first error of a group, and whose rights are missing. Returns `code`."""
+    error = _first(group)
+    if missing_role:
+        text = N_("{error}: use a user with the role {role} (`qqbus acl {role}` makes one)")
+        complain(text, error=error, role=missing_role)
+    else:
+        complain(error.text, **error.values)
     return code
 
 
-def _first(group: BaseException) -> BaseException:
-    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
+def _first(group: BaseExceptionGroup[QQBusError]) -> QQBusError:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

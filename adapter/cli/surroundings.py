@@ -4,34 +4,44 @@ from collections.abc import Iterator
 
 from adapter.bus.inspection import BusFindings
 from adapter.cli.diagnostics import Check, Level
+from adapter.i18n import _
 
 
 def check_findings(found: BusFindings) -> Iterator[Check]:
     """Yield what is wrong with keys, ids and rights."""
     for key in found.foreign_keys:
         yield Check(
-            Level.BAD, f"{key}: another program uses this key", "set another QQBUS_PREFIX, or delete the key"
+            Level.BAD,
+            _("{key}: another program uses this key").format(key=key),
+            _("set another QQBUS_PREFIX, or delete the key"),
         )
     for key in found.exhausted:
         yield Check(
             Level.BAD,
-            f"{key} takes no more entries: its last possible id is used up",
-            "a running adapter mends qq:outbound and qq:dead; else save what is unread and delete it",
+            _("{key} takes no more entries: its last possible id is used up").format(key=key),
+            _("a running adapter mends qq:outbound and qq:dead; else save what is unread and delete it"),
         )
     for key in found.far_ahead:
         yield Check(
             Level.WARN,
-            f"the newest id of {key} lies in the future: relative `expires` of new entries come late",
-            "look who wrote it (`XREVRANGE … COUNT 1`); a new stream begins with the present time",
+            _(
+                "the newest id of {key} lies in the future: relative `expires` of new entries come late"
+            ).format(key=key),
+            _("look who wrote it (`XREVRANGE … COUNT 1`); a new stream begins with the present time"),
         )
     missing = dict(found.missing_rights)
     if len(missing) == 1 and "adapter" in missing:
-        yield Check(Level.GOOD, f"user {found.user} may use the command line, and not run the adapter")
+        yield Check(
+            Level.GOOD,
+            _("user {user} may use the command line, and not run the adapter").format(user=found.user),
+        )
     elif "adapter" in missing:
         yield Check(
             Level.BAD,
-            f"user {found.user} lacks rights: {', '.join(missing['adapter'])}",
-            "`qqbus acl adapter` and `qqbus acl operator` print users; ACL SAVE keeps them over a restart",
+            _("user {user} lacks rights: {names}").format(
+                user=found.user, names=", ".join(missing["adapter"])
+            ),
+            _("`qqbus acl adapter` and `qqbus acl operator` print users; ACL SAVE keeps them over a restart"),
         )
 
 
@@ -40,12 +50,14 @@ def check_append_only_file(damaged: str, copies: tuple[str, ...]) -> Iterator[Ch
     if damaged:
         yield Check(
             Level.WARN,
-            f"{damaged} does not end as a whole command does",
-            "start `qqbus run`: it copies the file and cuts what follows the last whole command",
+            _("{damaged} does not end as a whole command does").format(damaged=damaged),
+            _("start `qqbus run`: it copies the file and cuts what follows the last whole command"),
         )
     for copy in copies:
         yield Check(
             Level.WARN,
-            f"the file of the embedded server was damaged at its end and was cut: {copy} is a copy",
-            "see what the adapter logged; delete the copy when nothing is missed",
+            _("the file of the embedded server was damaged at its end and was cut: {copy} is a copy").format(
+                copy=copy
+            ),
+            _("see what the adapter logged; delete the copy when nothing is missed"),
         )

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.cli.errors import OutputError
+from adapter.cli.errors import OutputError, translate
+from adapter.i18n import N_
 from adapter.ops.logs import set_up
 from adapter.plain_text import harmless, is_unsafe
 
@@ -132,17 +133,17 @@ def write_bytes(data: bytes) -> None:
         sys.stdout.buffer.write(data)
 
 
-def complain(text: str) -> None:
-    """Print an error in one line, on standard error as far as that takes it.
+def complain(text: str, /, **values: object) -> None:
+    """Print an error in one line and in the chosen language, on standard error as far as that takes it.
 
-    With QQBUS_LOG=json the line is an entry of the log, so that its reader misses no fatal error.
+    With QQBUS_LOG=json the line is an entry of the log, in English, so that its reader misses no fatal error.
     """
     try:
         if os.environ.get("QQBUS_LOG") == "json":
             set_up("json", "INFO")
-            log.error("%s", harmless(text))
+            log.error("%s", harmless(text.format(**values) if values else text))
         else:
-            print(f"qqbus: {harmless(text)}", file=sys.stderr)
+            print(f"qqbus: {harmless(translate(text, values))}", file=sys.stderr)
     except OSError:
         _discard(sys.stderr)
 
@@ -160,7 +161,7 @@ def output_errors() -> Iterator[None]:
         _discard(sys.stdout)
         if isinstance(exc, BrokenPipeError):
             raise
-        raise OutputError(f"standard output: {exc.strerror}") from exc
+        raise OutputError(N_("standard output: {strerror}"), strerror=exc.strerror) from exc
 
 
 def _discard(stream: Any) -> None:

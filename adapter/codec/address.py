@@ -4,6 +4,7 @@ import re
 
 from adapter.errors import SchemaError
 from adapter.events import Address, ChatKind, EventRef
+from adapter.i18n import N_
 
 # Decimal digits of an id: twenty hold any 64-bit number, and a uin may exceed 2^53.
 _ID = r"(0|[1-9]\d{0,19})"
@@ -28,7 +29,7 @@ def parse_address(text: str) -> Address:
         return Address(ChatKind(match[1]), match[2])
     if match := _TEMP.fullmatch(text):
         return Address(ChatKind.TEMP, match[1], Address(ChatKind(match[2]), match[3]))
-    raise SchemaError(f"address {text[:_SHOWN]!r} is not one of {_FORMS}")
+    raise SchemaError(N_("address {address!r} is not one of {forms}"), address=text[:_SHOWN], forms=_FORMS)
 
 
 def chat_token(chat: Address | None) -> str:
@@ -47,7 +48,7 @@ def chat_from_event_id(event_id: str) -> Address:
     parts = event_id.split(".")
     chat = _chat(parts[1]) if len(parts) > 1 else None
     if chat is None:
-        raise SchemaError(f"event id {event_id[:_SHOWN]!r} names no chat to reply to")
+        raise SchemaError(N_("event id {event!r} names no chat to reply to"), event=event_id[:_SHOWN])
     return chat
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from adapter.errors import ConfigError
+from adapter.i18n import N_
 
 # Connection and transaction, without keys. In a Cluster a client asks for the owner of a slot.
 _BASE = "ping hello auth select client|setname client|setinfo client|id multi exec discard cluster|slots"
@@ -67,7 +68,7 @@ class Role:
 
 ADAPTER = Role(
     "adapter",
-    "holds the connection; only this user writes events, results and the session",
+    N_("holds the connection; only this user writes events, results and the session"),
     (
         # A script is one command: one selector must allow all its keys. Redis checks the commands inside it
         # against the other selectors.
@@ -86,7 +87,7 @@ ADAPTER = Role(
 )
 WORKER = Role(
     "worker",
-    "reads events as a consumer group, asks for messages to be sent, reads results and contacts",
+    N_("reads events as a consumer group, asks for messages to be sent, reads results and contacts"),
     (
         Selector(_WORKER_GROUP, "inbound"),
         Selector("xadd", "outbound dead", "%W"),
@@ -103,25 +104,25 @@ WORKER = Role(
 _CALLS = Selector("hset hdel", "calls", "%W")
 CALLER = Role(
     "caller",
-    "a worker that may also confirm calls: with `qq:calls` guarded only it and the operator call actions",
+    N_("a worker that may also confirm calls: with `qq:calls` guarded only it and the operator call actions"),
     (*WORKER.selectors, _CALLS),
     base=WORKER.base,
 )
 GATEWAY = Role(
     "gateway",
-    "the gateway for bots of OneBot: a worker that finds its own requests again",
+    N_("the gateway for bots of OneBot: a worker that finds its own requests again"),
     (*WORKER.selectors, Selector("xrange", "outbound", "%R")),
     base=WORKER.base,
 )
 COMMANDS = Role(
     "commands",
-    "a worker that may log the account out as well: for `consumers.commands` with #exit",
+    N_("a worker that may log the account out as well: for `consumers.commands` with #exit"),
     (*WORKER.selectors, Selector("xadd", "control", "%W")),
     base=WORKER.base,
 )
 READER = Role(
     "reader",
-    "looks at events, results, status and contacts; changes nothing",
+    N_("looks at events, results, status and contacts; changes nothing"),
     (
         Selector(_LOOK, "inbound results results:*", "%R"),
         Selector(_LOOK_HASH, f"status {_CONTACTS}", "%R"),
@@ -129,7 +130,10 @@ READER = Role(
 )
 OPERATOR = Role(
     "operator",
-    "the command line: reads all streams and the QR code, sends commands, redrives dead letters, ends groups",
+    N_(
+        "the command line: reads all streams and the QR code, sends commands, redrives dead letters, ends "
+        "groups"
+    ),
     (
         Selector(_LOOK, "inbound outbound results results:* dead control session", "%R"),
         Selector(_LOOK_HASH, f"status {_CONTACTS}", "%R"),
@@ -168,7 +172,9 @@ def hash_password(password: str) -> str:
 def check_user_name(name: str) -> str:
     """Return the name of a user. Raises ConfigError if Redis cannot take it."""
     if not name or any(char.isspace() or char in "()\0" for char in name):
-        raise ConfigError(f"--user {name!r} is not a name for a Redis user: leave out blanks and parentheses")
+        raise ConfigError(
+            N_("--user {name!r} is not a name for a Redis user: leave out blanks and parentheses"), name=name
+        )
     return name
 
 

@@ -35,11 +35,15 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a look at the network has shown: `problem` is "", "warn" or "bad"; `change` says what to do."""
+    """What a look at the network has shown.
+
+    `problem` is "", "warn" or "bad"; `what` is a format for `values`; `change` says what to do.
+    """
 
     problem: str
     what: str
     change: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 class Upstream(Protocol):

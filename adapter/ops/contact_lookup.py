@@ -5,6 +5,7 @@ from typing import Final
 from adapter.bus.admin import AdminClient
 from adapter.codec.address import parse_address
 from adapter.errors import SchemaError
+from adapter.i18n import N_
 from adapter.ops.contact_search import LISTS, Row, contact_rows
 
 # Addresses that an error names: enough to choose from, few enough for a line.
@@ -27,7 +28,7 @@ async def find_address(admin: AdminClient, text: str) -> str:
         address = parse_address(text)
     except SchemaError as exc:
         rows = [row for kind in LISTS for row in contact_rows(kind, await admin.hgetall(kind))]
-        return _by_name(rows, text, str(exc))
+        return _by_name(rows, text, exc)
     kind = next((name for name, chat in LISTS.items() if chat is address.kind), None)
     if kind is None:
         return text
@@ -38,7 +39,7 @@ async def find_address(admin: AdminClient, text: str) -> str:
     return str(numbered[0]) if len(numbered) == 1 else text
 
 
-def _by_name(rows: list[Row], text: str, reason: str) -> str:
+def _by_name(rows: list[Row], text: str, reason: SchemaError) -> str:
     """Return the address of the only contact that has exactly this name or number."""
     wanted = text.casefold()
     found = [
@@ -53,6 +54,14 @@ def _by_name(rows: list[Row], text: str, reason: str) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise SchemaError(f"{reason}, and no contact has that name or number: `qqbus contacts` lists them")
+        raise SchemaError(
+            N_("{reason}, and no contact has that name or number: `qqbus contacts` lists them"), reason=reason
+        )
     more = ", …" if len(found) > _MAX_NAMED else ""
-    raise SchemaError(f"{len(found)} contacts are named {text!r}: {', '.join(found[:_MAX_NAMED])}{more}")
+    raise SchemaError(
+        N_("{count} contacts are named {name!r}: {names}{more}"),
+        count=len(found),
+        name=text,
+        names=", ".join(found[:_MAX_NAMED]),
+        more=more,
+    )

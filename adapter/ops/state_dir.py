@@ -12,6 +12,7 @@ import anyio
 from adapter.aio import AutoResetEvent, periodic
 from adapter.config import Config
 from adapter.errors import ConfigError
+from adapter.i18n import N_
 
 # Files that hold secrets.
 SECRET_FILES: Final = ("smartqq.json", "official.json", "official.db", "http-token", "redis/password")
@@ -62,15 +63,25 @@ def ensure_state_dir(config: Config) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as exc:
-        raise ConfigError(f"QQBUS_STATE_DIR: {folder} is no folder: {exc.strerror}") from exc
+        raise ConfigError(
+            N_("QQBUS_STATE_DIR: {folder} is no folder: {strerror}"), folder=folder, strerror=exc.strerror
+        ) from exc
     if path := find_unwritable(folder):
-        raise ConfigError(f"QQBUS_STATE_DIR: {path} cannot be written: {describe_obstacle(path)}")
+        raise ConfigError(
+            N_("QQBUS_STATE_DIR: {path} cannot be written: {reason}"),
+            path=path,
+            reason=describe_obstacle(path),
+        )
     probe = folder / ".writable"
     try:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as exc:
-        raise ConfigError(f"QQBUS_STATE_DIR: {folder} cannot be written: {exc.strerror}") from exc
+        raise ConfigError(
+            N_("QQBUS_STATE_DIR: {folder} cannot be written: {strerror}"),
+            folder=folder,
+            strerror=exc.strerror,
+        ) from exc
     return folder
 
 
@@ -81,7 +92,9 @@ def naming_folder(folder: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise ConfigError(
-            f"QQBUS_STATE_DIR: {exc.filename or folder} cannot be used: {exc.strerror}"
+            N_("QQBUS_STATE_DIR: {path} cannot be used: {strerror}"),
+            path=exc.filename or folder,
+            strerror=exc.strerror,
         ) from exc
 
 

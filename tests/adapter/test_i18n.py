@@ -1,30 +1,40 @@
 """Proof of adapter/i18n.py: each text has its translation, with the same values in it, and is chosen by locale."""
 
+import argparse
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
 from adapter.i18n import CATALOGUES, FOLDER, _, catalogue, choose_language
 from tests.support.helpers import clean_environment
-from tests.support.texts import texts
+from tests.support.texts import ARGPARSE, texts
 
-_VALUES = re.compile(r"\{(\w+)[^}]*\}")
+_VALUES = re.compile(r"\{(\w+)[^}]*\}|(%(?:\(\w+\))?[rs])")
 
 
 @pytest.mark.parametrize("name", CATALOGUES)
 def test_each_text_is_translated_and_no_other_one_is_kept(name: str) -> None:
     with (FOLDER / name / "LC_MESSAGES" / "qqbus.po").open("rb") as file:
-        translated = {str(message.id): str(message.string) for message in read_po(file) if message.id}
+        translated = {
+            first(message.id): first(message.string) for message in read_po(file, locale=name) if message.id
+        }
     wanted = texts()
     assert wanted - set(translated) == set(), "to be translated"
     assert set(translated) - wanted == set(), "no longer used"
     assert [text for text, words in translated.items() if not words] == []
     for text, words in translated.items():
         assert set(_VALUES.findall(words)) == set(_VALUES.findall(text)), text
+
+
+def first(text: "str | tuple[str, ...]") -> str:
+    """Return a text, or its singular."""
+    return text if isinstance(text, str) else text[0]
 
 
 @pytest.mark.parametrize(
@@ -68,3 +78,57 @@ def test_the_command_line_speaks_the_language_of_the_terminal(
         check=True,
     )
     assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "settings", "words"),
+    [
+        ((), {}, "用法：qqbus"),
+        (("--help",), {}, "显示这段帮助并退出"),
+        (("bogus",), {}, "qqbus：错误：参数 COMMAND：无效的选择：'bogus'"),
+        (("send",), {}, "缺少参数：TO, TEXT"),
+        (("send", "friend:1", "hi", "--wait", "soon"), {}, "参数 --wait：'soon' 不是秒数"),
+        (("tail", "--sent", "--all"), {}, "不能与参数"),
+        (("status", "--colour"), {}, "无法识别的参数：--colour"),
+        (("run",), {"QQBUS_LEASE": "x"}, "QQBUS_LEASE='x' 无效：请给 1 到 3600 的数字"),
+        (("run",), {"QQBUS_PREFIX": "a b"}, "QQBUS_PREFIX='a b' 不能用：请给字母、数字和"),
+        (("status",), {"REDIS_URL": "redis://127.0.0.1:1"}, "没有 Redis 应答：REDIS_URL 对吗"),
+        (("tail", "--since", "soon"), {}, "--since 'soon' 既不是条目 id"),
+        (("page",), {"QQBUS_HTTP": "off"}, "这个适配器没有状态页"),
+        (("new", "A"), {}, "'A' 不能作为机器人的名字"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_an_error_speaks_the_language_of_the_terminal(
+    line: tuple[str, ...], settings: dict[str, str], words: str, tmp_path: Path
+) -> None:
+    done = qqbus(tmp_path, *line, QQBUS_LANG="zh_CN", **settings)
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_goes_to_a_log_stays_english(tmp_path: Path) -> None:
+    settings = {"QQBUS_LANG": "zh_CN", "QQBUS_LOG": "json", "QQBUS_LEASE": "x"}
+    done = qqbus(tmp_path, "run", **settings)
+    assert json.loads(done.stderr)["message"].endswith("is not valid: give a number from 1 to 3600")
+
+
+def test_argparse_has_no_text_for_users_that_the_catalogue_lacks() -> None:
+    with Path(argparse.__file__).open("rb") as file:
+        found = {
+            first(text) for _, text, _, _ in extract("python", file, keywords={"_": None, "ngettext": (1, 2)})
+        }
+    assert found >= ARGPARSE
+
+
+def qqbus(folder: Path, *line: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "adapter", *line],
+        env=clean_environment(COLUMNS="200", **settings),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )

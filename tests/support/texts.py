@@ -12,6 +12,16 @@ from tests.support import ROOT
 STATIC = ROOT / "adapter" / "ops" / "page" / "static"
 # Attributes of the page that are shown or read out.
 ATTRIBUTES = {"placeholder", "title", "aria-label", "alt", "data-sure"}
+# What argparse says to users, in any of our versions of Python; the rest is for programmers.
+ARGPARSE = {
+    *("usage: ", "positional arguments", "options", "show this help message and exit"),
+    *("%(prog)s: error: %(message)s\n", "argument %(argument_name)s: %(message)s"),
+    *("unrecognized arguments: %s", "the following arguments are required: %s"),
+    *("not allowed with argument %s", "one of the arguments %s is required", "ignored explicit argument %r"),
+    *("expected one argument", "expected at most one argument", "expected at least one argument"),
+    *("expected %s argument", "ambiguous option: %(option)s could match %(matches)s"),
+    *("invalid %(type)s value: %(value)r", "invalid choice: %(value)r (choose from %(choices)s)"),
+}
 # What is the same in every language.
 NAMES = {"qqbus", "qqbus status"}
 _WORD = re.compile(r"[A-Za-z]{2}")
@@ -23,7 +33,7 @@ def texts() -> set[str]:
     found = {text for path in sources for text in _marked(path, "python", "_", "N_")}
     found |= {text for path in STATIC.glob("*.js") for text in _marked(path, "javascript", "t")}
     found |= {text for path in STATIC.glob("*.html") for text in _page(path)}
-    return found - NAMES
+    return (found | ARGPARSE) - NAMES
 
 
 def _marked(path: Path, method: str, *keywords: str) -> Iterator[str]:

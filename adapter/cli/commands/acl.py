@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from adapter.bus.admin import AdminClient
-from adapter.cli.errors import CommandError
+from adapter.cli.errors import CommandError, translate_error
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.contract.acl import PLACEHOLDER, ROLES, Role, check_user_name, hash_password, setuser_line
 from adapter.errors import BusError, ConfigError
+from adapter.i18n import N_, _
 
 _OLD, _NEW = "7.0", "7.2"
 # Bytes of a password that is made here.
@@ -23,7 +24,7 @@ _CLOSED = "user default off"
 async def acl(config: Config, arguments: argparse.Namespace) -> int:
     """Print a line for one role, or write an ACL file. Redis is asked for its version alone."""
     if arguments.all == bool(arguments.role):
-        raise ConfigError("give a role, or --all --file FILE")
+        raise ConfigError(N_("give a role, or --all --file FILE"))
     is_old = (arguments.redis or await _version(config)) == _OLD
     if arguments.all:
         return _write_all(config, arguments, is_old=is_old)
@@ -51,12 +52,13 @@ async def _version(config: Config) -> str:
             found = str((await admin.info()).get("redis_version", _NEW))
     except BusError as exc:
         print(
-            f"# the server was not asked for its version ({exc}); --redis 7.0 is for older ones",
+            _("# the server was not asked for its version ({error}); --redis 7.0 is for older ones").format(
+                error=translate_error(exc)
+            ),
             file=sys.stderr,
         )
         return _NEW
-    major, _, rest = found.partition(".")
-    minor = rest.partition(".")[0]
+    major, minor = (*found.split("."), "")[:2]
     numbers = (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else (7, 2)
     return _OLD if numbers < (7, 2) else _NEW
 
@@ -68,9 +70,9 @@ def _user(config: Config, role: Role) -> str:
 def _write_all(config: Config, arguments: argparse.Namespace, *, is_old: bool) -> int:
     """Write a user for each role, and print the passwords, which the file has as hashes alone."""
     if arguments.file in {None, "-"}:
-        raise ConfigError("--all wants --file FILE: the ACL file to write")
+        raise ConfigError(N_("--all wants --file FILE: the ACL file to write"))
     if arguments.user or arguments.password:
-        raise ConfigError("--all names the users by their roles and makes their passwords")
+        raise ConfigError(N_("--all names the users by their roles and makes their passwords"))
     lines, printed = [_CLOSED], []
     for role in ROLES.values():
         user, password = check_user_name(_user(config, role)), secrets.token_urlsafe(_PASSWORD_BYTES)
@@ -79,14 +81,18 @@ def _write_all(config: Config, arguments: argparse.Namespace, *, is_old: bool) -
         printed.append(f"{role.name}  redis://{user}:{password}@HOST:PORT")
     _write(Path(arguments.file), lines)
     say(
-        f"{arguments.file}: a user for each role, and no other one. The passwords stand here alone:",
+        _("{file}: a user for each role, and no other one. The passwords stand here alone:").format(
+            file=arguments.file
+        ),
         "",
         *printed,
     )
     say(
         "",
-        f"Start Redis with `--aclfile {arguments.file}`, or name it as `aclfile` in its configuration.",
-        "The users are in that file and survive a restart. After a change: ACL LOAD.",
+        _("Start Redis with `--aclfile {file}`, or name it as `aclfile` in its configuration.").format(
+            file=arguments.file
+        ),
+        _("The users are in that file and survive a restart. After a change: ACL LOAD."),
     )
     return 0
 
@@ -98,18 +104,22 @@ def _write(path: Path, lines: list[str]) -> None:
         with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 – opened with its mode
             file.write("\n".join(lines) + "\n")
     except FileExistsError as exc:
-        raise CommandError(f"{path} exists: move it away first") from exc
+        raise CommandError(N_("{path} exists: move it away first"), path=path) from exc
     except OSError as exc:
-        raise CommandError(f"cannot write {path}: {exc.strerror}") from exc
+        raise CommandError(N_("cannot write {path}: {strerror}"), path=path, strerror=exc.strerror) from exc
 
 
 def _explain(role: Role, *, is_password_given: bool) -> None:
-    notes = [f"# {role.name}: {role.what}"]
+    notes = [f"# {role.name}: {_(role.what)}"]
     if not is_password_given:
-        notes.append(f"# put a password in place of {PLACEHOLDER}, or give --password")
+        notes.append(
+            _("# put a password in place of {placeholder}, or give --password").format(
+                placeholder=PLACEHOLDER
+            )
+        )
     notes += [
-        "# then close the server to all other users: ACL SETUSER default off",
-        "# and keep it over a restart: ACL SAVE, or CONFIG REWRITE without an ACL file",
-        "# `qqbus acl --all --file users.acl` writes all roles into an ACL file",
+        _("# then close the server to all other users: ACL SETUSER default off"),
+        _("# and keep it over a restart: ACL SAVE, or CONFIG REWRITE without an ACL file"),
+        _("# `qqbus acl --all --file users.acl` writes all roles into an ACL file"),
     ]
     print("\n".join(notes), file=sys.stderr)

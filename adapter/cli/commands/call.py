@@ -8,12 +8,12 @@ from contextlib import suppress
 
 from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import describe_result, no_result, wait_result
-from adapter.cli.errors import CommandError
 from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.errors import AccessRefused, ConfigError, SchemaError
 from adapter.events import Status
+from adapter.i18n import N_, _
 from adapter.outbound.call_guard import KEY, confirmation
 
 
@@ -26,7 +26,9 @@ async def call(config: Config, arguments: argparse.Namespace) -> int:
         decode_request(
             "0-0", {name.encode(): value.encode() for name, value in fields.items()}, config.prefix
         )
-    except (SchemaError, UnicodeEncodeError) as exc:
+    except SchemaError as exc:
+        raise ConfigError(exc.text, **exc.values) from exc
+    except UnicodeEncodeError as exc:
         raise ConfigError(str(exc)) from exc
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         after = await admin.last_id("results")
@@ -34,10 +36,10 @@ async def call(config: Config, arguments: argparse.Namespace) -> int:
         with suppress(AccessRefused):
             await admin.hset(KEY, request, confirmation(fields["body"].encode()))
         entry = await admin.xadd("outbound", fields)
-        with show_progress("waiting for the result"):
+        with show_progress(_("waiting for the result")):
             result = await wait_result(admin, entry, after, arguments.wait)
         if result is None:
-            raise CommandError(await no_result(admin, entry, arguments.wait))
+            raise await no_result(admin, entry, arguments.wait)
     is_done = result.get("status") == Status.SENT
     if arguments.json:
         say(as_json(result))
@@ -52,9 +54,9 @@ def _body(action: str, text: str) -> str:
     try:
         params = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ConfigError(f"PARAMS is not JSON: {exc}") from exc
+        raise ConfigError(N_("PARAMS is not JSON: {error}"), error=exc) from exc
     if not isinstance(params, dict):
-        raise ConfigError("PARAMS is not a JSON object: give for example '{\"group_id\": 30001}'")
+        raise ConfigError(N_("PARAMS is not a JSON object: give for example '{\"group_id\": 30001}'"))
     return json.dumps({"action": action, "params": params}, ensure_ascii=False)
 
 

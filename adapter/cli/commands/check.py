@@ -10,6 +10,7 @@ from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.config import Config
 from adapter.contract.lint import Linter
 from adapter.errors import ConfigError
+from adapter.i18n import N_, _
 from adapter.plain_text import harmless
 
 # Result streams of workers that are read: more would be those of a broken worker.
@@ -21,9 +22,9 @@ async def check(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.worker:
         return await _check_worker(config, arguments)
     if arguments.program:
-        raise ConfigError("a program is tested with --worker GROUP")
+        raise ConfigError(N_("a program is tested with --worker GROUP"))
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
-        with show_progress("reading the streams"):
+        with show_progress(_("reading the streams")):
             linter = await _lint(admin)
     if arguments.json:
         say(as_json({"entries": linter.seen, "wrong": linter.found, "notes": linter.notes}))
@@ -68,13 +69,14 @@ def _entry_number(entry: str) -> tuple[int, int]:
 
 
 def _print(linter: Linter, paint: Paint) -> None:
+    note, wrong = paint(_("note "), "dim"), paint(_("wrong"), "red")
     for sentence in linter.notes:
-        say(f"{paint('note ', 'dim')} {harmless(sentence)}")
+        say(f"{note} {harmless(sentence)}")
     for sentence in linter.found:
-        say(f"{paint('wrong', 'red')} {harmless(sentence)}")
+        say(f"{wrong} {harmless(sentence)}")
     counts = ", ".join(f"{count} {stream}" for stream, count in sorted(linter.seen.items()))
-    verdict = paint("something is wrong", "red") if linter.found else paint("nothing is wrong", "green")
-    say(f"{verdict}: read {counts or 'an empty bus'}")
+    verdict = paint(_("something is wrong"), "red") if linter.found else paint(_("nothing is wrong"), "green")
+    say(_("{verdict}: read {counts}").format(verdict=verdict, counts=counts or _("an empty bus")))
 
 
 async def _check_worker(config: Config, arguments: argparse.Namespace) -> int:
@@ -83,7 +85,7 @@ async def _check_worker(config: Config, arguments: argparse.Namespace) -> int:
     async with open_worker_test(config, arguments.worker, arguments.program, arguments.timeout) as worker:
         async for result in worker.run():
             failed += not result.passed
-            mark = paint("pass", "green") if result.passed else paint("FAIL", "red")
+            mark = paint(_("pass"), "green") if result.passed else paint(_("FAIL"), "red")
             if arguments.json:
                 say(as_json(result._asdict()))
             else:

@@ -13,11 +13,12 @@ from adapter.codec.address import parse_address
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import ListKind
+from adapter.i18n import N_, _
 from adapter.ops.contact_search import LISTS, contact_rows, has_members, matches
 
 # Seconds to wait for members that are asked for: 9,000 come in one answer of 4 MB; and between two looks.
 _MEMBERS_SECONDS, _POLL_SECONDS = 20.0, 0.2
-_HEADER = ("ADDRESS", "NAME", "NICK OR CARD", "QQ", "STATUS")
+_HEADER = (N_("ADDRESS"), N_("NAME"), N_("NICK OR CARD"), "QQ", N_("STATUS"))
 
 
 async def contacts(config: Config, arguments: argparse.Namespace) -> int:
@@ -34,10 +35,15 @@ async def contacts(config: Config, arguments: argparse.Namespace) -> int:
         for row in rows:
             say(as_json(row))
     elif rows:
-        header, *lines = align_columns([_HEADER, *_sorted_cells(rows)])
+        header, *lines = align_columns([[_(name) for name in _HEADER], *_sorted_cells(rows)])
         say(Paint(arguments.colour)(header, "dim"), *lines)
     else:
-        say(f"no contact matches {search!r}" if search else "no contacts: `qqbus refresh` loads them again")
+        text = (
+            N_("no contact matches {search!r}")
+            if search
+            else N_("no contacts: `qqbus refresh` loads them again")
+        )
+        say(_(text).format(search=search))
     return 0 if rows else 1
 
 
@@ -47,7 +53,7 @@ async def _members(admin: AdminClient, chat: str) -> dict[str, bytes]:
     if members or not await admin.lease_held() or (await admin.status()).get("network") != "onebot":
         return members
     await admin.send_command("refresh", caller(), to=chat)
-    with show_progress("waiting for the members"), anyio.move_on_after(_MEMBERS_SECONDS):
+    with show_progress(_("waiting for the members")), anyio.move_on_after(_MEMBERS_SECONDS):
         while not members:
             await anyio.sleep(_POLL_SECONDS)
             members = await admin.hgetall(f"members:{chat}")
@@ -58,13 +64,13 @@ def _parse_words(words: list[str]) -> tuple[list[str], str, str]:
     """Return lists to read, chat whose members to read, text to find."""
     if words[:1] == [ListKind.MEMBERS.value]:
         if len(words) == 1:
-            raise ConfigError("members of what? give a chat, for example group:2419712345")
+            raise ConfigError(N_("members of what? give a chat, for example group:2419712345"))
         try:
             chat = str(parse_address(words[1]))
         except SchemaError as exc:
-            raise ConfigError(str(exc)) from exc
+            raise ConfigError(exc.text, **exc.values) from exc
         if not has_members(chat):
-            raise ConfigError(f"{chat} has no members: give a group or a discussion")
+            raise ConfigError(N_("{chat} has no members: give a group or a discussion"), chat=chat)
         return [], chat, " ".join(words[2:])
     if words and words[0] in LISTS:
         return words[:1], "", " ".join(words[1:])
@@ -76,7 +82,7 @@ def _sorted_cells(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
         name, other = str(row.get("name", "")), str(row.get("card") or row.get("nick") or "")
         yield [
             str(row["address"]),
-            name or "(no name)",
+            name or _("(no name)"),
             other if other != name else "",
             str(row.get("qq", "")),
             str(row.get("status", "")),

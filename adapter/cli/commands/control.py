@@ -11,6 +11,7 @@ from adapter.cli.errors import CommandError
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.events import SessionState
+from adapter.i18n import N_, _
 from adapter.ops.wording import GONE
 from adapter.plain_text import harmless
 
@@ -26,13 +27,13 @@ class _Command(NamedTuple):
 
 
 _COMMANDS = {
-    "logout": _Command("sent: log out"),
-    "refresh": _Command("sent: load all contacts again"),
-    "pause": _Command("sent: hold all sends; `qqbus resume` ends it"),
-    "resume": _Command("sent: send what is held"),
-    "captcha": _Command("sent: the captcha", "text"),
-    "lapse": _Command("sent: stop keeping events for", "group"),
-    "restore": _Command("sent: keep events again for", "group"),
+    "logout": _Command(N_("sent: log out")),
+    "refresh": _Command(N_("sent: load all contacts again")),
+    "pause": _Command(N_("sent: hold all sends; `qqbus resume` ends it")),
+    "resume": _Command(N_("sent: send what is held")),
+    "captcha": _Command(N_("sent: the captcha"), "text"),
+    "lapse": _Command(N_("sent: stop keeping events for {group}"), "group"),
+    "restore": _Command(N_("sent: keep events again for {group}"), "group"),
 }
 
 
@@ -44,8 +45,7 @@ async def control(config: Config, arguments: argparse.Namespace) -> int:
         await require_adapter(admin)
         await _check_effect(admin, arguments.sent, details)
         await admin.send_command(arguments.sent, caller(), **details)
-    group = harmless(details.get("group", ""))
-    say(f"{command.confirmation} {group}".rstrip())
+    say(_(command.confirmation).format(group=harmless(details.get("group", ""))))
     return 0
 
 
@@ -55,7 +55,7 @@ async def require_adapter(admin: AdminClient) -> None:
     It passes if this user may not read the lease.
     """
     if await admin.lease_held() is False:
-        raise CommandError(f"{GONE.headline}: {GONE.cli_hint}")
+        raise CommandError("{headline}: {hint}", headline=N_(GONE.headline), hint=N_(GONE.cli_hint))
 
 
 def caller() -> str:
@@ -69,11 +69,11 @@ def caller() -> str:
 async def _check_effect(admin: AdminClient, name: str, details: dict[str, str]) -> None:
     """Raise CommandError if the command would change nothing."""
     if name == "captcha" and (await admin.status()).get("state") != SessionState.CAPTCHA:
-        raise CommandError("SmartQQ asks for no captcha now: see `qqbus status`")
+        raise CommandError(N_("SmartQQ asks for no captcha now: see `qqbus status`"))
     if name == "lapse" and details["group"] == GROUP:
-        raise CommandError(f"{GROUP} is the adapter's own group: its events are always kept")
+        raise CommandError(N_("{group} is the adapter's own group: its events are always kept"), group=GROUP)
     if name == "lapse":
         known = {group.name for stream in _GROUPED_STREAMS for group in await admin.groups(stream)}
         if details["group"] not in known:
-            names = ", ".join(sorted(known)) or "none"
-            raise CommandError(f"no such consumer group: there are {names}")
+            names = ", ".join(sorted(known)) or N_("none")
+            raise CommandError(N_("no such consumer group: there are {names}"), names=names)

@@ -23,6 +23,7 @@ from adapter.cli.terminal import (
 from adapter.codec.dead_letters import original_fields
 from adapter.config import Config
 from adapter.errors import BusError, BusUnavailable, ConfigError, SchemaError
+from adapter.i18n import N_, _
 from adapter.ops.dead_letters import redrive
 from adapter.ops.wording import entry_time, span
 from adapter.plain_text import harmless
@@ -31,7 +32,7 @@ from adapter.plain_text import harmless
 _PREVIEW_COLUMNS = 40
 # Letters dropped by one XDEL.
 _DROP_BATCH = 100
-_HEADER = ("ID", "AGE", "STREAM", "GROUP", "TRIES", "WHAT", "REASON")
+_HEADER = ("ID", N_("AGE"), N_("STREAM"), N_("GROUP"), N_("TRIES"), N_("WHAT"), N_("REASON"))
 
 Fields = dict[bytes, bytes]
 
@@ -39,10 +40,12 @@ Fields = dict[bytes, bytes]
 async def dead(config: Config, arguments: argparse.Namespace) -> int:
     """Run the action. Exit code 1 if an id is gone."""
     if arguments.action != "list" and bool(arguments.ids) == arguments.all:
-        raise ConfigError(f"dead {arguments.action}: give ids, or --all")
+        raise ConfigError(N_("dead {action}: give ids, or --all"), action=arguments.action)
     for letter in arguments.ids:
         if not re.fullmatch(r"\d{1,20}-\d{1,20}", letter, re.ASCII):
-            raise ConfigError(f"{letter!r} is not the id of an entry: `qqbus dead` lists them")
+            raise ConfigError(
+                N_("{letter!r} is not the id of an entry: `qqbus dead` lists them"), letter=letter
+            )
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         match arguments.action:
             case "redrive":
@@ -66,10 +69,12 @@ async def _list(admin: AdminClient, arguments: argparse.Namespace) -> int:
             say(as_json({"id": entry} | entry_texts(fields) | {"fields": _original_values(fields)}))
     elif letters:
         now = time.time()
-        header, *lines = align_columns([_HEADER, *[_cells(entry, fields, now) for entry, fields in letters]])
+        header, *lines = align_columns(
+            [[_(name) for name in _HEADER], *[_cells(entry, fields, now) for entry, fields in letters]]
+        )
         say(Paint(arguments.colour)(header, "dim"), *lines)
     else:
-        say("no dead letters")
+        say(_("no dead letters"))
     return 0
 
 
@@ -111,7 +116,7 @@ async def _chosen(admin: AdminClient, arguments: argparse.Namespace) -> list[str
     """Return the ids that were given, or those of all letters of the group."""
     if not arguments.all:
         return list(dict.fromkeys(arguments.ids))
-    with show_progress("reading the dead letters"):
+    with show_progress(_("reading the dead letters")):
         return [
             entry async for entry, fields in admin.entries("dead") if _is_of_group(fields, arguments.group)
         ]
@@ -124,7 +129,7 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
         fields = await admin.get_entry("dead", letter)
         if fields is None:
             failed += 1
-            complain(f"{letter} is not in {admin.keys('dead')}")
+            complain(N_("{letter} is not in {stream}"), letter=letter, stream=admin.keys("dead"))
             continue
         try:
             where = await redrive(admin, letter, fields, to_all=arguments.to_all)
@@ -132,9 +137,13 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
             raise
         except (BusError, SchemaError) as exc:  # a group that is gone, a key of another type
             failed += 1
-            complain(f"{letter} cannot be redriven: {exc}")
+            complain(N_("{letter} cannot be redriven: {error}"), letter=letter, error=exc)
             continue
-        say(f"{letter} → {where}" if where else f"{letter} was redriven by another command")
+        say(
+            f"{letter} → {where}"
+            if where
+            else _("{letter} was redriven by another command").format(letter=letter)
+        )
     return 1 if failed else 0
 
 
@@ -142,5 +151,5 @@ async def _drop(admin: AdminClient, arguments: argparse.Namespace) -> int:
     letters = await _chosen(admin, arguments)
     batches = [letters[start : start + _DROP_BATCH] for start in range(0, len(letters), _DROP_BATCH)]
     dropped = sum([await admin.drop(batch) for batch in batches])
-    say(f"{dropped} dropped")
+    say(_("{dropped} dropped").format(dropped=dropped))
     return 0 if dropped == len(letters) else 1

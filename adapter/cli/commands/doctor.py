@@ -21,10 +21,12 @@ from adapter.bus.embedded_access import DATA, URL_FILE
 from adapter.bus.inspection import inspect_bus
 from adapter.bus.spool.checkpoint import Checkpoint
 from adapter.cli.diagnostics import Check, Facts, Level, run_checks
+from adapter.cli.errors import translate_error
 from adapter.cli.surroundings import check_append_only_file, check_findings
 from adapter.cli.terminal import as_json, say, show_progress, wrap_rows
 from adapter.config import Config, ignored_settings
 from adapter.errors import AccessRefused, BusError
+from adapter.i18n import _
 from adapter.networks.open import examine_network
 from adapter.networks.upstream import Finding
 from adapter.ops.state_dir import SECRET_FILES, find_unwritable, is_writable
@@ -61,7 +63,7 @@ async def _ask_findings(config: Config) -> list[Check]:
         async with AdminClient.open(config.redis_url, config.prefix) as admin:
             return list(check_findings(await inspect_bus(admin.client, admin.keys, await admin.time())))
     except BusError as exc:
-        return [Check(Level.BAD, str(exc), "look at the server, then again here")]
+        return [Check(Level.BAD, translate_error(exc), _("look at the server, then again here"))]
 
 
 def _inspect_data(folder: Path) -> tuple[str, tuple[str, ...]]:
@@ -109,7 +111,7 @@ async def _ask_redis(config: Config, facts: Facts) -> Facts:
                 denied=tuple(name for name, answer in zip(names, answers, strict=True) if answer is None),
             )
     except BusError as exc:
-        return replace(facts, redis_error=str(exc))
+        return replace(facts, redis_error=translate_error(exc))
 
 
 async def _look(
@@ -164,7 +166,7 @@ async def _inspect_machine(config: Config) -> Facts:
 
 
 async def _examine(config: Config) -> tuple[Finding, ...]:
-    with show_progress("looking at the network, half a minute at most"):
+    with show_progress(_("looking at the network, half a minute at most")):
         return await examine_network(config)
 
 
@@ -225,7 +227,7 @@ async def _connect_error(host: str, port: int) -> str:
         with anyio.fail_after(_CONNECT_TIMEOUT_SECONDS):
             stream = await anyio.connect_tcp(host, port)
     except TimeoutError:
-        return f"no answer within {_CONNECT_TIMEOUT_SECONDS:g} s"
+        return _("no answer within {seconds:g} s").format(seconds=_CONNECT_TIMEOUT_SECONDS)
     except OSError as exc:
         return str(exc) or type(exc).__name__
     await stream.aclose()

@@ -17,7 +17,7 @@ from adapter.cli.qr import draw_code, draw_picture
 from adapter.cli.terminal import Paint, complain, say, show_progress
 from adapter.config import Config
 from adapter.events import SessionState
-from adapter.i18n import _
+from adapter.i18n import N_, _
 from adapter.networks.smartqq.login.qr_image import decode_qr
 from adapter.ops.wording import GONE, REASONS, STATES, moment, span
 from adapter.plain_text import harmless
@@ -58,15 +58,13 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
             await admin.send_command("login", caller())
         with anyio.move_on_after(arguments.timeout):
             return await _follow(admin, after, screen, is_requested=asks or is_waiting)
-    raise CommandError(f"not online after {span(arguments.timeout)}")
+    raise CommandError(N_("not online after {timeout}"), timeout=span(arguments.timeout))
 
 
 async def _wait_adapter(admin: AdminClient, seconds: float) -> None:
     with anyio.move_on_after(seconds), show_progress(_("waiting for an adapter")):
         if await admin.lease_held() is False:
-            complain(
-                _("{gone}: waiting {seconds:g} s for one").format(gone=_(GONE.headline), seconds=seconds)
-            )
+            complain(N_("{gone}: waiting {seconds:g} s for one"), gone=N_(GONE.headline), seconds=seconds)
         while await admin.lease_held() is False:  # noqa: ASYNC110 – another process has no event of ours
             await anyio.sleep(_POLL_SECONDS)
         return

@@ -10,6 +10,7 @@ from typing import Final
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.errors import ConfigError
+from adapter.i18n import N_, _
 
 # The name of a project is that of its application, of its package and of its service.
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
@@ -24,18 +25,24 @@ _FILES: Final = (
 )
 
 
-async def new(_: Config, arguments: argparse.Namespace) -> int:
+async def new(_config: Config, arguments: argparse.Namespace) -> int:
     """Write the project into a new folder."""
     name: str = arguments.name
     if not _NAME.fullmatch(name) or name == "adapter":
-        raise ConfigError(f"{name!r} cannot name a bot: 1 to 40 of a-z 0-9 -, beginning with a letter")
+        raise ConfigError(
+            N_("{name!r} cannot name a bot: 1 to 40 of a-z 0-9 -, beginning with a letter"), name=name
+        )
     folder = Path(name)
     try:
         folder.mkdir()
     except FileExistsError as exc:
-        raise ConfigError(f"{folder} exists already: give another name, or remove it") from exc
+        raise ConfigError(
+            N_("{folder} exists already: give another name, or remove it"), folder=folder
+        ) from exc
     except OSError as exc:
-        raise ConfigError(f"{folder} cannot be made: {exc.strerror}") from exc
+        raise ConfigError(
+            N_("{folder} cannot be made: {strerror}"), folder=folder, strerror=exc.strerror
+        ) from exc
     values = {"name": name, "python": sys.executable, "folder": str(folder.resolve())}
     template = files("adapter.cli").joinpath("template")
     for source in _FILES:
@@ -44,7 +51,7 @@ async def new(_: Config, arguments: argparse.Namespace) -> int:
     say(
         f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}",
         f"  cd {folder}",
-        "  make test        # its tests",
-        "  make run         # the bot, restarted whenever a file is saved",
+        "  make test        # " + _("its tests"),
+        "  make run         # " + _("the bot, restarted whenever a file is saved"),
     )
     return 0

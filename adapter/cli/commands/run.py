@@ -13,12 +13,13 @@ from adapter.bus import embedded
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.errors import UnsupportedServer
+from adapter.i18n import N_, _
 from adapter.ops.state_dir import ensure_state_dir
 
 log = logging.getLogger(__name__)
 
 
-async def run(config: Config, _: argparse.Namespace) -> int:
+async def run(config: Config, _arguments: argparse.Namespace) -> int:
     """Run the adapter until a signal."""
     ensure_state_dir(config)
     stop, received = anyio.Event(), list[str]()
@@ -34,14 +35,14 @@ async def redis(config: Config, arguments: argparse.Namespace) -> int:
     folder = ensure_state_dir(config) / "redis"
     if await embedded.probe_port(arguments.port):
         raise UnsupportedServer(
-            f"a Redis listens on 127.0.0.1:{arguments.port} already: use it, or give --port"
+            N_("a Redis listens on 127.0.0.1:{port} already: use it, or give --port"), port=arguments.port
         )
     stop = anyio.Event()
     async with (
         embedded.run_server(folder, arguments.port, has_password=True) as url,
         anyio.create_task_group() as tasks,
     ):
-        say(f"{url}  (data in {folder}; Ctrl-C ends it)")
+        say(_("{url}  (data in {folder}; Ctrl-C ends it)").format(url=url, folder=folder))
         tasks.start_soon(_watch_signals, stop, [])
         await stop.wait()
         tasks.cancel_scope.cancel()

@@ -13,6 +13,7 @@ from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import Status
+from adapter.i18n import N_, _
 from adapter.ops.contact_lookup import find_address
 from adapter.plain_text import harmless
 
@@ -33,12 +34,12 @@ async def send(config: Config, arguments: argparse.Namespace) -> int:
         after = await admin.last_id("results")
         entry = await admin.xadd("outbound", fields)
         if arguments.wait is None:
-            say(as_json({"entry": entry}) if arguments.json else f"queued as {entry}")
+            say(as_json({"entry": entry}) if arguments.json else _("queued as {entry}").format(entry=entry))
             return 0
-        with show_progress("waiting for the result"):
+        with show_progress(_("waiting for the result")):
             result = await wait_result(admin, entry, after, arguments.wait)
         if result is None:
-            raise CommandError(await no_result(admin, entry, arguments.wait))
+            raise await no_result(admin, entry, arguments.wait)
     say(as_json(result) if arguments.json else describe_result(result, Paint(arguments.colour)))
     return 0 if result.get("status") == Status.SENT else 1
 
@@ -47,7 +48,9 @@ def _check(fields: Mapping[str, str], prefix: str) -> None:
     """Decode the request as the adapter does: what passes here is not rejected there. Raises ConfigError."""
     try:
         decode_request("0-0", {name.encode(): value.encode() for name, value in fields.items()}, prefix)
-    except (SchemaError, UnicodeEncodeError) as exc:
+    except SchemaError as exc:
+        raise ConfigError(exc.text, **exc.values) from exc
+    except UnicodeEncodeError as exc:
         raise ConfigError(str(exc)) from exc
 
 
@@ -57,9 +60,9 @@ async def _resolve(admin: AdminClient, fields: dict[str, str]) -> None:
     try:
         fields["to"] = await find_address(admin, given)
     except SchemaError as exc:
-        raise ConfigError(str(exc)) from exc
+        raise ConfigError(exc.text, **exc.values) from exc
     if fields["to"] != given:
-        print(f"{harmless(given)} is {fields['to']}", file=sys.stderr)
+        print(_("{given} is {to}").format(given=harmless(given), to=fields["to"]), file=sys.stderr)
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, str]:
@@ -88,11 +91,15 @@ async def wait_result(admin: AdminClient, entry: str, after: str, seconds: float
     return None
 
 
-async def no_result(admin: AdminClient, entry: str, seconds: float) -> str:
-    """Say that there was no result in time, and what may be the reason."""
+async def no_result(admin: AdminClient, entry: str, seconds: float) -> CommandError:
+    """Return the error that there was no result in time, and what may be the reason."""
     status = await read_status(admin)
-    text = f"no result of {entry} after {seconds:g} s; session: {session_text(status)}"
-    return text + "; sends are held: `qqbus resume`" if status.figures.get("paused") == "1" else text
+    text = N_("no result of {entry} after {seconds:g} s; session: {session}")
+    if status.figures.get("paused") == "1":
+        text = N_(
+            "no result of {entry} after {seconds:g} s; session: {session}; sends are held: `qqbus resume`"
+        )
+    return CommandError(text, entry=entry, seconds=seconds, session=session_text(status))
 
 
 def entry_texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
@@ -108,7 +115,7 @@ def describe_result(result: Mapping[str, str], paint: Paint) -> str:
     style = "green" if status == Status.SENT else "red"
     words = [paint(status, style), result.get("code", ""), harmless(result.get("detail", ""))]
     if result.get("replayed") == "1":
-        words.append("(the result of an earlier request with this id)")
+        words.append(_("(the result of an earlier request with this id)"))
     if result.get("parts") not in {"1/1", "0/0", None}:
         words.append(f"{result['parts']} parts")
     return "  ".join(filter(None, words))

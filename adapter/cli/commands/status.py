@@ -117,7 +117,12 @@ def _lines(bus: BusStatus, *, colour: bool) -> list[str]:
         rows.append((_("disk"), disk_error))
     if is_running and (offset := figures.get("clock_offset", "")):
         rows.append(
-            ("clock", f"that of Redis is {offset} s ahead of the adapter's: let both follow a time server")
+            (
+                _("clock"),
+                _("that of Redis is {offset} s ahead of the adapter's: let both follow a time server").format(
+                    offset=offset
+                ),
+            )
         )
     rows += [
         (

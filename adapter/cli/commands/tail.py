@@ -22,6 +22,7 @@ from adapter.content import render
 from adapter.contract.tables import TYPES
 from adapter.errors import AccessRefused, BusUnavailable, ConfigError, SchemaError
 from adapter.events import Status
+from adapter.i18n import N_, _
 from adapter.ops.contact_lookup import find_address
 from adapter.ops.wording import before, clock, entry_time, moment, start_id
 from adapter.plain_text import harmless
@@ -64,22 +65,27 @@ def _since(arguments: argparse.Namespace) -> str | None:
     since = None if arguments.since is None else start_id(arguments.since, time.time())
     if arguments.since is not None and since is None:
         raise ConfigError(
-            f"--since {arguments.since!r} is neither an entry id, a time (11:00, yesterday, "
-            "2026-11-30 11:00) nor an age such as 10m"
+            N_(
+                "--since {since!r} is neither an entry id, a time (11:00, yesterday, 2026-11-30 11:00) "
+                "nor an age such as 10m"
+            ),
+            since=arguments.since,
         )
     if arguments.n is not None and arguments.n < 0:
-        raise ConfigError("-n is not a number from 0 up")
+        raise ConfigError(N_("-n is not a number from 0 up"))
     return since
 
 
 async def _filter(admin: AdminClient, arguments: argparse.Namespace) -> _Filter:
     for name in arguments.type:
         if not any(_matches(known, [name]) for known in TYPES):
-            raise ConfigError(f"--type {name!r} matches no event: give one of {', '.join(TYPES)}")
+            raise ConfigError(
+                N_("--type {name!r} matches no event: give one of {names}"), name=name, names=", ".join(TYPES)
+            )
     try:
         chat = await find_address(admin, arguments.chat) if arguments.chat else ""
     except SchemaError as exc:
-        raise ConfigError(str(exc)) from exc
+        raise ConfigError(exc.text, **exc.values) from exc
     return _Filter(arguments.type, chat)
 
 
@@ -105,7 +111,7 @@ class _Follower:
                 self._cursors[stream] = entries[-1][0] if entries else self._cursors[stream]
         if sys.stderr.isatty():
             names = ", ".join(self._admin.keys(stream) for stream in streams)
-            print(f"following {names}; Ctrl-C ends it", file=sys.stderr)
+            print(_("following {names}; Ctrl-C ends it").format(names=names), file=sys.stderr)
         if newest:
             self._print(sorted(past, key=lambda row: entry_time(row[0]))[-newest:])
 
@@ -117,12 +123,12 @@ class _Follower:
             raise
         except BusUnavailable as exc:
             if not self._is_away:
-                complain(f"{exc}; trying again")
+                complain(N_("{error}; trying again"), error=exc)
             self._is_away = True
             await anyio.sleep(_RETRY_SECONDS)
             return
         if self._is_away:
-            complain("Redis serves again")
+            complain(N_("Redis serves again"))
         self._is_away = False
         rows = [(entry, stream, fields) for stream, entries in found.items() for entry, fields in entries]
         for entry, stream, fields in rows:
@@ -195,7 +201,7 @@ def _event_line(event: Mapping[str, Any], paint: Paint) -> str:
         chat = _named(chat, body.get("chat"))
     speaker = _named("", body.get("sender")) or str(event.get("sender", ""))
     if event.get("self") == "1":
-        speaker = f"{speaker} (self)".strip()
+        speaker = _("{speaker} (self)").format(speaker=speaker).strip()
     text = harmless(str(event.get("text", "")))
     head = [
         paint(clock(when) if when else "?", "dim"),

@@ -15,6 +15,7 @@ from adapter.aio import AutoResetEvent
 from adapter.cli.terminal import complain, say
 from adapter.config import Config
 from adapter.errors import ConfigError
+from adapter.i18n import N_, _
 
 # Seconds before a process that has ended is started again, doubled each time up to the second value.
 _FIRST_DELAY: Final = 0.5
@@ -27,11 +28,11 @@ _POLL_SECONDS: Final = 0.1
 _BAD_USE: Final = 2
 
 
-async def worker(_: Config, arguments: argparse.Namespace) -> int:
+async def worker(_config: Config, arguments: argparse.Namespace) -> int:
     """Run the bot until a signal. Exit code 0 after one, else that of the bot."""
     path: Path = arguments.bot
     if not path.is_file():
-        raise ConfigError(f"{path} is no file: give the program of your bot, such as bot.py")
+        raise ConfigError(N_("{path} is no file: give the program of your bot, such as bot.py"), path=path)
     fleet = _Fleet([sys.executable, "-m", "consumers.runtime.launch", str(path), *arguments.arguments])
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch_signals, fleet)
@@ -70,12 +71,18 @@ class _Fleet:
                 await self._end_all()
                 return ended
             if waits_for_change:
-                complain(f"the bot ended with exit code {ended}: waiting for a change of its files")
+                complain(
+                    N_("the bot ended with exit code {ended}: waiting for a change of its files"), ended=ended
+                )
                 await self._wait_for_change()
                 continue
             if time.monotonic() - started > _STARTED_SECONDS:
                 delay = _FIRST_DELAY
-            complain(f"a process of the bot ended with exit code {ended}: starting it again in {delay:g} s")
+            complain(
+                N_("a process of the bot ended with exit code {ended}: starting it again in {delay:g} s"),
+                ended=ended,
+                delay=delay,
+            )
             await self.wakeup.wait(delay)
             delay = min(2 * delay, _MAX_DELAY)
 
@@ -130,5 +137,5 @@ async def _watch_files(fleet: _Fleet, folder: Path) -> None:
 
     async for changes in awatch(folder, watch_filter=PythonFilter()):
         names = sorted({Path(path).name for _, path in changes})
-        say(f"{', '.join(names)} changed: restarting the bot")
+        say(_("{names} changed: restarting the bot").format(names=", ".join(names)))
         fleet.reload()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from adapter.events import SessionChange
+from adapter.i18n import N_
 from adapter.networks.onebot.client.connection import Connection
 from adapter.networks.onebot.client.errors import ConnectionFailedError, Reason
 from adapter.networks.onebot.client.socket import open_socket
@@ -22,12 +23,12 @@ _WAIT: Final = 5.0
 # Seconds in which a heartbeat is expected. A rarer one is worth a word: three that are missing are noticed.
 _HEARTBEAT_WAIT: Final = 20.0
 _CHANGES: Final = {
-    Reason.TOKEN: "set QQBUS_ONEBOT_TOKEN to the token of the implementation",
-    Reason.PATH: "correct the path of QQBUS_ONEBOT_URL: it is / for most of them",
-    Reason.LOGIN: "log in with QQ at the implementation's own page",
-    Reason.UNREACHABLE: "start it with its forward WebSocket server, or correct QQBUS_ONEBOT_URL",
+    Reason.TOKEN: N_("set QQBUS_ONEBOT_TOKEN to the token of the implementation"),
+    Reason.PATH: N_("correct the path of QQBUS_ONEBOT_URL: it is / for most of them"),
+    Reason.LOGIN: N_("log in with QQ at the implementation's own page"),
+    Reason.UNREACHABLE: N_("start it with its forward WebSocket server, or correct QQBUS_ONEBOT_URL"),
 }
-_CLOSED: Final = "look into the log of the implementation"
+_CLOSED: Final = N_("look into the log of the implementation")
 
 
 class _Listener:
@@ -74,39 +75,49 @@ async def _look(
     connection: Connection, listener: _Listener, place: str, seconds: float
 ) -> tuple[Finding, ...]:
     """Return the findings about a connection that is open. Raises ConnectionFailedError."""
+    values: dict[str, object] = {"place": place}
     login = await connection.prove()
     status = await connection.describe()
     found = []
     if status.is_online is False:
         change = _CHANGES[Reason.LOGIN]
-        found.append(Finding("bad", f"{place} answers, but QQ is offline behind it", change))
+        found.append(Finding("bad", N_("{place} answers, but QQ is offline behind it"), change, values))
     with anyio.move_on_after(seconds):
         await listener.heartbeat.wait()
     if not listener.heartbeat.is_set():
         found.append(
             Finding(
                 "warn",
-                f"no heartbeat came from {place} in {seconds:g} s: it is off, or rarer than that",
-                "switch it on there, every 15 s: a connection is dead when three are missing",
+                N_("no heartbeat came from {place} in {seconds:g} s: it is off, or rarer than that"),
+                N_("switch it on there, every 15 s: a connection is dead when three are missing"),
+                values | {"seconds": seconds},
             )
         )
     return (
         *found,
-        Finding("", f"{place}: {connection.dialect.value or 'an implementation'} answers as {login.account}"),
+        Finding(
+            "",
+            N_("{place}: {implementation} answers as {account}"),
+            values={
+                "place": place,
+                "implementation": connection.dialect.value or N_("an implementation"),
+                "account": login.account,
+            },
+        ),
     )
 
 
 def _failed(error: ConnectionFailedError, place: str) -> Finding:
-    change = _CHANGES.get(error.reason, _CLOSED)
+    change, values = _CHANGES.get(error.reason, _CLOSED), {"place": place, "error": error}
     if error.reason is Reason.TOKEN:
-        return Finding("bad", f"{place} refuses the token", change)
+        return Finding("bad", N_("{place} refuses the token"), change, values)
     if error.reason is Reason.PATH:
-        return Finding("bad", f"{place} answers nothing at this path", change)
+        return Finding("bad", N_("{place} answers nothing at this path"), change, values)
     if error.reason is Reason.LOGIN:
-        return Finding("bad", f"{place} answers, but no QQ account is logged in there", change)
+        return Finding("bad", N_("{place} answers, but no QQ account is logged in there"), change, values)
     if error.reason is Reason.UNREACHABLE:
-        return Finding("bad", f"{place} cannot be reached: {error}", change)
-    return Finding("bad", f"{place} closes the connection: {error}", change)
+        return Finding("bad", N_("{place} cannot be reached: {error}"), change, values)
+    return Finding("bad", N_("{place} closes the connection: {error}"), change, values)
 
 
 def _place(url: str) -> str:

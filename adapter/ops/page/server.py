@@ -20,6 +20,7 @@ from adapter.config import Config
 from adapter.errors import BusError, ConfigError
 from adapter.failpoints import Failpoint, inject
 from adapter.http_server import BoundedProtocol, ConnectionLimits
+from adapter.i18n import N_
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import assets
 from adapter.ops.page.api import PageApi
@@ -162,7 +163,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         )
     except OSError as exc:
         raise ConfigError(
-            f"QQBUS_HTTP={host}:{port} cannot be used: {exc.strerror}; give another host:port, or off"
+            N_("QQBUS_HTTP={host}:{port} cannot be used: {strerror}; give another host:port, or off"),
+            host=host,
+            port=port,
+            strerror=exc.strerror,
         ) from exc
     with listener:
         listener.setblocking(False)

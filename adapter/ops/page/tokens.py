@@ -15,6 +15,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from adapter.config import Config
 from adapter.errors import ConfigError
+from adapter.i18n import N_
 
 TOKEN_FILE: Final = "http-token"  # noqa: S105 – a name
 # Characters of a token: fewer can be guessed.
@@ -41,15 +42,19 @@ class PageToken:
         if token:
             if len(token) < MIN_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
                 raise ConfigError(
-                    "QQBUS_HTTP_TOKEN is too weak: "
-                    f"give at least {MIN_TOKEN_LENGTH} printable ASCII characters"
+                    N_("QQBUS_HTTP_TOKEN is too weak: give at least {length} printable ASCII characters"),
+                    length=MIN_TOKEN_LENGTH,
                 )
             return cls(token)
         file = config.state_dir / TOKEN_FILE
         try:
             return cls(_read(file) or _write(file), file)
         except OSError as exc:
-            raise ConfigError(f"{file} cannot be used: {exc.strerror}; or set QQBUS_HTTP_TOKEN") from exc
+            raise ConfigError(
+                N_("{file} cannot be used: {strerror}; or set QQBUS_HTTP_TOKEN"),
+                file=file,
+                strerror=exc.strerror,
+            ) from exc
 
     @property
     def value(self) -> str:
@@ -65,11 +70,13 @@ class PageToken:
     def revoke(self) -> None:
         """Make a new token: all sessions and links of the former one end. Raises ConfigError."""
         if self.file is None:
-            raise ConfigError("the token is QQBUS_HTTP_TOKEN: change that, and restart the adapter")
+            raise ConfigError(N_("the token is QQBUS_HTTP_TOKEN: change that, and restart the adapter"))
         try:
             self._value = _write(self.file)
         except OSError as exc:
-            raise ConfigError(f"{self.file} cannot be used: {exc.strerror}") from exc
+            raise ConfigError(
+                N_("{file} cannot be used: {strerror}"), file=self.file, strerror=exc.strerror
+            ) from exc
         self._seen = _version(self.file)
 
 

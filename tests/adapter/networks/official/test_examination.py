@@ -19,7 +19,7 @@ async def test_a_bot_that_is_taken_is_named_with_what_the_network_cannot_do(tmp_
     async with OfficialServer() as server:
         found = await examine(hosts(server), credentials(server), tmp_path)
         assert [one.problem for one in found] == ["", "", ""]
-        assert server.appid in found[0].what
+        assert server.appid in found[0].what.format(**found[0].values)
         assert "lists of members" in found[1].what
         assert "WebSocket" in found[2].what
         assert server.record.count("connections") == 0
@@ -45,7 +45,7 @@ async def test_an_api_that_is_away_is_named(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{free_port()}"
         (found,) = await examine(Hosts(url, f"{url}/t", url), credentials(server), tmp_path)
         assert found.problem == "bad"
-        assert url in found.what
+        assert url in found.what.format(**found.values)
 
 
 async def test_a_bot_that_is_not_bound_yet_is_scanned(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ async def test_an_implementation_that_is_well_is_named_with_its_account() -> Non
     async with OneBotServer("napcat", token="secret", heartbeat_ms=100) as server:
         (found,) = await look(server.url, "secret")
         assert (found.problem, found.change) == ("", "")
-        assert "napcat answers as 20001" in found.what
+        assert "napcat answers as 20001" in found.what.format(**found.values)
         assert {one.action for one in server.record.actions.entries} <= {
             *("get_login_info", "get_version_info", "get_status"),
         }
