@@ -5,8 +5,10 @@ python -m consumers.archive talk.db --query "words to find" --chat group:2
 """
 
 import argparse
+import logging
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -42,6 +44,12 @@ _SEARCHED: Final = ("text", "sender_name", "chat_name")
 _TRIGRAM: Final = 3
 # Results of a query.
 LIMIT: Final = 50
+# Seconds: an event that is older when it is stored is one of the past, which is being read in.
+_PAST_SECONDS: Final = 60.0
+# Seconds between two lines about that.
+_PROGRESS_SECONDS: Final = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class Row(NamedTuple):
@@ -121,6 +129,24 @@ class Archive:
         return [Row(*row) for row in rows][::-1]
 
 
+class Progress:
+    """Logs how far the past has been read in."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._logged = float("-inf")
+
+    def note(self, event_time: float, seconds: float, now: float) -> None:
+        """Count an event; `seconds` on a clock that never goes back, `now` and `event_time` since 1970."""
+        if now - event_time < _PAST_SECONDS:
+            return
+        self._count += 1
+        if seconds - self._logged >= _PROGRESS_SECONDS:
+            self._logged = seconds
+            moment = datetime.fromtimestamp(event_time, UTC).astimezone()
+            log.info("reading in the past: %d events, up to %s", self._count, f"{moment:%Y-%m-%d %H:%M:%S}")
+
+
 def _contains(text: str, term: str) -> bool:
     return term.casefold() in text.casefold()
 
@@ -161,11 +187,12 @@ def _run(options: argparse.Namespace) -> None:
             if found:
                 say(*map(str, found))
             return
-        worker = Worker("archive")
+        worker, progress = Worker("archive"), Progress()
 
         @worker.on(own=True)
         async def store(event: Event) -> None:
             archive.add(event.received)
+            progress.note(event.received.time, time.monotonic(), time.time())
 
         worker.main()
 

@@ -81,6 +81,24 @@ def align_columns(rows: Iterable[Sequence[str]], *, right: frozenset[int] = froz
     return lines
 
 
+def draw_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, colour: bool, right: frozenset[int] = frozenset()
+) -> list[str]:
+    """Return a table that fits the window; in a pipe aligned columns. Cells become harmless."""
+    if not sys.stdout.isatty():
+        return align_columns([header, *rows], right=right)
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 – pipes need none of it
+    from rich.table import Table  # noqa: PLC0415 – likewise
+
+    is_unicode = "utf" in sys.stdout.encoding.lower()
+    table = Table(box=SIMPLE_HEAD if is_unicode else None, header_style="dim", pad_edge=False)
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(harmless, row))
+    return [line for line in _render(table, colour=colour) if line]
+
+
 def wrap_rows(
     rows: Sequence[tuple[str, str]], *, colour: bool, styles: Mapping[int, str] | None = None
 ) -> list[str]:
@@ -89,14 +107,20 @@ def wrap_rows(
     Cells become harmless.
     `styles`: of a row, by its number.
     """
-    from rich.console import Console  # noqa: PLC0415 – pipes need none of it
-    from rich.table import Table  # noqa: PLC0415 – likewise
+    from rich.table import Table  # noqa: PLC0415 – pipes need none of it
 
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for number, (label, text) in enumerate(rows):
         grid.add_row(harmless(label), harmless(text), style=(styles or {}).get(number))
+    return _render(grid, colour=colour)
+
+
+def _render(table: Any, *, colour: bool) -> list[str]:
+    """Return the lines of a table of rich, no wider than the window."""
+    from rich.console import Console  # noqa: PLC0415 – pipes need none of it
+
     # No markup, no :emoji: codes: the texts are foreign.
     console = Console(
         file=io.StringIO(),
@@ -108,7 +132,7 @@ def wrap_rows(
         highlight=False,
     )
     with console.capture() as capture:
-        console.print(grid)
+        console.print(table)
     return [line.rstrip() for line in capture.get().rstrip("\n").split("\n")]
 
 

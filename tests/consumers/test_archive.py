@@ -12,7 +12,7 @@ from adapter import read_event
 from adapter.codec.inbound import RecordContext, encode_message
 from adapter.content import Text
 from adapter.events import Address, ChatKind, ContactRef, Message, Participants
-from consumers.archive import Archive
+from consumers.archive import Archive, Progress
 from tests.support.bus_events import desk_at, fields, mapping, message, notice, program
 from tests.support.helpers import wait_until
 
@@ -130,3 +130,12 @@ async def test_a_query_of_no_file_is_told(redis_url: str, prefix: str, tmp_path:
     ):
         assert await query.ended() == 1
         assert "does not exist" in query.output
+
+
+def test_the_past_that_is_read_in_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    progress = Progress()
+    with caplog.at_level("INFO"):
+        for number in range(100):
+            progress.note(1_000.0 + number, number / 10, 5_000.0)
+        progress.note(4_990.0, 100.0, 5_000.0)  # of the present
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == [1, 51]

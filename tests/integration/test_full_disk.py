@@ -193,6 +193,7 @@ async def test_a_full_disk_stops_the_asking_and_room_starts_it_again(tmp_path: P
             await it.until_full()
             filler.unlink()
             await wait_until(lambda: it.it.sim.queued == 0, "upstream is asked again", 20)
+            await it.logged("there is room on disk again")
             async with run_server(tmp_path / "redis", port):
                 await it.all_told()
                 it.say(3)

@@ -67,11 +67,28 @@ def commands(path: Path) -> list[str]:
     return [line for line in lines if re.match(r"[.a-zA-Z]", line)]
 
 
+def anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    titles = re.findall(r"(?m)^#+ (.+)$", _FENCE.sub("", prose(path)))
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_link_is_dead(path: Path) -> None:
     for target in _LINK.findall(_FENCE.sub("", prose(path))):
-        if "://" not in target and not target.startswith("#"):
-            assert (path.parent / target.partition("#")[0]).exists(), f"{path.name}: {target}"
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        page = path.parent / name if name else path
+        assert page.exists(), f"{path.name}: {target}"
+        assert not anchor or anchor in anchors(page), f"{path.name}: {target}"
+
+
+def test_the_tests_name_what_they_skipped() -> None:
+    """What a machine lacks for the whole proof is said at the end, with the reason of each skip."""
+    recipe = re.search(r"(?m)^test:\n(?:\t.*\n)+", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert recipe
+    assert " -rs" in recipe[0]
 
 
 @pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -99,6 +99,8 @@ class DurablePublisher:
         """Fsync what was written. Raises SpoolError: try again."""
         with self._watch_disk():
             if self._spool.sync():
+                if self.disk_error:
+                    log.info("there is room on disk again: upstream is asked for more")
                 self.disk_error = ""
                 hit(Failpoint.SYNCED)
 

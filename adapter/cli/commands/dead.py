@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import sys
 import time
 from typing import Any
 
@@ -12,11 +13,10 @@ from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import entry_texts
 from adapter.cli.parser import NEWEST_DEAD
 from adapter.cli.terminal import (
-    Paint,
-    align_columns,
     as_json,
     clip,
     complain,
+    draw_table,
     say,
     show_progress,
 )
@@ -69,10 +69,8 @@ async def _list(admin: AdminClient, arguments: argparse.Namespace) -> int:
             say(as_json({"id": entry} | entry_texts(fields) | {"fields": _original_values(fields)}))
     elif letters:
         now = time.time()
-        header, *lines = align_columns(
-            [[_(name) for name in _HEADER], *[_cells(entry, fields, now) for entry, fields in letters]]
-        )
-        say(Paint(arguments.colour)(header, "dim"), *lines)
+        rows = [_cells(entry, fields, now) for entry, fields in letters]
+        say(*draw_table([_(name) for name in _HEADER], rows, colour=arguments.colour))
     else:
         say(_("no dead letters"))
     return 0
@@ -125,7 +123,8 @@ async def _chosen(admin: AdminClient, arguments: argparse.Namespace) -> list[str
 async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
     letters = await _chosen(admin, arguments)
     failed = 0
-    for letter in letters:
+    for number, letter in enumerate(letters, 1):
+        progress = f"{number}/{len(letters)}  " if len(letters) > 1 and sys.stdout.isatty() else ""
         fields = await admin.get_entry("dead", letter)
         if fields is None:
             failed += 1
@@ -139,11 +138,8 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
             failed += 1
             complain(N_("{letter} cannot be redriven: {error}"), letter=letter, error=exc)
             continue
-        say(
-            f"{letter} → {where}"
-            if where
-            else _("{letter} was redriven by another command").format(letter=letter)
-        )
+        text = _("{letter} was redriven by another command").format(letter=letter)
+        say(progress + (f"{letter} → {where}" if where else text))
     return 1 if failed else 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 
 from adapter.bus.admin import AdminClient, GroupInfo
-from adapter.cli.terminal import CLEAR_SCREEN, Paint, align_columns, as_json, say, wrap_rows
+from adapter.cli.terminal import CLEAR_SCREEN, Paint, as_json, draw_table, say, wrap_rows
 from adapter.config import Config
 from adapter.events import SessionState
 from adapter.i18n import N_, _
@@ -137,7 +137,7 @@ def _lines(bus: BusStatus, *, colour: bool) -> list[str]:
     ]
     is_good = is_running and _state(bus) is SessionState.ONLINE and not disk_error
     styles = {0: "green" if is_good else "yellow", len(rows) - 1: "bold" if advice else "dim"}
-    return [*wrap_rows(rows, colour=colour, styles=styles), "", *_groups(bus, Paint(colour))]
+    return [*wrap_rows(rows, colour=colour, styles=styles), "", *_groups(bus, colour=colour)]
 
 
 def _state(bus: BusStatus) -> SessionState | None:
@@ -157,9 +157,13 @@ def _adapter(bus: BusStatus) -> str:
     return text
 
 
-def _groups(bus: BusStatus, paint: Paint) -> list[str]:
+def _groups(bus: BusStatus, *, colour: bool) -> list[str]:
     if not bus.groups:
-        return [paint(_("no worker reads qq:inbound yet: start one with `python -m consumers.echo`"), "dim")]
+        return [
+            Paint(colour)(
+                _("no worker reads qq:inbound yet: start one with `python -m consumers.echo`"), "dim"
+            )
+        ]
     rows = [
         [
             group.name,
@@ -172,5 +176,5 @@ def _groups(bus: BusStatus, paint: Paint) -> list[str]:
         ]
         for group in bus.groups
     ]
-    header, *lines = align_columns([[_(name) for name in _GROUP_HEADER], *rows], right=_RIGHT)
-    return [paint(header, "dim"), *lines]
+    header = [_(name) for name in _GROUP_HEADER]
+    return draw_table(header, rows, colour=colour, right=_RIGHT)

@@ -66,11 +66,13 @@ class HistoryFiller:
     async def _fill(self, connection: Connection, gap: Gap) -> int:
         found = 0
         since = gap.since - self._limits.history_age_seconds
-        for chat in self._chats.latest(since, self._limits.history_chats):
+        chats = self._chats.latest(since, self._limits.history_chats)
+        for number, chat in enumerate(chats, 1):
             messages = await self._messages(connection, chat, gap.since - _OVERLAP)
             for message in messages:
                 await self._inbox.put(message, _MESSAGE_BYTES)
             found += len(messages)
+            log.info("history: %d of %d chats asked, %d messages since the gap", number, len(chats), found)
         return found
 
     async def _messages(self, connection: Connection, chat: Address, since: float) -> list[Message]:

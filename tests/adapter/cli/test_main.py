@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from rich.cells import cell_len
 from rich.text import Text
 
 from adapter.bus.bus import Bus
@@ -237,6 +238,16 @@ async def test_colour_is_for_terminals_whose_user_wants_it(cli: Cli, bus: Bus) -
     assert [line.split()[:1] for line in Text.from_ansi(coloured.replace("\r", "")).plain.splitlines()] == [
         line.split()[:1] for line in piped.splitlines()
     ]
+
+
+async def test_a_table_fits_a_narrow_window(cli: Cli, bus: Bus) -> None:
+    await alive(bus)
+    for name in ("echo", "a-consumer-group-with-a-long-name"):
+        await bus.ensure_group("inbound", name)
+    shown = await on_terminal(cli, "status", COLUMNS="44", NO_COLOR="1")
+    lines = shown.replace("\r", "").splitlines()
+    assert max(map(cell_len, lines)) <= 44
+    assert any(line.split()[:1] == ["echo"] for line in lines)
 
 
 # --- contract and check -----------------------------------------------------------------------------

@@ -53,6 +53,15 @@ async def test_login_draws_the_code_and_follows_it_to_the_end(
         assert await bus.client.xlen(bus.keys("control")) == commands
 
 
+async def test_a_login_without_an_adapter_says_so_at_once(cli: Cli) -> None:
+    process = cli.start("login", "--timeout", "600")
+    assert process.stderr
+    with anyio.fail_after(30):  # it waits for an adapter, and ends later
+        line = await anyio.to_thread.run_sync(process.stderr.readline, abandon_on_cancel=True)
+    assert line.startswith(b"qqbus: no adapter is running: waiting ")
+    assert process.poll() is None
+
+
 async def session_entry(bus: Bus, name: str, **changes: str | bytes) -> None:
     entry = dict(GOLDENS[f"session-stream.{name}"].fields) | changes
     await bus.client.xadd(bus.keys("session"), dict[Any, Any](entry))
