@@ -23,6 +23,7 @@ from typing import Any
 
 import anyio
 import redis.asyncio as redis
+from anyio.abc import TaskStatus
 from rich.cells import cell_len
 
 from adapter.bus.connection import connect, redact_url
@@ -50,8 +51,7 @@ START = 20.0
 # Seconds for honcho, which gives its own programs five before it kills them.
 STOP = 8.0
 # Columns of the names before each line, and of a line.
-INDENT = 11
-WIDTH = 79
+INDENT, WIDTH = 11, 79
 # Where each part is looked for, if no other program is there.
 REDIS_PORT, PAGE_PORT = 6379, 8710
 BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
@@ -270,7 +270,19 @@ def _program(name: str) -> Path:
 
 
 async def main(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
-    """Run the demo until Ctrl-C or until the terminal closes."""
+    """Run the demo until Ctrl-C or until the terminal closes. Later signals do not disturb the end."""
+    scope = anyio.CancelScope()
+    async with anyio.create_task_group() as watch:
+        await watch.start(_cancel_at_signal, scope)
+        with scope:
+            await _run(network, has_echo=has_echo, is_any_port=is_any_port)
+        watch.cancel_scope.cancel()
+    with suppress(OSError):  # the terminal may be gone
+        print("\n" + _("ended cleanly"), flush=True)
+
+
+async def _run(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
+    """Start all parts in a temporary folder, and show them until cancelled."""
     with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
         folder = Path(name)
         ports = [
@@ -278,33 +290,27 @@ async def main(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
             for option, wanted in network.ports.items()
             for word in (option, str(port_near(wanted, is_any=is_any_port)))
         ]
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_interrupted, tasks.cancel_scope)
-            async with (
-                run_server(
-                    folder / "redis", port_near(REDIS_PORT, is_any=is_any_port), has_password=True
-                ) as url,
-                process("network", folder, *network.line, *ports) as simulated,
-            ):
-                origin, address = await _addresses(simulated, network)
-                say("redis", _("embedded server on {url}").format(url=redact_url(url)))
-                say("QQ", _("simulated on {address}").format(address=address))
-                page = port_near(PAGE_PORT, is_any=is_any_port)
-                settings = network.settings | {
-                    "REDIS_URL": url,
-                    network.address_setting: address,
-                    "QQBUS_STATE_DIR": str(folder / "state"),
-                    "QQBUS_SEND_INTERVAL": "1",
-                    "PORT": str(page),
-                    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                }
-                line = ("honcho", "--procfile", str(PROCFILE), "start", *(() if has_echo else ("adapter",)))
-                async with process("honcho", folder, *line, **settings) as programs:
-                    stream = "qq:results" if has_echo else "qq:inbound"
-                    log = folder / "honcho.log"
-                    await _show(network, programs, log, stream, (url, f"http://127.0.0.1:{page}", origin))
-    with suppress(OSError):  # the terminal may be gone
-        print("\n" + _("ended cleanly"), flush=True)
+        async with (
+            run_server(folder / "redis", port_near(REDIS_PORT, is_any=is_any_port), has_password=True) as url,
+            process("network", folder, *network.line, *ports) as simulated,
+        ):
+            origin, address = await _addresses(simulated, network)
+            say("redis", _("embedded server on {url}").format(url=redact_url(url)))
+            say("QQ", _("simulated on {address}").format(address=address))
+            page = port_near(PAGE_PORT, is_any=is_any_port)
+            settings = network.settings | {
+                "REDIS_URL": url,
+                network.address_setting: address,
+                "QQBUS_STATE_DIR": str(folder / "state"),
+                "QQBUS_SEND_INTERVAL": "1",
+                "PORT": str(page),
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            }
+            line = ("honcho", "--procfile", str(PROCFILE), "start", *(() if has_echo else ("adapter",)))
+            async with process("honcho", folder, *line, **settings) as programs:
+                stream = "qq:results" if has_echo else "qq:inbound"
+                addresses = (url, f"http://127.0.0.1:{page}", origin)
+                await _show(network, programs, folder / "honcho.log", stream, addresses)
 
 
 async def _addresses(simulated: "subprocess.Popen[str]", network: Network) -> tuple[str, str]:
@@ -365,11 +371,11 @@ async def _chat(client: "redis.Redis", stream: str) -> str:
                     return str(chat.decode())
 
 
-async def _interrupted(scope: anyio.CancelScope) -> None:
+async def _cancel_at_signal(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(*SIGNALS) as signals:
+        task_status.started()
         async for _ in signals:
             scope.cancel()
-            return
 
 
 async def _alive(programs: "subprocess.Popen[str]", log: Path) -> None:
@@ -390,11 +396,5 @@ def _arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     choose_language(os.environ)
     given = _arguments()
-    anyio.run(
-        partial(
-            main,
-            NETWORKS[given.network],
-            has_echo=not given.no_echo and os.environ.get("ECHO") != "0",
-            is_any_port=given.any_ports,
-        )
-    )
+    has_echo = not given.no_echo and os.environ.get("ECHO") != "0"
+    anyio.run(partial(main, NETWORKS[given.network], has_echo=has_echo, is_any_port=given.any_ports))

@@ -7,9 +7,11 @@ import sys
 from adapter.cli.errors import OutputError
 from adapter.cli.parser import make_parser
 from adapter.cli.terminal import complain, open_standard_streams, output_errors
-from adapter.i18n import argparse_texts, choose_language
+from adapter.i18n import _, argparse_texts, choose_language
 
 FAILED = 1
+# As shells count it: 128 and the number of SIGINT.
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -23,6 +25,8 @@ def main() -> None:
         code = _run()
     except SystemExit as exc:  # argparse: help was printed, or the arguments are wrong
         code = exc.code
+    except KeyboardInterrupt:  # while the command is being loaded
+        code = INTERRUPTED
     try:
         with output_errors():
             pass  # a help text may still be in the buffer
@@ -34,8 +38,19 @@ def main() -> None:
     sys.exit(code)
 
 
+def _can_show(text: str) -> bool:
+    """Return whether standard output has the letters of a text: codes in their place help no reader."""
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _run() -> int:
     choose_language(os.environ)
+    if not _can_show(_("offline")):
+        choose_language({})
     with argparse_texts():
         parser = make_parser()
         if "_ARGCOMPLETE" in os.environ:

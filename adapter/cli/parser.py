@@ -87,7 +87,7 @@ def _command(
     it ends by itself after SIGINT.
     """
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=what, description=f"{what[:1].upper()}{what[1:]}."
+        name, help=what, description=what[:1].upper() + what[1:] + _(".")
     )
     flags = {
         "needed_role": "operator",
@@ -164,13 +164,14 @@ def _add_simulators(commands: _Subparsers) -> None:
     add("--no-echo", action="store_true", help=_("start no worker, so that yours alone answers"))
     add("--any-ports", action="store_true", help=_("take other ports than 6379, 8710 and 8017"))
     add = _command(commands, "sim", "sim:sim", _("run the simulator of a network"), **_PROGRAM)
-    add("network", choices=list(SIMULATORS), metavar="NETWORK", help=", ".join(SIMULATORS))
-    add(
+    add("network", choices=list(SIMULATORS), help=_("whose network"))
+    rest = add(
         "arguments",
         nargs=argparse.REMAINDER,
-        metavar="…",
+        metavar="ARG",
         help=_("arguments of the simulator: `qqbus sim NETWORK --help` lists them"),
     )
+    rest.required = False  # argparse names it as missing otherwise
 
 
 def _add_session(commands: _Subparsers) -> None:

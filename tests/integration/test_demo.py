@@ -55,6 +55,7 @@ async def test_the_demo_shows_an_answer_and_leaves_nothing_behind(
         assert demo.poll() is None
     finally:
         demo.send_signal(number)
+        demo.send_signal(signal.SIGINT)  # who is impatient leaves nothing behind either
         try:
             await wait_until(lambda: demo.poll() is not None, "its end", 30.0)
         finally:

@@ -15,6 +15,13 @@ from adapter.i18n import N_
 _ROOT = Path(__file__).resolve().parents[3]
 # Packages that only the extra `sim` brings.
 _NEEDED = ("aiohttp", "cryptography", "honcho")
+# Run a module as `python -m` does. Until it handles signals itself Ctrl-C ends it without a traceback.
+_LAUNCH = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
 
 
 async def demo(_: Config, arguments: argparse.Namespace) -> int:
@@ -41,6 +48,6 @@ def _become(module: str, *arguments: str) -> int:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     package = "tests" if is_checkout else "qqbus_sim"
     # -P: a folder `tests` where the command was typed is not meant.
-    line = [sys.executable, "-P", "-m", f"{package}.{module}", *arguments]
+    line = [sys.executable, "-P", "-c", _LAUNCH, f"{package}.{module}", *arguments]
     sys.stdout.flush()
     os.execv(sys.executable, line)  # noqa: S606 – our own modules
