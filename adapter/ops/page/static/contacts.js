@@ -3,6 +3,7 @@ import { $, el, foreign, put, replace, toggle } from "./dom.js";
 import { t } from "./i18n.js";
 import { get } from "./net.js";
 import { address, meet, nameOf } from "./send.js";
+import { presenceOf } from "./words.js";
 
 const KINDS = { "": t("All"), friends: t("Friends"), groups: t("Groups"), discusses: t("Discussions") };
 const QUIET = 400; // milliseconds after the last key before a search
@@ -86,7 +87,7 @@ function counts(numbers) {
 function row(one) {
   const name = one.card || one.name || one.nick || "";
   meet(one.address, name);
-  const detail = [one.nick !== name && one.nick, one.qq, one.status].filter(Boolean).join(" · ");
+  const detail = [one.nick !== name && one.nick, one.qq, presenceOf(one.status)].filter(Boolean).join(" · ");
   const members = one.kind === "groups" || one.kind === "discusses";
   return el(
     "li",

@@ -79,4 +79,17 @@ const STATUSES = {
   expired: () => t("expired"),
 };
 
+/** How an account is seen. */
+const PRESENCES = {
+  online: () => t("online"),
+  offline: () => t("offline"),
+  away: () => t("away"),
+  busy: () => t("busy"),
+  hidden: () => t("hidden"),
+  callme: () => t("ready to chat"),
+  silent: () => t("do not disturb"),
+};
+
+export const presenceOf = (status) => PRESENCES[status]?.() ?? status;
+
 export const statusOf = (status) => STATUSES[status]?.() ?? status;
