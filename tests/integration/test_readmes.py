@@ -83,8 +83,11 @@ def commands(path: Path) -> list[str]:
 
 
 def inline_commands(path: Path) -> list[str]:
-    """Return the commands in the sentences of a page, without settings; the changelog names parts of some."""
-    if path.name == "CHANGELOG.md":
+    """Return the commands in the sentences of a page, without settings.
+
+    The changelog and the tables of tests name parts of commands.
+    """
+    if path.name in {"CHANGELOG.md", "FAULTS.md", "NEWCOMERS.md"}:
         return []
     lines = _INLINE.findall(_FENCE.sub("", prose(path)))
     return [re.sub(r"^(?:[A-Z_]+=\S+ )+", "", line) for line in lines]
