@@ -40,7 +40,6 @@ from adapter.contact_store import ContactStore, load
 from adapter.control import Control
 from adapter.errors import AccessRefused, BusUnavailable, ConfigError, Fenced
 from adapter.events import SessionChange, SessionState
-from adapter.i18n import N_
 from adapter.inbound import InboundPipeline
 from adapter.networks.open import is_opened_on_standby, log_network, open_upstream, session_file
 from adapter.networks.upstream import SupportsHandover, SupportsStandby, Upstream, require
@@ -163,10 +162,8 @@ async def _check_server(bus: Bus, url: str, prefix: str) -> str:
         raise unreachable_error(url, exc) from exc
     if foreign:
         raise ConfigError(
-            N_(
-                "another program uses keys of QQBUS_PREFIX={prefix} at {url}: {names}; give another "
-                "prefix, or delete them"
-            ),
+            "another program uses keys of QQBUS_PREFIX={prefix} at {url}: {names}; give another "
+            "prefix, or delete them",
             prefix=prefix,
             url=redact_url(url),
             names="; ".join(foreign),

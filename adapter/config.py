@@ -113,12 +113,12 @@ class Config:
         login = _choice(env, "QQBUS_LOGIN", "qr", ("qr", "password"))
         account = _text(env, "QQBUS_ACCOUNT", "")
         if account and not re.fullmatch(r"[1-9]\d{4,10}", account, re.ASCII):
-            raise ConfigError(N_("QQBUS_ACCOUNT is not a QQ number: give 5 to 11 digits"))
+            raise ConfigError("QQBUS_ACCOUNT is not a QQ number: give 5 to 11 digits")
         password = _secret(env, "QQBUS_PASSWORD")
         network = _choice(env, "QQBUS_NETWORK", "smartqq", NETWORKS)
         if login == "password" and network == "smartqq" and not (account and password):
             raise ConfigError(
-                N_("QQBUS_LOGIN=password needs QQBUS_ACCOUNT, and QQBUS_PASSWORD_FILE or QQBUS_PASSWORD")
+                "QQBUS_LOGIN=password needs QQBUS_ACCOUNT, and QQBUS_PASSWORD_FILE or QQBUS_PASSWORD"
             )
         return cls(
             redis_url=_redis_url(env),
@@ -180,7 +180,7 @@ def _choice(
     value = fold(_text(env, name, default))
     if value not in choices:
         raise ConfigError(
-            N_("{name}={value!r} is not valid: give one of {names}"),
+            "{name}={value!r} is not valid: give one of {names}",
             name=name,
             value=value,
             names=", ".join(choices),
@@ -192,7 +192,7 @@ def _matching(env: Mapping[str, str], name: str, default: str, form: re.Pattern[
     value = _text(env, name, default)
     if not form.match(value):
         raise ConfigError(
-            N_("{name}={value!r} cannot be used: give {expected}"), name=name, value=value, expected=expected
+            "{name}={value!r} cannot be used: give {expected}", name=name, value=value, expected=expected
         )
     return value
 
@@ -205,7 +205,7 @@ def _number(env: Mapping[str, str], name: str, default: float, least: float, mos
         value = float("nan")
     if not least <= value <= most:
         raise ConfigError(
-            N_("{name}={text!r} is not valid: give a number from {least:g} to {most:g}"),
+            "{name}={text!r} is not valid: give a number from {least:g} to {most:g}",
             name=name,
             text=text,
             least=least,
@@ -229,17 +229,13 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
     except ValueError as exc:
         # The URL may hold a password: it is not repeated.
         raise ConfigError(
-            N_(
-                "REDIS_URL has an invalid port: give a number from 1 to 65535; in a password write / "
-                "as %2F, ? as %3F, # as %23 and @ as %40"
-            )
+            "REDIS_URL has an invalid port: give a number from 1 to 65535; in a password write / "
+            "as %2F, ? as %3F, # as %23 and @ as %40"
         ) from exc
     if parts.scheme not in REDIS_SCHEMES or not (parts.netloc or parts.path):
         raise ConfigError(
-            N_(
-                "REDIS_URL is not valid: give redis://host:port, rediss://…, unix:///path, "
-                "redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port"
-            )
+            "REDIS_URL is not valid: give redis://host:port, rediss://…, unix:///path, "
+            "redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port"
         )
     return url
 
@@ -254,7 +250,7 @@ def _http_origin(env: Mapping[str, str], name: str) -> str | None:
     except ValueError:
         is_origin = False
     if not is_origin or parts.path.strip("/") or parts.query:
-        raise ConfigError(N_("{name} is not valid: give http://host:port without a path"), name=name)
+        raise ConfigError("{name} is not valid: give http://host:port without a path", name=name)
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -270,7 +266,7 @@ def state_folder(env: Mapping[str, str]) -> Path:
         return Path(_text(env, "HOME", "~")).expanduser() / ".local/state/qqbus"
     except RuntimeError as exc:
         raise ConfigError(
-            N_("QQBUS_STATE_DIR: no home directory ({error}): give an absolute path"), error=exc
+            "QQBUS_STATE_DIR: no home directory ({error}): give an absolute path", error=exc
         ) from exc
 
 
@@ -282,7 +278,7 @@ def _http(env: Mapping[str, str]) -> tuple[str, int] | None:
     name, port = ("PORT", env["PORT"].strip()) if env.get("PORT", "").strip() else ("QQBUS_HTTP", port)
     if not colon or not host or not _PORT.fullmatch(port) or int(port) > MAX_PORT:
         raise ConfigError(
-            N_("{name} is not valid: give host:port (for PORT the port alone), or QQBUS_HTTP=off"), name=name
+            "{name} is not valid: give host:port (for PORT the port alone), or QQBUS_HTTP=off", name=name
         )
     return host.strip("[]"), int(port)
 
@@ -293,7 +289,7 @@ def _alarm_command(env: Mapping[str, str]) -> str:
         shlex.split(command)
     except ValueError as exc:
         # It may hold a secret: it is not repeated.
-        raise ConfigError(N_("QQBUS_ALARM_COMMAND is not a command line: {error}"), error=exc) from exc
+        raise ConfigError("QQBUS_ALARM_COMMAND is not a command line: {error}", error=exc) from exc
     return command
 
 
@@ -311,10 +307,7 @@ def _alarm_url(env: Mapping[str, str]) -> str:
     if not is_usable or not url.isprintable() or " " in url:
         # It may hold a secret: it is not repeated.
         raise ConfigError(
-            N_(
-                "QQBUS_ALARM_URL is not an address: give http://… or https://… without blanks (write "
-                "them %20)"
-            )
+            "QQBUS_ALARM_URL is not an address: give http://… or https://… without blanks (write them %20)"
         )
     return url
 
@@ -323,7 +316,7 @@ def _session_key(env: Mapping[str, str]) -> str:
     key = _text(env, "QQBUS_SESSION_KEY", "")
     if key and len(key) < MIN_KEY_LENGTH:
         raise ConfigError(
-            N_("QQBUS_SESSION_KEY is too short: give {length} characters or more"),
+            "QQBUS_SESSION_KEY is too short: give {length} characters or more",
             length=MIN_KEY_LENGTH,
         )
     return key
@@ -339,12 +332,12 @@ def _secret(env: Mapping[str, str], name: str) -> str:
         return Path(path).expanduser().read_text(encoding="utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as exc:
         raise ConfigError(
-            N_("{name}_FILE={path!r} is not UTF-8: save it as UTF-8"), name=name, path=path
+            "{name}_FILE={path!r} is not UTF-8: save it as UTF-8", name=name, path=path
         ) from exc
     except (OSError, RuntimeError, ValueError) as exc:  # no such user in ~user; a NUL in the path
         reason = exc.strerror if isinstance(exc, OSError) else exc
         raise ConfigError(
-            N_("{name}_FILE={path!r} cannot be read: {reason}"), name=name, path=path, reason=reason
+            "{name}_FILE={path!r} cannot be read: {reason}", name=name, path=path, reason=reason
         ) from exc
 
 
@@ -358,13 +351,11 @@ def _onebot(env: Mapping[str, str]) -> OneBotConfig:
     if not is_usable or not url.isprintable() or " " in url:
         # It may hold a token: it is not repeated.
         raise ConfigError(
-            N_(
-                "QQBUS_ONEBOT_URL is not the address of a WebSocket: give that of the implementation, "
-                "ws://host:port/ or wss://…, with its path and query"
-            )
+            "QQBUS_ONEBOT_URL is not the address of a WebSocket: give that of the implementation, "
+            "ws://host:port/ or wss://…, with its path and query"
         )
     if not (token.isascii() and (token.isprintable() or not token)):
-        raise ConfigError(N_("QQBUS_ONEBOT_TOKEN cannot be sent: give printable ASCII characters"))
+        raise ConfigError("QQBUS_ONEBOT_TOKEN cannot be sent: give printable ASCII characters")
     return OneBotConfig(url, token, int(_number(env, "QQBUS_ONEBOT_HISTORY", 0, 0, MAX_HISTORY)))
 
 
@@ -372,22 +363,18 @@ def _official(env: Mapping[str, str], login: str) -> OfficialConfig:
     appid = _matching(env, "QQBUS_OFFICIAL_APPID", "", _APPID, N_("the digits of the AppID at q.qq.com"))
     secret = _secret(env, "QQBUS_OFFICIAL_SECRET").strip()
     if not (secret.isascii() and (secret.isprintable() or not secret)):
-        raise ConfigError(
-            N_("QQBUS_OFFICIAL_SECRET cannot be sent: give the printable characters of q.qq.com")
-        )
+        raise ConfigError("QQBUS_OFFICIAL_SECRET cannot be sent: give the printable characters of q.qq.com")
     if bool(appid) != bool(secret):
         missing = (
             "QQBUS_OFFICIAL_APPID" if secret else N_("QQBUS_OFFICIAL_SECRET_FILE or QQBUS_OFFICIAL_SECRET")
         )
         raise ConfigError(
-            N_("{missing} is missing: give AppID and secret, or neither to bind by QR code"), missing=missing
+            "{missing} is missing: give AppID and secret, or neither to bind by QR code", missing=missing
         )
     if not appid and login != "qr":
         raise ConfigError(
-            N_(
-                "QQBUS_NETWORK=official needs QQBUS_OFFICIAL_APPID, and QQBUS_OFFICIAL_SECRET_FILE or "
-                "QQBUS_OFFICIAL_SECRET; or set QQBUS_LOGIN=qr to bind a bot by scanning a QR code"
-            )
+            "QQBUS_NETWORK=official needs QQBUS_OFFICIAL_APPID, and QQBUS_OFFICIAL_SECRET_FILE or "
+            "QQBUS_OFFICIAL_SECRET; or set QQBUS_LOGIN=qr to bind a bot by scanning a QR code"
         )
     api_url = _http_origin(env, "QQBUS_OFFICIAL_API_URL") or OFFICIAL_API_URL
     return OfficialConfig(
@@ -409,7 +396,5 @@ def _token_url(env: Mapping[str, str], api_url: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable or not url.isprintable() or " " in url:
-        raise ConfigError(
-            N_("QQBUS_OFFICIAL_TOKEN_URL is not valid: give http://host:port or the whole address")
-        )
+        raise ConfigError("QQBUS_OFFICIAL_TOKEN_URL is not valid: give http://host:port or the whole address")
     return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{_TOKEN_PATH}"

@@ -1,7 +1,8 @@
 """Translate texts for people: help, status, doctor, login, alarms, the page.
 
 English is the key. A text is marked with `N_` where it is a constant and translated with `_` where it is
-shown, so that what goes to the log, to Redis and into results stays English.
+shown, so that what goes to the log, to Redis and into results stays English. The texts of errors that a
+command prints need no mark: their classes are known to the tests of the catalogues.
 """
 
 import gettext

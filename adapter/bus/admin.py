@@ -20,7 +20,6 @@ from adapter.bus.entries import Entry, parse_entries, parse_xread
 from adapter.bus.keys import Keys
 from adapter.bus.scripts import source
 from adapter.errors import BusError, BusUnavailable, ReplyTooLarge
-from adapter.i18n import N_
 
 log = logging.getLogger(__name__)
 
@@ -351,7 +350,7 @@ async def _check_reachable(client: "redis.Redis", url: str | None) -> None:
         raise unreachable_error(url, exc) from exc
     except BusError as exc:
         raise BusUnavailable(
-            N_("Redis at {url} does not let us in: {error}"), url=redact_url(url), error=exc
+            "Redis at {url} does not let us in: {error}", url=redact_url(url), error=exc
         ) from exc
 
 
@@ -370,11 +369,8 @@ class MonitorClient(AdminClient):
     @classmethod
     def from_url(cls, url: str | None, prefix: str) -> "MonitorClient":
         """Make a client; call `close` in the end."""
-        return cls(
-            connect(url, prefix, timeout=TIMEOUT_SECONDS),
-            Keys(prefix),
-            connect(url, prefix, timeout=TIMEOUT_SECONDS, bounded=True),
-        )
+        waiting = connect(url, prefix, timeout=TIMEOUT_SECONDS, bounded=True)
+        return cls(connect(url, prefix, timeout=TIMEOUT_SECONDS), Keys(prefix), waiting)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -24,7 +24,6 @@ from adapter.bus.keys import GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.codec.inbound import EventRecord
 from adapter.errors import BusError, BusUnavailable, ConfigError, SequenceLost, UnsupportedServer
-from adapter.i18n import N_
 
 # Events in one append: it blocks Redis for about a millisecond.
 MAX_BATCH = 500
@@ -138,15 +137,13 @@ class Bus:
         version = str(info.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < MIN_VERSION:
             raise UnsupportedServer(
-                N_("Redis {version} is too old: use 6.2 or newer, or Valkey"), version=version
+                "Redis {version} is too old: use 6.2 or newer, or Valkey", version=version
             )
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         if policy.startswith("allkeys-"):
             raise UnsupportedServer(
-                N_(
-                    "this Redis may delete whole streams when memory is short (maxmemory-policy {policy}): "
-                    "set maxmemory-policy to noeviction or volatile-ttl"
-                ),
+                "this Redis may delete whole streams when memory is short (maxmemory-policy {policy}): "
+                "set maxmemory-policy to noeviction or volatile-ttl",
                 policy=policy,
             )
         name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
@@ -291,7 +288,7 @@ class Bus:
             reached = int(await self.client.wait(replicas, REPLICAS_MS))
         if reached < replicas:
             raise BusUnavailable(
-                N_("{reached} of {replicas} replicas have confirmed"), reached=reached, replicas=replicas
+                "{reached} of {replicas} replicas have confirmed", reached=reached, replicas=replicas
             )
 
     async def get_entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:

@@ -53,10 +53,8 @@ def cluster_client(
     """
     if not TAG.fullmatch(prefix):
         raise ConfigError(
-            N_(
-                "QQBUS_PREFIX={prefix!r} would spread the keys over the Cluster, where no script can "
-                "reach them all (CROSSSLOT): set QQBUS_PREFIX={{{prefix}}}, a hash tag"
-            ),
+            "QQBUS_PREFIX={prefix!r} would spread the keys over the Cluster, where no script can "
+            "reach them all (CROSSSLOT): set QQBUS_PREFIX={{{prefix}}}, a hash tag",
             prefix=prefix,
         )
     resolver = SlotResolver(nodes, key_slot(prefix.encode()), SSLConnection if tls else Connection, options)

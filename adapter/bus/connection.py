@@ -101,7 +101,7 @@ def connect(
         return _sentinel(address, options)
     if address.kind == "cluster":
         if address.db:
-            raise ConfigError(N_("REDIS_URL names a database, and a Cluster has none: leave the number out"))
+            raise ConfigError("REDIS_URL names a database, and a Cluster has none: leave the number out")
         return cluster_client(address.hosts, prefix, options, tls=address.tls)
     if address.path:
         options |= {"connection_class": UnixDomainSocketConnection, "path": address.path}
@@ -150,7 +150,7 @@ def unreachable_error(url: str | None, exc: BusUnavailable) -> BusUnavailable:
     if isinstance(exc, AccessRefused):
         advice = "" if url else N_("; with REDIS_URL unset that is what listens there: set REDIS_URL")
         return AccessRefused(
-            N_("Redis at {url} does not let us in: {error}{advice}"),
+            "Redis at {url} does not let us in: {error}{advice}",
             url=redact_url(url),
             error=exc,
             advice=advice,
@@ -202,10 +202,10 @@ def map_redis_errors() -> Iterator[None]:
     except NotAClusterError as exc:
         raise ConfigError(NOT_A_CLUSTER) from exc
     except _REFUSED as exc:
-        raise AccessRefused(N_("Redis refuses this user: {error}"), error=exc) from exc
+        raise AccessRefused("Redis refuses this user: {error}", error=exc) from exc
     except _UNAVAILABLE as exc:
         raise BusUnavailable(
-            N_("Redis does not serve: {kind}: {error}"),
+            "Redis does not serve: {kind}: {error}",
             kind=type(exc).__name__,
             error=describe_error(exc),
         ) from exc
@@ -222,10 +222,8 @@ def _reply_error(exc: ResponseError) -> BusError:
     if "FENCED" in text:
         return Fenced("a newer adapter holds the lease")
     if "NOPERM" in text or "ACL failure in script" in text:
-        return AccessRefused(N_("Redis refuses this user: {text}"), text=text)
-    return (
-        BusUnavailable(N_("Redis does not serve: {text}"), text=text) if is_transient(exc) else BusError(text)
-    )
+        return AccessRefused("Redis refuses this user: {text}", text=text)
+    return BusUnavailable("Redis does not serve: {text}", text=text) if is_transient(exc) else BusError(text)
 
 
 def is_group_missing(exc: BaseException) -> bool:

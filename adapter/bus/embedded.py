@@ -52,7 +52,7 @@ def find_server() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise UnsupportedServer(
-        N_("no embedded server exists for this machine: install Redis or Valkey and set REDIS_URL")
+        "no embedded server exists for this machine: install Redis or Valkey and set REDIS_URL"
     )
 
 
@@ -82,10 +82,8 @@ async def probe_port(port: int) -> bool:
 
 def _port_taken(port: int) -> UnsupportedServer:
     return UnsupportedServer(
-        N_(
-            "a program that is not Redis listens on 127.0.0.1:{port}: set REDIS_URL to a Redis, for "
-            "example redis://127.0.0.1:6380"
-        ),
+        "a program that is not Redis listens on 127.0.0.1:{port}: set REDIS_URL to a Redis, for "
+        "example redis://127.0.0.1:6380",
         port=port,
     )
 
@@ -113,7 +111,7 @@ async def run_server(
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            raise UnsupportedServer(N_("another server runs on the data in {folder}"), folder=folder) from exc
+            raise UnsupportedServer("another server runs on the data in {folder}", folder=folder) from exc
         try:
             password = load_password(folder) if has_password else ""
         except OSError as exc:
@@ -135,10 +133,7 @@ async def run_server(
 
 def _unusable(folder: Path, exc: OSError) -> UnsupportedServer:
     return UnsupportedServer(
-        N_(
-            "the embedded server cannot use {path}: {strerror}; give another QQBUS_STATE_DIR, or "
-            "set REDIS_URL"
-        ),
+        "the embedded server cannot use {path}: {strerror}; give another QQBUS_STATE_DIR, or set REDIS_URL",
         path=exc.filename or folder,
         strerror=exc.strerror,
     )
@@ -172,7 +167,7 @@ class _Server:
         try:
             repair = repair_tail(self._folder)
         except DamagedFileError as exc:
-            raise UnsupportedServer(N_("the embedded server does not start: {error}"), error=exc) from exc
+            raise UnsupportedServer("the embedded server does not start: {error}", error=exc) from exc
         except OSError as exc:
             log.warning("the append-only file cannot be repaired: %s", exc)
             return False
@@ -263,7 +258,7 @@ async def _wait_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -
     await _end(process)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     raise UnsupportedServer(
-        N_("the embedded server does not start: {reason} (its log is {log})"),
+        "the embedded server does not start: {reason} (its log is {log})",
         reason=lines[-1] if lines else N_("it says nothing"),
         log=log,
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from adapter.errors import ConfigError
-from adapter.i18n import N_
 
 FILE: Final = "folder-id"
 # Hexadecimal digits of an id.
@@ -30,4 +29,4 @@ def read_folder_id(folder: Path) -> str:
         inode = path.stat().st_ino
         return hashlib.sha256(path.read_bytes() + str(inode).encode()).hexdigest()[:_DIGITS]
     except OSError as exc:
-        raise ConfigError(N_("{path} cannot be used: {strerror}"), path=path, strerror=exc.strerror) from exc
+        raise ConfigError("{path} cannot be used: {strerror}", path=path, strerror=exc.strerror) from exc

@@ -83,9 +83,7 @@ class RedisUrl:
             return cls(kind, tls, hosts, db=_database(path.strip("/") or options.get("db", "")), **made)
         master, _, db = path.strip("/").partition("/")
         if not master:
-            raise ConfigError(
-                N_("REDIS_URL names no Sentinel master: give redis+sentinel://host:port,…/name")
-            )
+            raise ConfigError("REDIS_URL names no Sentinel master: give redis+sentinel://host:port,…/name")
         return cls(kind, tls, hosts, master=unquote(master), db=_database(db), **made)
 
 
@@ -100,15 +98,13 @@ def redact_url(url: str) -> str:
 def _address(host: str, default_port: int) -> Address:
     match = _HOST.fullmatch(host)
     if match is None or not 1 <= int(match["port"] or default_port) <= _MAX_PORT:
-        raise ConfigError(
-            N_("REDIS_URL has a port that is not a number from 1 to 65535, or a malformed host")
-        )
+        raise ConfigError("REDIS_URL has a port that is not a number from 1 to 65535, or a malformed host")
     return match["ipv6"] or unquote(match["name"]) or "localhost", int(match["port"] or default_port)
 
 
 def _database(text: str) -> int:
     if text and not (text.isascii() and text.isdigit()):
-        raise ConfigError(N_("REDIS_URL names a database that is not a number"))
+        raise ConfigError("REDIS_URL names a database that is not a number")
     return int(text or 0)
 
 
@@ -126,7 +122,7 @@ def _options(query: str, kind: str, *, tls: bool) -> tuple[dict[str, Any], tuple
         # Celery and Heroku write CERT_NONE, redis-py none.
         level = str(options["ssl_cert_reqs"]).lower().removeprefix("cert_")
         if level not in _CERT_REQS:
-            raise ConfigError(N_("REDIS_URL: ssl_cert_reqs is one of {names}"), names=", ".join(_CERT_REQS))
+            raise ConfigError("REDIS_URL: ssl_cert_reqs is one of {names}", names=", ".join(_CERT_REQS))
         options["ssl_cert_reqs"] = level
     if "ssl_check_hostname" in options:
         options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in {

@@ -14,7 +14,6 @@ from adapter.bus.bus import Bus
 from adapter.bus.lease import Lease
 from adapter.errors import BusUnavailable, ConfigError
 from adapter.failpoints import Failpoint, inject
-from adapter.i18n import N_
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class SessionReplicator:
         try:
             from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415 – an extra
         except ImportError as exc:
-            raise ConfigError(N_("QQBUS_SESSION_KEY needs the extra: pip install 'qqbus[standby]'")) from exc
+            raise ConfigError("QQBUS_SESSION_KEY needs the extra: pip install 'qqbus[standby]'") from exc
         # Fernet wants 32 bytes; the secret is a key of at least 16 characters, not a password to guess.
         digest = hashlib.sha256(b"qqbus session\0" + secret.encode()).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(digest))

@@ -24,7 +24,6 @@ from adapter.content import Text
 from adapter.contract.samples import append_fields
 from adapter.errors import ConfigError
 from adapter.events import Address, ChatKind, ContactRef, Message, Participants
-from adapter.i18n import N_
 
 _POLL_SECONDS = 0.05
 # Seconds in which a wrong reply would come.
@@ -200,10 +199,8 @@ async def open_worker_test(
         if not program:
             if await admin.lease_held():
                 raise ConfigError(
-                    N_(
-                        "an adapter runs on the prefix {prefix} and would send what the worker replies: use "
-                        "another QQBUS_PREFIX for both the worker and this, or give its program after --"
-                    ),
+                    "an adapter runs on the prefix {prefix} and would send what the worker replies: use "
+                    "another QQBUS_PREFIX for both the worker and this, or give its program after --",
                     prefix=prefix,
                 )
             yield WorkerUnderTest(admin, group, timeout_seconds, lambda: False)

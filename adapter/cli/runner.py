@@ -27,7 +27,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         config = Config.from_env(_environment(needs_state_dir=arguments.needs_state_dir))
         set_up(config.log_format, config.log_level)
         for name, near in suggest_settings(os.environ):
-            complain(N_("{name} is not a setting: do you mean {near}?"), name=name, near=near)
+            complain("{name} is not a setting: do you mean {near}?", name=name, near=near)
         return anyio.run(run_with_config, config, arguments)
     except ConfigError as exc:
         complain(exc.text, **exc.values)

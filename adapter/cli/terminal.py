@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapter.cli.errors import OutputError, translate
-from adapter.i18n import N_
 from adapter.ops.logs import set_up
 from adapter.plain_text import harmless, is_unsafe
 
@@ -185,7 +184,7 @@ def output_errors() -> Iterator[None]:
         _discard(sys.stdout)
         if isinstance(exc, BrokenPipeError):
             raise
-        raise OutputError(N_("standard output: {strerror}"), strerror=exc.strerror) from exc
+        raise OutputError("standard output: {strerror}", strerror=exc.strerror) from exc
 
 
 def _discard(stream: Any) -> None:

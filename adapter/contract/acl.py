@@ -173,7 +173,7 @@ def check_user_name(name: str) -> str:
     """Return the name of a user. Raises ConfigError if Redis cannot take it."""
     if not name or any(char.isspace() or char in "()\0" for char in name):
         raise ConfigError(
-            N_("--user {name!r} is not a name for a Redis user: leave out blanks and parentheses"), name=name
+            "--user {name!r} is not a name for a Redis user: leave out blanks and parentheses", name=name
         )
     return name
 

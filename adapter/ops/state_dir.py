@@ -12,7 +12,6 @@ import anyio
 from adapter.aio import AutoResetEvent, periodic
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.i18n import N_
 
 # Files that hold secrets.
 SECRET_FILES: Final = ("smartqq.json", "official.json", "official.db", "http-token", "redis/password")
@@ -64,11 +63,11 @@ def ensure_state_dir(config: Config) -> Path:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as exc:
         raise ConfigError(
-            N_("QQBUS_STATE_DIR: {folder} is no folder: {strerror}"), folder=folder, strerror=exc.strerror
+            "QQBUS_STATE_DIR: {folder} is no folder: {strerror}", folder=folder, strerror=exc.strerror
         ) from exc
     if path := find_unwritable(folder):
         raise ConfigError(
-            N_("QQBUS_STATE_DIR: {path} cannot be written: {reason}"),
+            "QQBUS_STATE_DIR: {path} cannot be written: {reason}",
             path=path,
             reason=describe_obstacle(path),
         )
@@ -78,7 +77,7 @@ def ensure_state_dir(config: Config) -> Path:
         probe.unlink()
     except OSError as exc:
         raise ConfigError(
-            N_("QQBUS_STATE_DIR: {folder} cannot be written: {strerror}"),
+            "QQBUS_STATE_DIR: {folder} cannot be written: {strerror}",
             folder=folder,
             strerror=exc.strerror,
         ) from exc
@@ -92,7 +91,7 @@ def naming_folder(folder: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise ConfigError(
-            N_("QQBUS_STATE_DIR: {path} cannot be used: {strerror}"),
+            "QQBUS_STATE_DIR: {path} cannot be used: {strerror}",
             path=exc.filename or folder,
             strerror=exc.strerror,
         ) from exc

@@ -12,6 +12,11 @@ from tests.support import ROOT
 STATIC = ROOT / "adapter" / "ops" / "page" / "static"
 # Attributes of the page that are shown or read out.
 ATTRIBUTES = {"placeholder", "title", "aria-label", "alt", "data-sure"}
+# What people read of errors: their first argument is translated where a command prints it.
+ERRORS = (
+    *("ConfigError", "CommandError", "OutputError", "complain"),
+    *("AccessRefused", "BusUnavailable", "UnsupportedServer"),
+)
 # What argparse says to users, in any of our versions of Python; the rest is for programmers.
 ARGPARSE = {
     *("usage: ", "positional arguments", "options", "show this help message and exit"),
@@ -30,7 +35,7 @@ _WORD = re.compile(r"[A-Za-z]{2}")
 def texts() -> set[str]:
     """Return all texts of commands, demo, alarms and page."""
     sources = [*sorted((ROOT / "adapter").rglob("*.py")), ROOT / "tests" / "demo.py"]
-    found = {text for path in sources for text in _marked(path, "python", "_", "N_")}
+    found = {text for path in sources for text in _marked(path, "python", "_", "N_", *ERRORS)}
     found |= {text for path in STATIC.glob("*.js") for text in _marked(path, "javascript", "t")}
     found |= {text for path in STATIC.glob("*.html") for text in _page(path)}
     return (found | ARGPARSE) - NAMES

@@ -33,7 +33,6 @@ from typing import BinaryIO, Self
 
 from adapter.bus.spool.checkpoint import Checkpoint, Position
 from adapter.errors import ConfigError, SpoolError
-from adapter.i18n import N_
 
 MAGIC = b"QQ\x01\xb5"
 HEADER = struct.Struct(">4sII")
@@ -79,7 +78,7 @@ class Spool:
         except OSError as exc:
             self._lock.close()
             raise ConfigError(
-                N_("another adapter uses {parent}: give each its own QQBUS_STATE_DIR"),
+                "another adapter uses {parent}: give each its own QQBUS_STATE_DIR",
                 parent=self._folder.parent,
             ) from exc
         self.checkpoint = self._read_checkpoint()

@@ -12,7 +12,7 @@ from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.contract.acl import PLACEHOLDER, ROLES, Role, check_user_name, hash_password, setuser_line
 from adapter.errors import BusError, ConfigError
-from adapter.i18n import N_, _
+from adapter.i18n import _
 
 _OLD, _NEW = "7.0", "7.2"
 # Bytes of a password that is made here.
@@ -24,7 +24,7 @@ _CLOSED = "user default off"
 async def acl(config: Config, arguments: argparse.Namespace) -> int:
     """Print a line for one role, or write an ACL file. Redis is asked for its version alone."""
     if arguments.all == bool(arguments.role):
-        raise ConfigError(N_("give a role, or --all --file FILE"))
+        raise ConfigError("give a role, or --all --file FILE")
     is_old = (arguments.redis or await _version(config)) == _OLD
     if arguments.all:
         return _write_all(config, arguments, is_old=is_old)
@@ -70,9 +70,9 @@ def _user(config: Config, role: Role) -> str:
 def _write_all(config: Config, arguments: argparse.Namespace, *, is_old: bool) -> int:
     """Write a user for each role, and print the passwords, which the file has as hashes alone."""
     if arguments.file in {None, "-"}:
-        raise ConfigError(N_("--all wants --file FILE: the ACL file to write"))
+        raise ConfigError("--all wants --file FILE: the ACL file to write")
     if arguments.user or arguments.password:
-        raise ConfigError(N_("--all names the users by their roles and makes their passwords"))
+        raise ConfigError("--all names the users by their roles and makes their passwords")
     lines, printed = [_CLOSED], []
     for role in ROLES.values():
         user, password = check_user_name(_user(config, role)), secrets.token_urlsafe(_PASSWORD_BYTES)
@@ -104,9 +104,9 @@ def _write(path: Path, lines: list[str]) -> None:
         with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123 – opened with its mode
             file.write("\n".join(lines) + "\n")
     except FileExistsError as exc:
-        raise CommandError(N_("{path} exists: move it away first"), path=path) from exc
+        raise CommandError("{path} exists: move it away first", path=path) from exc
     except OSError as exc:
-        raise CommandError(N_("cannot write {path}: {strerror}"), path=path, strerror=exc.strerror) from exc
+        raise CommandError("cannot write {path}: {strerror}", path=path, strerror=exc.strerror) from exc
 
 
 def _explain(role: Role, *, is_password_given: bool) -> None:

@@ -13,7 +13,7 @@ from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.errors import AccessRefused, ConfigError, SchemaError
 from adapter.events import Status
-from adapter.i18n import N_, _
+from adapter.i18n import _
 from adapter.outbound.call_guard import KEY, confirmation
 
 
@@ -54,9 +54,9 @@ def _body(action: str, text: str) -> str:
     try:
         params = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ConfigError(N_("PARAMS is not JSON: {error}"), error=exc) from exc
+        raise ConfigError("PARAMS is not JSON: {error}", error=exc) from exc
     if not isinstance(params, dict):
-        raise ConfigError(N_("PARAMS is not a JSON object: give for example '{\"group_id\": 30001}'"))
+        raise ConfigError("PARAMS is not a JSON object: give for example '{\"group_id\": 30001}'")
     return json.dumps({"action": action, "params": params}, ensure_ascii=False)
 
 

@@ -10,7 +10,7 @@ from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.config import Config
 from adapter.contract.lint import Linter
 from adapter.errors import ConfigError
-from adapter.i18n import N_, _
+from adapter.i18n import _
 from adapter.plain_text import harmless
 
 # Result streams of workers that are read: more would be those of a broken worker.
@@ -22,7 +22,7 @@ async def check(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.worker:
         return await _check_worker(config, arguments)
     if arguments.program:
-        raise ConfigError(N_("a program is tested with --worker GROUP"))
+        raise ConfigError("a program is tested with --worker GROUP")
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         with show_progress(_("reading the streams")):
             linter = await _lint(admin)

@@ -64,13 +64,13 @@ def _parse_words(words: list[str]) -> tuple[list[str], str, str]:
     """Return lists to read, chat whose members to read, text to find."""
     if words[:1] == [ListKind.MEMBERS.value]:
         if len(words) == 1:
-            raise ConfigError(N_("members of what? give a chat, for example group:2419712345"))
+            raise ConfigError("members of what? give a chat, for example group:2419712345")
         try:
             chat = str(parse_address(words[1]))
         except SchemaError as exc:
             raise ConfigError(exc.text, **exc.values) from exc
         if not has_members(chat):
-            raise ConfigError(N_("{chat} has no members: give a group or a discussion"), chat=chat)
+            raise ConfigError("{chat} has no members: give a group or a discussion", chat=chat)
         return [], chat, " ".join(words[2:])
     if words and words[0] in LISTS:
         return words[:1], "", " ".join(words[1:])

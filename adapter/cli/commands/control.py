@@ -69,11 +69,11 @@ def caller() -> str:
 async def _check_effect(admin: AdminClient, name: str, details: dict[str, str]) -> None:
     """Raise CommandError if the command would change nothing."""
     if name == "captcha" and (await admin.status()).get("state") != SessionState.CAPTCHA:
-        raise CommandError(N_("SmartQQ asks for no captcha now: see `qqbus status`"))
+        raise CommandError("SmartQQ asks for no captcha now: see `qqbus status`")
     if name == "lapse" and details["group"] == GROUP:
-        raise CommandError(N_("{group} is the adapter's own group: its events are always kept"), group=GROUP)
+        raise CommandError("{group} is the adapter's own group: its events are always kept", group=GROUP)
     if name == "lapse":
         known = {group.name for stream in _GROUPED_STREAMS for group in await admin.groups(stream)}
         if details["group"] not in known:
             names = ", ".join(sorted(known)) or N_("none")
-            raise CommandError(N_("no such consumer group: there are {names}"), names=names)
+            raise CommandError("no such consumer group: there are {names}", names=names)

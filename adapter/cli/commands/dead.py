@@ -40,12 +40,10 @@ Fields = dict[bytes, bytes]
 async def dead(config: Config, arguments: argparse.Namespace) -> int:
     """Run the action. Exit code 1 if an id is gone."""
     if arguments.action != "list" and bool(arguments.ids) == arguments.all:
-        raise ConfigError(N_("dead {action}: give ids, or --all"), action=arguments.action)
+        raise ConfigError("dead {action}: give ids, or --all", action=arguments.action)
     for letter in arguments.ids:
         if not re.fullmatch(r"\d{1,20}-\d{1,20}", letter, re.ASCII):
-            raise ConfigError(
-                N_("{letter!r} is not the id of an entry: `qqbus dead` lists them"), letter=letter
-            )
+            raise ConfigError("{letter!r} is not the id of an entry: `qqbus dead` lists them", letter=letter)
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         match arguments.action:
             case "redrive":
@@ -128,7 +126,7 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
         fields = await admin.get_entry("dead", letter)
         if fields is None:
             failed += 1
-            complain(N_("{letter} is not in {stream}"), letter=letter, stream=admin.keys("dead"))
+            complain("{letter} is not in {stream}", letter=letter, stream=admin.keys("dead"))
             continue
         try:
             where = await redrive(admin, letter, fields, to_all=arguments.to_all)
@@ -136,7 +134,7 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
             raise
         except (BusError, SchemaError) as exc:  # a group that is gone, a key of another type
             failed += 1
-            complain(N_("{letter} cannot be redriven: {error}"), letter=letter, error=exc)
+            complain("{letter} cannot be redriven: {error}", letter=letter, error=exc)
             continue
         text = _("{letter} was redriven by another command").format(letter=letter)
         say(progress + (f"{letter} → {where}" if where else text))

@@ -58,13 +58,13 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
             await admin.send_command("login", caller())
         with anyio.move_on_after(arguments.timeout):
             return await _follow(admin, after, screen, is_requested=asks or is_waiting)
-    raise CommandError(N_("not online after {timeout}"), timeout=span(arguments.timeout))
+    raise CommandError("not online after {timeout}", timeout=span(arguments.timeout))
 
 
 async def _wait_adapter(admin: AdminClient, seconds: float) -> None:
     with anyio.move_on_after(seconds), show_progress(_("waiting for an adapter")):
         if await admin.lease_held() is False:
-            complain(N_("{gone}: waiting {seconds:g} s for one"), gone=N_(GONE.headline), seconds=seconds)
+            complain("{gone}: waiting {seconds:g} s for one", gone=N_(GONE.headline), seconds=seconds)
         while await admin.lease_held() is False:  # noqa: ASYNC110 – another process has no event of ours
             await anyio.sleep(_POLL_SECONDS)
         return

@@ -10,7 +10,7 @@ from typing import Final
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.i18n import N_, _
+from adapter.i18n import _
 
 # The name of a project is that of its application, of its package and of its service.
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
@@ -30,18 +30,16 @@ async def new(_config: Config, arguments: argparse.Namespace) -> int:
     name: str = arguments.name
     if not _NAME.fullmatch(name) or name == "adapter":
         raise ConfigError(
-            N_("{name!r} cannot name a bot: 1 to 40 of a-z 0-9 -, beginning with a letter"), name=name
+            "{name!r} cannot name a bot: 1 to 40 of a-z 0-9 -, beginning with a letter", name=name
         )
     folder = Path(name)
     try:
         folder.mkdir()
     except FileExistsError as exc:
-        raise ConfigError(
-            N_("{folder} exists already: give another name, or remove it"), folder=folder
-        ) from exc
+        raise ConfigError("{folder} exists already: give another name, or remove it", folder=folder) from exc
     except OSError as exc:
         raise ConfigError(
-            N_("{folder} cannot be made: {strerror}"), folder=folder, strerror=exc.strerror
+            "{folder} cannot be made: {strerror}", folder=folder, strerror=exc.strerror
         ) from exc
     values = {"name": name, "python": sys.executable, "folder": str(folder.resolve())}
     template = files("adapter.cli").joinpath("template")

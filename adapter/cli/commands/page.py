@@ -5,17 +5,16 @@ import argparse
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.i18n import N_
 from adapter.ops.page.tokens import PageToken, SignInLinks, page_address, sign_in_link
 
 
 async def page(config: Config, arguments: argparse.Namespace) -> int:
     """Print a link; with `--revoke` make a new token first."""
     if config.http_bind is None:
-        raise ConfigError(N_("QQBUS_HTTP=off: this adapter has no page"))
+        raise ConfigError("QQBUS_HTTP=off: this adapter has no page")
     if not config.http_token and not config.state_dir.is_dir():
         raise ConfigError(
-            N_("QQBUS_STATE_DIR: {state_dir} does not exist: give the one that the adapter runs with"),
+            "QQBUS_STATE_DIR: {state_dir} does not exist: give the one that the adapter runs with",
             state_dir=config.state_dir,
         )
     token = PageToken.load(config)

@@ -12,7 +12,7 @@ from adapter.cli.terminal import say, show_progress, write_bytes
 from adapter.codec.reader import read_map
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
-from adapter.i18n import N_, _
+from adapter.i18n import _
 from adapter.plain_text import harmless
 
 # Seconds: the adapter gives one call of SmartQQ a minute, and follows redirects.
@@ -25,19 +25,19 @@ _SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "im
 async def image(config: Config, arguments: argparse.Namespace) -> int:
     """Fetch the picture and write it to a file or to standard output."""
     if arguments.number < 1:
-        raise ConfigError(N_("--number counts from 1"))
+        raise ConfigError("--number counts from 1")
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         entry = await _find_entry(admin, arguments.event)
         if entry is None:
             raise CommandError(
-                N_("no event {event} on {keys}: `qqbus tail --json` shows ids"),
+                "no event {event} on {keys}: `qqbus tail --json` shows ids",
                 event=arguments.event,
                 keys=admin.keys("inbound"),
             )
         reply = await _call(admin, "image", entry=entry, number=str(arguments.number))
     body, mime_type = reply.get("body"), str(reply.get("type", ""))
     if not isinstance(body, bytes):
-        raise CommandError(N_("the adapter's reply cannot be read: it has no picture"))
+        raise CommandError("the adapter's reply cannot be read: it has no picture")
     if arguments.out == "-":
         write_bytes(body)
         return 0
@@ -45,7 +45,7 @@ async def image(config: Config, arguments: argparse.Namespace) -> int:
     try:
         path.write_bytes(body)
     except OSError as exc:
-        raise CommandError(N_("cannot write {path}: {strerror}"), path=path, strerror=exc.strerror) from exc
+        raise CommandError("cannot write {path}: {strerror}", path=path, strerror=exc.strerror) from exc
     say(
         _("{path}: {count} bytes, {mime_type}").format(
             path=path, count=len(body), mime_type=harmless(mime_type)
@@ -74,7 +74,7 @@ async def _call(admin: AdminClient, command: str, **details: str) -> dict[str, A
         packed = await admin.wait_reply(nonce, _REPLY_TIMEOUT_SECONDS)
     if packed is None:
         raise CommandError(
-            N_("no reply from the adapter in {seconds:g} s: see its log"),
+            "no reply from the adapter in {seconds:g} s: see its log",
             seconds=_REPLY_TIMEOUT_SECONDS,
         )
     try:

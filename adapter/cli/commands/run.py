@@ -13,7 +13,7 @@ from adapter.bus import embedded
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.errors import UnsupportedServer
-from adapter.i18n import N_, _
+from adapter.i18n import _
 from adapter.ops.state_dir import ensure_state_dir
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ async def redis(config: Config, arguments: argparse.Namespace) -> int:
     folder = ensure_state_dir(config) / "redis"
     if await embedded.probe_port(arguments.port):
         raise UnsupportedServer(
-            N_("a Redis listens on 127.0.0.1:{port} already: use it, or give --port"), port=arguments.port
+            "a Redis listens on 127.0.0.1:{port} already: use it, or give --port", port=arguments.port
         )
     stop = anyio.Event()
     async with (

@@ -9,7 +9,6 @@ from pathlib import Path
 from adapter.cli.parser import SIMULATORS
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.i18n import N_
 
 # The root of the checkout, or the folder of an installation.
 _ROOT = Path(__file__).resolve().parents[3]
@@ -42,7 +41,7 @@ def _become(module: str, *arguments: str) -> int:
     """
     is_checkout = (_ROOT / "pyproject.toml").exists() and (_ROOT / "tests" / "simulator").exists()
     if not all(map(find_spec, _NEEDED)):
-        raise ConfigError(N_("the simulators need the extra `sim`: pip install 'qqbus[sim]'"))
+        raise ConfigError("the simulators need the extra `sim`: pip install 'qqbus[sim]'")
     if is_checkout:
         paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))

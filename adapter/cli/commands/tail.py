@@ -22,7 +22,7 @@ from adapter.content import render
 from adapter.contract.tables import TYPES
 from adapter.errors import AccessRefused, BusUnavailable, ConfigError, SchemaError
 from adapter.events import Status
-from adapter.i18n import N_, _
+from adapter.i18n import _
 from adapter.ops.contact_lookup import find_address
 from adapter.ops.wording import before, clock, entry_time, moment, start_id
 from adapter.plain_text import harmless
@@ -65,14 +65,12 @@ def _since(arguments: argparse.Namespace) -> str | None:
     since = None if arguments.since is None else start_id(arguments.since, time.time())
     if arguments.since is not None and since is None:
         raise ConfigError(
-            N_(
-                "--since {since!r} is neither an entry id, a time (11:00, yesterday, 2026-11-30 11:00) "
-                "nor an age such as 10m"
-            ),
+            "--since {since!r} is neither an entry id, a time (11:00, yesterday, 2026-11-30 11:00) "
+            "nor an age such as 10m",
             since=arguments.since,
         )
     if arguments.n is not None and arguments.n < 0:
-        raise ConfigError(N_("-n is not a number from 0 up"))
+        raise ConfigError("-n is not a number from 0 up")
     return since
 
 
@@ -80,7 +78,7 @@ async def _filter(admin: AdminClient, arguments: argparse.Namespace) -> _Filter:
     for name in arguments.type:
         if not any(_matches(known, [name]) for known in TYPES):
             raise ConfigError(
-                N_("--type {name!r} matches no event: give one of {names}"), name=name, names=", ".join(TYPES)
+                "--type {name!r} matches no event: give one of {names}", name=name, names=", ".join(TYPES)
             )
     try:
         chat = await find_address(admin, arguments.chat) if arguments.chat else ""
@@ -123,12 +121,12 @@ class _Follower:
             raise
         except BusUnavailable as exc:
             if not self._is_away:
-                complain(N_("{error}; trying again"), error=exc)
+                complain("{error}; trying again", error=exc)
             self._is_away = True
             await anyio.sleep(_RETRY_SECONDS)
             return
         if self._is_away:
-            complain(N_("Redis serves again"))
+            complain("Redis serves again")
         self._is_away = False
         rows = [(entry, stream, fields) for stream, entries in found.items() for entry, fields in entries]
         for entry, stream, fields in rows:

@@ -15,7 +15,7 @@ from adapter.aio import AutoResetEvent
 from adapter.cli.terminal import complain, say
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.i18n import N_, _
+from adapter.i18n import _
 
 # Seconds before a process that has ended is started again, doubled each time up to the second value.
 _FIRST_DELAY: Final = 0.5
@@ -32,7 +32,7 @@ async def worker(_config: Config, arguments: argparse.Namespace) -> int:
     """Run the bot until a signal. Exit code 0 after one, else that of the bot."""
     path: Path = arguments.bot
     if not path.is_file():
-        raise ConfigError(N_("{path} is no file: give the program of your bot, such as bot.py"), path=path)
+        raise ConfigError("{path} is no file: give the program of your bot, such as bot.py", path=path)
     fleet = _Fleet([sys.executable, "-m", "consumers.runtime.launch", str(path), *arguments.arguments])
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch_signals, fleet)
@@ -72,14 +72,14 @@ class _Fleet:
                 return ended
             if waits_for_change:
                 complain(
-                    N_("the bot ended with exit code {ended}: waiting for a change of its files"), ended=ended
+                    "the bot ended with exit code {ended}: waiting for a change of its files", ended=ended
                 )
                 await self._wait_for_change()
                 continue
             if time.monotonic() - started > _STARTED_SECONDS:
                 delay = _FIRST_DELAY
             complain(
-                N_("a process of the bot ended with exit code {ended}: starting it again in {delay:g} s"),
+                "a process of the bot ended with exit code {ended}: starting it again in {delay:g} s",
                 ended=ended,
                 delay=delay,
             )

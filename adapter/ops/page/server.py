@@ -20,7 +20,6 @@ from adapter.config import Config
 from adapter.errors import BusError, ConfigError
 from adapter.failpoints import Failpoint, inject
 from adapter.http_server import BoundedProtocol, ConnectionLimits
-from adapter.i18n import N_
 from adapter.ops.metrics import Metrics
 from adapter.ops.page import assets
 from adapter.ops.page.api import PageApi
@@ -163,7 +162,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         )
     except OSError as exc:
         raise ConfigError(
-            N_("QQBUS_HTTP={host}:{port} cannot be used: {strerror}; give another host:port, or off"),
+            "QQBUS_HTTP={host}:{port} cannot be used: {strerror}; give another host:port, or off",
             host=host,
             port=port,
             strerror=exc.strerror,

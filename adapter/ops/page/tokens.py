@@ -15,7 +15,6 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from adapter.config import Config
 from adapter.errors import ConfigError
-from adapter.i18n import N_
 
 TOKEN_FILE: Final = "http-token"  # noqa: S105 – a name
 # Characters of a token: fewer can be guessed.
@@ -42,7 +41,7 @@ class PageToken:
         if token:
             if len(token) < MIN_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
                 raise ConfigError(
-                    N_("QQBUS_HTTP_TOKEN is too weak: give at least {length} printable ASCII characters"),
+                    "QQBUS_HTTP_TOKEN is too weak: give at least {length} printable ASCII characters",
                     length=MIN_TOKEN_LENGTH,
                 )
             return cls(token)
@@ -51,7 +50,7 @@ class PageToken:
             return cls(_read(file) or _write(file), file)
         except OSError as exc:
             raise ConfigError(
-                N_("{file} cannot be used: {strerror}; or set QQBUS_HTTP_TOKEN"),
+                "{file} cannot be used: {strerror}; or set QQBUS_HTTP_TOKEN",
                 file=file,
                 strerror=exc.strerror,
             ) from exc
@@ -70,12 +69,12 @@ class PageToken:
     def revoke(self) -> None:
         """Make a new token: all sessions and links of the former one end. Raises ConfigError."""
         if self.file is None:
-            raise ConfigError(N_("the token is QQBUS_HTTP_TOKEN: change that, and restart the adapter"))
+            raise ConfigError("the token is QQBUS_HTTP_TOKEN: change that, and restart the adapter")
         try:
             self._value = _write(self.file)
         except OSError as exc:
             raise ConfigError(
-                N_("{file} cannot be used: {strerror}"), file=self.file, strerror=exc.strerror
+                "{file} cannot be used: {strerror}", file=self.file, strerror=exc.strerror
             ) from exc
         self._seen = _version(self.file)
 

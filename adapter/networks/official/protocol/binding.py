@@ -11,7 +11,6 @@ from enum import IntEnum
 from typing import Final
 
 from adapter.errors import ConfigError, ProtocolError
-from adapter.i18n import N_
 from adapter.networks.official.protocol.values import Object, mapping, parse_int, parse_text
 
 KEY_BYTES: Final = 32
@@ -94,8 +93,6 @@ def check_cryptography() -> None:
         import cryptography  # noqa: F401, PLC0415 – an extra
     except ImportError as exc:
         raise ConfigError(
-            N_(
-                "binding a bot by QR code needs the extra: pip install 'qqbus[official]'; or set "
-                "QQBUS_OFFICIAL_APPID and QQBUS_OFFICIAL_SECRET_FILE"
-            )
+            "binding a bot by QR code needs the extra: pip install 'qqbus[official]'; or set "
+            "QQBUS_OFFICIAL_APPID and QQBUS_OFFICIAL_SECRET_FILE"
         ) from exc
