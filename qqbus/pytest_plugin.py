@@ -72,7 +72,8 @@ class LiveWorker:
     ) -> "list[Request]":
         """Publish a message, wait until the worker has handled it or asks back; return its requests.
 
-        The options are those of `Event.example`: chat, sender, name, type, own, data.
+        The options are those of `Event.example`: chat, sender, name, type, own, data. Raises AssertionError
+        if the event became a dead letter, with the reason.
         """
         from adapter import example_fields  # noqa: PLC0415 – see above
 
@@ -87,8 +88,9 @@ class LiveWorker:
         fields: Any = example_fields(
             content, kind=kind, number=next(_numbers), now=time.time(), **(defaults | options)
         )
-        self.client.xadd(f"{self.prefix}:inbound", fields)
+        entry: Any = self.client.xadd(f"{self.prefix}:inbound", fields)
         self._wait(self._is_handled, seconds, "the worker has handled the event")
+        self._check_dead(entry)
         return self._new_requests()
 
     def _run(self) -> None:
@@ -113,6 +115,13 @@ class LiveWorker:
         # A handler that waits for an answer keeps its event.
         waiting: Any = self.client.hlen(f"{self.prefix}:worker:{self._worker.name}:asks")
         return bool(group["pending"] <= waiting)
+
+    def _check_dead(self, entry: bytes) -> None:
+        letters: Any = self.client.xrange(f"{self.prefix}:dead")
+        for _, letter in letters:
+            if letter[b"entry"] == entry:
+                reason, detail = (letter[name].decode() for name in (b"reason", b"detail"))
+                raise AssertionError(f"the event went to {self.prefix}:dead: {reason}: {detail}")
 
     def _new_requests(self) -> "list[Request]":
         rows: Any = self.client.xrange(f"{self.prefix}:outbound", self._seen)
