@@ -3,7 +3,7 @@
 Invariants:
 - The ping of a batch is written behind its frames. Its pong confirms all of them, and all before.
 - The clock of a frame starts when it is taken from the log: a ping behind a blocked write never leaves.
-- One frame at a time is written, so that the socket's buffer holds one frame beyond its mark.
+- One batch at a time is written, so that the socket's buffer holds one batch or one frame beyond its mark.
 """
 
 import asyncio
@@ -22,11 +22,14 @@ from aiohttp import WSMsgType, web
 
 from consumers.onebot.account import AccountWatcher
 from consumers.onebot.chat_order import ChatOrder
+from consumers.onebot.corked_writes import CorkedWrites
 from consumers.onebot.events import heartbeat, lifecycle
 from consumers.onebot.hub import HEARTBEAT_SECONDS, Hub, encode_frame
 
 log = logging.getLogger("qqbus.gateway")
 
+# Events before a ping: the bot has the next ones at hand while its pong is on the way.
+_BATCH: Final = 25
 # Seconds between two looks at that clock.
 _CHECK_SECONDS: Final = 0.5
 # Bytes of one frame from a bot: a picture in base64.
@@ -72,6 +75,7 @@ class BotConnection:
         confirm_seconds: float,
     ) -> None:
         self._socket = socket
+        self._writes = CorkedWrites(socket)
         self._abort = abort
         self.role = role
         self.name = name
@@ -84,7 +88,7 @@ class BotConnection:
         self._wakeup = asyncio.Event()
         self._pings: deque[_Ping] = deque()
         self._ping_number = 0
-        self._urgent: deque[str] = deque()
+        self._urgent: deque[bytes] = deque()
         self.is_proved = False
         self.order = ChatOrder()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -129,10 +133,10 @@ class BotConnection:
 
     # --- out -----------------------------------------------------------------------------------
 
-    async def send(self, frame: str) -> None:
-        """Write a frame; waits while the bot does not read. Raises ConnectionError."""
+    async def send(self, frame: bytes) -> None:
+        """Write a frame of text; waits while the bot does not read. Raises ConnectionError."""
         async with self._writing:
-            await self._socket.send_str(frame)
+            await self._socket.send_frame(frame, WSMsgType.TEXT)
 
     async def _write(self) -> None:
         window = None
@@ -158,20 +162,23 @@ class BotConnection:
             self.send_heartbeat()
         self._wakeup.clear()
         now = time.monotonic()
-        events = self._hub.log.take(self._window, now)
+        events = self._hub.log.take(self._window, now, _BATCH)
         if not events and not self._urgent:
             return
+        if len(events) == _BATCH:
+            self._wakeup.set()
         # Before the first write: it may block.
         self._ping_number += 1
         ping = _Ping(self._ping_number, self._window.sent, now)
         self._pings.append(ping)
-        while self._urgent:
-            await self.send(self._urgent.popleft())
-        for event in events:
-            for frame in event.take_frames():
-                await self.send(frame)
         async with self._writing:
-            await self._socket.ping(str(ping.number).encode())
+            with self._writes.corked():
+                while self._urgent:
+                    await self._socket.send_frame(self._urgent.popleft(), WSMsgType.TEXT)
+                for event in events:
+                    for frame in event.take_frames():
+                        await self._socket.send_frame(frame, WSMsgType.TEXT)
+                await self._socket.ping(str(ping.number).encode())
 
     async def _watch(self) -> None:
         while True:

@@ -28,7 +28,7 @@ LOG_BYTES: Final = 16 * 1024 * 1024
 # Bytes that an event is expected to take before one was seen.
 _FIRST_GUESS: Final = 4_096
 # In the place of the brace that ends a frame.
-_AGAIN: Final = ',"redelivered":true}'
+_AGAIN: Final = b',"redelivered":true}'
 
 
 @dataclass(slots=True, eq=False)
@@ -36,11 +36,11 @@ class LoggedEvent:
     """An event of the bus as frames. After it `was_sent` its next copy says that it is redelivered."""
 
     entry: str
-    frames: tuple[str, ...]
+    frames: tuple[bytes, ...]
     size: int
     was_sent: bool = False
 
-    def take_frames(self) -> tuple[str, ...]:
+    def take_frames(self) -> tuple[bytes, ...]:
         """Return the frames for one more connection."""
         if self.was_sent:
             return tuple(frame[:-1] + _AGAIN for frame in self.frames)
@@ -105,10 +105,11 @@ class DeliveryLog:
         self._windows.append(window)
         return window
 
-    def take(self, window: Window, now: float) -> list[LoggedEvent]:
-        """Return the events to send to this connection now; `now` in seconds of a monotonic clock."""
+    def take(self, window: Window, now: float, limit: int = MAX_EVENTS) -> list[LoggedEvent]:
+        """Return up to `limit` events to send to this connection; `now` in seconds of a monotonic clock."""
         taken: list[LoggedEvent] = []
-        while window.sent < self._last and len(window.unconfirmed) < MAX_EVENTS:
+        limit = min(limit, MAX_EVENTS - len(window.unconfirmed))
+        while window.sent < self._last and len(taken) < limit:
             event = self._events[window.sent + 1]
             if window.unconfirmed and window.unconfirmed_bytes + event.size > MAX_BYTES:
                 break

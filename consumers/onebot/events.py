@@ -1,7 +1,8 @@
 """Turn events of the bus into events of OneBot 11. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from adapter import Received, SchemaError, parse_address
 from consumers.onebot.cq import encode_cq
@@ -12,6 +13,9 @@ from consumers.onebot.segments import to_onebot
 Event = dict[str, Any]
 # The ids that the network gave, and the numbers under which bots know those messages.
 Numbers = Mapping[str, int]
+# Chats whose address is kept parsed: those of a busy account.
+_MAX_CHATS: Final = 4_096
+_parse_chat = lru_cache(_MAX_CHATS)(parse_address)
 
 
 def quoted_ids(received: Received) -> list[str]:
@@ -19,7 +23,8 @@ def quoted_ids(received: Received) -> list[str]:
     family = received.type.partition(".")[0]
     if family == "message":
         items = received.body.get("segments")
-        found = [one["data"].get("id") for one in _dicts(items) if one.get("type") == "reply"]
+        replies = [one for one in _dicts(items) if one.get("type") == "reply"]
+        found = [one["data"].get("id") for one in replies if isinstance(one.get("data"), dict)]
     elif family == "notice":
         found = [_map(received.body.get("data")).get("message_id")]
     else:
@@ -49,7 +54,7 @@ def to_event(received: Received, numbers: Numbers, *, as_text: bool = False) -> 
 def to_message(received: Received, numbers: Numbers, *, as_text: bool = False) -> Event | None:
     """Return a message; None if its chat has no form in OneBot."""
     try:
-        address = parse_address(received.chat)
+        address = _parse_chat(received.chat)
     except SchemaError:
         return None
     body = received.body
@@ -154,7 +159,7 @@ def number_or_own(network_id: object, numbers: Numbers) -> int:
 def _dicts(items: object) -> list[dict[str, Any]]:
     if not isinstance(items, list):
         return []
-    return [one for one in items if isinstance(one, dict) and isinstance(one.get("data"), dict)]
+    return [one for one in items if isinstance(one, dict)]
 
 
 def _map(value: object) -> Mapping[str, Any]:

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from adapter import Received, ReceivedMessage
 from consumers.onebot.bus_reader import BusReader
 from consumers.onebot.delivery import DeliveryLog, LoggedEvent, Window
@@ -158,12 +160,13 @@ class Hub:
         self.too_old += 1
         return True
 
-    async def _frames(self, received: Received) -> tuple[str, ...]:
+    async def _frames(self, received: Received) -> tuple[bytes, ...]:
         if isinstance(received, ReceivedMessage):
             self._index.add(received)
             if received.own and not self._options.reports_self:
                 return ()
-        numbers = await self._numbers(received)
+        quoted = quoted_ids(received)
+        numbers = await self._numbers(received.chat, quoted) if quoted else {}
         events = [to_event(received, numbers, as_text=self._options.is_text_format)]
         if received.type.startswith("session."):
             is_online = received.type == "session.online"
@@ -175,11 +178,8 @@ class Hub:
         self.unmapped += not found
         return found
 
-    async def _numbers(self, received: Received) -> dict[str, int]:
-        wanted = quoted_ids(received)
-        return {
-            one: number for one in wanted if (number := await self._number(received.chat, one)) is not None
-        }
+    async def _numbers(self, chat: str, wanted: Sequence[str]) -> dict[str, int]:
+        return {one: number for one in wanted if (number := await self._number(chat, one)) is not None}
 
     async def _number(self, chat: str, network_id: str) -> int | None:
         """Return the number of a quoted message; None if it is not on the bus."""
@@ -195,15 +195,16 @@ class Hub:
         return number or None
 
 
-def encode_frame(event: dict[str, Any]) -> str:
+def encode_frame(event: dict[str, Any]) -> bytes:
     """Return an event as JSON; what JSON cannot hold becomes text."""
     try:
         return _encoder.encode(event)
-    except (ValueError, TypeError):
-        return _encoder.encode(_plain(event))
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        # Half of a surrogate pair has no form in UTF-8, and one in ASCII: a bot's `echo` may have one.
+        return json.dumps(_plain(event), separators=(",", ":")).encode()
 
 
-_encoder: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
+_encoder: Final = msgspec.json.Encoder(enc_hook=str)
 # Levels of nesting in what upstream said.
 _MAX_DEPTH: Final = 60
 

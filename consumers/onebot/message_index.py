@@ -17,7 +17,7 @@ MAX_PEOPLE: Final = 10_000
 
 
 class Recent(Generic[K, V]):
-    """A map that forgets its oldest entry when it is full."""
+    """A map that forgets its first entry when it is full."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -27,8 +27,7 @@ class Recent(Generic[K, V]):
         return len(self._values)
 
     def put(self, key: K, value: V) -> None:
-        """Remember a value as the newest."""
-        self._values.pop(key, None)
+        """Remember a value; the newest for its key counts."""
         self._values[key] = value
         if len(self._values) > self._limit:
             self._values.popitem(last=False)

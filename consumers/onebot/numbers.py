@@ -6,6 +6,7 @@ that of a message that was sent through the bus is negative.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 # Milliseconds since 1970 of 2020-01-01: with this epoch a number is exact as a JSON number until 2089.
@@ -26,6 +27,8 @@ class EntryRef:
     was_sent: bool
 
 
+# One entry is asked for several times in a row.
+@lru_cache(256)
 def entry_number(entry: str, *, was_sent: bool = False) -> int:
     """Return the `message_id` of an entry; 0 for one that has no number."""
     match = _ENTRY.fullmatch(entry)

@@ -169,4 +169,6 @@ async def _params(request: web.Request) -> object:
 
 
 def _json(answer: Answer, status: int = 200) -> web.Response:
-    return web.Response(text=encode_frame(answer), status=status, content_type="application/json")
+    return web.Response(
+        body=encode_frame(answer), status=status, content_type="application/json", charset="utf-8"
+    )

@@ -9,13 +9,13 @@ from consumers.onebot.delivery import LOG_EVENTS, MAX_BYTES, MAX_EVENTS, Deliver
 
 
 def event(number: int, size: int = 10) -> LoggedEvent:
-    return LoggedEvent(str(number), (f'{{"n":{number}}}',), size)
+    return LoggedEvent(str(number), (b'{"n":%d}' % number,), size)
 
 
 def test_a_second_copy_says_that_it_is_redelivered() -> None:
     one = event(1)
-    assert one.take_frames() == ('{"n":1}',)
-    assert one.take_frames() == ('{"n":1,"redelivered":true}',)
+    assert one.take_frames() == (b'{"n":1}',)
+    assert one.take_frames() == (b'{"n":1,"redelivered":true}',)
 
 
 def test_a_window_has_at_most_a_hundred_events_or_sixteen_mebibytes() -> None:

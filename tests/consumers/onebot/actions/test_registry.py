@@ -104,7 +104,7 @@ async def test_results_are_answers(talk: Any) -> None:
 
 async def test_any_echo_comes_back_and_sends_keep_their_order(talk: Any) -> None:
     _, adapter, one = talk
-    echoes: list[Any] = [1, None, [1, {"a": "b"}], "x", True, {"deep": [1]}]
+    echoes: list[Any] = [1, None, [1, {"a": "b"}], "x", True, {"deep": [1]}, "half \ud83d", 2**70]
     for number, echo in enumerate(echoes):
         frame = {"action": "send_group_msg", "params": {"group_id": 2, "message": str(number)}, "echo": echo}
         await one.socket.send(json.dumps(frame))
