@@ -16,8 +16,8 @@ from tests.bench.stage import staged
 
 ALL = ("inbound", "latency", "roundtrip", "outbound", "workers", "scaling", "cost")
 # Only where named: `killed` takes minutes, and its figures are counts; `lanes` wants more cores than two;
-# `onebot` installs nonebot2.
-BY_NAME = ("killed", "lanes", "onebot")
+# `gateway` and `onebot` install nonebot2.
+BY_NAME = ("gateway", "killed", "lanes", "onebot")
 RESULTS = Path(".bench")
 
 
