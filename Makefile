@@ -16,7 +16,7 @@ demo:
 
 test:
 	@$(PYTHON) .ci/venv.py dev
-	@$(RUN) -m pytest -n $(JOBS) -rs
+	@$(RUN) -m pytest -n $(JOBS) -rs $(ARGS)
 
 check:
 	@$(PYTHON) .ci/venv.py dev
