@@ -189,9 +189,16 @@ def finals(results: list[dict[str, str]]) -> dict[str, dict[str, str]]:
     return {row["id"]: row for row in results if row["replayed"] == "0" and row["code"] != CONFLICT}
 
 
-def deliveries(outbound: list[dict[str, str]]) -> dict[str, str]:
-    """Return the delivery of each id: that of the first request."""
-    return {row["id"]: row.get("delivery", "at-most-once") for row in reversed(outbound)}
+def deliveries(outbound: list[dict[str, str]], results: list[dict[str, str]]) -> dict[str, str]:
+    """Return the delivery of each id: that of the request which its result answers."""
+    asked = {row["entry_id"]: row.get("delivery", "at-most-once") for row in outbound}
+    return {ident: asked[row["entry"]] for ident, row in finals(results).items() if row["entry"] in asked}
+
+
+def is_given_up(result: dict[str, str]) -> bool:
+    """Return whether a request ended `unknown` as it may: after ambiguous answers, or one and then a refusal."""
+    is_refused = result["detail"].startswith("an earlier attempt may have arrived")
+    return result["status"] == "unknown" and (is_refused or int(result["attempts"]) >= MAX_ATTEMPTS)
 
 
 def _sends(
@@ -201,7 +208,7 @@ def _sends(
     record: Record,
     text: dict[str, str],
 ) -> None:
-    delivery = deliveries(outbound)
+    delivery = deliveries(outbound, results)
     status = {ident: row["status"] for ident, row in finals(results).items()}
     arrived = Counter(message.text for message in record.heard)
     verdict.count("doubled sends", sum(count - 1 for count in arrived.values()), excused=record.torn)
@@ -211,10 +218,11 @@ def _sends(
     verdict.count("failed, but arrived", sum(s == "failed" and arrived[text[i]] for i, s in status.items()))
     careful = [ident for ident, kind in delivery.items() if kind == "at-least-once"]
     gone = [ident for ident in careful if not arrived[text[ident]] and status.get(ident) != "failed"]
-    tries = {ident: int(row["attempts"]) for ident, row in finals(results).items()}
-    # It is told `unknown` after so many ambiguous answers in a row; whatever ends otherwise must have arrived.
-    given_up = [ident for ident in gone if status.get(ident) == "unknown" and tries[ident] >= MAX_ATTEMPTS]
+    final = finals(results)
+    given_up = [ident for ident in gone if is_given_up(final[ident])]
     verdict.figures["given up in at-least-once"] = len(given_up)
-    verdict.count("lost sends in at-least-once", len(gone) - len(given_up))
+    lost = [ident for ident in gone if ident not in given_up]
+    verdict.count("lost sends in at-least-once", len(lost))
+    verdict.wrong += [f"at-least-once, and never arrived: {final[ident]}" for ident in lost]
     unknown = [ident for ident, state in status.items() if state == "unknown"]
     verdict.figures["unknown that had arrived"] = sum(1 for ident in unknown if arrived[text[ident]])

@@ -14,8 +14,7 @@ from typing import Any
 import msgpack
 import redis.asyncio as redis
 
-from adapter.outbound.send_job import MAX_ATTEMPTS
-from tests.chaos.checker import Verdict, check_results, deliveries, finals, rows
+from tests.chaos.checker import Verdict, check_results, deliveries, finals, is_given_up, rows
 
 # The share of a run that gaps may take at the rate of faults of a run.
 MOST_IN_GAPS = 1 / 3
@@ -185,7 +184,7 @@ def _sends(verdict: Verdict, record: OneBotRecord, messages: Rows, outbound: Row
     for one in record.arrived:
         arrived[one.text].append(one)
     final = finals(results)
-    careful = {ident for ident, kind in deliveries(outbound).items() if kind == "at-least-once"}
+    careful = {ident for ident, kind in deliveries(outbound, results).items() if kind == "at-least-once"}
     doubled = repeated = strayed = wrong_ids = 0
     for ident, row in final.items():
         found = arrived[text[ident]]
@@ -207,7 +206,7 @@ def _sends(verdict: Verdict, record: OneBotRecord, messages: Rows, outbound: Row
         verdict.count(f"{kind}, but arrived", _count(status, kind, lambda ident: bool(arrived[text[ident]])))
     unknown = [ident for ident, state in status.items() if state == "unknown"]
     given_up = [ident for ident in unknown if ident in careful]
-    early = [ident for ident in given_up if int(final[ident]["attempts"]) < MAX_ATTEMPTS]
+    early = [ident for ident in given_up if not is_given_up(final[ident])]
     verdict.figures["given up in at-least-once"] = len(given_up)
     verdict.count("given up too early", len(early))
     verdict.figures["unknown that had arrived"] = sum(bool(arrived[text[ident]]) for ident in unknown)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.checker import Record
+from tests.chaos.checker import Record, is_given_up
 from tests.chaos.window_timer import (
     ARRIVED,
     BEGAN,
@@ -104,3 +104,18 @@ def test_a_process_is_known_by_its_last_marks(tmp_path: Path) -> None:
         (0.1, 0.2),
         (0.5, 0.6),
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "detail", "expected"),
+    [
+        ("unknown", "3", "timeout", True),
+        ("unknown", "2", "an earlier attempt may have arrived; the last: target.unknown", True),
+        ("unknown", "2", "timeout", False),
+        ("sent", "3", "", False),
+    ],
+)
+def test_a_repeatable_send_is_given_up_after_three_doubts_or_a_refusal(
+    status: str, attempts: str, detail: str, *, expected: bool
+) -> None:
+    assert is_given_up({"status": status, "attempts": attempts, "detail": detail}) is expected
