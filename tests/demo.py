@@ -20,12 +20,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import redis.asyncio as redis
 from anyio.abc import TaskStatus
 from rich.cells import cell_len
 
+from adapter.aio import host_name
 from adapter.bus.connection import connect, redact_url
 from adapter.bus.embedded import run_server
 from adapter.cli.qr import draw_code
@@ -223,11 +225,8 @@ async def phone(origin: str) -> None:
     while True:
         for message in await control(origin, f"/sim/received?after={after}&wait=10"):
             after = message["n"]
-            say(
-                _("phone"),
-                _("{chat} receives: {text}").format(chat=message["chat"], text=message["text"]),
-                message["text"],
-            )
+            what = _("{chat} receives: {text}").format(chat=message["chat"], text=message["text"])
+            say(_("phone"), what, message["text"])
 
 
 def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None:
@@ -240,7 +239,7 @@ def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None
     print(
         f"""
 {BOLD}{browser}{OFF}
-
+{_tunnel(page, origin)}
 {network.hints.format(origin=origin, phones=phones)}  {page}
       {status}
 
@@ -261,6 +260,14 @@ def hints(network: Network, url: str, page: str, origin: str, chat: str) -> None
 """,
         flush=True,
     )
+
+
+def _tunnel(*addresses: str) -> str:
+    """Return how a browser elsewhere gets here, if this terminal is one of ssh."""
+    if "SSH_CONNECTION" not in os.environ:
+        return ""
+    forwards = " ".join(f"-L {port}:127.0.0.1:{port}" for port in (urlsplit(one).port for one in addresses))
+    return "\n  " + _("on the machine with the browser, first:") + f"\n  ssh {forwards} {host_name()}\n"
 
 
 def _program(name: str) -> Path:
@@ -285,11 +292,9 @@ async def _run(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
     """Start all parts in a temporary folder, and show them until cancelled."""
     with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
         folder = Path(name)
-        ports = [
-            word
-            for option, wanted in network.ports.items()
-            for word in (option, str(port_near(wanted, is_any=is_any_port)))
-        ]
+        ports: list[str] = []
+        for option, wanted in network.ports.items():
+            ports += [option, str(port_near(wanted, is_any=is_any_port))]
         async with (
             run_server(folder / "redis", port_near(REDIS_PORT, is_any=is_any_port), has_password=True) as url,
             process("network", folder, *network.line, *ports) as simulated,
@@ -316,10 +321,9 @@ async def _run(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
 async def _addresses(simulated: "subprocess.Popen[str]", network: Network) -> tuple[str, str]:
     """Return the address of the control interface and that for the adapter."""
     assert simulated.stdout is not None
-    line = await anyio.to_thread.run_sync(simulated.stdout.readline)
-    words = line.split()
-    found = (next(word for word in words if word.startswith(one)) for one in ("http://", network.scheme))
-    origin, address = found
+    words = (await anyio.to_thread.run_sync(simulated.stdout.readline)).split()
+    origin = next(word for word in words if word.startswith("http://"))
+    address = next(word for word in words if word.startswith(network.scheme))
     return origin.rstrip("/"), address.rstrip("/")
 
 
@@ -345,15 +349,11 @@ async def _show(
             tasks.start_soon(follow, client, "qq:outbound")
             tasks.start_soon(follow, client, "qq:results", _("result"))
             tasks.start_soon(phone, origin)
-            say(
-                _("phone"),
-                _("the friend {friend} writes: {text}").format(friend=FRIEND, text=network.shown),
-                network.shown,
-            )
+            what = _("the friend {friend} writes: {text}").format(friend=FRIEND, text=network.shown)
+            say(_("phone"), what, network.shown)
             await control(origin, "/sim/say", {"chat": f"friend:{FRIEND}", **network.greeting})
             token = PageToken.load(Config.from_env({"QQBUS_STATE_DIR": str(log.parent / "state")}))
-            link = sign_in_link(page, SignInLinks(token))
-            hints(network, url, link, origin, await _chat(client, stream))
+            hints(network, url, sign_in_link(page, SignInLinks(token)), origin, await _chat(client, stream))
     finally:
         with anyio.CancelScope(shield=True):
             await client.aclose()

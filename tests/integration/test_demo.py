@@ -76,7 +76,9 @@ async def test_it_goes_on_after_a_malformed_entry_and_names_who_asked(tmp_path: 
     with shown.open("wb") as output:
         demo = subprocess.Popen(  # noqa: ASYNC220 – starting takes no time
             [sys.executable, "-m", "tests.demo", "--any-ports"],
-            env=clean_environment(TMPDIR=str(tmp_path / "data"), ECHO="0", COLUMNS="80"),
+            env=clean_environment(
+                TMPDIR=str(tmp_path / "data"), ECHO="0", COLUMNS="80", SSH_CONNECTION="1.2.3.4 5 6.7.8.9 22"
+            ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -88,6 +90,7 @@ async def test_it_goes_on_after_a_malformed_entry_and_names_who_asked(tmp_path: 
     try:
         await wait_until(lambda: "Ctrl-C ends it" in text(), "the hints", 60.0)
         assert "receives" not in text()
+        assert re.search(r"ssh -L (\d+):127\.0\.0\.1:\1 -L (\d+):127\.0\.0\.1:\2 ", text())
         url = next(re.finditer(r"REDIS_URL=(\S+)", text()))[1]
         chat = next(re.finditer(r"(friend:\d{8,})", text()))[1]
         client = connect(url, timeout=10.0)
