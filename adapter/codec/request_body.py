@@ -12,6 +12,7 @@ from adapter.codec.segments import KNOWN, decode_segment
 from adapter.content import Font, Markup, Segment, Text, Unknown
 from adapter.errors import SchemaError
 from adapter.events import Address, AnswerRequest, CallAction, Operation, Recall
+from adapter.i18n import N_
 
 # Bytes that a segment without text counts in the content.
 _SEGMENT_SIZE: Final = 16
@@ -70,17 +71,17 @@ def decode_content(fields: Fields, limits: RequestLimits) -> tuple[tuple[Segment
 def _check_content(segments: tuple[Segment, ...], limits: RequestLimits) -> None:
     texts = [one.text if isinstance(one, Text | Markup) else None for one in segments]
     if not any(text is None or text.strip() for text in texts):
-        raise SchemaError("there is nothing to send: text or body is missing or blank", "content.empty")
+        raise SchemaError(N_("there is nothing to send: text or body is missing or blank"), "content.empty")
     size = sum(_SEGMENT_SIZE if text is None else len(text.encode()) for text in texts)
     if size > limits.content_bytes:
-        detail = f"content of {size} bytes is over the limit of {limits.content_bytes}"
-        raise SchemaError(detail, "content.toolong")
+        text = N_("content of {size} bytes is over the limit of {limit}")
+        raise SchemaError(text, "content.toolong", size=size, limit=limits.content_bytes)
 
 
 def _read_map(body: bytes, limits: RequestLimits) -> dict[str, object]:
     if len(body) > limits.body_bytes:
-        detail = f"body of {len(body)} bytes is over the limit of {limits.body_bytes}"
-        raise SchemaError(detail, "content.toolong")
+        text = N_("body of {size} bytes is over the limit of {limit}")
+        raise SchemaError(text, "content.toolong", size=len(body), limit=limits.body_bytes)
     try:
         value = load_bounded(body) if body[:1] == b"{" else unpack_bounded(body)
         # A lone surrogate can be written in JSON but not sent.

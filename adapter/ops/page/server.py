@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from adapter.bus.admin import MonitorClient
 from adapter.config import Config
-from adapter.errors import BusError, ConfigError
+from adapter.errors import BusError, ConfigError, SchemaError
 from adapter.failpoints import Failpoint, inject
 from adapter.http_server import BoundedProtocol, ConnectionLimits
 from adapter.ops.metrics import Metrics
@@ -194,7 +194,11 @@ def application(handlers: PageApi, health: HealthEndpoints) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[Middleware(Guard, auth=handlers.auth)],
-        exception_handlers={HTTPException: _answer_refused, BusError: _answer_unavailable},
+        exception_handlers={
+            HTTPException: _answer_refused,
+            SchemaError: _answer_unreadable,
+            BusError: _answer_unavailable,
+        },
     )
 
 
@@ -202,6 +206,18 @@ async def _answer_refused(_: Request, exc: Exception) -> Response:
     """Say what is wrong with a request."""
     assert isinstance(exc, HTTPException)  # noqa: S101 – it is registered for this one
     return JSONResponse({"error": exc.detail}, exc.status_code, headers=exc.headers)
+
+
+async def _answer_unreadable(_: Request, exc: Exception) -> Response:
+    """Say what is wrong with what a person typed; the page translates `text` and puts in the values."""
+    assert isinstance(exc, SchemaError)  # noqa: S101 – likewise
+    return JSONResponse({"error": str(exc), **_translatable(exc)}, 400)
+
+
+def _translatable(exc: SchemaError) -> dict[str, object]:
+    values = exc.values.items()
+    inner = {name: _translatable(one) if isinstance(one, SchemaError) else str(one) for name, one in values}
+    return {"text": exc.text, "values": inner}
 
 
 async def _answer_unavailable(_: Request, exc: Exception) -> Response:

@@ -26,7 +26,10 @@ async function load() {
 const catalogue = await load();
 
 export function t(text, values = {}) {
-  return (catalogue[text] ?? text).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  // `!r` as in Python: a text that was typed stands in quotes.
+  return (catalogue[text] ?? text).replace(/\{(\w+)(!r)?\}/g, (_, name, quoted) =>
+    quoted ? `'${values[name]}'` : (values[name] ?? ""),
+  );
 }
 
 /** Begin with a capital. */

@@ -1,5 +1,14 @@
 // Requests to the adapter: JSON both ways; an error carries the text of the adapter.
 
+import { t } from "./i18n.js";
+
+/** An error in the reader's language; a value may be an error of its own. */
+function worded({ error, text, values }) {
+  if (!text) return error ? t(error) : "";
+  const inner = Object.entries(values).map(([name, value]) => [name, value?.text ? worded(value) : value]);
+  return t(text, Object.fromEntries(inner));
+}
+
 async function answered(response) {
   let body = {};
   try {
@@ -8,7 +17,7 @@ async function answered(response) {
     // Without a body the status says enough.
   }
   if (response.status === 401) location.replace("/login");
-  if (!response.ok) throw new Error(body.error || `the adapter answered ${response.status}`);
+  if (!response.ok) throw new Error(worded(body) || t("the adapter answered {status}", { status: response.status }));
   return body;
 }
 
