@@ -18,7 +18,7 @@ from adapter import Received, ReceivedMessage
 from consumers.onebot.bus_reader import BusReader
 from consumers.onebot.delivery import DeliveryLog, LoggedEvent, Window
 from consumers.onebot.errors import BusAway
-from consumers.onebot.events import heartbeat, quoted_ids, to_event
+from consumers.onebot.events import heartbeat, message_number, quoted_ids, to_event
 from consumers.onebot.message_index import MessageIndex
 from consumers.onebot.options import Options
 from consumers.runtime.holding import HeldEntries, HeldEvent
@@ -161,13 +161,15 @@ class Hub:
         return True
 
     async def _frames(self, received: Received) -> tuple[bytes, ...]:
-        if isinstance(received, ReceivedMessage):
-            self._index.add(received)
-            if received.own and not self._options.reports_self:
-                return ()
+        if isinstance(received, ReceivedMessage) and received.own and not self._options.reports_self:
+            self._index.add(received, message_number(received))
+            return ()
         quoted = quoted_ids(received)
         numbers = await self._numbers(received.chat, quoted) if quoted else {}
-        events = [to_event(received, numbers, as_text=self._options.is_text_format)]
+        event = to_event(received, numbers, as_text=self._options.is_text_format)
+        if isinstance(received, ReceivedMessage):
+            self._index.add(received, event["message_id"] if event else message_number(received))
+        events = [event]
         if received.type.startswith("session."):
             is_online = received.type == "session.online"
             beat = heartbeat(

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from typing import Final, Generic, TypeVar
 
 from adapter import ReceivedMessage
-from consumers.onebot.events import message_number
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -50,10 +49,10 @@ class MessageIndex:
         # Chat and number of a person -> the sender's map of its last message.
         self.senders: Recent[tuple[str, str], dict[str, object]] = Recent(MAX_PEOPLE)
 
-    def add(self, message: ReceivedMessage) -> None:
-        """Remember a message that was read."""
-        if message.message_id:
-            self.numbers.put((message.chat, message.message_id), message_number(message))
+    def add(self, message: ReceivedMessage, number: int) -> None:
+        """Remember a message that was read, and the number under which bots know it."""
+        if message_id := message.message_id:
+            self.numbers.put((message.chat, message_id), number)
         kind, _, rest = message.chat.partition(":")
         if kind in {"temp", "friend"}:
             self.private.put(rest.partition("@")[0], message.chat)
