@@ -18,6 +18,7 @@ from tests.chaos import fast_official, fast_onebot
 from tests.chaos.checker import Verdict
 from tests.chaos.cluster import Stage, staged
 from tests.chaos.faults import COMMON, Fault
+from tests.chaos.gateway import run as run_gateway
 from tests.chaos.hostile import MOST_MB, beside
 from tests.chaos.network import Network
 from tests.chaos.official import Official
@@ -134,6 +135,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--broken", default="whole", help="of OneBot or the official API: the run must fail")
     parser.add_argument("--torn", action="store_true", help="a killed server comes back without its tail")
+    parser.add_argument("--gateway", action="store_true", help="bots at two gateways instead of workers")
     parser.add_argument("--hostile", action="store_true", help="beside a worker that attacks the bus")
     parser.add_argument("--keep", type=Path, help="a new folder for all files of the run")
     arguments = parser.parse_args()
@@ -144,10 +146,13 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="qqbus-chaos-") as name:
         chaos = partial(run, adapters=arguments.adapters, torn=arguments.torn, hostile=arguments.hostile)
-        network = _network(arguments.network, arguments.broken)
         folder = arguments.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        verdict, stage = anyio.run(chaos, network, arguments.faults, arguments.seed, folder)
+        if arguments.gateway:
+            verdict, stage = anyio.run(run_gateway, arguments.faults, arguments.seed, folder)
+        else:
+            network = _network(arguments.network, arguments.broken)
+            verdict, stage = anyio.run(chaos, network, arguments.faults, arguments.seed, folder)
         print(f"\nseed {arguments.seed}, {time.monotonic() - began:.0f} s")
         for figure, value in verdict.figures.items():
             print(f"{figure:40} {value}")

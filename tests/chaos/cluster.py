@@ -164,7 +164,13 @@ def node_worker(folder: Path) -> tuple[str, ...] | None:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, network: Network, adapters: int = 2, workers: int = 3, *, torn: bool = False
+    folder: Path,
+    network: Network,
+    adapters: int = 2,
+    workers: int = 3,
+    *,
+    torn: bool = False,
+    node: bool = True,
 ) -> AsyncIterator[Stage]:
     """Set the stage; all programs end with it. `torn`: a killed server comes back without its tail."""
     async with run_server(folder / "redis", free_port()) as url:
@@ -183,7 +189,7 @@ async def staged(
         for number in range(workers):
             line = ("-m", "tests.chaos.worker")
             stage.workers.append(Role(f"worker {number}", line, settings, folder / f"worker-{number}.log"))
-        if (echo := node_worker(folder)) is not None:
+        if node and (echo := node_worker(folder)) is not None:
             node = settings | {"QQBUS_CLAIM_MS": "2000"}
             stage.workers.append(Role("worker in Node", (*echo, "chaos"), node, folder / "worker-node.log"))
         try:
