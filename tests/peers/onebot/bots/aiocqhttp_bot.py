@@ -1,5 +1,6 @@
 """The same bot on aiocqhttp, which the implementation connects to."""
 
+import asyncio
 import base64
 import json
 import os
@@ -13,9 +14,19 @@ PICTURE = base64.b64decode(
 bot = CQHttp(access_token=os.environ["BOT_TOKEN"])
 
 
+# A task that no name refers to may be collected.
+timers: set[asyncio.Task[None]] = set()
+
+
 def show(kind: str, **fields: object) -> None:
     """Print a line for the test."""
     print(json.dumps({"kind": kind, **fields}, ensure_ascii=False), flush=True)
+
+
+async def remind(user: int) -> None:
+    """Say something without being asked."""
+    await asyncio.sleep(0.5)
+    await bot.send_private_msg(user_id=user, message="it is time")
 
 
 @bot.on_message
@@ -23,10 +34,16 @@ async def answer(event: Event) -> None:
     """Answer a message in the way that its text asks for."""
     message = Message(event.message)
     text = message.extract_plain_text().strip()
+    if text.startswith("/add "):
+        one, two = (int(word) for word in text.split()[1:])
+        await bot.send(event, f"{one} + {two} = {one + two}")
+        return
     show("message", text=text, sender=event.sender["nickname"], segments=[one.type for one in message])
     if text == "recall":
         sent = await bot.send(event, "gone soon")
         await bot.delete_msg(message_id=sent["message_id"])
+    elif text == "timer":
+        timers.add(asyncio.create_task(remind(event.user_id)))
     elif any(one.type == "image" for one in message):
         content = base64.b64encode(PICTURE).decode()
         await bot.send(event, Message([MessageSegment.image(f"base64://{content}")]))
