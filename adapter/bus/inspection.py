@@ -1,5 +1,6 @@
 """Look at what others can do to the bus: foreign keys, streams without ids, missing rights."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,11 @@ _MAX_HALF: Final = 2**64 - 1
 # Seconds that the newest id of a stream may be ahead of the server's clock.
 _MAX_AHEAD: Final = 86_400
 _NO_ID: Final = "0-1"
+# A gateway for bots names its consumer after the host and the address at which bots are; it reads nothing
+# while no bot is connected.
+_GATEWAY: Final = re.compile(rb"-(?:wss?://.+|\S+:\d{1,5})")
+# Milliseconds for which a gateway may have read nothing.
+MAX_IDLE_MS: Final = 3_600_000
 # Commands that change nothing, by role: enough of each selector to see that it is there. `{}`: the prefix.
 _PROBES: Final = {
     "adapter": (
@@ -44,16 +50,22 @@ _PROBES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class BusFindings:
-    """What is wrong. `missing_rights`: commands and keys by role, for roles that this user lacks in part."""
+    """What is wrong. `missing_rights`: commands and keys by role, for roles that this user lacks in part.
+
+    `idle_gateways`: group and consumer of each gateway that has read nothing for an hour.
+    """
 
     foreign_keys: tuple[str, ...] = ()
     exhausted: tuple[str, ...] = ()
     far_ahead: tuple[str, ...] = ()
     user: str = "default"
     missing_rights: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    idle_gateways: tuple[tuple[str, str], ...] = ()
 
 
-async def inspect_bus(client: "redis.Redis", keys: Keys, server_time: float) -> BusFindings:
+async def inspect_bus(
+    client: "redis.Redis", keys: Keys, server_time: float, *, max_idle_ms: int = MAX_IDLE_MS
+) -> BusFindings:
     """Look at everything; changes nothing. Raises BusUnavailable."""
     exhausted, far_ahead = [], []
     for name in _STREAMS:
@@ -69,7 +81,27 @@ async def inspect_bus(client: "redis.Redis", keys: Keys, server_time: float) -> 
         tuple(far_ahead),
         await _user(client),
         tuple((role, rights) for role, rights in missing if rights),
+        tuple(await _idle_gateways(client, keys("inbound"), max_idle_ms)),
     )
+
+
+async def _idle_gateways(client: "redis.Redis", stream: str, max_idle_ms: int) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    with map_redis_errors():
+        try:
+            for group in await client.xinfo_groups(stream):
+                found += [
+                    (_shown(group["name"]), _shown(one["name"]))
+                    for one in await client.xinfo_consumers(stream, group["name"])
+                    if one["idle"] > max_idle_ms and _GATEWAY.search(one["name"])
+                ]
+        except ResponseError:  # there is no such stream, or this user may not look at it
+            return []
+    return found
+
+
+def _shown(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
 
 
 async def _newest_id(client: "redis.Redis", key: str) -> tuple[int, int]:

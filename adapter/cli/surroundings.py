@@ -29,6 +29,14 @@ def check_findings(found: BusFindings) -> Iterator[Check]:
             ).format(key=key),
             _("look who wrote it (`XREVRANGE … COUNT 1`); a new stream begins with the present time"),
         )
+    for group, consumer in found.idle_gateways:
+        yield Check(
+            Level.WARN,
+            _("gateway {consumer} of group {group} has had no bot for an hour").format(
+                consumer=consumer, group=group
+            ),
+            _("start the bot and compare addresses and token; the gateway's log names each connection"),
+        )
     missing = dict(found.missing_rights)
     if len(missing) == 1 and "adapter" in missing:
         yield Check(

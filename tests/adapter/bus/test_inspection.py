@@ -39,6 +39,19 @@ async def test_exhausted_and_future_ids_and_foreign_keys_are_found(bus: Bus) -> 
     assert found.foreign_keys == (f"{bus.keys('dead')} is a string, not a stream",)
 
 
+async def test_a_gateway_that_reads_nothing_is_named_and_other_workers_are_not(bus: Bus) -> None:
+    stream = bus.keys("inbound")
+    await bus.client.xgroup_create(stream, "onebot", "$", mkstream=True)
+    for name in ("host-127.0.0.1:3001", "host-ws://127.0.0.1:8080/ws", "host-4711-0"):
+        await bus.client.xgroup_createconsumer(stream, "onebot", name)
+    assert (await look(bus)).idle_gateways == ()
+    found = await inspect_bus(bus.client, bus.keys, time.time(), max_idle_ms=-1)
+    assert sorted(found.idle_gateways) == [
+        ("onebot", "host-127.0.0.1:3001"),
+        ("onebot", "host-ws://127.0.0.1:8080/ws"),
+    ]
+
+
 @asynccontextmanager
 async def user(bus: Bus, url: str, role: str, *more: str) -> AsyncIterator["redis.Redis"]:
     name = f"{bus.keys.prefix}-{role}"

@@ -26,9 +26,10 @@ def test_each_finding_says_what_to_change() -> None:
         ("qq:results",),
         "bot",
         (("adapter", ("EVAL qq:ids:epoch",)), ("operator", ("XDEL qq:dead",))),
+        (("onebot", "host-127.0.0.1:3001"),),
     )
     checks = [*check_findings(found), *check_append_only_file("/s/x.aof", ("/s/damaged-1.aof",))]
-    assert len(checks) == 6
+    assert len(checks) == 7
     assert all(check.change and check.level is not Level.GOOD for check in checks)
     assert [check.level for check in check_findings(BusFindings(missing_rights=(("adapter", ("x",)),)))] == [
         Level.GOOD
