@@ -43,7 +43,8 @@ def published(folder: Path, port: int, url: str, password: str) -> Iterator[None
         files.append((own / SERVERS / str(port), password))
     for file, text in files:
         with suppress(OSError):  # without a home directory the data folder alone has it
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for parent in (file.parent.parent, file.parent):  # the mode is not that of parents
+                parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write(file, text)
     try:
         yield

@@ -191,6 +191,10 @@ def test_the_image_is_built_in_stages_and_runs_without_root() -> None:
     ]
     assert len(installs) == 4
     assert all("--require-hashes" in part or "--no-index" in part for part in installs)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f'org.opencontainers.image.version="{version}"' in of("LABEL")[0]
+    # What is in the image, by its versions and licences, stands in it.
+    assert any("pip inspect --local > /opt/qqbus/packages.json" in rest for rest in of("RUN"))
     assert of("VOLUME") == ["/var/lib/qqbus"]
     assert "QQBUS_STATE_DIR=/var/lib/qqbus" in of("ENV")[-1]
 

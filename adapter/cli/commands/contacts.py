@@ -85,7 +85,7 @@ def _sorted_cells(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
             name or _("(no name)"),
             other if other != name else "",
             str(row.get("qq", "")),
-            str(row.get("status", "")),
+            _(str(row.get("status", ""))),
         ]
 
 

@@ -56,6 +56,8 @@ async def test_programs_of_the_same_user_get_in_and_others_do_not(home: Path, tm
         for name in ("127.0.0.1", "localhost"):
             assert await enter(f"redis://{name}:{port}")
         copy = home / "servers" / str(port)
+        # The state folder is made on the way: `qqbus doctor` finds it closed to other users.
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (home, home / "servers")] == [0o700, 0o700]
         assert [stat.S_IMODE(path.stat().st_mode) for path in (copy, tmp_path / "elsewhere" / "url")] == [
             0o600
         ] * 2
