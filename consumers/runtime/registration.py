@@ -5,7 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection
 from datetime import timedelta, tzinfo
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, TypeVar
 
 from consumers.runtime.checks import (
     check_addresses,
@@ -24,7 +24,9 @@ from consumers.runtime.handlers import HandlerRegistry, Matcher, RateLimit
 from consumers.runtime.threads import as_async
 from consumers.runtime.timers import MIN_EVERY, Every, Tick, Timer, Timetable, cron
 
-_Handler = TypeVar("_Handler", bound=Callable[..., Any])
+_Handler = TypeVar("_Handler", bound=Callable[[Event], Any])
+_Command = TypeVar("_Command", bound=Callable[Concatenate[Event, ...], Any])
+_TickHandler = TypeVar("_TickHandler", bound=Callable[[Tick], Any] | Callable[[], Any])
 # Characters of a timer's name: it is a part of request ids.
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
 
@@ -75,7 +77,7 @@ class Registrations:
         sender: str | Collection[str] = (),
         per_chat: str = "",
         per_sender: str = "",
-    ) -> Callable[[_Handler], _Handler]:
+    ) -> Callable[[_Command], _Command]:
         """Register a command: a message that begins with one of the names, with or without a slash.
 
         The parameters of the handler behind the event are its arguments, read by their types. Words that
@@ -83,7 +85,7 @@ class Registrations:
         """
         check_names(names)
 
-        def register(handler: _Handler) -> _Handler:
+        def register(handler: _Command) -> _Command:
             line, call = CommandLine(names, handler), as_async(handler)
 
             @functools.wraps(handler, updated=())
@@ -110,7 +112,9 @@ class Registrations:
         _limits("", per_chat, per_sender)
         return register
 
-    def every(self, span: str | float | timedelta, *, name: str = "") -> Callable[[_Handler], _Handler]:
+    def every(
+        self, span: str | float | timedelta, *, name: str = ""
+    ) -> Callable[[_TickHandler], _TickHandler]:
         """Register a timer: `30s`, `1m`, `2h`, `1d`, or seconds. It ticks at the multiples of the span.
 
         Each tick runs once over all processes of the application. The handler takes the Tick, or nothing;
@@ -124,14 +128,16 @@ class Registrations:
             raise ValueError(f"every {span!r} is below {MIN_EVERY:g} s")
         return self._timer(Every(found), name)
 
-    def cron(self, line: str, *, tz: str | tzinfo = "UTC", name: str = "") -> Callable[[_Handler], _Handler]:
+    def cron(
+        self, line: str, *, tz: str | tzinfo = "UTC", name: str = ""
+    ) -> Callable[[_TickHandler], _TickHandler]:
         """Register a timer by a cron line, as in `0 9 * * 1-5`, in a time zone. Otherwise as `every`."""
         if callable(line):
             raise TypeError("cron needs its parentheses: @worker.cron('0 9 * * *')")
         return self._timer(cron(line, tz), name)
 
-    def _timer(self, table: Timetable, name: str) -> Callable[[_Handler], _Handler]:
-        def register(handler: _Handler) -> _Handler:
+    def _timer(self, table: Timetable, name: str) -> Callable[[_TickHandler], _TickHandler]:
+        def register(handler: _TickHandler) -> _TickHandler:
             takes_tick = bool(inspect.signature(handler).parameters)
             check_handler(handler, 1 if takes_tick else 0, "Tick")
             chosen, call = name or handler_name(handler), as_async(handler)

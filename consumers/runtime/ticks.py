@@ -10,7 +10,8 @@ that is run a second time has the same id, and so have the requests of its handl
 once. What breaks them: a process that stands still for longer than the lease may run a tick beside its
 successor. A tick at which no process lives is missed: it is logged, and not repeated.
 
-A handler that fails is called again, as often as an event's. Then the tick goes to `qq:dead` and is over.
+A handler that fails is called again, as often as an event's, and so is one whose process dies. Then the tick
+goes to `qq:dead` and is over.
 """
 
 import asyncio
@@ -128,8 +129,21 @@ class TimerLoop:
                 del self._open[due]
             elif found is None and await self._claim(due):
                 del self._open[due]
-                log.warning("the process that ran %s of %s is gone: running it again", due, self._timer.name)
-                await self._run(due, 0, attempt=2)
+                await self._run_again(due)
+
+    async def _run_again(self, due: float) -> None:
+        """Run a tick whose process is dead; one that has killed too many moves to `qq:dead`."""
+        key = self._state.key(f"tries:{self._timer.name}:{due!r}")
+        attempt = 1 + int(await self._state.do("INCR", key))
+        await self._state.do("EXPIRE", key, DONE_TTL)
+        if attempt > self._runtime.options.max_deliveries:
+            tick = self._timer.tick(self._client.application, due, attempt=attempt - 1)
+            detail = f"started {attempt - 1} times and never finished"
+            await self._dead_letter(tick, attempt - 1, "deliveries", detail)
+            await self._state.do("SET", self._key(due), _DONE, "EX", DONE_TTL)
+            return
+        log.warning("the process that ran %s of %s is gone: running it again", due, self._timer.name)
+        await self._run(due, 0, attempt)
 
     async def _run(self, due: float, missed: int, attempt: int) -> None:
         """Call the handler until it succeeds or has failed too often."""
@@ -144,8 +158,12 @@ class TimerLoop:
                     counters.ticks += 1
                     break
                 counters.failed += 1
-                if attempts == options.max_deliveries or isinstance(failure, Reject):
-                    await self._dead_letter(tick, attempts, failure)
+                if isinstance(failure, Reject):
+                    await self._dead_letter(tick, attempts, "refused", str(failure))
+                    break
+                if attempts == options.max_deliveries:
+                    detail = f"{type(failure).__name__}: {failure}"
+                    await self._dead_letter(tick, attempts, "handler.failed", detail)
                     break
                 delay = min(options.retry_delay * 2.0 ** (attempts - 1), MAX_RETRY_DELAY)
                 if await is_set_within(self._stop, delay):
@@ -166,12 +184,9 @@ class TimerLoop:
             return exc
         return None
 
-    async def _dead_letter(self, tick: Tick, attempts: int, failure: BaseException) -> None:
+    async def _dead_letter(self, tick: Tick, attempts: int, reason: str, detail: str) -> None:
         """Move a tick to `qq:dead`: its entry has the time at which it was due."""
         settings, consumer = self._client.settings, self._client.consumer
-        rejected = isinstance(failure, Reject)
-        reason = "refused" if rejected else "handler.failed"
-        detail = str(failure) if rejected else f"{type(failure).__name__}: {failure}"
         log.error("tick %s moves to %s: %s: %s", tick.id, settings.key("dead"), reason, detail)
         fields = {b"id": tick.id.encode(), b"type": b"tick", b"text": f"timer {tick.name}".encode()}
         letter = DeadLetter(

@@ -193,6 +193,26 @@ async def test_a_tick_whose_process_is_killed_is_run_by_another(redis_url: str, 
         assert "is gone: running it again" in two.output
 
 
+async def test_a_tick_that_kills_its_process_is_a_dead_letter_in_the_end(redis_url: str, prefix: str) -> None:
+    deadly = BOT.replace("await asyncio.sleep(0.1)", "print('dies', flush=True); __import__('os')._exit(7)")
+    deadly = deadly.replace('"1s"', '"1h"').replace(
+        'Worker("clock")', 'Worker("clock", options=WorkerOptions(max_deliveries=2))'
+    )
+    deadly = deadly.replace("import Tick, Worker", "import Tick, Worker, WorkerOptions")
+    async with desk_at(redis_url, prefix) as desk:
+        # As if a process had begun a tick a minute ago and died.
+        await desk.client.set(f"{prefix}:worker:clock:timer:beat", repr(round(time.time() - 60, 3)))
+        async with program(desk, "-c", deadly) as bot:
+            await bot.says("dies", 30)
+            assert await bot.ended(30) == 7
+        async with program(desk, "-c", deadly) as bot:
+            await bot.says("moves to", 40)
+            bot.terminate()
+            assert await bot.ended(30) == 0
+        (letter,) = await desk.rows("dead")
+        assert (letter["reason"], letter["detail"]) == (b"deliveries", b"started 2 times and never finished")
+
+
 async def _has_run(desk: Desk, due: float) -> bool:
     return due in (await ticks(desk)).values()
 
@@ -208,8 +228,9 @@ async def test_ten_processes_under_kill_9_run_each_tick_once(redis_url: str, pre
         for _ in range(10):
             await start()
         await wait_until(lambda: _count(desk, 1), "the first tick", 60)
-        end = time.time() + 60
+        end, kills = time.time() + 60, 0
         while time.time() < end:
+            kills += 1
             await asyncio.sleep(random.uniform(0.5, 1.5))
             victim = running_bots.pop(random.randrange(len(running_bots)))
             victim.kill()
@@ -218,6 +239,9 @@ async def test_ten_processes_under_kill_9_run_each_tick_once(redis_url: str, pre
         last = time.time()
         # A tick of a killed process is taken over within the lease.
         await wait_until(lambda: _all_until(desk, last), "every tick has run", 30)
+        rows = await desk.rows("outbound")
+        # Only a tick whose process was killed is run again, under the same id.
+        assert len(rows) - len({row["id"] for row in rows}) <= kills
 
 
 async def _all_until(desk: Desk, last: float) -> bool:
