@@ -135,6 +135,7 @@ def test_wheel_and_sdist_hold_the_data_and_the_simulators(built: Path) -> None:
 def test_every_command_of_an_installation_helps(installed: Path, tmp_path: Path) -> None:
     assert run(str(installed / "qqbus"), "--version", cwd=tmp_path) == "qqbus 0.2.0\n"
     assert "asyncapi" in run(str(installed / "qqbus"), "contract", cwd=tmp_path)
+    assert "显示这段帮助并退出" in run(str(installed / "qqbus"), "--help", cwd=tmp_path, QQBUS_LANG="zh_CN")
     for network in ("smartqq", "onebot", "official"):
         text = run(str(installed / "qqbus"), "sim", network, "--help", cwd=tmp_path)
         assert "usage: python -m qqbus_sim." in text
