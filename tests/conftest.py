@@ -21,6 +21,8 @@ from adapter.bus.keys import Keys
 from tests.support.helpers import HASTY
 from tests.support.ports import free_port
 
+# Programs under test speak English, whatever the language of this terminal is.
+os.environ["LC_ALL"] = "C.UTF-8"
 # Of the time that a test has, an asynchronous one is ended in words after this part.
 WORDS = 0.9
 # Property tests say what holds, not how fast: each test has its time limit, and the machine may stall.
