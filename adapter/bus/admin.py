@@ -350,7 +350,7 @@ async def _check_reachable(client: "redis.Redis", url: str | None) -> None:
         raise unreachable_error(url, exc) from exc
     except BusError as exc:
         raise BusUnavailable(
-            "Redis at {url} does not let us in: {error}", url=redact_url(url), error=exc
+            "what listens at {url} does not answer as Redis does: {error}", url=redact_url(url), error=exc
         ) from exc
 
 
