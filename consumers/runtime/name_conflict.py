@@ -45,7 +45,7 @@ class NameConflictWatch:
                 break
             await asyncio.sleep(LOOK_SECONDS)
         log.warning(
-            "%s runs another bot under the name %s: each of both gets a part of the events only; give one "
+            "%s runs another bot under the name %s: each of the two gets only a part of the events; give one "
             "another name, unless it is being replaced",
             *(other, self._application),
         )
