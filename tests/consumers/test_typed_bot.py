@@ -79,7 +79,6 @@ def try_live(bot: LiveWorker) -> list[str]:
     return [request.id for request in bot.say("hello", chat="group:1")]
 
 
-worker.on("message")(lambda event: event.reply("x"))
 worker.main()
 '''
 
