@@ -200,9 +200,9 @@ async def test_lists_that_do_not_come_hold_up_nothing(tmp_path: Path) -> None:
     limits = replace(FAST, lists_timeout=0.05, lookup_interval=0.05)
     async with Simulator("e3") as sim:
         for path in ("/api/get_user_friends2", "/api/get_group_name_list_mask2", "/api/get_discus_list"):
-            sim.next_answer(path, Scripted(delay=5.0), Scripted(status=502), Scripted(json={"retcode": 6}))
+            sim.next_answer(path, Scripted(delay=60.0), Scripted(status=502), Scripted(json={"retcode": 6}))
         async with listening(sim, tmp_path, limits) as listener:
-            with anyio.fail_after(3):
+            with anyio.fail_after(20):
                 await listener.upstream.connected()
             sim.say("friend:10001", "hello")
             await listener.first(Message)
