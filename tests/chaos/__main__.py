@@ -159,7 +159,7 @@ def main() -> None:
         for words in verdict.wrong:
             print(f"WRONG  {words}")
         if verdict.wrong:
-            for fault, start, end in stage.happened:
+            for fault, start, end in sorted(stage.happened, key=lambda one: one[1]):
                 print(f"{start:.3f} to {end:.3f}  {fault}")
             print(stage.log())
     sys.exit(1 if verdict.wrong else 0)

@@ -103,6 +103,9 @@ class Official:
             for one in self.server.record.received
             if one.shown
         ]
+        for one in self.server.record.connections:
+            words = f"{one.entry} of {one.session[:8] or 'none'} from {one.resumed_from}, closed {one.code}"
+            stage.happened.append((f"connection {one.n}: {words}", one.opened, one.closed))
         ended = sum(bool(one.ended) for one in self.server.sessions)
         kills = sum(len(role.kills) for role in stage.adapters)
         handovers = kills + len(stage.pauses) if len(stage.adapters) > 1 else 0
