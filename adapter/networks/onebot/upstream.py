@@ -207,12 +207,20 @@ class OneBotUpstream:
             self._holder = Heard(now - coverage.complete_seconds, now - coverage.connected_seconds)
 
     def coverage(self) -> Coverage | None:
-        """Return what this adapter has heard; None if nothing yet."""
-        return self._tracker.coverage(self._wall())
+        """Return what this adapter has heard and is sure to publish; None if nothing yet.
+
+        What waits in the standby's log is not: this adapter may lose the lease before that is published.
+        """
+        heard = self._tracker.coverage(now := self._wall())
+        oldest = None if self._standby is None else self._standby.peek()
+        if heard is None or oldest is None:
+            return heard
+        waiting = max(0.0, now - oldest.first)
+        return Coverage(max(heard.complete_seconds, waiting), max(heard.connected_seconds, waiting))
 
     def _kept_batches(self) -> Iterator[Batch]:
         """Yield what was kept while standing by; a batch is dropped when the next one is asked for."""
-        (standby, self._standby), (change, self._change) = (self._standby, None), (self._change, None)
+        standby, (change, self._change) = self._standby, (self._change, None)
         if standby is not None:
             standby.trim(self._wall(), self._holder)
             oldest = standby.peek()
@@ -225,6 +233,7 @@ class OneBotUpstream:
                 self._follow(batch)
                 yield batch
                 standby.drop()
+            self._standby = None
         if change is not None:
             yield (change,)
 

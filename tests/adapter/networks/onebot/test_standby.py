@@ -1,9 +1,13 @@
 """What a standby hears: on disk, in order, for as long as the holder may lack it."""
 
 import json
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
+
+import anyio
+import pytest
 
 from adapter.bus.spool.log import Spool
 from adapter.content import Text
@@ -12,6 +16,9 @@ from adapter.networks.onebot.gaps import GapTracker, Heard
 from adapter.networks.onebot.receiver import Broken, Frame, Item, Proved, Receiver
 from adapter.networks.onebot.recent_chats import RecentChats
 from adapter.networks.onebot.standby import StandbyLog
+from adapter.networks.onebot.upstream import OneBotUpstream
+from tests.onebot_server import OneBotServer
+from tests.support.helpers import wait_until
 
 
 def said(text: str, at: float) -> Frame:
@@ -29,6 +36,39 @@ def said(text: str, at: float) -> Frame:
 def poke(at: float) -> Frame:
     event = {"post_type": "notice", "notice_type": "notify", "sub_type": "poke", "time": int(at)}
     return Frame(json.dumps(event | {"user_id": 10002, "target_id": 20001}).encode(), at)
+
+
+@pytest.mark.anyio
+async def test_what_waits_to_be_published_is_not_heard_yet(tmp_path: Path) -> None:
+    passed = 0.0
+    async with OneBotServer("napcat") as server:
+        with Spool(tmp_path / "standby") as spool:
+            async with OneBotUpstream(
+                server.url, "", tmp_path, kept=spool, keep_seconds=45.0, wall=lambda: time.time() + passed
+            ) as upstream:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(upstream.stand_by)
+                    await upstream.connected()
+                    server.say("friend:10001", "heard while standing by")
+                    await wait_until(lambda: _kept(tmp_path, b"heard while standing by"), "it is kept", 30.0)
+                    tasks.cancel_scope.cancel()
+                passed = 20.0
+                async with aclosing(upstream.events()) as batches:
+                    async for batch in batches:
+                        heard = upstream.coverage()
+                        assert heard is not None
+                        # The batch is yielded, and not stored before the next one is asked for.
+                        assert min(heard.complete_seconds, heard.connected_seconds) >= 19.0
+                        if any(isinstance(event, Message) for event in batch):
+                            break
+                    await anext(batches)
+                    heard = upstream.coverage()
+                    assert heard is not None
+                    assert heard.connected_seconds == 0.0
+
+
+def _kept(folder: Path, words: bytes) -> bool:
+    return any(words in one.read_bytes() for one in (folder / "standby").glob("*.spool"))
 
 
 class Standby:
