@@ -313,7 +313,7 @@ class ActiveAdapter:
         if replicator is not None:
             self._services["session replication"] = replicator
         if isinstance(upstream, SupportsHandover):
-            writer = PositionWriter(bus, lease, self._publisher, upstream.position)
+            writer = PositionWriter(bus, lease, self._publisher, upstream.position, upstream.session_begun)
             self._services["session position"] = writer
 
     async def run(self, stop: anyio.Event) -> None:

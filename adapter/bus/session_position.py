@@ -1,7 +1,8 @@
 """Session position: where the network's session goes on, for the adapter that takes over on another machine.
 
 It is written once all events before it are in Redis: the successor resumes behind them, and ids drop what the
-former holder has published as well. A position that lags costs a replay, never an event.
+former holder has published as well. A position that lags costs a replay, never an event. A session that is
+not known at all would be lost without a gap: the first position of each is written at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,17 +29,25 @@ async def read_position(bus: Bus) -> Position:
 
 
 class PositionWriter:
-    """The service that keeps the position in Redis. `read` returns it behind what is on disk, or {}."""
+    """The service that keeps the position in Redis. `read` returns it behind what is on disk, or {}.
+
+    `begun` is set when another session has begun.
+    """
 
     def __init__(
-        self, bus: Bus, lease: Lease, publisher: DurablePublisher, read: Callable[[], Position]
+        self,
+        bus: Bus,
+        lease: Lease,
+        publisher: DurablePublisher,
+        read: Callable[[], Position],
+        begun: AutoResetEvent,
     ) -> None:
         self._bus = bus
         self._lease = lease
         self._publisher = publisher
         self._read = read
         self._written: Position = {}
-        self._wakeup = AutoResetEvent()
+        self._wakeup = begun
 
     async def run(self, stop: anyio.Event) -> None:
         """Write each change until stopped, and the last one then. Raises BusUnavailable and Fenced."""
@@ -50,10 +59,12 @@ class PositionWriter:
         self._wakeup.set()
 
     async def write(self) -> None:
-        """Write the position if it has changed and all events before it are in Redis."""
+        """Publish all events before the position, and write it if it has changed."""
         position = self._read()
-        if not position or position == self._written or self._publisher.unsent_bytes():
+        if not position or position == self._written:
             return
+        if self._publisher.unsent_bytes():
+            await self._publisher.drain()
         rows = [(name, value.encode()) for name, value in position.items()]
         await self._bus.replace_hash(self._lease.fence, self._bus.keys(KEY), rows, 0)
         self._written = position

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
+from adapter.aio import AutoResetEvent
 from adapter.codec.request_body import RequestLimits
 from adapter.content import Font, Image, Segment
 from adapter.errors import UpstreamError
@@ -199,7 +200,12 @@ class EventLog(Protocol):
 
 @runtime_checkable
 class SupportsHandover(Protocol):
-    """A network whose session another machine can continue."""
+    """A network whose session another machine can continue.
+
+    `session_begun` is set when the position is of another session than before.
+    """
+
+    session_begun: AutoResetEvent
 
     def position(self) -> Mapping[str, str]:
         """Return where the session goes on behind the last stored event; {} if there is none."""

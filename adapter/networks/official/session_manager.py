@@ -275,7 +275,7 @@ class SessionManager:
     def on_open(self, frame: Frame, *, is_resumed: bool) -> None:
         """Take READY or RESUMED: messages can be sent from here on."""
         if is_resumed and self._session is not None:
-            self._advance(frame.s)
+            # The s of RESUMED itself may be above those of events that come behind it.
             session = self._session
         else:
             session = session_of(frame)
@@ -300,10 +300,6 @@ class SessionManager:
     async def on_unreadable(self, content: bytes, reason: str) -> None:
         """Take a frame that is none; waits while the disk is behind."""
         await self._inbox.put(Unreadable(content, reason), len(content))
-
-    def _advance(self, seq: int | None) -> None:
-        if self._session is not None and seq is not None:
-            self._session = GatewaySession(self._session.id, max(self._session.seq, seq))
 
     def on_alive(self) -> None:
         """Take the answer to a heartbeat."""

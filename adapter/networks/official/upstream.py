@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import anyio
 
+from adapter.aio import AutoResetEvent
 from adapter.codec.request_body import RequestLimits
 from adapter.content import Font, Image, Segment
 from adapter.errors import TransportError, UpstreamError
@@ -107,6 +108,7 @@ class OfficialUpstream:
         )
         self._listed_at: float | None = None
         self._kept: tuple[GatewaySession | None, float | None] = (None, None)
+        self.session_begun = AutoResetEvent()
         # Where another adapter stopped, and whether that is known by now.
         self._former: Mapping[str, str] = {}
         self._is_started = anyio.Event()
@@ -213,6 +215,8 @@ class OfficialUpstream:
     def _keep_position(self) -> None:
         kept = (self._receiver.position, self._tracker.heard)
         if kept != self._kept and self._receiver.account:
+            if kept[0] is not None and (self._kept[0] is None or self._kept[0].id != kept[0].id):
+                self.session_begun.set()
             self._kept = kept
             self._store.save_session(*kept)
             self._session.stored = kept[0]
