@@ -102,7 +102,7 @@ async def alive(bus: Bus, **figures: str) -> None:
 
 async def lines_of(process: "subprocess.Popen[bytes]", count: int) -> list[str]:
     assert process.stdout
-    with anyio.fail_after(15):
+    with anyio.fail_after(40):
         return [
             (await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True))
             .decode()

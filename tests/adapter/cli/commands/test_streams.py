@@ -83,6 +83,7 @@ async def test_a_reader_that_has_gone_is_no_traceback(cli: Cli, bus: Bus, line: 
 # --- send, contacts, orders: with an adapter --------------------------------------------------------
 
 
+@pytest.mark.timeout(180)  # two dozen commands, each a process
 async def test_a_person_uses_a_running_adapter(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with running(bus, redis_url, tmp_path) as (it, cli):
         await it.adapter()
