@@ -181,7 +181,7 @@ async def check_on_official(chosen: Sequence[Peer]) -> None:
         for peer in chosen:
             async with stage.serving(peer) as bot:
                 await connected(bot)
-                for chat, said, sender in (("friend:ann", "hi", ""), ("group:lab", "/x", "bob")):
+                for chat, said, sender in (("friend:ann", "hi", ""), ("group:lab", "good day", "bob")):
                     count = server.record.count("received")
                     server.say(chat, said, sender=sender, at=bool(sender))
                     answer = (await server.wait_received(count + 1, 30.0))[-1]
