@@ -1,0 +1,1 @@
+"""The command line of the MCP inspector against the MCP server."""
