@@ -25,7 +25,7 @@ from tests.peers.onebot.check import (
     say,
     seen,
 )
-from tests.simulator import ACCOUNT, Simulator
+from tests.simulator import Simulator
 
 # The bus names a friend as the account has noted it.
 REMARK = "明明"
@@ -73,7 +73,6 @@ async def check_on_onebot(chosen: Sequence[Peer]) -> None:
     async with (
         OneBotServer("napcat", token=TOKEN) as server,
         bus(
-            server.state.account,
             QQBUS_NETWORK="onebot",
             QQBUS_ONEBOT_URL=server.url,
             QQBUS_ONEBOT_TOKEN=TOKEN,
@@ -96,7 +95,6 @@ async def check_lists_and_requests(peer: Peer) -> None:
     async with (
         OneBotServer("napcat", token=TOKEN) as server,
         bus(
-            server.state.account,
             QQBUS_NETWORK="onebot",
             QQBUS_ONEBOT_URL=server.url,
             QQBUS_ONEBOT_TOKEN=TOKEN,
@@ -137,7 +135,7 @@ async def check_on_smartqq(chosen: Sequence[Peer]) -> None:
     """Let each bot do what SmartQQ can carry: text and faces."""
     async with (
         Simulator("e3", auto_scan=True, scan_after=0, poll_seconds=2.0) as sim,
-        bus(ACCOUNT, QQBUS_SMARTQQ_URL=sim.url) as stage,
+        bus(QQBUS_SMARTQQ_URL=sim.url) as stage,
     ):
         for peer in chosen:
             async with stage.serving(peer) as bot:
@@ -171,7 +169,6 @@ async def check_on_official(chosen: Sequence[Peer]) -> None:
     async with (
         OfficialServer() as server,
         bus(
-            "",
             QQBUS_NETWORK="official",
             QQBUS_OFFICIAL_API_URL=server.url,
             QQBUS_OFFICIAL_APPID=server.appid,
@@ -199,7 +196,6 @@ async def check_plugins(python: Path) -> None:
     async with (
         OneBotServer("napcat", token=TOKEN) as server,
         bus(
-            server.state.account,
             QQBUS_NETWORK="onebot",
             QQBUS_ONEBOT_URL=server.url,
             QQBUS_ONEBOT_TOKEN=TOKEN,

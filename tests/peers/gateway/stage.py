@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from adapter.bus.connection import connect
 from adapter.bus.embedded import run_server
 from tests.peers.environment import Script, script
 from tests.peers.npm import install
@@ -90,7 +91,7 @@ class Bus:
 
 
 @contextlib.asynccontextmanager
-async def bus(account: int | str, **network: str) -> AsyncIterator[Bus]:
+async def bus(**network: str) -> AsyncIterator[Bus]:
     """Run Redis and an adapter with the settings of a network."""
     with tempfile.TemporaryDirectory(prefix="qqbus-peers-") as folder:
         home = Path(folder)
@@ -106,7 +107,17 @@ async def bus(account: int | str, **network: str) -> AsyncIterator[Bus]:
                 **network,
             }
             async with program("online", env, "adapter", "run"):
-                yield Bus(env, home, str(account))
+                yield Bus(env, home, await _account(url))
+
+
+async def _account(url: str) -> str:
+    """Return the account's number; koishi takes no connection of another one."""
+    client = connect(url)
+    try:
+        number = await client.hget("qq:status", "account")
+        return (number or b"").decode()
+    finally:
+        await client.aclose()
 
 
 @contextlib.asynccontextmanager

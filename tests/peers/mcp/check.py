@@ -66,7 +66,6 @@ async def check() -> None:
     async with (
         OneBotServer("napcat", token=TOKEN) as server,
         bus(
-            server.state.account,
             QQBUS_NETWORK="onebot",
             QQBUS_ONEBOT_URL=server.url,
             QQBUS_ONEBOT_TOKEN=TOKEN,
