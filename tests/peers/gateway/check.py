@@ -30,7 +30,7 @@ from tests.simulator import Simulator
 # The bus names a friend as the account has noted it.
 REMARK = "明明"
 PLUGINS = (
-    "nonebot-plugin-7s-roll",
+    "nonebot-plugin-animalVoice",
     "nonebot-plugin-answersbook",
     "nonebot-plugin-are-you-ok",
     "nonebot-plugin-bracket",
@@ -211,13 +211,15 @@ async def check_plugins(python: Path) -> None:
             for plugin, chat, said, expected in (
                 ("bracket", "friend:10001", "([{", "}])"),
                 ("are-you-ok", "friend:10001", "/ping", "pong"),
-                ("answersbook", "group:30001", "翻看答案", "你想问什么问题呢？"),
-                ("7s-roll", "group:30001", "/roll 3d1", "3"),
-                ("cocdicer", "group:30001", ".st", ""),
+                ("answersbook", "group:30001", "今天去吗翻看答案", ""),
+                ("cocdicer", "group:30001", ".r 3d1", "3"),
+                # It asks for what comes next, so it comes last.
+                ("animalVoice", "friend:10001", "/animalvoice", "请发送加密前文字"),
             ):
                 answer = await say(server, chat, said)
                 text = "".join(one["data"].get("text", "") for one in answer.segments)
                 assert answer.chat == chat, (plugin, answer)
+                assert text.strip(), (plugin, answer)
                 assert expected in text, (plugin, answer)
                 print(f"gateway: nonebot-plugin-{plugin}: {text.strip()!r}: accepted", flush=True)
             assert bot.refused == [], bot.refused

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adapter.bus.connection import connect
 from adapter.bus.embedded import run_server
@@ -114,8 +115,8 @@ async def _account(url: str) -> str:
     """Return the account's number; koishi takes no connection of another one."""
     client = connect(url)
     try:
-        number = await client.hget("qq:status", "account")
-        return (number or b"").decode()
+        status: Any = await client.hgetall("qq:status")
+        return str(status[b"account"].decode())
     finally:
         await client.aclose()
 
