@@ -307,7 +307,7 @@ class ActiveAdapter:
             "clock": self._clock,
             "state folder": StateDirWatch(config.state_dir),
             "retention": retention,
-            "stream ids": StreamIds(bus, lease, metrics),
+            "stream ids": StreamIds(bus, lease, metrics, self._clock.now),
             "watchdog": _watchdog(config, metrics, upstream),
         }
         if replicator is not None:

@@ -5,7 +5,8 @@ QQBusError
 ├── SchemaError            a request cannot be read: `rejected`, and its entry goes to qq:dead
 ├── BusError
 │   ├── BusUnavailable     Redis is away, loading, read-only or full: spool, try again
-│   │   └── AccessRefused  wrong credentials or missing rights: exit 3 at the start, later an outage
+│   │   ├── AccessRefused  wrong credentials or missing rights: exit 3 at the start, later an outage
+│   │   └── WrongKeyType   another program uses a key: exit 2 at the start, later an outage
 │   ├── UnsupportedServer  this Redis must not be used (eviction policy, too old): exit 3 in words
 │   ├── ReplyTooLarge      a reply has more bytes than its reader takes
 │   ├── Fenced             a newer holder of the lease exists: stop touching the bus
@@ -61,6 +62,10 @@ class AccessRefused(BusUnavailable):
     At the start that is a wrong setting. Later it passes: users made by ACL SETUSER are gone after a restart
     of the server until they are set again, and secrets are rotated.
     """
+
+
+class WrongKeyType(BusUnavailable):
+    """A key is of another type: another program uses it. It passes when that key is deleted."""
 
 
 class UnsupportedServer(BusError):  # noqa: N818 – likewise

@@ -137,6 +137,8 @@ _BOUNDED = {
         "ids:lapsed",
         "ids:scheduled",
         "ids:results",
+        "ids:letters",
+        "ids:outbound",
         "seen:new",
         "seen:old",
     ),

@@ -20,6 +20,7 @@ from adapter.bus.connection import (
 )
 from adapter.bus.entries import Entry
 from adapter.bus.group_reader import GroupReader
+from adapter.bus.id_limit import IdLimit
 from adapter.bus.keys import GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.codec.inbound import EventRecord
@@ -89,6 +90,7 @@ class Bus:
         self.client = client
         self.reader = reader
         self.keys = keys
+        self.id_limit = IdLimit()
         self._scripts: dict[str, AsyncScript] = {}
         self._readers: dict[str, GroupReader] = {}
 
@@ -349,8 +351,7 @@ class Bus:
             if group.get("name") == GROUP.encode():
                 lag = group.get("lag")  # None before Redis 7, and after a deletion in the middle
                 if lag is None:
-                    with map_redis_errors():
-                        stream: Any = await self.client.xinfo_stream(self.keys("outbound"))
-                    lag = stream["last-generated-id"] != group["last-delivered-id"]
+                    [(_, last)] = await self.run_script("survey", [self.keys("outbound")], [])
+                    lag = last != group["last-delivered-id"]
                 return int(lag) + int(group["pending"])
         return 0

@@ -31,7 +31,15 @@ from adapter.bus.bounded_parser import BoundedParser, ReplyTooLargeError
 from adapter.bus.cluster import NOT_A_CLUSTER, NotAClusterError, cluster_client
 from adapter.bus.local_connection import LOCAL_HOSTS, LocalConnection
 from adapter.bus.redis_url import RedisUrl
-from adapter.errors import AccessRefused, BusError, BusUnavailable, ConfigError, Fenced, ReplyTooLarge
+from adapter.errors import (
+    AccessRefused,
+    BusError,
+    BusUnavailable,
+    ConfigError,
+    Fenced,
+    ReplyTooLarge,
+    WrongKeyType,
+)
 from adapter.i18n import N_
 from adapter.plain_text import harmless
 
@@ -223,6 +231,8 @@ def _reply_error(exc: ResponseError) -> BusError:
         return Fenced("a newer adapter holds the lease")
     if "NOPERM" in text or "ACL failure in script" in text:
         return AccessRefused("Redis refuses this user: {text}", text=text)
+    if "WRONGTYPE" in text:
+        return WrongKeyType("another program uses a key of the adapter: {text}", text=text)
     return BusUnavailable("Redis does not serve: {text}", text=text) if is_transient(exc) else BusError(text)
 
 

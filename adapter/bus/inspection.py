@@ -9,14 +9,13 @@ import redis.asyncio as redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from adapter.bus.connection import map_redis_errors
+from adapter.bus.id_limit import MAX_AHEAD_MS
 from adapter.bus.key_types import find_foreign_keys
 from adapter.bus.keys import GROUP, Keys
 
 _STREAMS: Final = ("inbound", "outbound", "results", "dead", "control", "session")
 # Either half of an id at most.
 _MAX_HALF: Final = 2**64 - 1
-# Seconds that the newest id of a stream may be ahead of the server's clock.
-_MAX_AHEAD: Final = 86_400
 _NO_ID: Final = "0-1"
 # A gateway for bots names its consumer after the host and the address at which bots are; it reads nothing
 # while no bot is connected.
@@ -72,7 +71,7 @@ async def inspect_bus(
         milliseconds, number = await _newest_id(client, keys(name))
         if milliseconds == _MAX_HALF and number == _MAX_HALF:
             exhausted.append(keys(name))
-        elif milliseconds / 1000 > server_time + _MAX_AHEAD:
+        elif milliseconds > server_time * 1000 + MAX_AHEAD_MS:
             far_ahead.append(keys(name))
     missing = [(role, await _missing(client, keys.prefix, probes)) for role, probes in _PROBES.items()]
     return BusFindings(

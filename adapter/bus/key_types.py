@@ -10,18 +10,23 @@ from adapter.bus.keys import Keys
 
 _STREAMS: Final = ("inbound", "outbound", "results", "dead", "control", "session")
 _HASHES: Final = ("status", "friends", "groups", "discusses", "ids:epoch")
-_TYPES: Final = dict.fromkeys(_STREAMS, b"stream") | dict.fromkeys(_HASHES, b"hash")
+TYPES: Final = dict.fromkeys(_STREAMS, "stream") | dict.fromkeys(_HASHES, "hash")
 
 
 async def find_foreign_keys(client: "redis.Redis", keys: Keys) -> list[str]:
     """Return what is wrong with each key that is not of its type. Raises BusUnavailable."""
     found = []
-    for name, expected in _TYPES.items():
+    for name, expected in TYPES.items():
         with map_redis_errors():
             try:
                 actual: Any = await client.type(keys(name))
             except NoPermissionError:  # this user may not ask
                 continue
-        if actual not in {expected, b"none"}:
-            found.append(f"{keys(name)} is a {actual.decode()}, not a {expected.decode()}")
+        if actual.decode() not in {expected, "none"}:
+            found.append(describe_foreign_key(keys(name), actual.decode(), expected))
     return found
+
+
+def describe_foreign_key(key: str, actual: str, expected: str) -> str:
+    """Say of which type a key is, and of which it should be."""
+    return f"{key} is a {actual}, not a {expected}"

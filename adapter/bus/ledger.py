@@ -21,6 +21,8 @@ OWN_RESULTS = 10_000
 # Such streams at most: a further name gets its results on the default stream. The hash of their names.
 MAX_OWN_STREAMS = 1_000
 OWN_STREAMS = "ids:results"
+# The ids of the dead letters that the adapter wrote; see adapter_letters.py.
+LETTERS = "ids:letters"
 
 
 class Started(NamedTuple):
@@ -169,7 +171,7 @@ class Ledger:
         payload = msgpack.packb(values, use_bin_type=False)
         names = [*self._keys(request.id), keys("outbound"), results, keys("dead"), keys("results")]
         more = ("ids:answers", "ids:seq", "ids:seq:late", "seen:new", "seen:old", "inbound", OWN_STREAMS)
-        names += [keys(name) for name in more]
+        names += [keys(name) for name in (*more, LETTERS)]
         return bool(await self._bus.run_script("settle", names, [payload]))
 
     def _keys(self, request: str) -> list[str]:

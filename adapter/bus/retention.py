@@ -15,12 +15,13 @@ import anyio
 from redis.exceptions import ResponseError
 
 from adapter.aio import AutoResetEvent, periodic
+from adapter.bus.adapter_letters import prune
 from adapter.bus.bus import Bus
 from adapter.bus.connection import map_redis_errors
 from adapter.bus.faults import FaultReporter, SilentReporter
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import OWN_STREAMS
+from adapter.bus.ledger import LETTERS, OWN_STREAMS
 from adapter.bus.spool.publisher import DurablePublisher
 from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.errors import SpoolError
@@ -156,6 +157,7 @@ class Retention:
         if self._wall() - self._own_streams_at >= OWN_STREAMS_SECONDS:
             self._own_streams_at = self._wall()
             await self._bound_own_streams()
+            await prune(self._bus, self._lease.fence)
         for group in await self._groups_with_pending("inbound"):
             await self._dead_letter_poison(group)
 
@@ -278,7 +280,7 @@ class Retention:
         if fields is not None:
             record = DeadLetter(stream, entry, fields, group, consumer, reason, detail, deliveries)
             letter = encode_dead_letter(record, self._wall())
-        names = [self._bus.keys("ids:epoch"), stream, self._bus.keys("dead")]
+        names = [self._bus.keys("ids:epoch"), stream, self._bus.keys("dead"), self._bus.keys(LETTERS)]
         return bool(
             await self._bus.run_script("dead_letter", names, [*self._lease.fence, group, entry, *letter])
         )

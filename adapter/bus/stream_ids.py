@@ -1,30 +1,33 @@
-"""Keep room for new entries in the streams of workers: notice a last id that leaves none, and heal it.
+"""Look after the keys that others can spoil: late ids in the streams of workers, keys of another type.
 
 A worker may give an entry any id. After the last one that exists every other XADD fails for ever, also after
-a restart. Redis sets no last id back once an entry behind it was deleted. So the stream is put aside, and
-begins again with what is needed; see `scripts/heal_ids.lua`.
+a restart; after one of next year all entries bear its time. Redis sets no last id back once an entry behind
+it was deleted. So the stream is put aside, and begins again with what is needed; see `scripts/heal_ids.lua`.
+
+A key of another type cannot be healed: it is another program's, or a person's mistake. It is an alarm, and
+what needs the key waits.
 """
 
 import logging
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import anyio
-from redis.exceptions import ResponseError
 
 from adapter.aio import AutoResetEvent, periodic
 from adapter.bus.bus import Bus
-from adapter.bus.connection import map_redis_errors
 from adapter.bus.faults import FaultReporter
+from adapter.bus.id_limit import milliseconds_of
+from adapter.bus.key_types import TYPES, describe_foreign_key
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
+from adapter.bus.ledger import LETTERS
 from adapter.errors import BusError, BusUnavailable, Fenced
 
 log = logging.getLogger(__name__)
 
 # The streams to which other programs may add an entry with any id.
 STREAMS: Final = ("outbound", "dead", "control")
-# The newest id that is no mistake, in milliseconds: the year 2100. A clock that is wrong is not meant.
-LIMIT_MS: Final = 4_102_444_800_000
 # Seconds between two looks.
 INTERVAL_SECONDS: Final = 5.0
 # Seconds that a stream which was put aside can be looked at.
@@ -32,21 +35,24 @@ ASIDE_TTL: Final = 7 * 86_400
 # Seconds for which the fault is shown after it was healed: the operator looks for its author.
 SHOWN_SECONDS: Final = 600.0
 FAULT: Final = "stream.ids"
+FOREIGN: Final = "keys.foreign"
 
 
-def is_beyond_limit(entry: str) -> bool:
-    """Return whether an id of a stream is so late that the stream is healed from it."""
-    milliseconds = entry.partition("-")[0]
-    return len(milliseconds) > len(str(LIMIT_MS)) or int(milliseconds) > LIMIT_MS
+class _Key(NamedTuple):
+    """A key as it is: `last_id` is that of a stream, empty for none."""
+
+    type: str
+    last_id: str
 
 
 class StreamIds:
-    """The service that looks after the last ids."""
+    """The service that looks after the last ids. `wall` is the clock of Redis, in seconds since 1970."""
 
-    def __init__(self, bus: Bus, lease: Lease, reporter: FaultReporter) -> None:
+    def __init__(self, bus: Bus, lease: Lease, reporter: FaultReporter, wall: Callable[[], float]) -> None:
         self._bus = bus
         self._lease = lease
         self._reporter = reporter
+        self._wall = wall
         self._wakeup = AutoResetEvent()
 
     async def run(self, stop: anyio.Event) -> None:
@@ -58,30 +64,43 @@ class StreamIds:
         self._wakeup.set()
 
     async def run_once(self) -> None:
-        """Look at each stream once, and heal those that need it."""
+        """Look at each key once, and heal the streams that need it."""
+        found = await self._survey()
+        self._report_foreign(found)
+        limit = self._bus.id_limit
+        limit.newest_event_ms = milliseconds_of(found["inbound"].last_id)
         for stream in STREAMS:
-            last = await self._last_id(stream)
-            if last and is_beyond_limit(last):
+            last = found[stream].last_id
+            if last and limit.is_beyond(last, self._wall()):
                 await self._heal(stream, last)
 
-    async def _last_id(self, stream: str) -> str:
-        with map_redis_errors():
-            try:
-                info: Any = await self._bus.client.xinfo_stream(self._bus.keys(stream))
-            except ResponseError as exc:
-                if "no such key" not in str(exc):
-                    raise
-                return ""
-        return str(info["last-generated-id"].decode())
+    async def _survey(self) -> dict[str, _Key]:
+        rows = await self._bus.run_script("survey", [self._bus.keys(name) for name in TYPES], [])
+        return {
+            name: _Key(kind.decode(), last.decode()) for name, (kind, last) in zip(TYPES, rows, strict=True)
+        }
+
+    def _report_foreign(self, found: dict[str, _Key]) -> None:
+        wrong = [
+            describe_foreign_key(self._bus.keys(name), key.type, TYPES[name])
+            for name, key in found.items()
+            if key.type not in {TYPES[name], "none"}
+        ]
+        if wrong:
+            text = (
+                f"another program uses keys of the adapter: {'; '.join(wrong)}; delete them, or rename them"
+            )
+            self._reporter.set_bus_fault(FOREIGN, text, 2 * INTERVAL_SECONDS)
 
     async def _heal(self, stream: str, last: str) -> None:
         key, aside = self._bus.keys(stream), self._bus.keys(f"ids:aside:{stream}")
-        text = f"a program added an entry with the id {last} to {key}: no entry can follow it"
+        letters = [self._bus.keys(LETTERS)] if stream == "dead" else []
+        text = f"a program added an entry with the id {last} to {key}: all that follow would bear its time"
         try:
             answer = await self._bus.run_script(
                 "heal_ids",
-                [self._bus.keys("ids:epoch"), key, aside],
-                [*self._lease.fence, f"{LIMIT_MS}-0", ASIDE_TTL],
+                [self._bus.keys("ids:epoch"), key, aside, *letters],
+                [*self._lease.fence, f"{self._bus.id_limit.milliseconds(self._wall())}-0", ASIDE_TTL],
             )
         except (BusUnavailable, Fenced):
             raise

@@ -11,7 +11,14 @@ import anyio
 
 from adapter.cli.terminal import complain
 from adapter.config import Config, suggest_settings
-from adapter.errors import AccessRefused, BusUnavailable, ConfigError, QQBusError, UnsupportedServer
+from adapter.errors import (
+    AccessRefused,
+    BusUnavailable,
+    ConfigError,
+    QQBusError,
+    UnsupportedServer,
+    WrongKeyType,
+)
 from adapter.i18n import N_
 from adapter.ops.logs import set_up
 
@@ -61,6 +68,8 @@ async def run_with_config(config: Config, arguments: argparse.Namespace) -> int:
         code = _report(group, BAD_USE)
     except* AccessRefused as group:
         code = _report(group, NO_REDIS, arguments.needed_role if _is_right_missing(group) else "")
+    except* WrongKeyType as group:
+        code = _report(group, FAILED)
     except* (BusUnavailable, UnsupportedServer) as group:
         code = _report(group, NO_REDIS)
     except* QQBusError as group:

@@ -105,6 +105,15 @@ def original_fields(fields: Fields) -> dict[str, bytes]:
     return {str(name): _to_bytes(value) for name, value in original.items()}
 
 
+def holds_entry(fields: Fields, standing: Fields) -> bool:
+    """Return whether a dead letter holds this entry, or the starts of its fields if it was clipped."""
+    kept = original_fields(fields)
+    entry = {name.decode("utf-8", "replace"): value for name, value in standing.items()}
+    if fields.get(b"clipped"):
+        return bool(kept) and all(entry.get(name, b"").startswith(value) for name, value in kept.items())
+    return kept == entry
+
+
 def restored_fields(fields: Fields) -> dict[str, bytes]:
     """Return the original fields for a redrive, always with the id that the ledger knows.
 

@@ -65,9 +65,16 @@ def result_stream(fields: Fields, prefix: str) -> str:
 
 
 def decode_request(
-    entry: str, fields: Fields, prefix: str, limits: RequestLimits = DEFAULT_LIMITS
+    entry: str,
+    fields: Fields,
+    prefix: str,
+    limits: RequestLimits = DEFAULT_LIMITS,
+    now: float = math.inf,
 ) -> SendRequest:
-    """Decode an entry of `qq:outbound`. Raises SchemaError that names what to change."""
+    """Decode an entry of `qq:outbound`. Raises SchemaError that names what to change.
+
+    `now`: the time by the clock of Redis. An entry counts as added then if its id says that it is younger.
+    """
     fields = unwrap(fields)
     if not fields:
         raise SchemaError("the entry was deleted before it could be read")
@@ -79,7 +86,8 @@ def decode_request(
         raise SchemaError(f"results is not {prefix}:results:<name> with a name of A-Z a-z 0-9 . _ -")
     to, cause = text_field(fields, "to"), text_field(fields, "cause")[:MAX_DETAIL]
     operation = decode_operation(fields, limits)
-    at = _at(entry, text_field(fields, "at"))
+    added = min(int(entry.partition("-")[0]) / 1000, now)
+    at = _at(added, text_field(fields, "at"))
     segments, font = decode_content(fields, limits) if operation is None else ((), None)
     address = _target(to) if operation is None or to else operation_target(operation)
     delivery = _one_of(fields, "delivery", Delivery, Delivery.AT_MOST_ONCE)
@@ -89,7 +97,7 @@ def decode_request(
         to=address,
         segments=segments,
         font=font,
-        expires=_expires(entry, text_field(fields, "expires"), at),
+        expires=_expires(added, text_field(fields, "expires"), at),
         cause=cause,
         delivery=delivery,
         priority=_one_of(fields, "priority", Priority, Priority.NORMAL),
@@ -155,21 +163,20 @@ def _one_of(fields: Fields, name: str, kind: type[_Choice], default: _Choice) ->
         raise SchemaError(f"{name} is not one of {', '.join(kind)}") from exc
 
 
-def _at(entry: str, text: str) -> float | None:
+def _at(added: float, text: str) -> float | None:
     if not text:
         return None
-    asked = int(entry.partition("-")[0]) / 1000
-    at = _time_of("at", text, asked)
-    if at > asked + MAX_DELAY:
+    at = _time_of("at", text, added)
+    if at > added + MAX_DELAY:
         raise SchemaError(f"at is more than {MAX_DELAY / 86_400:g} days away")
     return at
 
 
-def _expires(entry: str, text: str, at: float | None) -> float | None:
+def _expires(added: float, text: str, at: float | None) -> float | None:
     """Return when a request expires; seconds count from its `at`, if it has one."""
     if not text:
         return None
-    expires = _time_of("expires", text, int(entry.partition("-")[0]) / 1000 if at is None else at)
+    expires = _time_of("expires", text, added if at is None else at)
     if at is not None and expires < at:
         raise SchemaError("expires is before at: the request could never be sent")
     return expires

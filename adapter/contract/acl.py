@@ -7,8 +7,14 @@ What the role `worker` enforces: its user adds no event and no result, reads no 
 QR code and no session, changes no status, and gives the operator no command. What an ACL cannot enforce. It
 names no consumer group: a worker can read, acknowledge and delete consumers as any group. It forbids no
 argument: a worker that may add requests can trim those of others with `XADD … MAXLEN`, and use up the ids of
-a stream, which the adapter heals. It looks at no value: a worker can write to any chat, and any dead letter.
-Users that must not trust each other need servers of their own.
+a stream. It looks at no value: a worker can write to any chat, and any dead letter. Users that must not trust
+each other need servers of their own.
+
+What the adapter does about it. Late ids are healed. A request that was trimmed after it was read is rejected;
+unread ones that were trimmed are counted and raise an alarm, on Redis 7 and newer, unless the adapter reads
+the next request before it looks. A letter that the adapter wrote is told apart from those of workers, since
+only the adapter writes `qq:ids:letters`. An event is delivered again as it stands in `qq:inbound`, never as a
+letter says; one that is trimmed is appended again only from a letter of the adapter.
 
 Nor can it forbid a field: each user that may add requests can add one with `op=call`, which may do whatever
 the network can. `HSET qq:calls guarded 1` by the operator makes the adapter take only those calls that are
@@ -138,6 +144,7 @@ OPERATOR = Role(
         Selector(_LOOK, "inbound outbound results results:* dead control session", "%R"),
         Selector(_LOOK_HASH, f"status {_CONTACTS}", "%R"),
         Selector("xpending", "inbound outbound control", "%R"),
+        Selector("hmget", "ids:letters", "%R"),  # which dead letters the adapter wrote
         Selector("xadd", "control outbound inbound", "%W"),
         Selector("xdel", "dead"),
         Selector("eval", "dead outbound inbound"),  # a redrive is one step

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from adapter.aio import Service, backoff
-from adapter.errors import AccessRefused, BusUnavailable, Fenced
+from adapter.errors import AccessRefused, BusUnavailable, Fenced, WrongKeyType
 from adapter.ops.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -110,5 +110,5 @@ def _is_outage(exc: BaseException) -> bool:
     """Tell whether an exception, or each one of a group, is an outage of Redis."""
     if isinstance(exc, BaseExceptionGroup):
         return all(map(_is_outage, exc.exceptions))
-    # A right that one service alone lacks has to be seen.
-    return isinstance(exc, BusUnavailable) and not isinstance(exc, AccessRefused)
+    # A right or a key that one service alone lacks has to be seen.
+    return isinstance(exc, BusUnavailable) and not isinstance(exc, AccessRefused | WrongKeyType)

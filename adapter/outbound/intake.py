@@ -25,8 +25,8 @@ from adapter.bus.bus import Bus
 from adapter.bus.connection import is_group_missing
 from adapter.bus.group_reader import Row
 from adapter.bus.lease import Lease
+from adapter.bus.removed_requests import RemovedRequests
 from adapter.bus.retry import until_served
-from adapter.bus.stream_ids import is_beyond_limit
 from adapter.codec.outbound import decode_request
 from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import SendRequest
@@ -75,6 +75,7 @@ class Intake:
         schedule: Schedule,
         call_guard: CallGuard,
         *,
+        wall: Callable[[], float],
         clock: Callable[[], float],
         wake_sender: Callable[[], None],
     ) -> None:
@@ -85,7 +86,9 @@ class Intake:
         self._settlement = settlement
         self._schedule = schedule
         self._call_guard = call_guard
+        self._wall = wall
         self._clock = clock
+        self._removed = RemovedRequests(bus, lease, settlement.metrics)
         self._wake_sender = wake_sender
         self.backlog = Backlog()
         # Whether the pending list was read since Redis served last, and when it was counted, by `clock`.
@@ -145,6 +148,7 @@ class Intake:
         await self._lease.verify()
         if is_recovered and self._clock() - self._checked >= RECHECK_SECONDS:
             self._checked = self._clock()
+            await self._removed.look()
             is_recovered = await self._bus.pending_count(STREAM) <= len(self._entries)
         if not is_recovered:
             await self._recover_pending(stop)
@@ -167,6 +171,7 @@ class Intake:
     async def _recover_pending(self, stop: anyio.Event) -> None:
         """Queue what was read before, by any process, and not settled; look at each entry before it comes."""
         await self._bus.ensure_group(STREAM)
+        await self._removed.look()
         after = "0-0"
         while not stop.is_set() and (ids := await self._reader.pending_ids(after, _PENDING_IDS)):
             unknown = [entry for entry in ids if entry not in self._entries]
@@ -180,7 +185,7 @@ class Intake:
 
     async def _enqueue(self, row: Row) -> None:
         # An id beyond the limit is replaced within seconds: its entry comes again.
-        if row.entry in self._entries or is_beyond_limit(row.entry):
+        if row.entry in self._entries or self._bus.id_limit.is_beyond(row.entry, self._wall()):
             return
         fields: dict[bytes, bytes] | None = row.fields
         try:
@@ -213,7 +218,7 @@ class Intake:
 
     def _decode(self, entry: str, fields: dict[bytes, bytes] | None) -> SendRequest:
         limits = self._upstream.traits.request_limits
-        return decode_request(entry, fields or {}, self._bus.keys.prefix, limits)
+        return decode_request(entry, fields or {}, self._bus.keys.prefix, limits, self._wall())
 
     def _is_paced(self, request: SendRequest) -> bool:
         """Whether a request counts as a message: what only looks or takes back does not."""

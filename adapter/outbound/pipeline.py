@@ -95,6 +95,7 @@ class OutboundPipeline:
         self._call_guard = CallGuard(bus)
         self._intake = Intake(
             *(bus, lease, upstream, settlement, self.schedule, self._call_guard),
+            wall=wall,
             clock=clock,
             wake_sender=self._wakeup.set,
         )

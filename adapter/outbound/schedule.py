@@ -2,7 +2,8 @@
 
 Mechanism. A request with a later `at` leaves the consumer group and goes into the hash `qq:ids:scheduled`, in
 one script. When its time has come, another script deletes it there and appends it to `qq:outbound` without
-`at`. From then on it is a request like any other, behind those that its chat waits for already.
+`at`. From then on it is a request like any other, behind those that its chat waits for already. This process
+holds times and sizes alone, and reads them in steps: what the requests say stays in Redis.
 
 Invariants:
 - A request is in the group, in the hash, or settled; never in two of them. A process that dies before or
@@ -17,6 +18,7 @@ lose any entry of that second.
 
 import heapq
 import logging
+import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -36,9 +38,13 @@ from adapter.events import SendRequest
 log = logging.getLogger(__name__)
 
 KEY = "ids:scheduled"
-# Requests that may wait for their time, and the bytes of all of them: the hash is read whole at a start.
+# Requests that may wait for their time, and the bytes of all of them in Redis.
 MAX_SCHEDULED = 10_000
 MAX_SCHEDULED_BYTES = 64 * 1024 * 1024
+# The head of a packed request: an array of two, whose first value is the time as a float of 64 bits.
+_HEAD = struct.Struct(">2xd")
+# Requests of one step of a look at all of them.
+_STEP = 200
 # Seconds between two looks at the clock: it may be set, and a suspended machine wakes up late.
 TICK_SECONDS = 0.25
 
@@ -50,9 +56,9 @@ class Schedule:
         self._bus = bus
         self._lease = lease
         self._wall = wall
-        # Times and entries, the next one first, and the packed requests by entry.
+        # Times and entries, the next one first, and the bytes of the packed requests by entry.
         self._due: list[tuple[float, str]] = []
-        self._packed: dict[str, bytes] = {}
+        self._sizes: dict[str, int] = {}
         self._bytes = 0
         self._wakeup = AutoResetEvent()
 
@@ -64,14 +70,14 @@ class Schedule:
         """Put a request aside. May be repeated. Raises SchemaError if too many wait, and BusError."""
         if request.at is None:
             return
-        packed = msgpack.packb([request.at, _later_fields(request, fields)], use_bin_type=False)
-        if len(self._packed) >= MAX_SCHEDULED or self._bytes + len(packed) > MAX_SCHEDULED_BYTES:
+        packed = msgpack.packb([float(request.at), _later_fields(request, fields)], use_bin_type=False)
+        if len(self._sizes) >= MAX_SCHEDULED or self._bytes + len(packed) > MAX_SCHEDULED_BYTES:
             raise SchemaError(
-                f"{len(self._packed)} requests wait for their time already: give a later one without at"
+                f"{len(self._sizes)} requests wait for their time already: give a later one without at"
             )
         keys = [self._bus.keys("ids:epoch"), self._bus.keys(KEY), self._bus.keys("outbound")]
         await self._bus.run_script("schedule", keys, [*self._lease.fence, GROUP, request.entry, packed])
-        self._add(request.entry, packed)
+        self._add(request.entry, request.at, len(packed))
         self._wakeup.set()
 
     def wake(self) -> None:
@@ -81,7 +87,7 @@ class Schedule:
     async def run(self, stop: anyio.Event) -> None:
         """Append what is due until stopped. Raises Fenced."""
         # Another holder may have moved requests since.
-        self._due, self._packed, self._bytes = [], {}, 0
+        self._due, self._sizes, self._bytes = [], {}, 0
         with suppress(BusUnavailable):  # stopped while Redis is away
             await until_served(self._load, give_up=stop.is_set, sleep=self._wakeup.wait)
             while not stop.is_set():
@@ -89,27 +95,32 @@ class Schedule:
                 await self._wakeup.wait(TICK_SECONDS)
 
     async def _load(self) -> None:
-        """Read what earlier processes have put aside."""
-        for entry, packed in (await self._bus.hgetall(self._bus.keys(KEY))).items():
-            self._add(entry, packed)
+        """Read when those are due that earlier processes have put aside."""
+        cursor = b"0"
+        while True:
+            args = [cursor, _HEAD.size, _STEP]
+            cursor, *rows = await self._bus.run_script("scheduled", [self._bus.keys(KEY)], args)
+            for entry, size, head in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+                (at,) = _HEAD.unpack(head)
+                self._add(entry.decode(), at, size)
+            if cursor == b"0":
+                return
 
-    def _add(self, entry: str, packed: bytes) -> None:
-        if entry in self._packed:
+    def _add(self, entry: str, at: float, size: int) -> None:
+        if entry in self._sizes:
             return
-        at, _ = msgpack.unpackb(packed, raw=True)
-        self._packed[entry] = packed
-        self._bytes += len(packed)
-        heapq.heappush(self._due, (float(at), entry))
+        self._sizes[entry] = size
+        self._bytes += size
+        heapq.heappush(self._due, (at, entry))
 
     async def _release_due(self) -> None:
         while self._due and self._due[0][0] <= self._wall():
             _, entry = self._due[0]
-            _, flat = msgpack.unpackb(self._packed[entry], raw=True)
             keys = [self._bus.keys("ids:epoch"), self._bus.keys(KEY), self._bus.keys("outbound")]
-            if not await self._bus.run_script("release", keys, [*self._lease.fence, entry, *flat]):
+            if not await self._bus.run_script("release", keys, [*self._lease.fence, entry]):
                 log.warning("the scheduled request %s is gone: Redis has lost it, or sent it before", entry)
             heapq.heappop(self._due)
-            self._bytes -= len(self._packed.pop(entry))
+            self._bytes -= self._sizes.pop(entry)
 
 
 def _later_fields(request: SendRequest, fields: Mapping[bytes, bytes]) -> list[str | bytes]:

@@ -86,7 +86,7 @@ class Settlement:
         self._lease = lease
         self._ledger = Ledger(bus)
         self._status_reporter = status_reporter
-        self._metrics = metrics
+        self.metrics = metrics
         self._wall = wall
         self.own_sends = own_sends or OwnSends()
         self._network = network
@@ -178,7 +178,7 @@ class Settlement:
             result.code,
             extra={"request": result.id, "entry": result.entry},
         )
-        self._metrics.observe_result(result)
+        self.metrics.observe_result(result)
         hit(Failpoint.SETTLED)
 
     async def settle_unstarted(self, request: SendRequest, outcome: Outcome) -> bool:
@@ -225,7 +225,7 @@ class Settlement:
         await self._retry(
             lambda fence: self._ledger.settle(fence, asked, entry, result_fields, remember=False, dead=dead)
         )
-        self._metrics.observe_result(result)
+        self.metrics.observe_result(result)
 
     async def _settle_crash(self, job: SendJob, detail: str) -> None:
         await self.settle(job.request, Outcome(Status.UNKNOWN, "crash", detail), job)

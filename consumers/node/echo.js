@@ -103,7 +103,7 @@ async function bury(id, flat, deliveries, reason, detail) {
   const clipped = { fields: Object.fromEntries(long.map(([name, value]) => [name, cut(value)])), omitted: 0 };
   const letter = [
     ...["v", "1", "time", new Date().toISOString(), "stream", inbound, "entry", id, "group", application],
-    ...["consumer", consumer, "reason", reason, "detail", detail, "attempts", String(deliveries)],
+    ...["consumer", consumer, "reason", reason, "detail", detail.slice(0, 500), "attempts", String(deliveries)],
     ...["fields", Buffer.from(encode(fields))],
     ...(long.length ? ["clipped", JSON.stringify(clipped)] : []),
   ];

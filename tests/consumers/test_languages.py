@@ -1,5 +1,6 @@
 """Echo in Node, in Go and in the shell: real programs, which also take over from a killed Python worker."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import msgpack
 import pytest
 
 from adapter.bus.embedded import run_server
+from adapter.codec.dead_letters import MAX_FIELD
 from adapter.content import Face, Text
 from tests.support import ROOT
 from tests.support.bus_events import Cutter, Desk, Program, desk_at, fields, message, notice, program
@@ -142,14 +144,19 @@ async def test_node_makes_a_vanished_group_again_and_buries_what_it_cannot_read(
         await wait_until(lambda: desk.all_done("echo-node"), "the first acknowledged", 20)
         await desk.client.delete(desk.key("inbound"))
         garbage = fields(message("garbage"))
-        garbage[-1] = b"\xc1"
+        garbage[-1] = b"\xc1" * 100_000
         await desk.client.execute_command("XADD", desk.key("inbound"), "*", *garbage)  # type: ignore[no-untyped-call]
         await desk.publish(message("after"))
         await wait_until(lambda: desk.all_done("echo-node"), "the others acknowledged", 30)
         assert len(await desk.rows("outbound")) == 2
         (letter,) = await desk.rows("dead")
         assert letter["reason"] == b"handler.failed"
-        assert msgpack.unpackb(letter["fields"])["body"] == b"\xc1"
+        assert msgpack.unpackb(letter["fields"])["body"] == b"\xc1" * MAX_FIELD
+        rest = hashlib.sha256(b"\xc1" * (100_000 - MAX_FIELD)).hexdigest()
+        assert json.loads(letter["clipped"]) == {
+            "fields": {"body": {"bytes": 100_000, "sha256": rest}},
+            "omitted": 0,
+        }
 
 
 async def test_node_takes_over_from_a_python_worker_that_was_killed(

@@ -1,5 +1,6 @@
 """Prove adapter/contract/acl.py: role by command by key on a real server, and the roles at work."""
 
+import json
 import re
 import subprocess
 import sys
@@ -296,6 +297,7 @@ async def test_what_a_worker_does_has_no_consequence_that_the_role_denies(
                 ("XADD", bus.keys("inbound"), "*", "a", "b"),
                 ("XADD", bus.keys("results"), "*", "a", "b"),
                 ("XADD", bus.keys("control"), "*", "cmd", "logout"),
+                ("HSET", bus.keys("ids:letters"), "1-1", "1"),
                 ("XRANGE", bus.keys("outbound"), "-", "+"),
                 ("XRANGE", bus.keys("dead"), "-", "+"),
                 ("XRANGE", bus.keys("session"), "-", "+"),
@@ -309,9 +311,13 @@ async def test_what_a_worker_does_has_no_consequence_that_the_role_denies(
         environment = clean_environment(**(it.settings | {"REDIS_URL": address(redis_url, names[OPERATOR])}))
         with anyio.fail_after(30):
             line = [sys.executable, "-m", "adapter", "dead", "redrive", "--all"]
-            done = await anyio.run_process(line, env=environment, check=False)
-        assert done.returncode == 1
+            for more in ([], ["--to-all"]):
+                done = await anyio.run_process([*line, *more], env=environment, check=False)
+                assert done.returncode == 1
+            listed = await anyio.run_process([*line[:-2], "--json"], env=environment, check=False)
         assert await bus.client.xrange(bus.keys("inbound")) == before
+        # The operator sees who wrote them.
+        assert [json.loads(row)["by"] for row in listed.stdout.splitlines()] == ["worker", "worker"]
         # The role that may log out is a worker otherwise.
         async with Bus.open(address(redis_url, names[COMMANDS]), bus.keys.prefix) as commands:
             await commands.client.xadd(bus.keys("control"), {"cmd": "logout", "by": event["chat"]})

@@ -15,7 +15,7 @@ ATTRIBUTES = {"placeholder", "title", "aria-label", "alt", "data-sure"}
 # What people read of errors: their first argument is translated where a command prints it.
 ERRORS = (
     *("ConfigError", "CommandError", "OutputError", "complain"),
-    *("AccessRefused", "BusUnavailable", "UnsupportedServer"),
+    *("AccessRefused", "BusUnavailable", "UnsupportedServer", "WrongKeyType"),
 )
 # What argparse says to users, in any of our versions of Python; the rest is for programmers.
 ARGPARSE = {

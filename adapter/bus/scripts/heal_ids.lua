@@ -1,6 +1,6 @@
 -- Heal a stream whose last id leaves no room for others: put it aside, and begin it again with what is needed.
 -- Redis lets no last id fall below that of an entry that was deleted: only a new stream has lower ids.
--- KEYS  fence, stream, aside
+-- KEYS  fence, stream, aside, letters of the adapter (of the stream of dead letters alone)
 -- ARGV  epoch, holder, limit (an id), TTL of the stream that is put aside, in seconds
 -- Returns {entries taken over, entries lost}, or nothing where the last id is within the limit.
 -- Needed is what a group has not acknowledged; everything, if the stream has no group. An entry within the limit
@@ -39,7 +39,18 @@ for _, flat in ipairs(redis.call('XINFO', 'GROUPS', aside)) do
   group.delivered = '0-0'
 end
 
+-- The new stream has lower ids: only those of letters that it takes over are the adapter's.
+local own = {}
+if #KEYS > 3 then
+  for _, id in ipairs(redis.call('HKEYS', KEYS[4])) do own[id] = true end
+  redis.call('DEL', KEYS[4])
+end
+
 local taken, lost = 0, 0
+local function add(id, old, fields)
+  local new = redis.call('XADD', key, id, unpack(fields))
+  if own[old] then redis.call('HSET', KEYS[4], new, 1) end
+end
 local function take(entry)
   local id, fields, needed, owners = entry[1], entry[2], #groups == 0, {}
   for _, group in ipairs(groups) do
@@ -56,7 +67,7 @@ local function take(entry)
   end
   taken = taken + 1
   if not before(limit, id) then
-    redis.call('XADD', key, id, unpack(fields))
+    add(id, id, fields)
     for _, owner in ipairs(owners) do
       redis.call('XCLAIM', key, owner[1]['name'], owner[2], 0, id, 'FORCE', 'JUSTID')
     end
@@ -68,7 +79,7 @@ local function take(entry)
     fields[#fields + 1] = 'id'
     fields[#fields + 1] = 'entry:' .. id
   end
-  redis.call('XADD', key, '*', unpack(fields))
+  add('*', id, fields)
 end
 
 local after = '-'

@@ -1,6 +1,7 @@
 -- Settle a request: ledger, result, dead letter and XACK in one step. Idempotent.
 -- KEYS  fence, ledger entry, outbound, results, dead, default results, answers,
---       seq hash, late hash, seen (newer), seen (older), inbound, hash of the result streams of workers
+--       seq hash, late hash, seen (newer), seen (older), inbound, hash of the result streams of workers,
+--       letters of the adapter
 -- ARGV  msgpack [epoch, holder, group, entry, ledger TTL in seconds (0: no ledger entry),
 --                TTL of the result stream in seconds (0: none), its approximate MAXLEN,
 --                fields of the result, fields of the dead letter or [], digest of the request,
@@ -29,9 +30,13 @@ if results_ttl > 0 then
   local is_refused = kind == 'none' and redis.call('HLEN', KEYS[13]) >= most_streams
   if is_refused or (kind ~= 'stream' and kind ~= 'none') then results, results_ttl = KEYS[6], 0 end
 end
+for _, key in ipairs({ KEYS[5], KEYS[6], #sent > 0 and KEYS[12] or nil }) do
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'stream' and kind ~= 'none' then return redis.error_reply('WRONGTYPE ' .. key .. ' is no stream') end
+end
 -- Redis undoes nothing if a later command fails: an XADD is refused where the last id is used up. What can fail
 -- comes first, and the XACK last.
-if #dead > 0 then redis.call('XADD', KEYS[5], '*', unpack(dead)) end
+if #dead > 0 then redis.call('HSET', KEYS[14], redis.call('XADD', KEYS[5], '*', unpack(dead)), 1) end
 local added
 if results_ttl > 0 then
   added = redis.call('XADD', results, 'MAXLEN', '~', maxlen, '*', unpack(result))

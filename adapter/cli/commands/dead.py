@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 
-from adapter.bus.admin import AdminClient
+from adapter.bus.admin import PAGE_SIZE, AdminClient
 from adapter.cli.commands.send import entry_texts
 from adapter.cli.parser import NEWEST_DEAD
 from adapter.cli.terminal import (
@@ -22,7 +22,7 @@ from adapter.cli.terminal import (
 )
 from adapter.codec.dead_letters import original_fields
 from adapter.config import Config
-from adapter.errors import BusError, BusUnavailable, ConfigError, SchemaError
+from adapter.errors import BusError, BusUnavailable, ConfigError, SchemaError, WrongKeyType
 from adapter.i18n import N_, _
 from adapter.ops.dead_letters import redrive
 from adapter.ops.wording import entry_time, span
@@ -32,7 +32,7 @@ from adapter.plain_text import harmless
 _PREVIEW_COLUMNS = 40
 # Letters dropped by one XDEL.
 _DROP_BATCH = 100
-_HEADER = ("ID", N_("AGE"), N_("STREAM"), N_("GROUP"), N_("TRIES"), N_("WHAT"), N_("REASON"))
+_HEADER = ("ID", N_("AGE"), N_("BY"), N_("STREAM"), N_("GROUP"), N_("TRIES"), N_("WHAT"), N_("REASON"))
 
 Fields = dict[bytes, bytes]
 
@@ -62,16 +62,29 @@ async def _list(admin: AdminClient, arguments: argparse.Namespace) -> int:
         letters = await admin.last_entries("dead", NEWEST_DEAD)
     letters = [letter for letter in letters if not arguments.ids or letter[0] in arguments.ids]
     letters = [letter for letter in letters if _is_of_group(letter[1], arguments.group)]
+    marks = await _writers(admin, [entry for entry, _ in letters])
     if arguments.json:
         for entry, fields in letters:
-            say(as_json({"id": entry} | entry_texts(fields) | {"fields": _original_values(fields)}))
+            texts = entry_texts(fields) | {"by": marks[entry]}
+            say(as_json({"id": entry} | texts | {"fields": _original_values(fields)}))
     elif letters:
         now = time.time()
-        rows = [_cells(entry, fields, now) for entry, fields in letters]
+        rows = [_cells(entry, marks[entry], fields, now) for entry, fields in letters]
         say(*draw_table([_(name) for name in _HEADER], rows, colour=arguments.colour))
     else:
         say(_("no dead letters"))
     return 0
+
+
+async def _writers(admin: AdminClient, letters: list[str]) -> dict[str, str]:
+    """Return by letter who wrote it: `adapter`, `worker`, or `?` if this user may not know."""
+    found = dict.fromkeys(letters, "?")
+    for start in range(0, len(letters), PAGE_SIZE):
+        marks = await admin.written_by_adapter(letters[start : start + PAGE_SIZE])
+        if marks is None:
+            break
+        found |= {letter: "adapter" if is_own else "worker" for letter, is_own in marks.items()}
+    return found
 
 
 def _original_texts(fields: Fields) -> dict[str, str]:
@@ -94,12 +107,13 @@ def _is_of_group(fields: Fields, group: str | None) -> bool:
     return group is None or fields.get(b"group", b"") == group.encode()
 
 
-def _cells(entry: str, fields: Fields, now: float) -> list[str]:
+def _cells(entry: str, by: str, fields: Fields, now: float) -> list[str]:
     letter, original = entry_texts(fields), _original_texts(fields)
     chat = original.get("to") or original.get("chat") or ""
     return [
         entry,
         span(now - entry_time(entry)),
+        by,
         letter.get("stream", "?"),
         letter.get("group", ""),
         letter.get("attempts", "?"),
@@ -130,9 +144,9 @@ async def _redrive(admin: AdminClient, arguments: argparse.Namespace) -> int:
             continue
         try:
             where = await redrive(admin, letter, fields, to_all=arguments.to_all)
-        except BusUnavailable:
-            raise
         except (BusError, SchemaError) as exc:  # a group that is gone, a key of another type
+            if isinstance(exc, BusUnavailable) and not isinstance(exc, WrongKeyType):
+                raise
             failed += 1
             complain("{letter} cannot be redriven: {error}", letter=letter, error=exc)
             continue

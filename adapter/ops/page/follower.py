@@ -226,4 +226,6 @@ class Follower:
             letters = await self._monitor.last_entries("dead", MAX_DEAD_LETTERS)
             self._dead_letters = length
             self._cursors["dead"] = letters[-1][0] if letters else self._cursors["dead"]
-            self._state.set("dead", [letter_view(entry, fields) for entry, fields in reversed(letters)])
+            own = await self._monitor.written_by_adapter([entry for entry, _ in letters]) or {}
+            views = [letter_view(entry, fields, is_own=own.get(entry, False)) for entry, fields in letters]
+            self._state.set("dead", views[::-1])

@@ -147,11 +147,12 @@ def group_view(stream: str, group: GroupInfo, now: float) -> View:
     }
 
 
-def letter_view(entry: str, fields: Fields) -> View:
-    """Show a dead letter and the entry that it was."""
+def letter_view(entry: str, fields: Fields, *, is_own: bool = False) -> View:
+    """Show a dead letter and the entry that it was; `is_own`: the adapter wrote it."""
     original = {name: decode(value) for name, value in original_fields(fields).items() if name != "body"}
     names = ("stream", "group", "reason", "detail", "attempts", "time")
     view: View = {name: decode(fields.get(name.encode()))[:MAX_TEXT] for name in names}
+    view["by"] = "adapter" if is_own else "worker"
     view["chat"] = (original.get("to") or original.get("chat", ""))[:MAX_NAME]
     return (
         {"entry": entry} | view | {"id": original.get("id", "")[:MAX_NAME]} | clip(original.get("text", ""))

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from adapter.bus.bus import Bus
+from adapter.bus.id_limit import MAX_AHEAD_MS, IdLimit
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.stream_ids import FAULT, LIMIT_MS, StreamIds, is_beyond_limit
+from adapter.bus.ledger import LETTERS
+from adapter.bus.stream_ids import FAULT, FOREIGN, StreamIds
 from adapter.ops.metrics import Metrics
 from tests.adapter.outbound.test_pipeline import chat_of_friend
 from tests.support.helpers import wait_until
@@ -17,23 +19,23 @@ from tests.support.system_harness import system
 
 pytestmark = pytest.mark.anyio
 LAST = f"{2**64 - 1}-{2**64 - 1}"
+HOUR_MS, YEAR_MS = 3_600_000, 365 * 86_400_000
+
+
+def ahead(milliseconds: int) -> int:
+    """Return the time of an id that is ahead of the clock."""
+    return int(time.time() * 1000) + milliseconds
 
 
 async def healer(bus: Bus) -> tuple[StreamIds, Metrics]:
     lease, metrics = Lease(bus, "a", 30.0, time.monotonic), Metrics()
     await lease.acquire()
-    return StreamIds(bus, lease, metrics), metrics
+    return StreamIds(bus, lease, metrics, time.time), metrics
 
 
 async def rows(bus: Bus, stream: str) -> list[tuple[str, dict[bytes, bytes]]]:
     found: Any = await bus.client.xrange(bus.keys(stream))
     return [(entry.decode(), fields) for entry, fields in found]
-
-
-def test_the_limit_is_beyond_any_clock() -> None:
-    assert [is_beyond_limit(one) for one in (f"{LIMIT_MS}-7", f"{LIMIT_MS + 1}-0", LAST, "0-0")] == [
-        *(False, True, True, False)
-    ]
 
 
 async def test_what_is_needed_is_taken_over_with_its_place(bus: Bus) -> None:
@@ -45,7 +47,7 @@ async def test_what_is_needed_is_taken_over_with_its_place(bus: Bus) -> None:
     read = {key: ">"}
     await bus.client.xreadgroup(GROUP, CONSUMER, read, count=3)
     await bus.client.xack(key, GROUP, f"1-{2**64 - 1}")
-    await bus.client.xadd(key, {"n": "late", "id": "a/1"}, id=f"{LIMIT_MS + 5}-0")
+    await bus.client.xadd(key, {"n": "late", "id": "a/1"}, id=f"{ahead(MAX_AHEAD_MS + HOUR_MS)}-0")
     await bus.client.xadd(key, {"n": "last"}, id=LAST)
     await stream_ids.run_once()
     found = await rows(bus, "outbound")
@@ -85,6 +87,46 @@ async def test_dead_letters_stay(bus: Bus) -> None:
     assert found[0][0] == before.decode()
 
 
+async def test_letters_of_the_adapter_stay_its_own_under_their_new_ids(bus: Bus) -> None:
+    stream_ids, _ = await healer(bus)
+    late = ahead(YEAR_MS)
+    entries = [f"{ahead(0)}-1", f"{late}-1", f"{late}-2"]
+    for entry in entries:
+        await bus.client.xadd(bus.keys("dead"), {"n": entry, "id": "x"}, id=entry)
+    await bus.client.hset(bus.keys(LETTERS), mapping={entries[0]: 1, entries[1]: 1, "5-5": 1})
+    await stream_ids.run_once()
+    found = {fields[b"n"].decode(): entry for entry, fields in await rows(bus, "dead")}
+    kept = {entry.decode() for entry in await bus.client.hkeys(bus.keys(LETTERS))}
+    assert kept == {found[entries[0]], found[entries[1]]}
+    assert found[entries[1]] != entries[1]
+
+
+@pytest.mark.parametrize("stream", ["outbound", "dead", "control"])
+async def test_an_id_of_next_year_dates_no_entry_that_follows(bus: Bus, stream: str) -> None:
+    stream_ids, metrics = await healer(bus)
+    await bus.client.xadd(bus.keys(stream), {"n": "1"}, id=f"{ahead(YEAR_MS)}-0")
+    await stream_ids.run_once()
+    following: Any = await bus.client.xadd(bus.keys(stream), {"n": "2"})
+    assert int(following.decode().partition("-")[0]) < ahead(HOUR_MS)
+    assert [fields[b"n"] for _, fields in await rows(bus, stream)] == [b"1", b"2"]
+    assert metrics.bus_faults()[FAULT]
+
+
+async def test_a_clock_that_was_set_back_heals_nothing(bus: Bus) -> None:
+    stream_ids, metrics = await healer(bus)
+    for stream in ("inbound", "outbound"):
+        await bus.client.xadd(bus.keys(stream), {"n": "1"}, id=f"{ahead(YEAR_MS)}-0")
+    await stream_ids.run_once()
+    assert metrics.bus_faults() == {}
+
+
+async def test_a_key_of_another_type_is_an_alarm(bus: Bus) -> None:
+    stream_ids, metrics = await healer(bus)
+    await bus.client.set(bus.keys("results"), "x", ex=60)
+    await stream_ids.run_once()
+    assert f"{bus.keys('results')} is a string, not a stream" in metrics.bus_faults()[FOREIGN]
+
+
 async def test_messages_flow_on_behind_the_last_id(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with system(bus, redis_url, tmp_path) as it:
         program = await it.adapter()
@@ -96,7 +138,7 @@ async def test_messages_flow_on_behind_the_last_id(bus: Bus, redis_url: str, tmp
 
         async def has_room() -> bool:
             last: Any = await bus.client.xinfo_stream(bus.keys("outbound"))
-            return not is_beyond_limit(last["last-generated-id"].decode())
+            return not IdLimit().is_beyond(last["last-generated-id"].decode(), time.time())
 
         await wait_until(has_room, "the stream has room", 30.0)
         await it.ask("nobody", "x", id="x/1")

@@ -1,11 +1,15 @@
 """Proof of adapter/ops/dead_letters.py: a redrive reaches the group of its letter alone."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import msgpack
 import pytest
 
 from adapter.bus.admin import AdminClient
 from adapter.bus.bus import Bus
+from adapter.bus.ledger import LETTERS
 from adapter.contract.acl import ROLES, setuser_line
 from adapter.errors import SchemaError
 from adapter.ops.dead_letters import redrive
@@ -79,8 +83,44 @@ async def test_a_trimmed_event_is_appended_again_only_to_all(redis_url: str, pre
         assert refused.code == 1
         assert f"its entry {entry} is trimmed: --to-all appends" in refused.err
         assert len(await buried(desk)) == 1
+        (letter,) = await buried(desk)
+        assert json.loads((await cli("dead", "--json")).out)["by"] == "worker"
+        refused = await cli("dead", "redrive", "--all", "--to-all")
+        assert "a worker wrote the letter" in refused.err
+        assert (refused.code, len(await desk.rows("inbound"))) == (1, 0)
+        # One that the adapter wrote, as for a poison event.
+        await desk.client.hset(desk.key(LETTERS), letter, "1")
+        assert json.loads((await cli("dead", "--json")).out)["by"] == "adapter"
         done = await cli("dead", "redrive", "--all", "--to-all")
         assert (done.code, len(await desk.rows("inbound"))) == (0, 1)
+
+
+@pytest.mark.parametrize("to_all", [False, True])
+async def test_a_letter_that_holds_another_event_than_stands_there_is_refused(
+    redis_url: str, prefix: str, *, to_all: bool
+) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        (entry,) = await desk.publish(message("order one"))
+        await desk.client.xgroup_create(desk.key("inbound"), "shop", id="0")
+        (row,) = await desk.client.xrange(desk.key("inbound"))
+        forged = row[1] | {b"text": b"#exit"}
+        long = {name: value[:3] if name == b"text" else value for name, value in row[1].items()}
+        for fields, clipped in ((forged, ""), (forged, "{}"), ({}, ""), (long, "{}")):
+            letter: dict[Any, Any] = {
+                "v": "1",
+                "stream": desk.key("inbound"),
+                "entry": entry,
+                "group": "shop",
+                "fields": msgpack.packb({name.decode(): value for name, value in fields.items()}),
+            }
+            await desk.client.xadd(desk.key("dead"), letter | ({"clipped": clipped} if clipped else {}))
+        cli = Cli({"REDIS_URL": redis_url, "QQBUS_PREFIX": prefix})
+        done = await cli("dead", "redrive", "--all", *(["--to-all"] if to_all else []))
+        # One that holds the starts of what stands there is delivered as it stands.
+        assert done.out.count("group shop alone") == 1
+        assert done.err.count("is another event than the letter holds") == 2
+        assert done.err.count("takes no letter back") == 1
+        assert (done.code, await desk.client.xlen(desk.key("inbound"))) == (1, 1)
 
 
 async def test_the_operator_has_the_rights_for_it(bus: Bus, redis_url: str, tmp_path: Path) -> None:

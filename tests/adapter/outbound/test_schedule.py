@@ -4,9 +4,12 @@ import contextlib
 import os
 import signal
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from adapter.bus.bus import Bus
@@ -144,6 +147,40 @@ async def test_a_scheduled_request_survives_a_kill_of_adapter_and_server(tmp_pat
         (result,) = await it.results(1)
         assert result["status"] == "sent"
         assert 0 <= datetime.fromisoformat(result["time"]).timestamp() - due < 1
+
+
+async def test_what_scheduled_requests_say_stays_in_redis(bus: Bus) -> None:
+    lease = Lease(bus, "holder", 30.0, time.monotonic)
+    await lease.acquire()
+    await bus.ensure_group("outbound")
+    now = [NOW]
+    first = schedule.Schedule(bus, lease, lambda: now[0])
+    texts = [b"x" * 100_000 + str(number).encode() for number in range(450)]
+    for number, text in enumerate(texts):
+        fields = {b"to": b"group:2", b"text": text, b"at": b"60"}
+        request = decode_request(f"{int(NOW * 1000)}-{number}", fields, bus.keys.prefix)
+        await first.keep(request, fields)
+    again = schedule.Schedule(bus, lease, lambda: now[0])
+    tracemalloc.start()
+    try:
+        stop = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(again.run, stop)
+            await anyio.lowlevel.checkpoint()
+            now[0] += 61
+
+            async def all_due() -> bool:
+                return int(await bus.client.xlen(bus.keys("outbound"))) == len(texts)
+
+            await wait_until(all_due, "all are appended", 60)
+            stop.set()
+            again.wake()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4_000_000
+    assert not await bus.client.exists(bus.keys(schedule.KEY))
+    await lease.release()
 
 
 async def test_too_many_scheduled_requests_are_refused(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:

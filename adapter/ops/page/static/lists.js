@@ -18,6 +18,7 @@ export function facts({ status, line, lengths }) {
       t("Kept in Redis"),
       lengths.inbound !== undefined && t("{in} in, {out} out", { in: short(lengths.inbound), out: short(lengths.outbound) }),
     ],
+    [t("Clock of Redis"), status.clock_offset && t("{seconds} s ahead of the adapter: let both follow a time server", { seconds: status.clock_offset })],
     [t("Held by"), status.holder?.split(":").slice(0, 2).join(", ")],
   ];
   replace($("facts"), ...rows.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
@@ -88,7 +89,7 @@ function letter(one) {
     { "data-entry": one.entry },
     el("p", { class: "letter" }, el("b", {}, one.reason), el("time", {}, clock(entryTime(one.entry)))),
     one.detail && el("p", {}, foreign(one.detail)),
-    el("p", { class: "hint" }, one.stream.split(":").pop(), one.group && ` · ${one.group}`, one.chat && " · ", one.chat && foreign(one.chat)),
+    el("p", { class: "hint" }, one.stream.split(":").pop(), one.group && ` · ${one.group}`, one.by === "worker" && ` · ${t("written by a worker")}`, one.chat && " · ", one.chat && foreign(one.chat)),
     one.text && el("blockquote", {}, foreign(one.text)),
     el(
       "p",
