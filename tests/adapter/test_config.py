@@ -43,6 +43,16 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert "hunter2" not in repr(config)
 
 
+def test_no_address_and_no_command_is_shown() -> None:
+    secret = {
+        "REDIS_URL": "redis://u:hunter2@r.example:6379/0",
+        "QQBUS_ALARM_URL": "https://alarm.example/hunter2",
+        "QQBUS_ALARM_COMMAND": "notify --key hunter2",
+        "QQBUS_HTTP_TOKEN": "hunter2-hunter2-hunter2",
+    }
+    assert "hunter2" not in repr(Config.from_env(secret))
+
+
 class Asked(dict[str, str]):
     """An environment that knows what it was asked for."""
 

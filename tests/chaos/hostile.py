@@ -1,6 +1,6 @@
 """The hostile neighbour of a chaos run: a process with the role `worker` that writes what no worker should.
 
-`python -m tests.chaos.hostile REDIS_URL SEED` attacks until it is ended; `beside` runs it in a chaos run.
+`python -m tests.chaos.hostile REDIS_URL SEED [PREFIX]` attacks until it is ended; `beside` runs it in a chaos run.
 """
 
 import random
@@ -40,8 +40,9 @@ Fields = dict[Any, Any]
 class Neighbour:
     """Attack after attack, at random."""
 
-    def __init__(self, client: "redis.Redis", chance: random.Random) -> None:
+    def __init__(self, client: "redis.Redis", chance: random.Random, prefix: str = "qq") -> None:
         self._client = client
+        self._prefix = prefix
         self._chance = chance
         self._number = 0
         self._megabytes = 0
@@ -61,7 +62,7 @@ class Neighbour:
         self._chance.choice(attacks)()
 
     def _add(self, stream: str, fields: Fields, entry: str = "*") -> None:
-        self._client.xadd(f"qq:{stream}", fields, id=entry)
+        self._client.xadd(f"{self._prefix}:{stream}", fields, id=entry)
 
     def _bytes(self, most: int = 40) -> bytes:
         return self._chance.randbytes(self._chance.randrange(most))
@@ -87,17 +88,17 @@ class Neighbour:
         )
         long = "x" * self._chance.choice([10, MB // 4])
         self._add(
-            "dead", {"v": "1", "stream": "qq:inbound", "entry": "1-1", "detail": long, "fields": fields}
+            "dead",
+            {"v": "1", "stream": f"{self._prefix}:inbound", "entry": "1-1", "detail": long, "fields": fields},
         )
 
     def flood(self) -> None:
         """Ask for nonsense with a result stream for each entry."""
         with self._client.pipeline(transaction=False) as pipe:
             for number in range(200):
-                name = f"qq:results:h{self._number}-{number}"
-                pipe.xadd(
-                    "qq:outbound", {"to": "x", "results": name, "id": f"hostile/{self._number}.{number}"}
-                )
+                name = f"{self._prefix}:results:h{self._number}-{number}"
+                fields: Fields = {"to": "x", "results": name, "id": f"hostile/{self._number}.{number}"}
+                pipe.xadd(f"{self._prefix}:outbound", fields)
             pipe.execute()
 
     def large(self) -> None:
@@ -118,21 +119,23 @@ class Neighbour:
             return
         name: Any = self._chance.choice([b"\xff\xfe", "\u673a".encode("gbk"), b"g" * 1000]) + self._bytes(8)
         start = self._chance.choice(["0", "$", f"{int(time.time() * 1000)}-{2**64 - 1}", LAST, "0-1"])
-        self._client.xgroup_create("qq:inbound", name, id=start)
-        self._client.xreadgroup(name, name, {"qq:inbound": ">"}, count=3)
+        inbound = f"{self._prefix}:inbound"
+        self._client.xgroup_create(inbound, name, id=start)
+        self._client.xreadgroup(name, name, {inbound: ">"}, count=3)
 
     def last_id(self) -> None:
         """Use up the ids of a stream."""
         self._last_ids += 1
         if self._last_ids <= MAX_LAST_IDS:
-            late = self._chance.choice([LAST, f"{2**63}-7"])
+            year_ms = int(time.time() * 1000) + 365 * 86_400_000
+            late = self._chance.choice([LAST, f"{2**63}-7", f"{year_ms}-0"])
             self._add(self._chance.choice(["outbound", "dead"]), {"to": "x", "id": "hostile/last"}, late)
 
 
-def main(url: str, seed: int) -> None:
+def main(url: str, seed: int, prefix: str = "qq") -> None:
     """Attack until ended; Redis may be away, and refuses much."""
     chance = random.Random(seed)
-    neighbour = Neighbour(redis.Redis.from_url(url, protocol=2), chance)
+    neighbour = Neighbour(redis.Redis.from_url(url, protocol=2), chance, prefix)
     while True:
         with suppress(redis.RedisError, OSError):
             neighbour.attack()
@@ -180,4 +183,4 @@ def peak_mb(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:4])

@@ -13,7 +13,7 @@ from adapter.bus.admin import MonitorClient
 from adapter.bus.keys import Keys
 from adapter.events import SendResult, SessionState, Status
 from adapter.ops.history import MAX_SLOTS, SLOT, RollingHistory
-from adapter.ops.metrics import GroupRow, Metrics, Snapshot
+from adapter.ops.metrics import MAX_GROUPS, MAX_LABEL, GroupRow, Metrics, Snapshot
 from adapter.ops.page.broadcaster import Broadcaster
 from adapter.ops.page.health import LIMITS, POLL_LIMIT, HealthEndpoints
 from adapter.ops.page.state import PageState
@@ -63,6 +63,18 @@ def test_sends_are_counted_by_status_and_code_with_the_time_they_took() -> None:
     assert found["qqbus_sends_total{ok,sent}"] == 1
     assert found["qqbus_sends_total{upstream.maybe,unknown}"] == 1
     assert found["qqbus_request_duration_seconds_sum"] == 2.0
+
+
+def test_groups_that_others_name_make_a_bounded_number_of_series() -> None:
+    names = [f"g{number:03}" + "x" * 1000 for number in range(300)]
+    rows = [GroupRow("inbound", name, 1, 1, float(number)) for number, name in enumerate(names)]
+    found = values(Metrics(), rows)
+    assert found["qqbus_groups_omitted"] == 300 - MAX_GROUPS
+    shown = [name for name in found if name.startswith("qqbus_group_lag{")]
+    assert len(shown) == MAX_GROUPS
+    # The slowest are shown, with the starts of their names.
+    assert f"qqbus_group_lag{{{names[299][:MAX_LABEL]},inbound}}" in shown
+    assert max(map(len, shown)) < MAX_LABEL + 40
 
 
 def test_proof_of_life_is_what_upstream_delivers_and_not_that_it_answers() -> None:

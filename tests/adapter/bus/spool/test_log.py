@@ -75,6 +75,16 @@ def test_many_segments_are_read_in_order_and_old_ones_removed(
         assert len(list((tmp_path / "s").glob("*.spool"))) == 2
 
 
+def test_foreign_files_beside_the_segments_are_passed_over(tmp_path: Path) -> None:
+    with Spool(tmp_path / "s") as spool:
+        spool.write(b"one")
+    for name in ("x.spool", "1.5.spool", "-1.spool", "²7.spool", ".spool"):
+        (tmp_path / "s" / name).write_bytes(b"not ours")
+    with Spool(tmp_path / "s") as spool:
+        assert drain(spool) == [b"one"]
+        assert spool.corrupt_records == 0
+
+
 def test_what_was_published_can_be_had_again_as_far_as_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
