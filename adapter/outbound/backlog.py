@@ -4,7 +4,7 @@ The backlog holds heads, not bodies: all that waits is known, and little of it i
 """
 
 import heapq
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from sys import intern
@@ -58,8 +58,10 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self._chats: dict[str, deque[Head]] = {}
-        self._priorities: dict[str, Counter[Priority]] = {}
+        # Lists, since most chats have one request: a deque of one takes seven times the memory.
+        self._chats: dict[str, list[Head]] = {}
+        # How many requests of each priority a chat has, in the order of PRIORITIES.
+        self._counts: dict[str, list[int]] = {}
         # The chats that may be popped, in their order, by priority and producer.
         self._ready: dict[Priority, OrderedDict[str, OrderedDict[str, None]]] = {
             priority: OrderedDict() for priority in PRIORITIES
@@ -77,7 +79,7 @@ class Backlog:
     def add(self, request: Head) -> None:
         """Put a request behind all others of its chat."""
         chat = request.chat
-        self._chats.setdefault(chat, deque()).append(request)
+        self._chats.setdefault(chat, []).append(request)
         self._count(request)
         self._update_position(chat)
 
@@ -95,7 +97,7 @@ class Backlog:
     def requeue(self, request: Head, *, started: bool = False) -> None:
         """Put a popped request before all others of its chat, and free the chat."""
         chat = request.chat
-        self._chats.setdefault(chat, deque()).appendleft(request)
+        self._chats.setdefault(chat, []).insert(0, request)
         self._count(request)
         if started:
             self.mark_started(request)
@@ -134,7 +136,7 @@ class Backlog:
         self._update_position(chat)
 
     def _pop(self, chat: str) -> Head:
-        request = self._chats[chat].popleft()
+        request = self._chats[chat].pop(0)
         self._uncount(request)
         self._clear_position(chat)
         self._busy.add(chat)
@@ -142,14 +144,15 @@ class Backlog:
 
     def _count(self, request: Head) -> None:
         self._size += 1
-        self._priorities.setdefault(request.chat, Counter())[request.priority] += 1
+        counts = self._counts.setdefault(request.chat, [0] * len(PRIORITIES))
+        counts[PRIORITIES.index(request.priority)] += 1
         if request.expires is not None:
             self._expiring[request.entry] = request
             self._push_deadline(request)
 
     def _uncount(self, request: Head) -> None:
         self._size -= 1
-        self._priorities[request.chat][request.priority] -= 1
+        self._counts[request.chat][PRIORITIES.index(request.priority)] -= 1
         self._expiring.pop(request.entry, None)
 
     def _update_position(self, chat: str) -> None:
@@ -157,12 +160,12 @@ class Backlog:
         queue = self._chats.get(chat)
         if not queue:
             self._chats.pop(chat, None)
-            self._priorities.pop(chat, None)
+            self._counts.pop(chat, None)
             return
         if chat in self._busy:
             return
-        counts = self._priorities[chat]
-        priority = next(priority for priority in PRIORITIES if counts[priority])
+        counts = self._counts[chat]
+        priority = next(one for one, count in zip(PRIORITIES, counts, strict=True) if count)
         position = (priority, producer(queue[0]))
         if self._positions.get(chat) != position:
             self._clear_position(chat)

@@ -27,6 +27,7 @@ from adapter.bus.group_reader import Row
 from adapter.bus.lease import Lease
 from adapter.bus.removed_requests import RemovedRequests
 from adapter.bus.retry import until_served
+from adapter.codec.dead_letters import MAX_DETAIL
 from adapter.codec.outbound import decode_request
 from adapter.errors import BusError, BusUnavailable, SchemaError
 from adapter.events import SendRequest
@@ -40,10 +41,13 @@ from adapter.outbound.settlement import Settlement
 STREAM: Final = "outbound"
 # Entries of one read.
 READ_COUNT: Final = 200
-# Entries known and not settled, half a kilobyte each. What is beyond waits in Redis, unknown.
-MAX_KNOWN: Final = 100_000
-# Bytes of the requests that are held; the others are read again when it is their turn.
-MAX_HELD_BYTES: Final = 16 * 1024 * 1024
+# Entries known and not settled: up to two kilobytes each, if each is of another chat. What is beyond waits in
+# Redis, unknown: more than a day of constant sending comes first.
+MAX_KNOWN: Final = 40_000
+# Bytes of requests that are held; the others are read again when it is their turn. A decoded request takes
+# twice the bytes of its entry, and two kilobytes for its objects.
+MAX_HELD_BYTES: Final = 32 * 1024 * 1024
+_HELD_TIMES, _HELD_BESIDE = 2, 2_048
 # Bytes of an entry beside its body: text and short fields.
 MAX_BESIDE_BODY: Final = 256 * 1024
 # Rejections a second: a flood of them leaves time for the others.
@@ -115,7 +119,7 @@ class Intake:
         """Forget a settled request: its entry may be read again, and there is room for another."""
         self._entries.discard(head.entry)
         if self._held.pop(head.entry, None) is not None:
-            self._held_bytes -= head.size
+            self._held_bytes -= _held_cost(head.size)
         self._has_room.set()
 
     async def load(self, head: Head) -> SendRequest | None:
@@ -199,14 +203,16 @@ class Intake:
                 return
         except SchemaError as exc:
             self._entries.add(row.entry)
-            self._refused.append(_Refused(row.entry, exc))
+            # Without its traceback, whose frames hold the fields.
+            error = SchemaError(str(exc)[:MAX_DETAIL], exc.code)
+            self._refused.append(_Refused(row.entry, error))
             self._has_refused.set()
             return
         hit(Failpoint.READ)
         self._entries.add(row.entry)
-        if self._held_bytes + row.size <= MAX_HELD_BYTES:
+        if self._held_bytes + _held_cost(row.size) <= MAX_HELD_BYTES:
             self._held[row.entry] = request
-            self._held_bytes += row.size
+            self._held_bytes += _held_cost(row.size)
         self.backlog.add(Head.of(request, row.size, is_paced=self._is_paced(request)))
         self._wake_sender()
 
@@ -251,3 +257,8 @@ class Intake:
             await self._settlement.reject(refused.entry, fields, refused.error, cuts)
             self._entries.discard(refused.entry)
         self._has_room.set()
+
+
+def _held_cost(size: int) -> int:
+    """Return the bytes of memory that a decoded request takes, by those of its entry."""
+    return _HELD_TIMES * size + _HELD_BESIDE

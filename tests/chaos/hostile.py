@@ -33,6 +33,8 @@ MAX_LAST_IDS = 6
 # Seconds between two looks at the memory of the adapters, and megabytes that they may take.
 LOOK_SECONDS = 0.3
 MOST_MB = 200
+# The name of that figure.
+RSS = "adapter RSS, highest in MB"
 
 Fields = dict[Any, Any]
 
@@ -144,18 +146,24 @@ def main(url: str, seed: int, prefix: str = "qq") -> None:
 
 async def beside(stage: Stage, seed: int, figures: dict[str, object]) -> None:
     """Run the neighbour until cancelled; keep its user, which a killed server forgets, and watch the memory."""
-    process, highest = _start(stage, seed), 0
+    process = _start(stage, seed)
     try:
         while True:
             await _ensure_user(stage.url)
-            for role in stage.adapters:
-                with suppress(OSError, IndexError, AssertionError):  # it has just ended
-                    highest = max(highest, peak_mb(role.pid))
-            figures["adapter RSS, highest in MB"] = highest
+            note_memory(stage, figures)
             await anyio.sleep(LOOK_SECONDS)
     finally:
         process.kill()
         process.wait()
+
+
+def note_memory(stage: Stage, figures: dict[str, object]) -> None:
+    """Keep the most memory that an adapter has had so far, in megabytes."""
+    highest = int(str(figures.get(RSS, 0)))
+    for role in stage.adapters:
+        with suppress(OSError, IndexError, AssertionError):  # it has just ended
+            highest = max(highest, peak_mb(role.pid))
+    figures[RSS] = highest
 
 
 def _start(stage: Stage, seed: int) -> "subprocess.Popen[bytes]":

@@ -11,6 +11,7 @@ import pytest
 
 from adapter.bus.bus import Bus
 from adapter.contract.acl import ROLES, hash_password, setuser_line
+from adapter.outbound.intake import MAX_KNOWN
 from tests.chaos.hostile import MOST_MB, peak_mb
 from tests.support import ROOT
 from tests.support.helpers import BEARER, wait_until
@@ -79,6 +80,36 @@ async def test_a_hostile_neighbour_beside_an_open_page(bus: Bus, redis_url: str,
     await bus.client.unlink(*[key async for key in bus.client.scan_iter(f"{bus.keys.prefix}:*")])
 
 
+async def test_a_backlog_of_many_chats_and_of_long_nonsense(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        program = await it.adapter()
+        await bus.client.xadd(bus.keys("control"), {"cmd": "pause"})
+        await wait_until(lambda: "command pause" in program.text(), "sends are held", 30.0)
+        # An error keeps the frames that raised it, and they the fields.
+        for start in range(0, 4_000, 200):
+            async with bus.client.pipeline(transaction=False) as pipe:
+                for number in range(start, start + 200):
+                    pipe.xadd(bus.keys("outbound"), {"to": "x", "id": f"n/{number}", "text": "x" * 60_000})
+                await pipe.execute()
+        for start in range(0, MAX_KNOWN + 2_000, 2_000):
+            async with bus.client.pipeline(transaction=False) as pipe:
+                for number in range(start, start + 2_000):
+                    fields = {"to": f"temp:{number}@group:{number}", "text": "hello", "cause": "c" * 200}
+                    pipe.xadd(
+                        bus.keys("outbound"), fields | {"id": f"{number}/{number:0100}", "expires": "9999"}
+                    )
+                await pipe.execute()
+
+        async def has_read() -> bool:
+            return await bus.pending_count("outbound") >= MAX_KNOWN
+
+        await wait_until(has_read, "all that may be known is known", 240.0)
+        await it.results(4_000, 120.0)
+        assert peak_mb(program.process.pid) < MOST_MB
+        assert program.process.poll() is None
+    await bus.client.unlink(*[key async for key in bus.client.scan_iter(f"{bus.keys.prefix}:*")])
+
+
 async def test_it_recovers_within_the_memory_of_a_small_container(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
@@ -87,6 +118,7 @@ async def test_it_recovers_within_the_memory_of_a_small_container(
     async with system(bus, redis_url, tmp_path) as it, anyio.create_task_group() as tasks:
         program = await it.adapter()
         await still_works(it, program, "before")
+        await it.results(1, 60.0)
         program.process.kill()
         program.process.wait()
         chance = random.Random(14)
