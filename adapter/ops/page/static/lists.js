@@ -89,7 +89,7 @@ function letter(one) {
     { "data-entry": one.entry },
     el("p", { class: "letter" }, el("b", {}, one.reason), el("time", {}, clock(entryTime(one.entry)))),
     one.detail && el("p", {}, foreign(one.detail)),
-    el("p", { class: "hint" }, one.stream.split(":").pop(), one.group && ` · ${one.group}`, one.by === "worker" && ` · ${t("written by a worker")}`, one.chat && " · ", one.chat && foreign(one.chat)),
+    el("p", { class: "hint" }, one.stream.split(":").pop(), one.group && ` · ${one.group}`, one.by === "worker" && " · ", one.by === "worker" && t("written by a worker"), one.chat && " · ", one.chat && foreign(one.chat)),
     one.text && el("blockquote", {}, foreign(one.text)),
     el(
       "p",
