@@ -14,7 +14,6 @@ import anyio
 import redis.asyncio as redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from adapter.bus.adapter_letters import written_by_adapter
 from adapter.bus.clipped_reader import FOREIGN, read_range
 from adapter.bus.connection import connect, map_redis_errors, redact_url, unreachable_error
 from adapter.bus.entries import Entry, parse_entries, parse_xread
@@ -315,10 +314,6 @@ class AdminClient:
         with map_redis_errors():
             answer: Any = await self.client.eval(source("redeliver"), 2, self.keys("dead"), stream, *args)
         return _decode(answer)
-
-    async def written_by_adapter(self, letters: Sequence[str]) -> dict[str, bool] | None:
-        """Return by dead letter whether the adapter wrote it; None if this user may not know."""
-        return await written_by_adapter(self.client, self.keys, letters)
 
     async def drop(self, entries: Sequence[str]) -> int:
         """Delete dead letters; returns how many there were."""

@@ -12,7 +12,7 @@ each other need servers of their own.
 
 What the adapter does about it. Late ids are healed. A request that was trimmed after it was read is rejected;
 unread ones that were trimmed are counted and raise an alarm, on Redis 7 and newer, unless the adapter reads
-the next request before it looks. A letter that the adapter wrote is told apart from those of workers, since
+the next request before it looks. A letter that the adapter wrote is known from those of workers, since
 only the adapter writes `qq:ids:letters`. An event is delivered again as it stands in `qq:inbound`, never as a
 letter says; one that is trimmed is appended again only from a letter of the adapter.
 

@@ -5,6 +5,7 @@ letter holds the same; a copy of one that is trimmed is made from letters of the
 the rights of none: a worker may add the same request by itself.
 """
 
+from adapter.bus.adapter_letters import written_by_adapter
 from adapter.bus.admin import AdminClient
 from adapter.codec.dead_letters import holds_entry, original_fields, restored_fields
 from adapter.errors import SchemaError
@@ -56,7 +57,7 @@ async def _check_trimmed(admin: AdminClient, letter: str, entry: str, *, to_all:
         raise SchemaError(
             f"its entry {entry} is trimmed: --to-all appends the event again, for every application"
         )
-    marks = await admin.written_by_adapter([letter])
+    marks = await written_by_adapter(admin.client, admin.keys, [letter])
     if marks is None:
         raise SchemaError("this user may not see who wrote it: renew its rights with `qqbus acl operator`")
     if not marks[letter]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgpack
 
+from adapter.bus.adapter_letters import written_by_adapter
 from adapter.bus.admin import PAGE_SIZE, AdminClient
 from adapter.cli.commands.send import entry_texts
 from adapter.cli.parser import NEWEST_DEAD
@@ -80,7 +81,7 @@ async def _writers(admin: AdminClient, letters: list[str]) -> dict[str, str]:
     """Return by letter who wrote it: `adapter`, `worker`, or `?` if this user may not know."""
     found = dict.fromkeys(letters, "?")
     for start in range(0, len(letters), PAGE_SIZE):
-        marks = await admin.written_by_adapter(letters[start : start + PAGE_SIZE])
+        marks = await written_by_adapter(admin.client, admin.keys, letters[start : start + PAGE_SIZE])
         if marks is None:
             break
         found |= {letter: "adapter" if is_own else "worker" for letter, is_own in marks.items()}

@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from adapter.aio import STEP_TIMEOUT
+from adapter.bus.adapter_letters import written_by_adapter
 from adapter.bus.admin import MonitorClient
 from adapter.bus.entries import Entry
 from adapter.codec.outbound import result_stream
@@ -226,6 +227,8 @@ class Follower:
             letters = await self._monitor.last_entries("dead", MAX_DEAD_LETTERS)
             self._dead_letters = length
             self._cursors["dead"] = letters[-1][0] if letters else self._cursors["dead"]
-            own = await self._monitor.written_by_adapter([entry for entry, _ in letters]) or {}
+            monitor = self._monitor
+            entries = [entry for entry, _ in letters]
+            own = await written_by_adapter(monitor.client, monitor.keys, entries) or {}
             views = [letter_view(entry, fields, is_own=own.get(entry, False)) for entry, fields in letters]
             self._state.set("dead", views[::-1])
