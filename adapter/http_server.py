@@ -72,6 +72,16 @@ class BoundedProtocol(H11Protocol):
         self.since = self.loop.time()
         super().on_response_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request, and end the connection; where an answer has begun, end it alone."""
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self._abort()
+        if self.cycle is not None:  # what the application says from here on has no reader
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
     @property
     def is_waiting(self) -> bool:
         """Whether the peer has to send something: a head, or the rest of a body."""

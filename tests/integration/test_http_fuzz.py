@@ -1,4 +1,4 @@
-"""20,000 requests of raw bytes to the page: nothing but answers of the page, and no error in its log."""
+"""10,000 requests of raw bytes to the page: nothing but answers of the page, and no error in its log."""
 
 import logging
 import random
@@ -15,7 +15,7 @@ from tests.support.page_client import event, page, token_of
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 SEED = 20151024
-CASES = 20_000
+CASES = 10_000
 # Connections of the fuzz at a time: fewer than the page takes of one address.
 LINES = 8
 # Seconds for an answer: a head that is not whole is closed after five.

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -198,6 +198,7 @@ def application(handlers: PageApi, health: HealthEndpoints) -> Starlette:
             HTTPException: _answer_refused,
             SchemaError: _answer_unreadable,
             BusError: _answer_unavailable,
+            ClientDisconnect: _answer_none,
         },
     )
 
@@ -218,6 +219,11 @@ def _translatable(exc: SchemaError) -> dict[str, object]:
     values = exc.values.items()
     inner = {name: _translatable(one) if isinstance(one, SchemaError) else str(one) for name, one in values}
     return {"text": exc.text, "values": inner}
+
+
+async def _answer_none(_: Request, __: Exception) -> Response:
+    """Answer a peer that left before its body was whole: nothing of it is sent."""
+    return Response(status_code=400)
 
 
 async def _answer_unavailable(_: Request, exc: Exception) -> Response:
