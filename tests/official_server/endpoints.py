@@ -3,9 +3,10 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from . import quotas
-from .call import Call, Reply, json_reply
+from .call import WRONG_BODY, Call, Reply, json_reply
 from .errors import ApiError, body_of, refusal
 from .faults import Answer
 from .media import Media
@@ -69,10 +70,10 @@ class Endpoints:
         ]
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """Return the route of a request and the variable pieces of its path."""
+        """Return the route of a request and the variable pieces of its path, in which %2F is no `/`."""
         for route in self._routes:
             if route.method == method and (found := route.pattern.fullmatch(path)):
-                return route, found.groupdict()
+                return route, {name: unquote(piece) for name, piece in found.groupdict().items()}
         return None
 
     async def serve(self, route: Route, call: Call, planned: Answer | None) -> Reply:
@@ -165,7 +166,11 @@ class Endpoints:
     def _finish_part(self, call: Call, _: Answer | None) -> Reply:
         return self._media.finish_part(call)
 
-    def _interaction(self, _call: Call, _: Answer | None) -> Reply:
+    def _interaction(self, call: Call, _: Answer | None) -> Reply:
+        if not isinstance(call.json().get("code"), int):
+            raise ApiError(WRONG_BODY)
+        record = self._service.record
+        record.add(record.acknowledged, call.parts["interaction"])
         return Reply(status=204)
 
     def _bot_state(self, call: Call, _: Answer | None) -> Reply:

@@ -58,7 +58,7 @@ class Front:
             name = request.path.removeprefix(CONTROL)
             reply = await self._control(request.method, name, dict(request.query), body)
             return await _respond(request, reply)
-        found = self._endpoints.find(request.method, request.path)
+        found = self._endpoints.find(request.method, request.rel_url.path_safe)
         if found is None:
             return await _respond(request, Reply(b"404 page not found", 404, content_type="text/plain"))
         route, parts = found

@@ -284,8 +284,10 @@ class Gateway:
         if connection.socket.closed:
             return
         self._note(connection, "out", frame)
+        # A lone surrogate is no UTF-8, and leaves as the escape that JSON has for it.
+        content = json.dumps(frame, ensure_ascii=False).encode("utf-8", "backslashreplace")
         with contextlib.suppress(ConnectionError):
-            await connection.socket.send_str(json.dumps(frame, ensure_ascii=False))
+            await connection.socket.send_str(content.decode())
 
     async def _end(self, connection: Connection, code: int, reason: str, how: str) -> None:
         if connection.log.closed:

@@ -114,6 +114,8 @@ class Record:
         self.connections: list[ConnectionLog] = []
         self.frames: list[Frame] = []
         self.typing: list[str] = []
+        # Ids of interactions, each as often as it was acknowledged.
+        self.acknowledged: list[str] = []
         self.changed = Pulse()
         self._counts: dict[str, int] = {}
 

@@ -52,6 +52,8 @@ class Limits:
     batch: int = 100
     # Contact lists are published this long after the first new contact.
     contacts_seconds: float = 5.0
+    # After this long the client of a user who pressed a button waits no more.
+    acknowledge_seconds: float = 5.0
 
     # --- sending ---
     # Before the one repeat of a message that was certainly not delivered, and between tries to connect.

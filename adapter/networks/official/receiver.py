@@ -12,7 +12,7 @@ from adapter.networks.official.protocol.events import decode_dispatch, decode_un
 from adapter.networks.official.protocol.frames import Frame, GatewaySession, parse_frame
 from adapter.networks.official.protocol.media import signed_addresses
 from adapter.networks.official.protocol.messages import MESSAGES, own_member_id
-from adapter.networks.official.protocol.notices import notice_chat
+from adapter.networks.official.protocol.notices import INTERACTION, notice_chat
 from adapter.networks.official.protocol.values import parse_text
 
 # Groups whose own member id is known, and pictures whose address is; the oldest ones are forgotten first.
@@ -85,10 +85,13 @@ class Receiver:
         self.account = ""
         # Where a session goes on behind the last event that was decoded; None before the first one.
         self.position: GatewaySession | None = None
+        # Ids of the interactions of the last items; "" where one has none.
+        self.interactions: list[str] = []
 
     def decode(self, items: Iterable[Item]) -> Batch:
         """Return the events of these items."""
         batch: list[UpstreamEvent] = []
+        self.interactions = []
         for item in items:
             match item:
                 case Dispatch(content, session, received):
@@ -115,6 +118,8 @@ class Receiver:
             frame = parse_frame(content)
         except ProtocolError as exc:
             return decode_unreadable(content, str(exc))
+        if frame.event == INTERACTION:
+            self.interactions.append(parse_text(frame.object.get("id")))
         own_id = ""
         if frame.event in MESSAGES:
             own_id = self._learn(frame)

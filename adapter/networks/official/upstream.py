@@ -27,6 +27,7 @@ from adapter.networks.official.client.tokens import TokenSource
 from adapter.networks.official.credentials_file import CredentialsFile
 from adapter.networks.official.gaps import GapTracker
 from adapter.networks.official.hosts import Hosts
+from adapter.networks.official.interactions import Acknowledger
 from adapter.networks.official.limits import Limits
 from adapter.networks.official.pacing import ProactivePacer
 from adapter.networks.official.protocol.binding import BotCredentials, check_cryptography
@@ -106,6 +107,7 @@ class OfficialUpstream:
         self._sender = MessageSender(
             self._api, self._book, ProactivePacer(limits, clock), limits, self._session.reconnect
         )
+        self._acknowledger = Acknowledger(self._api, limits)
         self._listed_at: float | None = None
         self._kept: tuple[GatewaySession | None, float | None] = (None, None)
         self.session_begun = AutoResetEvent()
@@ -121,6 +123,7 @@ class OfficialUpstream:
         await self._stack.enter_async_context(self._http)
         tasks = await self._stack.enter_async_context(anyio.create_task_group())
         self._stack.callback(tasks.cancel_scope.cancel)
+        self._acknowledger.start(tasks)
         tasks.start_soon(self._run)
         return self
 
@@ -208,6 +211,7 @@ class OfficialUpstream:
                 self._book.observe(batch)
                 yield batch + self._new_contacts()
                 self._keep_position()
+                self._acknowledger.acknowledge(self._receiver.interactions)
                 if gap is not None:
                     self._store.forget_gap()
             self._inbox.release()

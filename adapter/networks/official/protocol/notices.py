@@ -33,9 +33,11 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "GROUP_MEMBER_REMOVE": _Kind("group", "member_remove", "离开了群"),
     "GROUP_JOIN_REQUEST": _Kind("group", "join_request", "请求加入群"),
 }
+# A button was pressed.
+INTERACTION: Final = "INTERACTION_CREATE"
 # Notices that a message may answer by their event id.
 ANCHORS: Final = frozenset(
-    {"INTERACTION_CREATE", "C2C_MSG_RECEIVE", "FRIEND_ADD", "GROUP_ADD_ROBOT", "GROUP_MSG_RECEIVE"}
+    {INTERACTION, "C2C_MSG_RECEIVE", "FRIEND_ADD", "GROUP_ADD_ROBOT", "GROUP_MSG_RECEIVE"}
 )
 # Who acted, in the order in which the fields count.
 _ACTORS: Final = ("op_member_openid", "member_openid", "group_member_openid", "user_openid", "openid")
