@@ -204,7 +204,9 @@ async def test_an_event_that_kills_its_worker_is_buried_and_takes_no_neighbour_w
 
 
 async def _dead_or_ended(desk: Desk, worker: Any) -> bool:
-    return worker.process.returncode is not None or bool(await desk.rows("dead"))
+    """Whether it has ended, or has buried the event and acknowledged it: a kill between repeats the letter."""
+    is_buried = bool(await desk.rows("dead")) and await desk.all_done("app")
+    return worker.process.returncode is not None or is_buried
 
 
 STUCK = """
