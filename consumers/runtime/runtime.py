@@ -282,21 +282,28 @@ class Runtime:
             item.attempts = 1
             return await self._run_handlers(item, received)
         # A process did not finish this one, and it may be the event that killed it. Suspects run one at a
-        # time: if the process dies again, no innocent neighbour collects an attempt.
+        # time, each once Redis has the XACK of the one before: if the process dies again, no innocent
+        # neighbour collects an attempt.
         await self._suspects.acquire()
         self._suspect = item.entry
         try:
-            # The lease may have ended in the meantime. Then another member owns it, and it is dropped here.
-            if not self.dispatcher.is_owned(item):
-                return self.options.retry_delay
-            if item.attempts >= self.options.max_deliveries:
-                detail = f"started {item.attempts} times and never finished"
-                return await self._dead_letter(item, "deliveries", detail)
-            if not await self._record_attempt(item):
-                return self.options.retry_delay
-            return await self._run_handlers(item, received)
+            delay = await self._handle_suspect(item, received)
+            if delay is None and self._suspect == item.entry:
+                await self.client.writer.wait_acked(item.entry)
+            return delay
         finally:
             self._release_suspect(item.entry)
+
+    async def _handle_suspect(self, item: WorkItem, received: Received) -> float | None:
+        # The lease may have ended in the meantime. Then another member owns it, and it is dropped here.
+        if not self.dispatcher.is_owned(item):
+            return self.options.retry_delay
+        if item.attempts >= self.options.max_deliveries:
+            detail = f"started {item.attempts} times and never finished"
+            return await self._dead_letter(item, "deliveries", detail)
+        if not await self._record_attempt(item):
+            return self.options.retry_delay
+        return await self._run_handlers(item, received)
 
     def _release_suspect(self, entry: str) -> None:
         if self._suspect == entry:

@@ -66,6 +66,11 @@ class BatchWriter:
         async with self._flushed:
             await self._flushed.wait_for(lambda: self._sent >= number)
 
+    async def wait_acked(self, entry: str) -> None:
+        """Wait until Redis has answered the XACK of this entry."""
+        async with self._flushed:
+            await self._flushed.wait_for(lambda: not self.ack_pending(entry))
+
     def ack_pending(self, entry: str) -> bool:
         """Return whether its XACK is queued or sent: Redis may still list it as pending."""
         return entry in self._acks or entry in self._acking or entry in self._held
@@ -114,5 +119,5 @@ class BatchWriter:
             self._sent += len(self._sending)
             self.added.update(stream for stream, _ in self._sending)
             self._sending = []
-            async with self._flushed:
-                self._flushed.notify_all()
+        async with self._flushed:
+            self._flushed.notify_all()

@@ -203,6 +203,29 @@ async def test_an_event_that_kills_its_worker_is_buried_and_takes_no_neighbour_w
         assert sorted(set(await desk.texts())) == sorted(texts)
 
 
+@pytest.mark.parametrize("partitioned", [False, True], ids=["shared", "partitioned"])
+async def test_a_suspect_runs_when_the_one_before_is_acknowledged(
+    redis_url: str, prefix: str, *, partitioned: bool
+) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        options = WorkerOptions(claim_after=0.3, partitioned=partitioned, session_timeout=1.0)
+        worker, unacknowledged = worker_at(desk, options=options), list[list[str]]()
+
+        @worker.on("message")
+        async def handle(event: Event) -> None:
+            publisher: Any = event.publisher
+            unacknowledged.append(publisher.writer.unacknowledged)
+            await event.reply(event.text)
+
+        await desk.publish(*[message(str(n), f"group:{n}") for n in range(1, 6)])
+        stream = desk.key("inbound")
+        await desk.client.xgroup_create(stream, "app", "0")
+        await desk.client.xreadgroup("app", "killed", {stream: ">"}, count=10)
+        async with running(worker):
+            await wait_until(lambda: desk.all_done("app"), "all acknowledged", 20)
+        assert unacknowledged == [[]] * 5
+
+
 async def _dead_or_ended(desk: Desk, worker: Any) -> bool:
     """Whether it has ended, or has buried the event and acknowledged it: a kill between repeats the letter."""
     is_buried = bool(await desk.rows("dead")) and await desk.all_done("app")
