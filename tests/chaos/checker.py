@@ -197,7 +197,7 @@ def deliveries(outbound: list[dict[str, str]], results: list[dict[str, str]]) ->
 
 def is_given_up(result: dict[str, str]) -> bool:
     """Return whether a request ended `unknown` as it may: after ambiguous answers, or one and then a refusal."""
-    is_refused = result["detail"].startswith("an earlier attempt may have arrived")
+    is_refused = result.get("detail", "").startswith("an earlier attempt may have arrived")
     return result["status"] == "unknown" and (is_refused or int(result["attempts"]) >= MAX_ATTEMPTS)
 
 

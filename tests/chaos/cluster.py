@@ -117,7 +117,7 @@ class Stage:
         """Return what each adapter's processes noted, by its name."""
         return {role.name: marks(role.watch) for role in self.adapters if role.watch}
 
-    def late(self) -> dict[str, frozenset[str]]:
+    def late(self) -> dict[str, frozenset[tuple[str, str]]]:
         """Return the texts that each adapter published late, by its name."""
         return {role.name: noted(role.watch) for role in self.adapters}
 

@@ -1,7 +1,8 @@
 """What an adapter publishes late: the events that a former lease holder had on its disk.
 
-`watch` notes the texts of such events in a file, `noted` reads it. An append is late where the adapter stands by,
-or where an earlier process or term has written the record. Another adapter may have gone on meanwhile.
+`watch` notes the texts of such events in a file, with the epoch that publishes them; `noted` reads it. An append is
+late where the adapter stands by, or where an earlier process or term has written the record: another adapter may
+have gone on. An event that another adapter has published already bears another epoch and is no late one.
 """
 
 import json
@@ -16,6 +17,8 @@ from adapter.bus.spool.replay import split_record
 
 # Where the text stands in a packed event.
 _TEXT = 6
+# A standby appends under the epoch of the lease holder, which it does not know.
+ANY_EPOCH = ""
 
 
 def watch(file: Path) -> None:
@@ -32,10 +35,14 @@ def watch(file: Path) -> None:
 
     async def appended(bus: Any, spool: Any, fence: Any, payload: bytes, **options: Any) -> Any:
         nonlocal left
+        rows = msgpack.unpackb(split_record(payload)[1], unicode_errors="surrogateescape")
+        texts = [row[_TEXT] for row in rows]
+        if fence is not None and left > 0:
+            # Before the append: the process may be killed behind it.
+            os.write(log, json.dumps([str(fence.epoch), texts]).encode() + b"\n")
         done = await append(bus, spool, fence, payload, **options)
-        if done.added and (fence is None or left > 0):
-            rows = msgpack.unpackb(split_record(payload)[1], unicode_errors="surrogateescape")
-            os.write(log, json.dumps([row[_TEXT] for row in rows]).encode() + b"\n")
+        if fence is None and done.added:
+            os.write(log, json.dumps([ANY_EPOCH, texts]).encode() + b"\n")
         if fence is not None:
             left = max(0, left - 1)
         return done
@@ -44,9 +51,11 @@ def watch(file: Path) -> None:
     publisher.DurablePublisher.__init__ = began  # type: ignore[method-assign]
 
 
-def noted(file: Path | None) -> frozenset[str]:
-    """Return the texts of what was published late."""
+def noted(file: Path | None) -> frozenset[tuple[str, str]]:
+    """Return the texts of what was published late, each with its epoch or ANY_EPOCH."""
     if file is None or not file.exists():
         return frozenset()
-    lines = file.read_text(encoding="ascii").splitlines()
-    return frozenset(text for line in lines if line.endswith("]") for text in json.loads(line))
+    lines = [
+        json.loads(line) for line in file.read_text(encoding="ascii").splitlines() if line.endswith("]]")
+    ]
+    return frozenset((text, epoch) for epoch, texts in lines for text in texts)

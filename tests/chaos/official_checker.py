@@ -25,7 +25,7 @@ class OfficialRecord:
 
     said: Sequence[Said]
     arrived: Sequence[Arrived]
-    late: Mapping[str, frozenset[str]]
+    late: Mapping[str, frozenset[tuple[str, str]]]
     ended: int
     handovers: int = 0
 

@@ -15,6 +15,7 @@ import msgpack
 import redis.asyncio as redis
 
 from tests.chaos.checker import Verdict, check_results, deliveries, finals, is_given_up, rows
+from tests.chaos.late_appends import ANY_EPOCH
 
 # The share of a run that gaps may take at the rate of faults of a run.
 MOST_IN_GAPS = 1 / 3
@@ -55,14 +56,14 @@ class Gap:
 
 @dataclass(frozen=True)
 class OneBotRecord:
-    """What the server knows; `late`: texts that each adapter published late, by its name.
+    """What the server knows; `late`: texts that each adapter published late, with their epochs, by its name.
 
     `has_listeners`: a standby is connected, too.
     """
 
     said: Sequence[Said]
     arrived: Sequence[Arrived]
-    late: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    late: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     has_listeners: bool = True
 
 
@@ -156,7 +157,8 @@ def _order(verdict: Verdict, record: OneBotRecord, messages: Rows, missing: Sequ
         if (one := said.get(row["text"])) is None:
             continue
         misplaced += row["chat"] != one.chat
-        held = next((name for name, texts in record.late.items() if one.text in texts), "")
+        keys = {(one.text, row.get("epoch", "")), (one.text, ANY_EPOCH)}
+        held = next((name for name, late_ones in record.late.items() if keys & late_ones), "")
         publisher = (one.chat, held or row.get("epoch", ""))
         is_late, is_misplaced = one.n < newest[one.chat,], one.n < newest[publisher]
         was_lost = record.has_listeners and any(gap.holds(one.time) for gap in missing)

@@ -9,6 +9,7 @@ import pytest
 from tests.chaos.__main__ import run
 from tests.chaos.checker import Verdict
 from tests.chaos.fast_onebot import WAYS
+from tests.chaos.late_appends import ANY_EPOCH
 from tests.chaos.onebot import OneBot
 from tests.chaos.onebot_checker import Arrived, Gap, OneBotRecord, Rows, Said, compare, covered
 
@@ -113,9 +114,12 @@ def test_a_repeat_with_another_delivery_is_rejected_and_counts_once() -> None:
 
 def test_what_an_adapter_held_while_it_was_away_may_come_late() -> None:
     late = [INBOUND[1] | {"seq": "7"}, INBOUND[0] | {"seq": "8"}, INBOUND[2]]
-    found = judged(record=replace(RECORD, late={"adapter 1": frozenset({"m1"})}), inbound=late)
+    found = judged(record=replace(RECORD, late={"adapter 1": frozenset({("m1", ANY_EPOCH)})}), inbound=late)
     assert found.wrong == []
     assert found.figures["late from a former holder, or after a gap"] == 1
+    # What it offered again, and another had published before, is not its own.
+    offered = replace(RECORD, late={"adapter 1": frozenset({("m1", "7")})})
+    assert any("out of order" in words for words in judged(record=offered, inbound=late).wrong)
 
 
 def test_what_a_standby_heard_within_a_gap_may_come_late_from_another_holder_alone() -> None:
