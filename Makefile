@@ -16,7 +16,7 @@ demo:
 
 test:
 	@$(PYTHON) .ci/venv.py dev
-	@$(RUN) -m pytest -n $(JOBS) -rs $(ARGS)
+	@$(RUN) -m pytest -n $(JOBS) -rfEs $(ARGS)
 
 check:
 	@$(PYTHON) .ci/venv.py dev
