@@ -174,7 +174,7 @@ class Program:
         """The same line by line."""
         return self.output.splitlines()
 
-    async def says(self, words: str, timeout: float = 15.0) -> str:
+    async def says(self, words: str, timeout: float = 30.0) -> str:
         """Wait for a line that holds these words."""
         found: str = await wait_until(
             lambda: next((line for line in self.lines if words in line), ""), f"{words!r} printed", timeout

@@ -18,7 +18,7 @@ HASTY = ("--appendfsync", "everysec")
 async def wait_until(
     predicate: Callable[[], Awaitable[Any] | Any],
     what: str,
-    timeout: float = 10.0,
+    timeout: float = 30.0,
 ) -> Any:
     """Wait until the predicate gives something true, and return that. Fails naming `what`."""
     with anyio.move_on_after(timeout):

@@ -16,7 +16,7 @@ from tests.simulator import Simulator
 from tests.support.helpers import PAGE_TOKEN, clean_environment, wait_until
 
 ONLINE = 45.0
-END = 10.0
+END = 30.0
 
 
 @dataclass
