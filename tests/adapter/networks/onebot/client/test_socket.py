@@ -39,9 +39,9 @@ async def answering(content: bytes) -> AsyncIterator[str]:
     await listener.aclose()
 
 
-async def failure(url: str) -> ConnectionFailedError:
+async def failure(url: str, limits: Limits = QUICK) -> ConnectionFailedError:
     with pytest.raises(ConnectionFailedError) as caught:
-        async with open_socket(url, "secret", QUICK):
+        async with open_socket(url, "secret", limits):
             pass
     assert "secret" not in str(caught.value)
     assert not caught.value.may_have_sent
@@ -75,7 +75,7 @@ async def test_nothing_listens_or_the_address_makes_no_sense() -> None:
     assert (await failure(f"ws://127.0.0.1:{port}/")).reason is Reason.UNREACHABLE
     assert (await failure("http://127.0.0.1/")).reason is Reason.UNREACHABLE
     async with OneBotServer("napcat") as onebot:
-        assert "TLS" in str(await failure(onebot.url.replace("ws://", "wss://")))
+        assert "TLS" in str(await failure(onebot.url.replace("ws://", "wss://"), Limits()))
 
 
 async def test_the_end_of_a_connection_has_a_code_and_words() -> None:
