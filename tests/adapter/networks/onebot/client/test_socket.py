@@ -9,6 +9,7 @@ import pytest
 
 from adapter.networks.onebot.client.errors import ConnectionFailedError, Reason
 from adapter.networks.onebot.client.socket import open_socket
+from adapter.networks.onebot.limits import Limits
 from adapter.networks.websocket import SocketClosedError
 from tests.onebot_server import OneBotServer
 from tests.support.onebot_harness import limits
