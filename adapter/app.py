@@ -38,7 +38,7 @@ from adapter.bus.stream_ids import StreamIds
 from adapter.config import DEFAULT_PORT, Config
 from adapter.contact_store import ContactStore, load
 from adapter.control import Control
-from adapter.errors import AccessRefused, BusUnavailable, ConfigError, Fenced
+from adapter.errors import AccessRefused, BusUnavailable, ConfigError, Fenced, first_error
 from adapter.events import SessionChange, SessionState
 from adapter.inbound import InboundPipeline
 from adapter.networks.open import is_opened_on_standby, log_network, open_upstream, session_file
@@ -136,13 +136,13 @@ async def run(config: Config, stop: anyio.Event, stop_reason: Callable[[], str] 
             try:
                 await _run_term(resources, stop, is_fenced=is_fenced)
             except* Fenced as group:
-                log.warning("%s: standing by", group.exceptions[0])
+                log.warning("%s: standing by", first_error(group))
                 is_fenced = True
             except* BusUnavailable as group:
                 is_wrong_setting = group.subgroup(AccessRefused) and not resources.was_active.is_set()
                 if stop.is_set() or is_wrong_setting:
                     raise
-                outage = str(group.exceptions[0])
+                outage = str(first_error(group))
                 log.log(
                     logging.DEBUG if outage == logged else logging.WARNING,
                     "%s; starting the next term",

@@ -17,6 +17,10 @@ QQBusError
     └── LoginRefused       upstream refuses this account: only its owner can help
 """
 
+from typing import TypeVar
+
+Failure = TypeVar("Failure", bound=BaseException)
+
 
 class QQBusError(Exception):
     """Base of all errors that qqbus raises.
@@ -112,3 +116,9 @@ class TransportError(UpstreamError):
 
 class LoginRefused(UpstreamError):  # noqa: N818 – the field's word
     """Upstream refuses this account; the text is upstream's own."""
+
+
+def first_error(group: BaseExceptionGroup[Failure]) -> Failure:
+    """Return the first error of a group, however deep it lies."""
+    found = group.exceptions[0]
+    return first_error(found) if isinstance(found, BaseExceptionGroup) else found

@@ -18,6 +18,7 @@ from adapter.errors import (
     QQBusError,
     UnsupportedServer,
     WrongKeyType,
+    first_error,
 )
 from adapter.i18n import N_
 from adapter.ops.logs import set_up
@@ -102,20 +103,15 @@ async def _cancel_on_interrupt(scope: anyio.CancelScope) -> None:
 
 def _is_right_missing(group: BaseExceptionGroup[AccessRefused]) -> bool:
     """Return whether the user was let in and lacks a right; else the password is wrong."""
-    return "permission" in str(_first(group))
+    return "permission" in str(first_error(group))
 
 
 def _report(group: BaseExceptionGroup[QQBusError], code: int, missing_role: str = "") -> int:
     """Print the first error of a group, and whose rights are missing. Returns `code`."""
-    error = _first(group)
+    error = first_error(group)
     if missing_role:
         text = N_("{error}: use a user with the role {role} (`qqbus acl {role}` makes one)")
         complain(text, error=error, role=missing_role)
     else:
         complain(error.text, **error.values)
     return code
-
-
-def _first(group: BaseExceptionGroup[QQBusError]) -> QQBusError:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found

@@ -32,7 +32,6 @@ PROVED_BY = {
     "adapter/networks/onebot/limits.py": "tests/adapter/networks/onebot/test_session_manager.py",
     "adapter/control.py": "tests/adapter/cli/commands/test_streams.py",
     "adapter/content.py": "tests/adapter/codec/test_segments.py",
-    "adapter/errors.py": "tests/adapter/bus/test_bus.py",
     "adapter/events.py": "tests/adapter/codec/test_inbound.py",
     "adapter/failpoints.py": "tests/integration/test_crash.py",
     "adapter/networks/smartqq/client/": "tests/adapter/networks/smartqq/client/test_transport.py",
