@@ -7,7 +7,7 @@ JOBS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
 FAULTS ?= 60
 
-.PHONY: demo test check format contract lock bench chaos compat peers clean
+.PHONY: demo test long check format contract lock bench chaos compat peers clean
 
 # NETWORK=onebot for a QQ account behind an implementation of OneBot 11.
 demo:
@@ -33,9 +33,11 @@ contract:
 lock:
 	@$(PYTHON) .ci/lock.py
 
-chaos:
+long:
 	@$(PYTHON) .ci/venv.py dev
-	@$(RUN) -m pytest -n $(JOBS) -m long
+	@$(RUN) -m pytest -n $(JOBS) -m long -rfEs $(ARGS)
+
+chaos: long
 	@$(RUN) -m tests.chaos --faults $(FAULTS)
 
 compat:
