@@ -22,6 +22,7 @@ from adapter.networks.official.protocol.frames import GatewaySession
 from adapter.networks.official.receiver import Receiver
 from adapter.networks.official.sender import MessageSender
 from adapter.networks.official.session_manager import SessionManager
+from tests.chaos.broken import claim_success, reverse_batches
 from tests.chaos.late_appends import watch
 
 # A quarter of the real waits and less.
@@ -113,27 +114,6 @@ def send_twice() -> None:
     MessageSender.send = sent  # type: ignore[method-assign]
 
 
-def claim_success() -> None:
-    """Say of each message that it was sent."""
-    send = MessageSender.send
-
-    async def sent(sender: MessageSender, *given: Any) -> Outcome | None:
-        outcome = await send(sender, *given)
-        return outcome and replace(outcome, status=Status.SENT, code="ok")
-
-    MessageSender.send = sent  # type: ignore[method-assign]
-
-
-def reverse_batches() -> None:
-    """Publish the events of a batch in the wrong order."""
-    decode = Receiver.decode
-
-    def decoded(receiver: Receiver, items: Any) -> Any:
-        return decode(receiver, items)[::-1]
-
-    Receiver.decode = decoded  # type: ignore[method-assign]
-
-
 WAYS: dict[str, Callable[[], None]] = {
     "whole": lambda: None,
     "hide-gaps": hide_gaps,
@@ -141,8 +121,8 @@ WAYS: dict[str, Callable[[], None]] = {
     "identify-always": identify_always,
     "resume-too-far": resume_too_far,
     "send-twice": send_twice,
-    "claim-success": claim_success,
-    "reverse-batches": reverse_batches,
+    "claim-success": partial(claim_success, MessageSender),
+    "reverse-batches": partial(reverse_batches, Receiver),
 }
 
 if __name__ == "__main__":

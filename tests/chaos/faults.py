@@ -30,7 +30,7 @@ async def end_adapter(stage: "Stage", chance: random.Random) -> None:
 async def stop_adapter(stage: "Stage", chance: random.Random) -> None:
     """Pause an adapter for longer than the lease: the other one takes over, this one wakes late."""
     began, role = time.time(), chance.choice(stage.adapters)
-    await _sleep(role.pid, stage.lease * 2)
+    await pause_process(role.pid, stage.lease * 2)
     stage.pauses.append((role, began, time.time()))
 
 
@@ -41,7 +41,7 @@ async def kill_worker(stage: "Stage", chance: random.Random) -> None:
 
 async def stop_worker(stage: "Stage", chance: random.Random) -> None:
     """Pause a worker: others claim its entries, and it wakes up still holding them."""
-    await _sleep(chance.choice(stage.workers).pid, PAUSE)
+    await pause_process(chance.choice(stage.workers).pid, PAUSE)
 
 
 async def kill_server(stage: "Stage", chance: random.Random) -> None:
@@ -64,7 +64,8 @@ COMMON: dict[Fault, int] = {
 }
 
 
-async def _sleep(pid: int, seconds: float) -> None:
+async def pause_process(pid: int, seconds: float) -> None:
+    """Stop a process for a while."""
     with suppress(ProcessLookupError):  # it may have ended by itself
         try:
             os.kill(pid, signal.SIGSTOP)

@@ -93,7 +93,7 @@ async def end_gateway(cast: Cast, chance: random.Random) -> None:
 
 async def stop_gateway(cast: Cast, chance: random.Random) -> None:
     """Pause a gateway."""
-    await _sleep(chance.choice(cast.gateways).pid, chance.uniform(0.2, 3.0))
+    await common.pause_process(chance.choice(cast.gateways).pid, chance.uniform(0.2, 3.0))
 
 
 async def kill_bot(cast: Cast, chance: random.Random) -> None:
@@ -107,7 +107,7 @@ async def kill_bot(cast: Cast, chance: random.Random) -> None:
 
 async def hang_bot(cast: Cast, chance: random.Random) -> None:
     """Pause a bot, sometimes for longer than the gateway waits for a confirmation."""
-    await _sleep(chance.choice(cast.bots).pid, CONFIRM * chance.uniform(0.2, 1.6))
+    await common.pause_process(chance.choice(cast.bots).pid, CONFIRM * chance.uniform(0.2, 1.6))
 
 
 async def reset_bot(cast: Cast, chance: random.Random) -> None:
@@ -142,15 +142,6 @@ FAULTS: dict[Fault, int] = {
     end_adapter: 1,
     kill_server: 3,
 }
-
-
-async def _sleep(pid: int, seconds: float) -> None:
-    with suppress(ProcessLookupError):  # it may have ended by itself
-        try:
-            os.kill(pid, signal.SIGSTOP)
-            await anyio.sleep(seconds)
-        finally:
-            os.kill(pid, signal.SIGCONT)
 
 
 # --- the run ---------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from importlib.resources import files
 
 # Scripts that check the epoch themselves, or write nothing that others see.
 UNFENCED = frozenset({"lease", "read", "slice", "redrive", "redeliver"})
+# Scripts that compare ids of a stream or read XINFO.
+INFORMED = frozenset({"heal_ids", "removed", "trim"})
 _TEXTS = {
     file.name.removesuffix(".lua"): file.read_text(encoding="utf-8")
     for file in files(__package__).iterdir()
@@ -17,4 +19,5 @@ _TEXTS = {
 
 def source(name: str) -> str:
     """Return the text of a script as Redis gets it."""
-    return _TEXTS[name] if name in UNFENCED else _TEXTS["fence"] + _TEXTS[name]
+    names = (*(() if name in UNFENCED else ("fence",)), *(("stream_info",) if name in INFORMED else ()), name)
+    return "".join(_TEXTS[one] for one in names)

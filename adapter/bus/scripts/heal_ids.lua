@@ -11,22 +11,6 @@ local key, aside, limit = KEYS[2], KEYS[3], ARGV[3]
 local LAST_ID = '18446744073709551615-18446744073709551615'
 local MAX_FIELDS = 7000 -- names and values that Lua can pass to one command
 
-local function less(a, b)
-  if #a ~= #b then return #a < #b end
-  return a < b
-end
-local function before(a, b)
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if a_ms ~= b_ms then return less(a_ms, b_ms) end
-  return less(a_seq, b_seq)
-end
-local function described(flat)
-  local found = {}
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  return found
-end
-
 if redis.call('EXISTS', key) == 0 then return false end
 if not before(limit, described(redis.call('XINFO', 'STREAM', key))['last-generated-id']) then return false end
 redis.call('RENAME', key, aside)

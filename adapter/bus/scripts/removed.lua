@@ -6,19 +6,6 @@
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
 
-local function before(a, b)
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if a_ms == b_ms then a_ms, b_ms = a_seq, b_seq end
-  if #a_ms ~= #b_ms then return #a_ms < #b_ms end
-  return a_ms < b_ms
-end
-local function described(flat)
-  local found = {}
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  return found
-end
-
 if redis.call('TYPE', KEYS[2]).ok ~= 'stream' then return 0 end
 local stream, group = described(redis.call('XINFO', 'STREAM', KEYS[2])), nil
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do

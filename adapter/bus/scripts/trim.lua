@@ -2,25 +2,12 @@
 -- KEYS  fence, stream
 -- ARGV  epoch, holder, entries to keep for a replay, cap in entries, entries per call, lapsed groups …
 -- Returns {entries left, trimmed, dropped unread, slowest group, first dropped id, first kept id}.
--- Both halves of an id reach 2^64 - 1, and a Lua number is exact to 2^53 only: ids stay text here,
--- and Redis computes the successor of an id.
+-- Redis computes the successor of an id.
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
 local keep, cap, batch = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local lapsed = {}
 for i = 6, #ARGV do lapsed[ARGV[i]] = true end
-
--- Redis writes numbers without leading zeros: the longer one is the larger one.
-local function less(a, b)
-  if #a ~= #b then return #a < #b end
-  return a < b
-end
-local function before(a, b)
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if a_ms ~= b_ms then return less(a_ms, b_ms) end
-  return less(a_seq, b_seq)
-end
 
 local LAST_ID = '18446744073709551615-18446744073709551615'
 -- The oldest entry that a group still needs, nil if none: its oldest pending one, else the first undelivered.
@@ -39,8 +26,7 @@ local target = head[#head][1]
 
 local needed, slowest = nil, ''
 for _, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[2])) do
-  local group = {}
-  for i = 1, #info, 2 do group[info[i]] = info[i + 1] end
+  local group = described(info)
   local first = not lapsed[group['name']] and needed_by(group)
   if first and (not needed or before(first, needed)) then needed, slowest = first, group['name'] end
 end
