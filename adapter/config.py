@@ -133,7 +133,7 @@ class Config:
             send_interval_seconds=_optional_number(env, "QQBUS_SEND_INTERVAL", 0.0, 3600.0),
             chat_interval_seconds=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
             lease_seconds=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),
-            min_replicas=int(_number(env, "QQBUS_REPLICAS", 0, 0, 16)),
+            min_replicas=int(_number(env, "QQBUS_REPLICAS", 0, 0, 16, is_whole=True)),
             session_key=_session_key(env),
             http_bind=_http(env),
             http_token=_text(env, "QQBUS_HTTP_TOKEN", ""),
@@ -197,10 +197,12 @@ def _matching(env: Mapping[str, str], name: str, default: str, form: re.Pattern[
     return value
 
 
-def _number(env: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
+def _number(
+    env: Mapping[str, str], name: str, default: float, least: float, most: float, *, is_whole: bool = False
+) -> float:
     text = _text(env, name, str(default))
     try:
-        value = float(text)
+        value = int(text) if is_whole else float(text)
     except ValueError:
         value = float("nan")
     if not least <= value <= most:
@@ -244,12 +246,7 @@ def _http_origin(env: Mapping[str, str], name: str) -> str | None:
     url = _text(env, name, "")
     if not url:
         return None
-    try:
-        parts = urlsplit(url)
-        is_origin = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        is_origin = False
-    if not is_origin or parts.path.strip("/") or parts.query:
+    if not _is_address(url, "http", "https") or (parts := urlsplit(url)).path.strip("/") or parts.query:
         raise ConfigError("{name} is not valid: give http://host:port without a path", name=name)
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -341,14 +338,18 @@ def _secret(env: Mapping[str, str], name: str) -> str:
         ) from exc
 
 
-def _onebot(env: Mapping[str, str]) -> OneBotConfig:
-    url, token = _text(env, "QQBUS_ONEBOT_URL", ""), _secret(env, "QQBUS_ONEBOT_TOKEN").strip()
+def _is_address(url: str, *schemes: str) -> bool:
     try:
         parts = urlsplit(url)
-        is_usable = parts.scheme in {"ws", "wss"} and parts.hostname and parts.port != 0
+        is_whole = bool(parts.scheme in schemes and parts.hostname and parts.port != 0)
     except ValueError:
-        is_usable = False
-    if not is_usable or not url.isprintable() or " " in url:
+        return False
+    return is_whole and url.isprintable() and " " not in url
+
+
+def _onebot(env: Mapping[str, str]) -> OneBotConfig:
+    url, token = _text(env, "QQBUS_ONEBOT_URL", ""), _secret(env, "QQBUS_ONEBOT_TOKEN").strip()
+    if not _is_address(url, "ws", "wss"):
         # It may hold a token: it is not repeated.
         raise ConfigError(
             "QQBUS_ONEBOT_URL is not the address of a WebSocket: give that of the implementation, "
@@ -356,7 +357,9 @@ def _onebot(env: Mapping[str, str]) -> OneBotConfig:
         )
     if not (token.isascii() and (token.isprintable() or not token)):
         raise ConfigError("QQBUS_ONEBOT_TOKEN cannot be sent: give printable ASCII characters")
-    return OneBotConfig(url, token, int(_number(env, "QQBUS_ONEBOT_HISTORY", 0, 0, MAX_HISTORY)))
+    return OneBotConfig(
+        url, token, int(_number(env, "QQBUS_ONEBOT_HISTORY", 0, 0, MAX_HISTORY, is_whole=True))
+    )
 
 
 def _official(env: Mapping[str, str], login: str) -> OfficialConfig:
@@ -383,18 +386,14 @@ def _official(env: Mapping[str, str], login: str) -> OfficialConfig:
         api_url,
         _token_url(env, api_url),
         _http_origin(env, "QQBUS_OFFICIAL_PORTAL_URL") or OFFICIAL_PORTAL_URL,
-        int(_number(env, "QQBUS_OFFICIAL_INTENTS", GROUP_AND_C2C, 1, _MAX_INTENTS)),
+        int(_number(env, "QQBUS_OFFICIAL_INTENTS", GROUP_AND_C2C, 1, _MAX_INTENTS, is_whole=True)),
     )
 
 
 def _token_url(env: Mapping[str, str], api_url: str) -> str:
     """Return the address of the token endpoint: as it is given, or below its origin."""
     url = _text(env, "QQBUS_OFFICIAL_TOKEN_URL", api_url)
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable or not url.isprintable() or " " in url:
+    if not _is_address(url, "http", "https"):
         raise ConfigError("QQBUS_OFFICIAL_TOKEN_URL is not valid: give http://host:port or the whole address")
+    parts = urlsplit(url)
     return url if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}{_TOKEN_PATH}"

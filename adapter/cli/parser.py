@@ -4,6 +4,7 @@ Functions are named, not imported. Help and completion import no command, a comm
 """
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -368,6 +369,9 @@ def _count(text: str) -> int:
 
 def _seconds(text: str) -> float:
     try:
-        return float(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(_("{text!r} is not a number of seconds").format(text=text)) from exc
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(_("{text!r} is not a number of seconds").format(text=text))
+    return seconds

@@ -64,6 +64,12 @@ def result_stream(fields: Fields, prefix: str) -> str:
     return name if name.startswith(head) and _NAME.fullmatch(name[len(head) :]) else f"{prefix}:results"
 
 
+def scheduled_entry(fields: Fields) -> str:
+    """Return the entry that asked for this one with `at`; "" if none did."""
+    value = fields.get(b"scheduled", b"").decode("ascii", "replace")
+    return value if _ENTRY.fullmatch(value) else ""
+
+
 def decode_request(
     entry: str,
     fields: Fields,
@@ -88,8 +94,8 @@ def decode_request(
     operation = decode_operation(fields, limits)
     added = min(int(entry.partition("-")[0]) / 1000, now)
     at = _at(added, text_field(fields, "at"))
-    segments, font = decode_content(fields, limits) if operation is None else ((), None)
     address = _target(to) if operation is None or to else operation_target(operation)
+    segments, font = decode_content(fields, limits) if operation is None else ((), None)
     delivery = _one_of(fields, "delivery", Delivery, Delivery.AT_MOST_ONCE)
     return SendRequest(
         entry=entry,
@@ -105,7 +111,7 @@ def decode_request(
         traceparent=_trace(fields),
         operation=operation,
         at=at,
-        scheduled=_scheduled(fields),
+        scheduled=scheduled_entry(fields),
         answers=to[len(_REPLY) :] if to.startswith(_REPLY) else cause,
         digest=_digest(fields, address, delivery),
     )
@@ -182,11 +188,6 @@ def _expires(added: float, text: str, at: float | None) -> float | None:
     return expires
 
 
-def _scheduled(fields: Fields) -> str:
-    value = fields.get(b"scheduled", b"").decode("ascii", "replace")
-    return value if _ENTRY.fullmatch(value) else ""
-
-
 def _time_of(name: str, text: str, base: float) -> float:
     """Read an RFC 3339 time, or seconds after `base`."""
     try:
@@ -200,7 +201,7 @@ def _time_of(name: str, text: str, base: float) -> float:
 
 def _timestamp_seconds(name: str, text: str) -> float:
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text.upper())  # RFC 3339 allows `t` and `z`
         if time.tzinfo is None:
             raise SchemaError(f"{name} has no time zone: end it in Z")
         return time.timestamp()

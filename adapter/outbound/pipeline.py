@@ -249,8 +249,7 @@ class OutboundPipeline:
             parts = job.parts if job else self._split(request)
         except SchemaError as exc:
             await self._wait_previous(request)
-            outcome = Outcome(Status.FAILED, "content.unsupported", str(exc))
-            await self._settlement.settle_unstarted(request, outcome)
+            await self._settlement.settle_refused(request, exc)
             return None
         job = await self._settlement.start(request, parts, job, lambda: self._wait_previous(request))
         if job is not None:

@@ -35,7 +35,7 @@ from adapter.bus.ledger import RESULT_TTL, Asked, Completed, Conflict, InDoubt, 
 from adapter.bus.retry import until_served
 from adapter.codec.dead_letters import Cut, DeadLetter, encode_dead_letter
 from adapter.codec.inbound import RecordContext, timestamp
-from adapter.codec.outbound import encode_result, request_id, result_stream, unwrapped
+from adapter.codec.outbound import encode_result, request_id, result_stream, scheduled_entry, unwrapped
 from adapter.codec.sent_message import encode_sent_message
 from adapter.errors import BusUnavailable, SchemaError
 from adapter.events import Delivery, Outcome, Part, SendRequest, SendResult, Status
@@ -48,6 +48,8 @@ from adapter.outbound.send_job import SendJob, build_result, resume_job
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+# The code of content that another network may take.
+UNSUPPORTED = "content.unsupported"
 # Characters of an unreadable request's `to` that its result repeats.
 MAX_SHOWN_TO = 128
 # Results remembered against a Redis that loses its tail: eight hours of constant sending.
@@ -195,6 +197,18 @@ class Settlement:
             await self.settle(request, outcome)
         return True
 
+    async def settle_refused(self, request: SendRequest, error: SchemaError) -> None:
+        """Settle a request whose content the network cannot take. Raises Fenced.
+
+        What makes no sense on any network is rejected, as a request that cannot be read.
+        """
+        if error.code == UNSUPPORTED:
+            await self.settle_unstarted(request, Outcome(Status.FAILED, UNSUPPORTED, str(error)))
+        elif not await self._answer_repeat(
+            request, await self._retry(lambda _: self._ledger.get(_asked(request)))
+        ):
+            await self._reject_request(request, error)
+
     async def fetch(self, entry: str) -> dict[bytes, bytes] | None:
         """Return the fields of an entry of `qq:outbound`; None if it is gone."""
         return await self._retry(lambda _: self._bus.get_entry("outbound", entry))
@@ -216,7 +230,8 @@ class Settlement:
         """
         stream, detail = self._bus.keys("outbound"), str(error)
         to = unwrapped(fields).get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
-        result = SendResult(entry, request_id(entry, fields), to, Status.REJECTED, error.code, detail)
+        asked_by = scheduled_entry(fields) or entry
+        result = SendResult(asked_by, request_id(entry, fields), to, Status.REJECTED, error.code, detail)
         letter = DeadLetter(stream, entry, fields, GROUP, CONSUMER, error.code, detail, cut=cuts or {})
         now = self._wall()
         result_fields = self._encode(result, now)
@@ -252,11 +267,14 @@ class Settlement:
         return True
 
     async def _reject_conflict(self, request: SendRequest) -> None:
+        detail = f"the id {request.id} belongs to a request that asks for something else: give another id"
+        await self._reject_request(request, SchemaError(detail, "id.conflict"))
+
+    async def _reject_request(self, request: SendRequest, error: SchemaError) -> None:
         fields, cuts = await self.fetch_clipped(request.entry)
         # The entry may be gone: its id and where its result goes are known.
         known = {b"id": request.id.encode(), b"results": request.results.encode()}
-        detail = f"the id {request.id} belongs to a request that asks for something else: give another id"
-        await self.reject(request.entry, fields or known, SchemaError(detail, "id.conflict"), cuts)
+        await self.reject(request.entry, fields or known, error, cuts)
 
     def recent_result(self, request: str) -> list[str] | None:
         """Return the fields of the result that this process published, for RESULT_TTL."""

@@ -6,7 +6,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from consumers.runtime.checks import check_first
@@ -125,15 +125,18 @@ def _read(kind: Any, word: str) -> Any:
             return word.lower() in _TRUE
         raise ValueError(word)
     if typing.get_origin(kind) is typing.Literal:
-        return next((each for each in typing.get_args(kind) if str(each) == word), None) or _refuse(word)
+        return _first(word, (each for each in typing.get_args(kind) if str(each) == word))
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return next((each for each in kind if word in {each.name, str(each.value)}), None) or _refuse(word)
+        return _first(word, (each for each in kind if word in {each.name, str(each.value)}))
     if kind is float and not math.isfinite(float(word)):
         raise ValueError(word)
     return kind(word)
 
 
-def _refuse(word: str) -> Any:
+def _first(word: str, found: Iterable[Any]) -> Any:
+    """Return the first value, which may be false. Raises ValueError if there is none."""
+    for each in found:
+        return each
     raise ValueError(word)
 
 

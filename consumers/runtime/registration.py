@@ -63,12 +63,18 @@ class Registrations:
 
         def register(handler: _Handler) -> _Handler:
             check_handler(handler)
-            limits = _limits(handler_name(handler), per_chat, per_sender)
+            limits = _limits(self._counted_as(handler), per_chat, per_sender)
             self._handlers.add(Matcher(as_async(handler), types, chats, senders, pattern, own, limits))
             return handler
 
         _limits("", per_chat, per_sender)
         return register
+
+    def _counted_as(self, handler: Callable[..., Any]) -> str:
+        """Return the name for rates: handlers of one name have counts of their own."""
+        name = handler_name(handler)
+        earlier = sum(handler_name(one.handler) == name for one in self._handlers)
+        return f"{name}.{earlier + 1}" if earlier else name
 
     def command(
         self,

@@ -113,6 +113,7 @@ def test_a_misspelt_setting_is_found_and_somebody_elses_is_not() -> None:
         ("QQBUS_ALARM_URL", "https://example..org/secret"),
         ("QQBUS_ALARM_URL", "https://example.org/secret path"),
         ("QQBUS_ALARM_URL", "https://example.org/secret\x7f"),
+        ("QQBUS_REPLICAS", "1.5"),
         ("QQBUS_SILENCE_ALARM", "-1"),
         ("QQBUS_SILENCE_ALARM", "1d"),
         ("PORT", "9" * 5_000),
@@ -176,6 +177,7 @@ def test_a_network_has_its_own_settings_and_pace(tmp_path: Path) -> None:
         ("QQBUS_ONEBOT_TOKEN", "a\nb"),
         ("QQBUS_ONEBOT_TOKEN", "密"),
         ("QQBUS_ONEBOT_HISTORY", "1000"),
+        ("QQBUS_ONEBOT_HISTORY", "2.5"),
         ("QQBUS_ONEBOT_TOKEN_FILE", "/nowhere/token"),
         ("QQBUS_NETWORK", "icq"),
     ],
@@ -230,6 +232,7 @@ def test_the_official_api_has_hosts_and_credentials(tmp_path: Path) -> None:
         ("QQBUS_OFFICIAL_PORTAL_URL", {"QQBUS_OFFICIAL_PORTAL_URL": "http://h/path"}),
         ("QQBUS_OFFICIAL_INTENTS", {"QQBUS_OFFICIAL_INTENTS": "0"}),
         ("QQBUS_OFFICIAL_INTENTS", {"QQBUS_OFFICIAL_INTENTS": "all"}),
+        ("QQBUS_OFFICIAL_INTENTS", {"QQBUS_OFFICIAL_INTENTS": "33554432.5"}),
         ("QQBUS_OFFICIAL_APPID", {"QQBUS_LOGIN": "password"}),
     ],
 )

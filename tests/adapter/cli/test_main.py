@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from adapter.bus.bus import Bus
+from adapter.cli.parser import make_parser
 from tests.support.cli import Cli, alive, command_line, finished, publish
 from tests.support.helpers import clean_environment
 from tests.support.ports import free_port
@@ -303,3 +304,11 @@ async def test_other_shells_get_theirs(shell: str) -> None:
     if shutil.which(shell):
         checked = await anyio.run_process([shell, "-n"], input=done.out.encode(), check=False)
         assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-0.5", "soon"])
+def test_what_is_no_time_to_wait_is_bad_use(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        make_parser().parse_args(["send", "friend:1", "x", f"--wait={seconds}"])
+    assert caught.value.code == 2
+    assert f"{seconds!r} is not a number of seconds" in capsys.readouterr().err

@@ -81,6 +81,7 @@ def test_a_trace_context_is_carried_and_anything_else_is_not() -> None:
 def test_a_time_is_read_with_its_zone() -> None:
     assert read(to="group:5", text="a", expires="2015-10-24T02:25:07Z").expires == 1445653507
     assert read(to="group:5", text="a", expires="2015-10-24T10:25:07.500+08:00").expires == 1445653507.5
+    assert read(to="group:5", text="a", expires="2015-10-24t02:25:07z").expires == 1445653507
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,7 @@ def test_a_time_is_read_with_its_zone() -> None:
     [
         ({}, "schema.invalid", "deleted"),
         ({"text": "a"}, "schema.invalid", "to is missing"),
+        ({"txt": "a"}, "schema.invalid", "to is missing"),
         ({"to": "nobody", "text": "a"}, "schema.invalid", "friend:<id>"),
         ({"to": "reply:x", "text": "a"}, "schema.invalid", "names no chat"),
         ({"to": b"\xff", "text": "a"}, "schema.invalid", "to is not UTF-8"),

@@ -92,13 +92,19 @@ async def test_every_way_to_fail_has_its_code(bus: Bus, redis_url: str, tmp_path
         await it.results(3)
         image = '{"segments": [{"type": "image", "data": {"file": "x"}}]}'
         await bus.client.xadd(bus.keys("outbound"), {"to": chat, "body": image, "id": "picture"})
-        rows = {row["id"]: (row["status"], row["code"]) for row in await it.results(4)}
+        await it.ask(chat, "a" * 30_000, id="long")
+        rows = {row["id"]: (row["status"], row["code"]) for row in await it.results(5)}
         assert rows == {
             "unreachable": ("failed", "target.unknown"),
             "maybe": ("unknown", "upstream.maybe"),
             "denied": ("failed", "upstream.denied"),
             "picture": ("failed", "content.unsupported"),
+            "long": ("rejected", "content.toolong"),
         }
+        assert [row["reason"] for row in await it.rows("dead")] == ["content.toolong"]
+        # What was rejected was never asked for: a shorter text may bear the same id.
+        await it.ask(chat, "a", id="long")
+        assert (await it.results(6))[-1]["status"] == "sent"
 
 
 async def test_what_a_relink_with_new_ids_interrupts_is_addressed_again(

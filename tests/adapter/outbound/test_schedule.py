@@ -107,6 +107,9 @@ async def test_what_expires_counts_from_its_time_and_a_repeat_is_not_sent_twice(
         results = await it.results(2)
         assert [(row["status"], row["replayed"]) for row in results] == [("sent", "0"), ("sent", "1")]
         assert texts(it) == ["once"]
+        entry = await it.ask(chat, "another", at="0.5", id="x/once")
+        refused = (await it.results(3))[-1]
+        assert (refused["code"], refused["entry"]) == ("id.conflict", entry)
 
 
 async def test_a_scheduled_request_survives_a_kill_of_adapter_and_server(tmp_path: Path) -> None:

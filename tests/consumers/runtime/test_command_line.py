@@ -18,6 +18,13 @@ class Unit(enum.Enum):
     F = "fahrenheit"
 
 
+class Step(enum.IntEnum):
+    """Whose first value is false."""
+
+    NONE = 0
+    ONE = 1
+
+
 def bot() -> tuple[Worker, list[tuple[Any, ...]]]:
     worker, calls = Worker("app"), list[tuple[Any, ...]]()
 
@@ -43,6 +50,10 @@ def bot() -> tuple[Worker, list[tuple[Any, ...]]]:
     ) -> None:
         calls.append((unit, on, mode, limit))
 
+    @worker.command("level")
+    async def level(_event: Event, number: Literal[0, 1], step: Step) -> None:
+        calls.append((number, step))
+
     @worker.command("ping")
     def ping(_event: Event) -> None:
         calls.append(("pong",))
@@ -65,6 +76,8 @@ def bot() -> tuple[Worker, list[tuple[Any, ...]]]:
         ("note buy  milk\nand bread", ("buy  milk\nand bread",)),
         ("set celsius yes a", (Unit.C, True, "a", None)),
         ("set F 否 b 1.50", (Unit.F, False, "b", Decimal("1.50"))),
+        ("level 0 NONE", (0, Step.NONE)),
+        ("level 1 0", (1, Step.NONE)),
         ("ping", ("pong",)),
     ],
 )

@@ -166,6 +166,21 @@ async def test_rates_are_limited_by_chat_and_by_speaker() -> None:
         worker.on("message", per_chat="often")
 
 
+async def test_handlers_of_one_name_have_rates_of_their_own() -> None:
+    worker, had = Worker("app"), list[str]()
+
+    def register(word: str) -> None:
+        @worker.on("message", text=word, per_chat="1/1h")
+        async def _(_event: Event) -> None:
+            had.append(word)
+
+    register("one")
+    register("two")
+    for _ in range(2):
+        await worker.say("one and two")
+    assert had == ["one", "two"]
+
+
 @pytest.mark.parametrize("content", ["", " ", 5, None, ["a"], b"x", {"a": 1}, "x" * 40_000])
 async def test_say_refuses_what_live_refuses(content: Any) -> None:
     worker = Worker("app")

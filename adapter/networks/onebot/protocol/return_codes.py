@@ -48,6 +48,8 @@ _VERDICTS: Final[Mapping[int, Verdict]] = {
 }
 # Codes that mean an unknown action only with these words: N over HTTP 200, O -1.
 _UNSUPPORTED_WORDS: Final[Mapping[int, str]] = {200: "不支持", -1: "Unknown action"}
+# Codes of an action that was refused before anything was sent, whatever its words.
+_UNSENT: Final = frozenset({400, 1400})
 # N answers 1200, W 100 when QQ did not confirm in time: users saw such messages arrive minutes later.
 _TIMEOUT: Final = re.compile(r"time[d\- ]*out|超时", re.IGNORECASE)
 
@@ -64,7 +66,8 @@ class Answer:
     @property
     def is_timeout(self) -> bool:
         """Whether the implementation gave up waiting for QQ: what was asked may have happened."""
-        return self.verdict is Verdict.DENIED and _TIMEOUT.search(self.words) is not None
+        is_denied = self.verdict is Verdict.DENIED and self.code not in _UNSENT
+        return is_denied and _TIMEOUT.search(self.words) is not None
 
 
 def decode_answer(frame: Object) -> Answer:

@@ -50,6 +50,7 @@ def test_a_failure_is_read_in_each_dialect(
         ({"retcode": 1200, "wording": "发送超时"}, Status.UNKNOWN, "upstream.maybe"),
         ({"retcode": 1200, "message": "request timed out"}, Status.UNKNOWN, "upstream.maybe"),
         ({"retcode": 1400, "message": "bad"}, Status.FAILED, "upstream.denied"),
+        ({"retcode": 1400, "message": "timeout is no number"}, Status.FAILED, "upstream.denied"),
         ({"retcode": 200, "message": "不支持的API x"}, Status.FAILED, "content.unsupported"),
         ({"retcode": 200, "message": "boom"}, Status.FAILED, "upstream.denied"),
         ({"retcode": -1, "msg": "Unknown action: x"}, Status.FAILED, "content.unsupported"),
