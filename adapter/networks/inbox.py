@@ -35,8 +35,8 @@ class Inbox(Generic[Item]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that came is on disk."""
-        return not self._items and not self._taken_bytes
+        """Whether all that came is on disk; False once closed: what comes then is ignored."""
+        return not self._is_closed and not self._items and not self._taken_bytes
 
     @property
     def held_bytes(self) -> int:

@@ -21,6 +21,8 @@ from tests.chaos.late_appends import ANY_EPOCH
 MOST_IN_GAPS = 1 / 3
 # Times of gaps are in whole milliseconds.
 ROUNDING = 0.001
+# Seconds between two losses that have two causes.
+EPISODE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ def _losses(verdict: Verdict, record: OneBotRecord, messages: Rows, missing: Seq
     verdict.figures["lost within gaps"] = len(lost) - len(outside)
     verdict.count("lost outside gaps", len(outside))
     verdict.wrong += [
-        f"{one.text} was lost at {one.time:.3f}: {_near(one.time, missing)}" for one in outside[:20]
+        f"{row[0].text} to {row[-1].text} were lost from {row[0].time:.3f} to {row[-1].time:.3f}, {len(row)}: "
+        f"{_near(row[0].time, missing)}"
+        for row in _episodes(outside)[:40]
     ]
     verdict.count("doubled messages", sum(count - 1 for count in told.values()))
     verdict.count("messages that were never said", sum(1 for text in told if text not in known))
@@ -126,6 +130,16 @@ def _losses(verdict: Verdict, record: OneBotRecord, messages: Rows, missing: Seq
     verdict.figures["share of the time in gaps"] = f"{share:.1%}"
     if share >= MOST_IN_GAPS:
         verdict.wrong.append(f"gaps take {share:.1%} of the time, less than {MOST_IN_GAPS:.1%} expected")
+
+
+def _episodes(lost: Iterable[Said]) -> list[list[Said]]:
+    """Return what was lost, those together between which less than EPISODE_SECONDS passed."""
+    found: list[list[Said]] = []
+    for one in lost:
+        if not found or one.time - found[-1][-1].time > EPISODE_SECONDS:
+            found.append([])
+        found[-1].append(one)
+    return found
 
 
 def covered(missing: Iterable[Gap], began: float, ended: float) -> float:

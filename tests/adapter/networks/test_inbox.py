@@ -78,3 +78,11 @@ async def test_a_reader_wakes_for_the_first_item() -> None:
         await checkpoint()
         await inbox.put("a", 1)
     assert found == ["a"]
+
+
+async def test_a_closed_inbox_is_never_idle_because_it_ignores_what_comes() -> None:
+    inbox: Inbox[str] = Inbox(max_bytes=1_000, batch=10)
+    assert inbox.is_idle
+    inbox.close()
+    await inbox.put("ignored", 10)
+    assert not inbox.is_idle

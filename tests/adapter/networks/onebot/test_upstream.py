@@ -1,5 +1,6 @@
 """The whole upstream against the OneBot server: events of each dialect in, messages out, a clean end."""
 
+import time
 from pathlib import Path
 
 import anyio
@@ -8,6 +9,7 @@ import pytest
 from adapter.content import Face, Image, Text
 from adapter.errors import SchemaError, UpstreamError
 from adapter.events import Address, ChatKind, ContactList, Gap, ListKind, Outcome, SessionChange, Status
+from adapter.networks.onebot.protocol.frames import Heartbeat
 from tests.onebot_server import DIALECTS, OneBotServer
 from tests.support.helpers import wait_until
 from tests.support.onebot_harness import limits, listening, send
@@ -121,6 +123,27 @@ async def test_the_end_yields_what_was_received_and_lets_a_send_finish(tmp_path:
         server.say("friend:10001", "too late")
         await server.wait_received(1)
         assert heard.texts[-1] == "m149"
+
+
+async def test_a_sign_of_life_after_the_end_does_not_cover_what_is_ignored(tmp_path: Path) -> None:
+    passed = 0.0
+    async with (
+        OneBotServer("napcat") as server,
+        listening(server, tmp_path, wall=lambda: time.time() + passed) as heard,
+    ):
+        await heard.online()
+        upstream = heard.upstream
+
+        def covered_seconds_ago() -> float:
+            upstream._session.on_status(Heartbeat(True, 0.0), 0.0)  # noqa: SLF001
+            covered = upstream.coverage()
+            assert covered is not None
+            return covered.complete_seconds
+
+        await wait_until(lambda: covered_seconds_ago() < 1.0, "a sign of life covers what came")
+        upstream.stop_receiving()
+        passed = 20.0
+        assert covered_seconds_ago() > 19.0
 
 
 async def test_raw_values_are_kept_on_request(tmp_path: Path) -> None:
