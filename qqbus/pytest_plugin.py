@@ -251,7 +251,24 @@ def _request(entry: str, fields: dict[bytes, bytes]) -> "Request":
     request = decode_request(entry, fields, prefix, LARGEST_LIMITS)
     content = render(request.segments) if b"text" in fields else request.segments
     to, op = "" if request.to is None else str(request.to), fields.get(b"op", b"").decode()
-    return Request(to, content, request.id, request.cause, op=op)
+    texts = {
+        name: fields.get(name.encode(), b"").decode() for name in ("expires", "at", "event", "message_id")
+    }
+    return Request(
+        *(
+            to,
+            content,
+            request.id,
+            request.cause,
+            texts["expires"] or None,
+            request.delivery,
+            request.priority,
+        ),
+        op=op,
+        event=texts["event"],
+        message_id=texts["message_id"],
+        at=texts["at"] or None,
+    )
 
 
 def _free_port() -> int:

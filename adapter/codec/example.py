@@ -101,6 +101,10 @@ def _record(
             segments = (Text(content),) if isinstance(content, str) else tuple(content)
             said = Message(address, sender, now, segments, number, from_self=own, qq=sender)
             return encode_message(said, participants, context, raw=False)
+        case family, "":
+            raise SchemaError(
+                f"type {family!r} is a family: give the whole type of an event, as `notice.poke`"
+            )
         case "session", "gap":
             return encode_session_event(Gap(now, now, text), context)
         case "session", detail:

@@ -27,6 +27,12 @@ def test_examples_of_one_moment_differ_by_their_number() -> None:
     assert (one.sender_name, one.chat, one.own) == ("林", "group:1", False)
 
 
+@pytest.mark.parametrize("family", ["notice", "request", "session"])
+def test_a_family_is_no_type_of_an_event(family: str) -> None:
+    with pytest.raises(SchemaError, match=f"'{family}' is a family"):
+        example_event("x", kind=family, number=1, **VALUES)
+
+
 def test_a_message_without_a_chat_is_refused() -> None:
     with pytest.raises(SchemaError, match="no chat"):
         example_event("x", kind="message", number=1, **VALUES | {"chat": ""})

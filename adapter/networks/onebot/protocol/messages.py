@@ -39,14 +39,14 @@ def decode_message(frame: Object, now: float, *, keep_raw: bool = False) -> Mess
     chat = _chat(frame, sender, user, is_own=is_own)
     time = parse_time(frame.get("time"))
     nickname = parse_text(sender.get("nickname"))
-    anonymous = frame.get("anonymous")
+    content, anonymous = frame.get("message"), frame.get("anonymous")
     is_group = chat.kind is ChatKind.GROUP
     chat_name = parse_text(frame.get("group_name")) if is_group else nickname
     return Message(
         chat=chat,
         sender=user or own_id,
         time=now if time is None else time,
-        segments=decode_segments(frame.get("message", frame.get("raw_message", ""))),
+        segments=decode_segments(frame.get("raw_message", "") if content is None else content),
         message_id=parse_message_id(frame.get("message_id")),
         from_self=is_own,
         qq=user or own_id,

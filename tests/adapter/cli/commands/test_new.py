@@ -62,6 +62,30 @@ def test_live(qqbus_worker):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_live_worker_shows_whole_requests(tmp_path: Path) -> None:
+    (tmp_path / "test_live.py").write_text(
+        """
+from qqbus import Event, Worker
+
+worker = Worker("live")
+
+
+@worker.on("message")
+async def later(event: Event) -> None:
+    await event.reply("later", at=60, expires=5, priority="high")
+    await event.recall()
+
+
+def test_live(qqbus_worker):
+    reply, recall = qqbus_worker(worker).say("x")
+    assert (reply.content, reply.at, reply.expires, reply.priority) == ("later", "60", "5", "high")
+    assert (recall.op, bool(recall.message_id)) == ("recall", True)
+"""
+    )
+    done = run(tmp_path, sys.executable, "-m", "pytest", "-q", "test_live.py", PYTEST_ADDOPTS=_plugin())
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_live_worker_whose_handler_fails_says_why(tmp_path: Path) -> None:
     (tmp_path / "test_live.py").write_text(
         """

@@ -106,6 +106,11 @@ def test_what_is_missing_has_a_substitute() -> None:
     assert decode(time=1_790_000_000_123).time == 1_790_000_000.123
 
 
+def test_a_message_that_is_null_is_read_from_its_string() -> None:
+    assert decode(message=None, raw_message="a [CQ:face,id=14]").segments == (Text("a "), Face(14, "微笑"))
+    assert decode(message=None).segments == ()
+
+
 def test_an_anonymous_member_has_a_name_and_a_flag() -> None:
     anonymous = {"id": 1, "name": "大侠", "flag": "f"}
     message = decode(message_type="group", group_id=30001, user_id=80000000, anonymous=anonymous)
