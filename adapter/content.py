@@ -143,9 +143,9 @@ def render(segments: tuple[Segment, ...]) -> str:
 
 
 def _render_segment(segment: Segment) -> str:
+    if isinstance(segment, Text | Markup):  # most are: a pattern takes three times as long
+        return segment.text
     match segment:
-        case Text(text) | Markup(text):
-            return text
         case Face(name=name):
             return f"[{name}]"
         case At(qq, name):

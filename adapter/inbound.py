@@ -163,11 +163,8 @@ class InboundPipeline:
 
     def _apply(self, event: UpstreamEvent, now: float) -> Published | None:
         match event:
-            case ContactList():
-                self._contact_store.update(event, now)
-                return None
-            case SessionChange():
-                return (event, Participants()) if self._apply_session(event, now) else None
+            case Message(from_self=False):
+                return event, self._directory.locate(event)
             case Message():
                 participants = self._directory.locate(event)
                 report = self._own_sends.judge(str(participants.chat), event, now)
@@ -176,6 +173,11 @@ class InboundPipeline:
                 return (event, participants) if report is Report.PUBLISH else None
             case Notice():
                 return event, self._directory.locate(event)
+            case ContactList():
+                self._contact_store.update(event, now)
+                return None
+            case SessionChange():
+                return (event, Participants()) if self._apply_session(event, now) else None
             case Gap():
                 return event, Participants()
 

@@ -88,13 +88,13 @@ def encode_message(
 
 def _identity(segments: tuple[Segment, ...], packed: bytes) -> bytes:
     """Return what distinguishes this content: without addresses, which differ in each copy, and names."""
-    if not any(isinstance(segment, _UNSTABLE) for segment in segments):
+    if _UNSTABLE.isdisjoint(map(type, segments)):
         return packed
     return pack([segment_to_dict(_without_address(segment)) for segment in segments])
 
 
 # Segments of which two copies of one message may differ.
-_UNSTABLE = (Image, Record, Video, File, At)
+_UNSTABLE = frozenset({Image, Record, Video, File, At})
 
 
 def _without_address(segment: Segment) -> Segment:
@@ -206,15 +206,11 @@ def font_to_dict(font: Font | None) -> dict[str, object] | None:
     return {"name": font.name, "size": font.size, "style": list(font.style), "color": font.color}
 
 
+@lru_cache(maxsize=256)  # times of events are whole seconds
 def timestamp(seconds: float) -> str:
     """Format a time by RFC 3339 in UTC with milliseconds; 1970 if no calendar holds it."""
     whole, milli = divmod(round(seconds * 1000), 1000) if 0 <= seconds <= YEAR_9999 else (0, 0)
-    return f"{_second(whole)}.{milli:03d}Z"
-
-
-@lru_cache(maxsize=64)
-def _second(whole: int) -> str:
-    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{milli:03d}Z"
 
 
 def replace_surrogates(text: str) -> str:

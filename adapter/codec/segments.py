@@ -44,9 +44,9 @@ KNOWN: Final = frozenset({"text", "face", *_BY_NAME})
 
 def segment_to_dict(segment: Segment) -> dict[str, object]:
     """Return a segment as `{type, data}`. Absent values are left out."""
+    if isinstance(segment, Text | Markup):  # most are: a pattern takes three times as long
+        return {"type": "text", "data": {"text": segment.text}}
     match segment:
-        case Text(text) | Markup(text):
-            return {"type": "text", "data": {"text": text}}
         case Face(number, name):
             return {"type": "face", "data": {"id": number, "name": name}}
         case Unknown(raw):

@@ -1,6 +1,6 @@
 """The inbox: what has been received and is not on disk yet, bounded in bytes.
 
-The socket is read without waiting for Redis, and for the disk only within this bound. Past it `put` waits,
+The socket is read without waiting for Redis, and for the disk only within this bound. Past it writers wait,
 nothing is read any more, and the buffers of the other side fill.
 
 Invariants:
@@ -43,11 +43,20 @@ class Inbox(Generic[Item]):
         """The bytes of what is not on disk yet."""
         return self._bytes + self._taken_bytes
 
-    async def put(self, item: Item, size: int) -> None:
-        """Append an item; waits while too many bytes are held."""
-        while self.held_bytes >= self._max_bytes and not self._is_closed:
+    @property
+    def has_room(self) -> bool:
+        """Whether fewer bytes are held than may be; a closed inbox takes nothing and holds no writer up."""
+        return self._bytes + self._taken_bytes < self._max_bytes or self._is_closed
+
+    async def wait_room(self) -> None:
+        """Wait while too many bytes are held."""
+        while not self.has_room:
             self._room = anyio.Event()
             await self._room.wait()
+
+    async def put(self, item: Item, size: int) -> None:
+        """Append an item; waits while too many bytes are held."""
+        await self.wait_room()
         self.put_now(item, size)
 
     def put_now(self, item: Item, size: int = 0) -> None:
@@ -55,7 +64,8 @@ class Inbox(Generic[Item]):
         if not self._is_closed:
             self._items.append((item, size + OVERHEAD))
             self._bytes += size + OVERHEAD
-            self._filled.set()
+            if len(self._items) == 1:  # the reader waits for nothing while there are others
+                self._filled.set()
 
     async def take(self, seconds: float) -> list[Item]:
         """Return all items that are there, up to a batch; [] after `seconds` without one, or once closed."""

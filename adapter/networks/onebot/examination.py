@@ -41,8 +41,12 @@ class _Listener:
         """Note a heartbeat."""
         self.heartbeat.set()
 
-    async def on_event(self, frame: bytes) -> None:
+    def on_event(self, frame: bytes) -> bool:  # noqa: ARG002 – one of many handlers
         """Drop an event: the adapter hears it on its own connection."""
+        return True
+
+    async def wait_room(self) -> None:
+        """There is always room."""
 
     def on_status(self, status: Heartbeat, age: float) -> None:
         """Drop the word of QQ: `get_status` says it."""

@@ -12,6 +12,8 @@ class Limits:
     connect_seconds: float = 10.0
     # For the answer that proves the connection: LLBot answers nothing at all on a wrong path.
     proof_seconds: float = 10.0
+    # For the answers that say what the implementation is: one that has no such action may answer nothing.
+    describe_seconds: float = 2.0
     # Between two tries after a refused token or path: only a person can help.
     refused_seconds: float = 60.0
     # The first retry is at once; then delays grow from the first to the most.

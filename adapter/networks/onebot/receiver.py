@@ -9,7 +9,7 @@ with the time of the proof.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapter.events import Batch, Message, Notice, UpstreamEvent
 from adapter.networks.onebot.gaps import GapTracker
@@ -23,8 +23,7 @@ _UNSTEADY: Final = 1.25
 _MAX_COUNTED: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """An event as it was received, at a time in seconds."""
 
     data: bytes

@@ -223,14 +223,20 @@ class SessionManager:
 
     # --- frames ------------------------------------------------------------------------------------
 
-    async def on_event(self, frame: bytes) -> None:
-        """Take an event; waits while the disk is behind."""
+    def on_event(self, frame: bytes) -> bool:
+        """Take an event; returns whether there is room for another one."""
         item = Frame(frame, self._wall())
         if self.connection is not None:
-            await self._inbox.put(item, len(frame))
-        elif self._early_bytes + len(frame) <= self._limits.inbox_bytes:
+            self._inbox.put_now(item, len(frame))
+            return self._inbox.has_room
+        if self._early_bytes + len(frame) <= self._limits.inbox_bytes:
             self._early.append(item)
             self._early_bytes += len(frame)
+        return True
+
+    async def wait_room(self) -> None:
+        """Wait while the disk is behind."""
+        await self._inbox.wait_room()
 
     def _release_early(self) -> None:
         for item in self._early:

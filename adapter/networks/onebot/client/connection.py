@@ -44,8 +44,12 @@ _NO_LOGIN: Final = "no QQ account is logged in there: log in at the implementati
 class FrameHandler(Protocol):
     """What receives the frames of a connection."""
 
-    async def on_event(self, frame: bytes) -> None:
-        """Take an event. May wait while too many are held: reading stops until it returns."""
+    def on_event(self, frame: bytes) -> bool:
+        """Take an event; returns whether there is room for another one."""
+        ...
+
+    async def wait_room(self) -> None:
+        """Wait while too many events are held: reading stops until it returns."""
         ...
 
     def on_status(self, status: Heartbeat, age: float) -> None:
@@ -114,11 +118,12 @@ class Connection:
                     return SocketClosedError(exc.code, f"nothing came for {self._silence:g} s")
                 return exc
             self._last_frame = self._clock()
-            if not (is_urgent(frame) and self._take(frame)):
-                self._is_blocked = True
-                await self._handler.on_event(frame)
-                self._is_blocked = False
-                self._last_frame = self._clock()
+            if (is_urgent(frame) and self._take(frame)) or self._handler.on_event(frame):
+                continue
+            self._is_blocked = True
+            await self._handler.wait_room()
+            self._is_blocked = False
+            self._last_frame = self._clock()
 
     def _take(self, frame: bytes) -> bool:
         """Handle a frame that is no event; False if it is one after all."""
@@ -151,6 +156,8 @@ class Connection:
         try:
             answer = await self.calls.call("get_login_info", {}, seconds=self._limits.proof_seconds)
         except CallTimeoutError as exc:
+            if self._is_refused:
+                raise ConnectionFailedError(Reason.TOKEN, _WRONG_TOKEN) from exc
             raise ConnectionFailedError(
                 Reason.PATH, "connected, but nothing answers there: check the path of QQBUS_ONEBOT_URL"
             ) from exc
@@ -164,11 +171,16 @@ class Connection:
         return self.login
 
     async def describe(self) -> Heartbeat:
-        """Learn the dialect and whether QQ is online; what is not answered stays unknown."""
-        with anyio.move_on_after(self._limits.proof_seconds):
-            self.dialect = dialect_of(await self.ask("get_version_info"))
-            return await self.ask_status()
-        return Heartbeat(None, 0.0)
+        """Learn the dialect and whether QQ is online; what is not answered soon stays unknown."""
+        status = Heartbeat(None, 0.0)
+        with anyio.move_on_after(self._limits.describe_seconds):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._learn_dialect)
+                status = await self.ask_status()
+        return status
+
+    async def _learn_dialect(self) -> None:
+        self.dialect = dialect_of(await self.ask("get_version_info"))
 
     async def ask(self, action: str, params: Mapping[str, object] | None = None) -> object:
         """Return the data of a call that only looks; None where it fails."""

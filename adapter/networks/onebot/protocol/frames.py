@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from adapter.errors import ProtocolError
 from adapter.events import Message, Notice, SessionChange, SessionState
 from adapter.networks.onebot.protocol.messages import decode_message
@@ -40,12 +42,24 @@ def is_urgent(frame: bytes) -> bool:
 def parse_frame(frame: bytes) -> Object:
     """Return the object of a frame. Raises ProtocolError for anything else."""
     try:
-        value = json.loads(frame)
+        value = _load(frame)
     except (ValueError, RecursionError) as exc:
         raise ProtocolError(f"a frame of {len(frame)} bytes is no JSON: {type(exc).__name__}") from exc
     if not isinstance(value, dict):
         raise ProtocolError(f"a frame of {len(frame)} bytes is JSON, but no object")
     return value
+
+
+def _load(frame: bytes) -> object:
+    """Return a value of JSON, and of what Python takes for it: half a surrogate, NaN, a byte order mark."""
+    try:
+        return _decoder.decode(frame)
+    except msgspec.MsgspecError:
+        return json.loads(frame)
+
+
+# A third of the standard library's time.
+_decoder: Final = msgspec.json.Decoder()
 
 
 def is_answer(frame: Object) -> bool:

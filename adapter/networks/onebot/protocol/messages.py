@@ -1,7 +1,7 @@
 """Messages: events `message` and `message_sent`, and the rows of a history, become Message."""
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapter.errors import ProtocolError
 from adapter.events import Address, ChatKind, Message, Profile
@@ -28,60 +28,77 @@ _KEPT: Final = (
 _PLAIN: Final = frozenset({int, str, bool})
 
 
+class _Origin(NamedTuple):
+    """Who speaks where: the same for all messages of a speaker in a chat."""
+
+    chat: Address
+    sender: str
+    is_own: bool
+    profile: Profile
+    chat_name: str
+
+
 def decode_message(frame: Object, now: float, *, keep_raw: bool = False) -> Message:
     """Return a message event; raise ProtocolError if it says neither who wrote nor where.
 
     `now` (seconds) stands in for a time that is missing.
     """
-    user, own_id = parse_id(frame.get("user_id")), parse_id(frame.get("self_id"))
-    is_own = frame.get("post_type") == "message_sent" or (user != "" and user == own_id)
-    sender = mapping(frame.get("sender"))
-    chat = _chat(frame, sender, user, is_own=is_own)
-    time = parse_time(frame.get("time"))
-    nickname = parse_text(sender.get("nickname"))
-    content, anonymous = frame.get("message"), frame.get("anonymous")
-    is_group = chat.kind is ChatKind.GROUP
-    chat_name = parse_text(frame.get("group_name")) if is_group else nickname
+    get, content, anonymous = frame.get, frame.get("message"), frame.get("anonymous")
+    sender = mapping(get("sender"))
+    facts = (
+        *(get("post_type"), get("message_type"), get("sub_type"), get("user_id"), get("self_id")),
+        *(get("group_id"), get("target_id"), get("group_name"), sender.get("group_id")),
+        *(sender.get("nickname"), sender.get("card"), sender.get("role")),
+        anonymous.get("name") if isinstance(anonymous, dict) else None,
+    )
+    try:
+        origin = _known_origin(*facts)
+    except TypeError:  # a list or an object in the place of a number or a text
+        origin = _origin(*facts)
+    time = parse_time(get("time"))
     return Message(
-        chat=chat,
-        sender=user or own_id,
+        chat=origin.chat,
+        sender=origin.sender,
         time=now if time is None else time,
-        segments=decode_segments(frame.get("raw_message", "") if content is None else content),
-        message_id=parse_message_id(frame.get("message_id")),
-        from_self=is_own,
-        qq=user or own_id,
+        segments=decode_segments(get("raw_message", "") if content is None else content),
+        message_id=parse_message_id(get("message_id")),
+        from_self=origin.is_own,
+        qq=origin.sender,
         upstream=_upstream(frame, anonymous),
         raw=frame if keep_raw else None,
-        profile=_profile(
-            nickname,
-            parse_text(sender.get("card")) if is_group else "",
-            parse_text(sender.get("role")) if is_group else "",
-            parse_text(anonymous.get("name")) if isinstance(anonymous, dict) else "",
-        ),
-        chat_name="" if is_own and not is_group else chat_name,
+        profile=origin.profile,
+        chat_name=origin.chat_name,
     )
 
 
-def _chat(frame: Object, sender: Object, user: str, *, is_own: bool) -> Address:
-    match frame.get("message_type"):
-        case "group" if group := parse_id(frame.get("group_id")):
-            return group_address(group)
-        case "private" if peer := _peer(frame, user, is_own=is_own):
-            if frame.get("sub_type") != "group":
-                return Address(ChatKind.FRIEND, peer)
-            return Address(ChatKind.TEMP, peer, _temp_group(frame, sender))
-        case kind:
-            raise ProtocolError(f"a message of type {str(kind)[:20]!r} without a chat")
-
-
-def _peer(frame: Object, user: str, *, is_own: bool) -> str:
+def _origin(*facts: object) -> _Origin:
+    """Return who speaks where, by the fields of an event that say it."""
+    post_type, message_type, sub_type, user_id, self_id, group_id, target_id, *rest = facts
+    group_name, sender_group, nickname, card, role, anonymous = rest
+    user, own_id = parse_id(user_id), parse_id(self_id)
+    is_own = post_type == "message_sent" or (user != "" and user == own_id)
+    name = parse_text(nickname)
+    if message_type == "group" and (group := parse_id(group_id)):
+        profile = Profile(name, parse_text(card), parse_text(role), parse_text(anonymous))
+        return _Origin(group_address(group), user or own_id, is_own, profile, parse_text(group_name))
     # Of a received message go-cqhttp names the account itself as the target.
-    return (parse_id(frame.get("target_id")) if is_own else "") or user
+    peer = (parse_id(target_id) if is_own else "") or user
+    if message_type != "private" or not peer:
+        raise ProtocolError(f"a message of type {str(message_type)[:20]!r} without a chat")
+    chat = Address(ChatKind.FRIEND, peer)
+    if sub_type == "group":
+        chat = Address(ChatKind.TEMP, peer, _temp_group(group_id, sender_group))
+    profile = Profile(name, anonymous=parse_text(anonymous))
+    return _Origin(chat, user or own_id, is_own, profile, "" if is_own else name)
 
 
-def _temp_group(frame: Object, sender: Object) -> Address:
+# Speakers that are heard from, at a kilobyte and a half each. Typed: 1 is an id, and true is none.
+_known_origin = lru_cache(maxsize=4096, typed=True)(_origin)
+
+
+def _temp_group(group_id: object, sender_group: object) -> Address:
     """Return the group of a temporary session: NapCat has it in the event, others in the sender."""
-    group = parse_id(frame.get("group_id")) or parse_id(sender.get("group_id"))
+    group = parse_id(group_id) or parse_id(sender_group)
     return NO_GROUP if group in {"", UNKNOWN_TEMP_GROUP} else group_address(group)
 
 
@@ -91,16 +108,10 @@ def group_address(group: str) -> Address:
     return Address(ChatKind.GROUP, group)
 
 
-@lru_cache(maxsize=16_384)  # speakers that are heard from, at half a kilobyte each
-def _profile(name: str, card: str, role: str, anonymous: str) -> Profile:
-    return Profile(name, card, role, anonymous)
-
-
 def _upstream(frame: Object, anonymous: object) -> Object:
-    kept: dict[str, object] = {"network": "onebot"}
-    for name in _KEPT:
-        if type(value := frame.get(name)) in _PLAIN:
-            kept[name] = value
+    get = frame.get
+    kept = {name: value for name in _KEPT if type(value := get(name)) in _PLAIN}
+    kept["network"] = "onebot"
     if isinstance(anonymous, dict):  # with it an anonymous member can be muted
         kept["anonymous"] = {name: anonymous.get(name) for name in ("id", "name", "flag")}
     return kept

@@ -38,21 +38,21 @@ def decode_segments(message: object) -> tuple[Segment, ...]:
         items: list[object] = list(decode_cq(message))
     else:
         items = message if isinstance(message, list) else [message]
-    segments = [_segment(item) for item in items]
-    return tuple(segment for segment in segments if segment != _EMPTY)
+    return tuple([segment for item in items if (segment := _segment(item)) is not None])
 
 
-_EMPTY: Final = Text("")
-
-
-def _segment(item: object) -> Segment:
+def _segment(item: object) -> Segment | None:
+    """Return a segment; None for an empty text."""
     if not isinstance(item, dict):
-        return Text(item) if isinstance(item, str) else Unknown(item)
+        if isinstance(item, str):
+            return Text(item) if item else None
+        return Unknown(item)
     kind, data = item.get("type"), item.get("data")
     if data is None:
         data = NOTHING
     if kind == "text" and isinstance(data, dict):
-        return Text(parse_text(data.get("text")))
+        text = parse_text(data.get("text"))
+        return Text(text) if text else None
     reader = _READERS.get(kind) if isinstance(kind, str) else None
     segment = reader(data) if reader is not None and isinstance(data, dict) else None
     return Unknown(item) if segment is None else segment

@@ -72,6 +72,21 @@ def test_a_frame_that_is_no_object_becomes_an_event_about_it(frame: bytes) -> No
     assert len(str(event.raw)) < 5_000
 
 
+@pytest.mark.parametrize(
+    ("frame", "value"),
+    [
+        (b'{"a": "\\ud800"}', "\ud800"),
+        (b'\xef\xbb\xbf{"a": 1}', 1),
+        (b'{"a": -Infinity}', float("-inf")),
+        (b'{"a": 1e400}', float("inf")),
+        (b'{"a": 123456789012345678901234567890}', 123456789012345678901234567890),
+    ],
+    ids=["half a surrogate", "byte order mark", "infinity", "large float", "large integer"],
+)
+def test_what_python_takes_for_json_is_read(frame: bytes, value: object) -> None:
+    assert parse_frame(frame) == {"a": value}
+
+
 def test_a_message_that_makes_no_sense_becomes_an_event_with_its_reason() -> None:
     frame = {"post_type": "message", "message_type": "group", "time": 1_790_000_000}
     event = decode_frame(packed(frame), 0.0)

@@ -31,6 +31,20 @@ def decode(**changes: Any) -> Message:
     return decode_message(FRAME | changes, 1.5)
 
 
+def test_values_that_are_equal_in_python_and_no_ids_are_told_apart() -> None:
+    assert decode(user_id=1).sender == "1"
+    assert decode(user_id=1.0).sender == "1"
+    with pytest.raises(ProtocolError):
+        decode(user_id=True)
+    assert decode(user_id=1, sender={"nickname": 1}).profile.name == "1"
+    assert decode(user_id=1, sender={"nickname": True}).profile.name == ""
+
+
+def test_a_list_in_the_place_of_a_name_is_no_name() -> None:
+    message = decode(sender={"nickname": ["x"], "card": {}}, group_name=[])
+    assert (message.sender, message.profile.name, message.chat_name) == ("10001", "", "")
+
+
 @pytest.mark.parametrize("dialect", ALL)
 async def test_a_group_message_names_speaker_card_role_and_group(dialect: str) -> None:
     server = OneBotServer(dialect)
