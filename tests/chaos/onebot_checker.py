@@ -227,15 +227,17 @@ def _sends(verdict: Verdict, record: OneBotRecord, messages: Rows, outbound: Row
     verdict.count("given up too early", len(early))
     verdict.figures["unknown that had arrived"] = sum(bool(arrived[text[ident]]) for ident in unknown)
     sent = {text[ident] for ident, state in status.items() if state == "sent"}
-    verdict.count("sends out of order in a chat", _send_order(record, outbound, text, sent))
+    overtaken = _overtaken(record, outbound, text, sent)
+    verdict.count("sends out of order in a chat", len(overtaken))
+    verdict.wrong += overtaken[:20]
 
 
 def _count(status: dict[str, str], kind: str, is_wrong: Any) -> int:
     return sum(1 for ident, state in status.items() if state == kind and is_wrong(ident))
 
 
-def _send_order(record: OneBotRecord, outbound: Rows, text: dict[str, str], sent: set[str]) -> int:
-    """Count first arrivals before the arrival of an earlier request of the chat.
+def _overtaken(record: OneBotRecord, outbound: Rows, text: dict[str, str], sent: set[str]) -> list[str]:
+    """Name each first arrival behind that of a later request of the chat.
 
     What ended `unknown` may have waited in a half-open socket, and arrive behind what left by the next one.
     """
@@ -244,11 +246,14 @@ def _send_order(record: OneBotRecord, outbound: Rows, text: dict[str, str], sent
         place.setdefault(text[row["id"]], number)
     newest: dict[str, int] = defaultdict(int)
     seen: set[str] = set()
-    wrong = 0
+    wrong = []
     for one in record.arrived:
         if one.text in seen or one.text not in place or one.text not in sent:
             continue
         seen.add(one.text)
-        wrong += place[one.text] < newest[one.chat]
-        newest[one.chat] = max(newest[one.chat], place[one.text])
+        number, before = place[one.text], newest[one.chat]
+        if number < before:
+            entries = f"{outbound[number].get('entry_id')} behind {outbound[before].get('entry_id')}"
+            wrong.append(f"{one.text} arrived in {one.chat} out of order: request {entries}")
+        newest[one.chat] = max(before, number)
     return wrong

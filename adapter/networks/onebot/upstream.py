@@ -211,12 +211,14 @@ class OneBotUpstream:
 
         What waits in the standby's log is not: this adapter may lose the lease before that is published.
         """
-        heard = self._tracker.coverage(now := self._wall())
+        if (heard := self._tracker.coverage(now := self._wall())) is None:
+            return None
+        complete, connected = heard.complete_seconds, heard.connected_seconds
+        if self._inbox.is_closed:  # the socket is still open, but what it brings is ignored
+            connected = complete
         oldest = None if self._standby is None else self._standby.peek()
-        if heard is None or oldest is None:
-            return heard
-        waiting = max(0.0, now - oldest.first)
-        return Coverage(max(heard.complete_seconds, waiting), max(heard.connected_seconds, waiting))
+        waiting = 0.0 if oldest is None else now - oldest.first
+        return Coverage(max(complete, waiting), max(connected, waiting))
 
     def _kept_batches(self) -> Iterator[Batch]:
         """Yield what was kept while standing by; a batch is dropped when the next one is asked for."""
