@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter import contract
-from adapter.config import DEFAULT_PORT
+from adapter.config import DEFAULT_PORT, MAX_PORT
 from adapter.contract.acl import ROLES
 from adapter.contract.tables import PRESENCES
 from adapter.events import Delivery, Priority
@@ -112,7 +112,7 @@ def _add_services(commands: _Subparsers) -> None:
     add = _command(commands, "redis", "run:redis", _("run the embedded Redis server alone"), **service)
     add(
         "--port",
-        type=int,
+        type=_port,
         default=DEFAULT_PORT,
         help=_("default {DEFAULT_PORT}").format(DEFAULT_PORT=DEFAULT_PORT),
     )
@@ -365,6 +365,12 @@ def _count(text: str) -> int:
     if text.isascii() and text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(_("{text!r} is not a number from 1 up").format(text=text))
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(_("{text!r} is not a port, 1 to 65535").format(text=text))
 
 
 def _seconds(text: str) -> float:

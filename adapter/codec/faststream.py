@@ -17,6 +17,8 @@ IDENTITY = b"\x89BIN\r\n\x1a\n"
 VERSION = 1
 # The fields of a request. Anything else in a message or its headers is FastStream's own.
 FIELDS = ("to", "text", "body", "id", "expires", "at", "cause", "delivery", "priority", "results")
+# Those of an operation. Without `op` they are words of the application, such as its own message id.
+OPERATION_FIELDS = ("op", "event", "message_id")
 
 _HEAD = struct.Struct(">8sHII")
 _TYPE, _PLAIN = "content-type", "text/plain"
@@ -36,9 +38,14 @@ def unwrap(fields: Fields) -> Fields:
     data, headers = _open_frame(fields[FRAME])
     # Plain text stays text even if it looks like JSON: quoted words must not choose their addressee.
     inside = _message_of_text(data) if headers.get(_TYPE) == _PLAIN else _message_of_json(data)
-    values = {name: value for name, value in headers.items() if name in FIELDS} | inside
+    values = _known(headers) | inside
     unwrapped = {name.encode(): _encode(name, value) for name, value in values.items() if value is not None}
     return unwrapped | {name: value for name, value in fields.items() if name != FRAME}
+
+
+def _known(values: Mapping[str, object]) -> dict[str, object]:
+    names = FIELDS + OPERATION_FIELDS if "op" in values else FIELDS
+    return {name: values[name] for name in names if name in values}
 
 
 def _open_frame(frame: bytes) -> tuple[bytes, dict[str, object]]:
@@ -94,7 +101,7 @@ def _message_of_json(data: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
-        return {name: value[name] for name in FIELDS if name in value}
+        return _known(value)
     return {"text": value} if isinstance(value, str) else _message_of_text(data)
 
 

@@ -18,6 +18,9 @@ from adapter.plain_text import harmless
 # Streams that consumer groups may hold back.
 _GROUPED_STREAMS = ("inbound", "results", "outbound", "dead")
 
+# What OneBot leaves to the page of its implementation.
+_LOGIN_COMMANDS = frozenset({"login", "logout", "captcha"})
+
 
 class _Command(NamedTuple):
     """Confirmation to print, and the field of the argument."""
@@ -66,8 +69,17 @@ def caller() -> str:
         return host_name()
 
 
+async def require_support(admin: AdminClient, name: str) -> None:
+    """Raise CommandError if the adapter's network lacks the command: the adapter says so in its log alone."""
+    if name in _LOGIN_COMMANDS and (await admin.status()).get("network") == "onebot":
+        raise CommandError(
+            "{name} is not supported by onebot: log in and out at the implementation's own page", name=name
+        )
+
+
 async def _check_effect(admin: AdminClient, name: str, details: dict[str, str]) -> None:
     """Raise CommandError if the command would change nothing."""
+    await require_support(admin, name)
     if name == "captcha" and (await admin.status()).get("state") != SessionState.CAPTCHA:
         raise CommandError("SmartQQ asks for no captcha now: see `qqbus status`")
     if name == "lapse" and details["group"] == GROUP:

@@ -11,7 +11,7 @@ import time
 import anyio
 
 from adapter.bus.admin import AdminClient
-from adapter.cli.commands.control import caller, require_adapter
+from adapter.cli.commands.control import caller, require_adapter, require_support
 from adapter.cli.errors import CommandError
 from adapter.cli.qr import draw_code, draw_picture
 from adapter.cli.terminal import Paint, complain, say, show_progress
@@ -55,7 +55,7 @@ async def login(config: Config, arguments: argparse.Namespace) -> int:
                 screen.show(fields)
         asks = arguments.force or not (is_waiting or state in _BUSY)
         if asks:
-            await admin.send_command("login", caller())
+            await _request_login(admin)
         with anyio.move_on_after(arguments.timeout):
             return await _follow(admin, after, screen, is_requested=asks or is_waiting)
     raise CommandError("not online after {timeout}", timeout=span(arguments.timeout))
@@ -69,6 +69,11 @@ async def _wait_adapter(admin: AdminClient, seconds: float) -> None:
             await anyio.sleep(_POLL_SECONDS)
         return
     await require_adapter(admin)
+
+
+async def _request_login(admin: AdminClient) -> None:
+    await require_support(admin, "login")
+    await admin.send_command("login", caller())
 
 
 async def _account(admin: AdminClient) -> str:
@@ -94,7 +99,7 @@ async def _follow(admin: AdminClient, after: str, screen: "_Screen", *, is_reque
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         if not is_requested and time.monotonic() > deadline:
-            await admin.send_command("login", caller())
+            await _request_login(admin)
             is_requested = True
         for entry, fields in await admin.tail("session", after, _BLOCK_MS):
             after = entry

@@ -306,6 +306,14 @@ async def test_other_shells_get_theirs(shell: str) -> None:
         assert checked.returncode == 0, checked.stderr
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "99999999", "-1", "x"])
+def test_what_is_no_port_is_bad_use(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        make_parser().parse_args(["redis", f"--port={port}"])
+    assert caught.value.code == 2
+    assert f"{port!r} is not a port" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-0.5", "soon"])
 def test_what_is_no_time_to_wait_is_bad_use(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

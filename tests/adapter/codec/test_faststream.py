@@ -46,6 +46,15 @@ def test_json_without_any_envelope_is_understood() -> None:
     assert unwrap({FRAME: b'{"to":"friend:1","text":"hello"}'}) == {b"to": b"friend:1", b"text": b"hello"}
 
 
+def test_an_operation_is_not_sent_as_a_message() -> None:
+    deny = {"op": "deny", "event": "1.-.2.:flag.3.4", "text": "no", "to": "group:1"}
+    for frame in (deny, {"data": "no", "headers": {"content-type": "text/plain", **deny}}):
+        fields = unwrap({FRAME: json.dumps(frame).encode()})
+        assert fields == {name.encode(): value.encode() for name, value in deny.items()}
+    said = {"to": "group:1", "text": "hello", "message_id": "of the application", "event": "said"}
+    assert unwrap({FRAME: json.dumps(said).encode()}) == {b"to": b"group:1", b"text": b"hello"}
+
+
 @pytest.mark.parametrize(
     "frame",
     [

@@ -34,6 +34,19 @@ async def test_an_action_is_called_and_its_answer_printed(bus: Bus, redis_url: s
         assert "content.unsupported" in unknown.out
 
 
+async def test_logging_in_and_out_is_left_to_the_implementation(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with onebot_system("napcat", bus, redis_url, tmp_path) as it:
+        await it.adapter()
+        cli = Cli(it.settings)
+        for line in (["logout"], ["login", "--force"], ["captcha", "abcd"]):
+            done = await cli(*line)
+            assert (done.code, done.out) == (1, "")
+            assert f"{line[0]} is not supported by onebot: log in and out at" in done.err
+        assert await bus.client.xlen(bus.keys("control")) == 0
+
+
 @pytest.mark.parametrize("params", ["[1]", "{", "7"])
 async def test_params_that_are_no_object_are_refused(bus: Bus, redis_url: str, params: str) -> None:
     done = await Cli({"REDIS_URL": redis_url, "QQBUS_PREFIX": bus.keys.prefix})("call", "get_status", params)
