@@ -129,7 +129,7 @@ class Config:
             login=login,
             account=account,
             password=password,
-            smartqq_url=_http_origin(env, "QQBUS_SMARTQQ_URL"),
+            smartqq_url=_http_origin(env, "QQBUS_SMARTQQ_URL") if network == "smartqq" else None,
             send_interval_seconds=_optional_number(env, "QQBUS_SEND_INTERVAL", 0.0, 3600.0),
             chat_interval_seconds=_number(env, "QQBUS_CHAT_INTERVAL", 0.0, 0.0, 3600.0),
             lease_seconds=_number(env, "QQBUS_LEASE", 15.0, 1.0, 3600.0),

@@ -250,5 +250,7 @@ def test_settings_of_another_network_are_ignored() -> None:
         "QQBUS_SMARTQQ_URL": "http://h",
     }
     assert Config.from_env(env).onebot is None
+    other = {"QQBUS_NETWORK": "onebot", "QQBUS_ONEBOT_URL": "ws://h", "QQBUS_SMARTQQ_URL": "nonsense"}
+    assert Config.from_env({"HOME": "/"} | other).smartqq_url is None
     assert ignored_settings(env, "smartqq") == ["QQBUS_ONEBOT_URL"]
     assert ignored_settings(env, "onebot") == ["QQBUS_SMARTQQ_URL"]
