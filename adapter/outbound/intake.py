@@ -36,7 +36,7 @@ from adapter.networks.upstream import SupportsOperations, Upstream
 from adapter.outbound.backlog import Backlog, Head
 from adapter.outbound.call_guard import CallGuard
 from adapter.outbound.schedule import Schedule
-from adapter.outbound.settlement import Settlement
+from adapter.outbound.settlement import Settlement, conflict_error
 
 STREAM: Final = "outbound"
 # Entries of one read.
@@ -98,6 +98,8 @@ class Intake:
         # Whether the pending list was read since Redis served last, and when it was counted, by `clock`.
         self._is_recovered, self._checked = False, -math.inf
         self._entries: set[str] = set()
+        # By request id the first entry that waits, and its digest: the ledger knows it when it is sent.
+        self._first: dict[str, tuple[str, str]] = {}
         self._held: dict[str, SendRequest] = {}
         self._held_bytes = 0
         self._refused: deque[_Refused] = deque()
@@ -118,6 +120,8 @@ class Intake:
     def release(self, head: Head) -> None:
         """Forget a settled request: its entry may be read again, and there is room for another."""
         self._entries.discard(head.entry)
+        if self._first.get(head.id, ("", ""))[0] == head.entry:
+            del self._first[head.id]
         if self._held.pop(head.entry, None) is not None:
             self._held_bytes -= _held_cost(head.size)
         self._has_room.set()
@@ -198,6 +202,9 @@ class Intake:
                 fields = await self._bus.get_entry(STREAM, row.entry)
             request = self._decode(row.entry, fields)
             await self._call_guard.check(request, fields or {})
+            first = self._first.get(request.id, ("", request.digest))
+            if first[1] != request.digest and not await self._settlement.is_known(request):
+                raise conflict_error(request.id)
             if self._schedule.is_early(request):
                 await self._schedule.keep(request, fields or {})
                 return
@@ -210,6 +217,7 @@ class Intake:
             return
         hit(Failpoint.READ)
         self._entries.add(row.entry)
+        self._first.setdefault(request.id, (request.entry, request.digest))
         if self._held_bytes + _held_cost(row.size) <= MAX_HELD_BYTES:
             self._held[row.entry] = request
             self._held_bytes += _held_cost(row.size)

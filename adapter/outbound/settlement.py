@@ -266,9 +266,13 @@ class Settlement:
                 return False
         return True
 
+    async def is_known(self, request: SendRequest) -> bool:
+        """Return whether the ledger has this id for this very request."""
+        state = await self._retry(lambda _: self._ledger.get(_asked(request)))
+        return state is not None and not isinstance(state, Conflict)
+
     async def _reject_conflict(self, request: SendRequest) -> None:
-        detail = f"the id {request.id} belongs to a request that asks for something else: give another id"
-        await self._reject_request(request, SchemaError(detail, "id.conflict"))
+        await self._reject_request(request, conflict_error(request.id))
 
     async def _reject_request(self, request: SendRequest, error: SchemaError) -> None:
         fields, cuts = await self.fetch_clipped(request.entry)
@@ -344,6 +348,12 @@ class Settlement:
 
     def _is_overdue(self, request: SendRequest) -> bool:
         return request.expires is not None and request.expires <= self._wall()
+
+
+def conflict_error(request: str) -> SchemaError:
+    """Return the error of an id that stands for another request."""
+    detail = f"the id {request} belongs to a request that asks for something else: give another id"
+    return SchemaError(detail, "id.conflict")
 
 
 def _asked(request: SendRequest) -> Asked:

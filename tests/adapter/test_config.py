@@ -68,7 +68,8 @@ class Asked(dict[str, str]):
 def test_what_is_read_is_what_is_known_as_a_setting() -> None:
     onebot = {"HOME": "/home/somebody", "QQBUS_NETWORK": "onebot", "QQBUS_ONEBOT_URL": "ws://127.0.0.1/"}
     names: set[str] = set()
-    for env in (Asked(onebot), Asked({"HOME": "/home/somebody", "QQBUS_NETWORK": "official"})):
+    others = ({"HOME": "/home/somebody", "QQBUS_NETWORK": name} for name in ("smartqq", "official"))
+    for env in map(Asked, (onebot, *others)):
         Config.from_env(env)
         names |= env.names
     assert {name for name in names if name.startswith("QQBUS")} == set(SETTINGS)

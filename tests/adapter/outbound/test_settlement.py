@@ -178,6 +178,28 @@ async def test_another_request_under_the_id_of_one_neither_takes_nor_reads_its_r
         assert [message.text for message in it.sim.received] == ["pay"]
 
 
+async def test_an_id_belongs_to_the_first_request_though_its_chat_waits(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        await it.adapter()
+        chat = await chat_of_friend(it)
+        it.sim.next_answer(BUDDY, Answer(delay=1.0))
+        await it.ask(chat, "slow", id="x/0")
+        await it.sim.wait_delayed(BUDDY)
+        first = await it.ask(chat, "mine", id="x/1")
+        second = await it.ask("friend:99", "mine", id="x/1", priority="high")
+        rows = {row["entry"]: row for row in await it.results(3)}
+        assert rows[second]["code"] == "id.conflict"
+        assert rows[first]["status"] == "sent"
+        # Behind a request that is in conflict itself the repeat gets its result.
+        await it.ask(chat, "another", id="x/1")
+        again = await it.ask(chat, "mine", id="x/1")
+        rows = {row["entry"]: row for row in await it.results(5)}
+        assert (rows[again]["status"], rows[again]["replayed"]) == ("sent", "1")
+        assert [message.text for message in it.sim.received] == ["slow", "mine"]
+
+
 async def test_a_conflict_is_seen_though_redis_forgot_the_ledger(
     bus: Bus, redis_url: str, tmp_path: Path
 ) -> None:
