@@ -17,7 +17,7 @@ from adapter.codec.reader import (
     read_map,
     read_result,
 )
-from adapter.codec.request_body import DEFAULT_LIMITS, RequestLimits
+from adapter.codec.request_body import DEFAULT_LIMITS, LARGEST_LIMITS, RequestLimits
 from adapter.codec.segments import read_segment, segment_to_dict
 from adapter.content import (
     At,
@@ -45,6 +45,7 @@ __all__ = [
     "CONTRACT_VERSION",
     "DEFAULT_LIMITS",
     "EVENT_TYPES",
+    "LARGEST_LIMITS",
     "Address",
     "At",
     "ChatKind",

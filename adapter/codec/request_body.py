@@ -41,6 +41,8 @@ class RequestLimits:
 
 # About fifty messages of SmartQQ, two and a half minutes at its rate.
 DEFAULT_LIMITS: Final = RequestLimits(body_bytes=256 * 1024, content_bytes=36_000)
+# What some network takes: those who do not know the network leave the check to the adapter.
+LARGEST_LIMITS: Final = RequestLimits(body_bytes=16 * 1024 * 1024, content_bytes=16 * 1024 * 1024)
 
 
 def text_field(fields: Fields, name: str) -> str:

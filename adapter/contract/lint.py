@@ -9,6 +9,7 @@ import msgpack
 from adapter.codec.address import parse_address
 from adapter.codec.faststream import unwrap
 from adapter.codec.outbound import decode_request
+from adapter.codec.request_body import LARGEST_LIMITS
 from adapter.contract.schemas import all_schemas
 from adapter.contract.tables import CODES, TABLES, TYPES, Table
 from adapter.contract.validate import Validator
@@ -98,7 +99,7 @@ class Linter:
         """
         self.seen["outbound"] += 1
         try:
-            decode_request(entry, unwrap(fields), self._prefix)
+            decode_request(entry, unwrap(fields), self._prefix, LARGEST_LIMITS)
         except SchemaError as exc:
             self._add_note("outbound", entry, str(exc))
         if answered and not self._results[entry]:

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 
 from adapter import (
     DEFAULT_LIMITS,
+    LARGEST_LIMITS,
     Delivery,
     Priority,
     RequestLimits,
@@ -27,8 +28,6 @@ from adapter import (
 # Characters of a request id that the contract allows.
 MAX_ID: Final = 128
 _ID: Final = re.compile(r"[A-Za-z0-9._:/@-]+", re.ASCII)
-# What some network takes of one request, in bytes. The adapter checks by the limits of its own network.
-LARGEST_LIMITS: Final = RequestLimits(body_bytes=16 * 1024 * 1024, content_bytes=16 * 1024 * 1024)
 
 Content = str | Sequence[Segment]
 # A time, or seconds from the request's own; as text in the form of RFC 3339.

@@ -10,6 +10,7 @@ from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import describe_result, no_result, wait_result
 from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.codec.outbound import decode_request
+from adapter.codec.request_body import LARGEST_LIMITS
 from adapter.config import Config
 from adapter.errors import AccessRefused, ConfigError, SchemaError
 from adapter.events import Status
@@ -23,9 +24,8 @@ async def call(config: Config, arguments: argparse.Namespace) -> int:
     request = f"qqbus-call/{secrets.token_hex(8)}"
     fields = {"op": "call", "id": request, "body": _body(arguments.action, text)}
     try:
-        decode_request(
-            "0-0", {name.encode(): value.encode() for name, value in fields.items()}, config.prefix
-        )
+        given = {name.encode(): value.encode() for name, value in fields.items()}
+        decode_request("0-0", given, config.prefix, LARGEST_LIMITS)
     except SchemaError as exc:
         raise ConfigError(exc.text, **exc.values) from exc
     except UnicodeEncodeError as exc:

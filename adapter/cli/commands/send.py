@@ -10,6 +10,7 @@ from adapter.cli.commands.status import read_status, session_text
 from adapter.cli.errors import CommandError
 from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.codec.outbound import decode_request
+from adapter.codec.request_body import DEFAULT_LIMITS, LARGEST_LIMITS, RequestLimits
 from adapter.config import Config
 from adapter.errors import ConfigError, SchemaError
 from adapter.events import Status
@@ -30,7 +31,8 @@ async def send(config: Config, arguments: argparse.Namespace) -> int:
     _check(fields | {"to": "friend:1"}, config.prefix)
     async with AdminClient.open(config.redis_url, config.prefix) as admin:
         await _resolve(admin, fields)
-        _check(fields, config.prefix)
+        takes_more = (await admin.status()).get("network") == "onebot"
+        _check(fields, config.prefix, LARGEST_LIMITS if takes_more else DEFAULT_LIMITS)
         after = await admin.last_id("results")
         entry = await admin.xadd("outbound", fields)
         if arguments.wait is None:
@@ -44,10 +46,11 @@ async def send(config: Config, arguments: argparse.Namespace) -> int:
     return 0 if result.get("status") == Status.SENT else 1
 
 
-def _check(fields: Mapping[str, str], prefix: str) -> None:
-    """Decode the request as the adapter does: what passes here is not rejected there. Raises ConfigError."""
+def _check(fields: Mapping[str, str], prefix: str, limits: RequestLimits = LARGEST_LIMITS) -> None:
+    """Decode the request as the adapter does, to say at once what is wrong. Raises ConfigError."""
     try:
-        decode_request("0-0", {name.encode(): value.encode() for name, value in fields.items()}, prefix)
+        given = {name.encode(): value.encode() for name, value in fields.items()}
+        decode_request("0-0", given, prefix, limits)
     except SchemaError as exc:
         raise ConfigError(exc.text, **exc.values) from exc
     except UnicodeEncodeError as exc:

@@ -17,6 +17,7 @@ from adapter.bus.admin import AdminClient
 from adapter.cli.commands.send import entry_texts
 from adapter.cli.terminal import Paint, as_json, complain, say
 from adapter.codec.outbound import decode_request, result_stream
+from adapter.codec.request_body import LARGEST_LIMITS
 from adapter.config import Config
 from adapter.content import render
 from adapter.contract.tables import TYPES
@@ -163,7 +164,7 @@ class _Follower:
     def _target(self, entry: str, fields: Fields) -> dict[str, Any]:
         """Return address and text of a request as the adapter reads them."""
         try:
-            request = decode_request(entry, fields, self._admin.keys.prefix)
+            request = decode_request(entry, fields, self._admin.keys.prefix, LARGEST_LIMITS)
         except SchemaError as exc:
             return {"note": str(exc)}
         target = {} if request.to is None else {"to": str(request.to)}

@@ -8,6 +8,7 @@ from adapter.bus.admin import GroupInfo
 from adapter.codec.dead_letters import original_fields
 from adapter.codec.outbound import decode_request
 from adapter.codec.reader import ReceivedMessage, ReceivedSession, read_event
+from adapter.codec.request_body import LARGEST_LIMITS
 from adapter.content import Image, render
 from adapter.errors import SchemaError
 from adapter.events import AnswerRequest, CallAction, Operation, SessionState
@@ -88,7 +89,7 @@ def request_view(entry: str, fields: Fields, prefix: str) -> View:
     if len(fields.get(b"body", b"")) > MAX_DECODED:
         return view | {"id": decode(fields.get(b"id"))[:MAX_NAME], "note": "long content", "text": ""}
     try:
-        request = decode_request(entry, fields, prefix)
+        request = decode_request(entry, fields, prefix, LARGEST_LIMITS)
     except SchemaError as exc:
         return view | {
             "id": decode(fields.get(b"id"))[:MAX_NAME],

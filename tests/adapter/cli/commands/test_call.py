@@ -29,6 +29,10 @@ async def test_an_action_is_called_and_its_answer_printed(bus: Bus, redis_url: s
         assert "30001" in asked.out
         piped = await cli("call", "get_group_info", "-", "--json", stdin='{"group_id": 30001}')
         assert json.loads(piped.out)["status"] == "sent"
+        large = json.dumps({"group_id": 30001, "note": "x" * 300_000})
+        assert (await cli("call", "get_group_info", "-", stdin=large)).code == 0
+        long = await cli("send", "friend:10001", "-", "--wait", "--json", stdin="a" * 50_000)
+        assert json.loads(long.out)["parts"] == "13/13"
         unknown = await cli("call", "no_such_action")
         assert unknown.code == 1
         assert "content.unsupported" in unknown.out
