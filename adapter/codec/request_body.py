@@ -33,10 +33,14 @@ Fields = Mapping[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What a network takes of one request, in bytes: the whole body, and its text."""
+    """What a network takes of one request, in bytes: the whole body, and its text.
+
+    `advice`: what to do about a larger body, "" where nothing can be done.
+    """
 
     body_bytes: int
     content_bytes: int
+    advice: str = ""
 
 
 # About fifty messages of SmartQQ, two and a half minutes at its rate.
@@ -82,7 +86,9 @@ def _check_content(segments: tuple[Segment, ...], limits: RequestLimits) -> None
 
 def _read_map(body: bytes, limits: RequestLimits) -> dict[str, object]:
     if len(body) > limits.body_bytes:
-        text = N_("body of {size} bytes is over the limit of {limit}")
+        text: str = N_("body of {size} bytes is over the limit of {limit}")
+        if limits.advice:
+            text += f": {limits.advice}"
         raise SchemaError(text, "content.toolong", size=len(body), limit=limits.body_bytes)
     try:
         value = load_bounded(body) if body[:1] == b"{" else unpack_bounded(body)

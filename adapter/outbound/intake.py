@@ -225,9 +225,12 @@ class Intake:
         self._wake_sender()
 
     def _check_size(self, size: int) -> None:
-        limit = self._upstream.traits.request_limits.body_bytes + MAX_BESIDE_BODY
+        limits = self._upstream.traits.request_limits
+        limit = limits.body_bytes + MAX_BESIDE_BODY
         if size > limit:
             detail = f"the entry of {size} bytes is over the limit of {limit}"
+            if limits.advice:
+                detail += f": {limits.advice}"
             raise SchemaError(detail, "content.toolong")
 
     def _decode(self, entry: str, fields: dict[bytes, bytes] | None) -> SendRequest:

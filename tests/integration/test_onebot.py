@@ -118,6 +118,18 @@ async def test_a_picture_of_three_megabytes_passes_in_both_directions(system: On
     assert delivery.segments[0]["data"]["file_size"] == 3_000_000
 
 
+@pytest.mark.parametrize("size", [10_500_000, 11_800_000, 15_000_000], ids=["file", "body", "entry"])
+async def test_a_larger_picture_is_refused_with_what_to_do_instead(system: OneBotSystem, size: int) -> None:
+    await system.adapter()
+    picture = "base64://" + "QUFB" * (size // 3)
+    body = json.dumps({"segments": [{"type": "image", "data": {"file": picture}}]})
+    await system.order(to="friend:10001", body=body)
+    (result,) = await system.results(1, 60)
+    assert result["code"] == "content.toolong"
+    assert "op=call" in result["detail"]
+    assert "upload_private_file" in result["detail"]
+
+
 async def test_a_burst_of_five_thousand_is_published_in_order(system: OneBotSystem) -> None:
     await system.adapter()
     system.server.people.flood("group:30001", 5_000)

@@ -3,17 +3,23 @@
 The sender of a message can put any address into it. Only hosts of Tencent and the host of the implementation
 are asked, and a redirection leads nowhere else: else a stranger could make the adapter call machines behind
 it. An address holds a signature, which no error names.
-"""
 
-from typing import Final
+httpx is imported by the first fetch: it takes a tenth of the start of an adapter that was killed, and such a
+network keeps nothing for it.
+"""
+# ruff: noqa: PLC0415
+
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 import anyio
-import httpx
 
 from adapter.content import Image
 from adapter.errors import ProtocolError, TransportError
 from adapter.events import ImageData
+
+if TYPE_CHECKING:
+    import httpx
 
 # Where QQ keeps pictures.
 STORAGE_DOMAINS: Final = (".qq.com", ".qq.com.cn", ".qpic.cn")
@@ -35,6 +41,8 @@ class PictureClient:
         """Return the picture of a segment. Raises ProtocolError and TransportError."""
         if not self._is_trusted(image.url):
             raise ProtocolError("this picture has no address at Tencent or at the implementation")
+        import httpx
+
         try:
             with anyio.fail_after(FETCH_SECONDS):
                 async with httpx.AsyncClient(timeout=FETCH_SECONDS) as client:
@@ -46,7 +54,7 @@ class PictureClient:
             text = f"the picture cannot be fetched: {type(exc).__name__}"
             raise TransportError(text, may_have_sent=True) from exc
 
-    async def _follow(self, client: httpx.AsyncClient, url: str) -> ImageData:
+    async def _follow(self, client: "httpx.AsyncClient", url: str) -> ImageData:
         for _ in range(MAX_REDIRECTS + 1):
             async with client.stream("GET", url) as response:
                 if not response.is_redirect:
@@ -63,7 +71,7 @@ class PictureClient:
         return is_known and parts.scheme in {"http", "https"}
 
 
-async def _read(response: httpx.Response) -> ImageData:
+async def _read(response: "httpx.Response") -> ImageData:
     if not response.is_success:
         raise ProtocolError(f"the picture is answered with status {response.status_code}")
     body = bytearray()

@@ -37,7 +37,12 @@ from adapter.networks.onebot.history_filler import HistoryFiller
 from adapter.networks.onebot.limits import Limits
 from adapter.networks.onebot.media import PictureClient
 from adapter.networks.onebot.operations import Operations
-from adapter.networks.onebot.protocol.encoding import MAX_PARTS, MAX_TEXT, encode_messages
+from adapter.networks.onebot.protocol.encoding import (
+    MAX_PARTS,
+    MAX_TEXT,
+    UPLOAD_ADVICE,
+    encode_messages,
+)
 from adapter.networks.onebot.protocol.operations import is_paced
 from adapter.networks.onebot.receiver import Item, Receiver
 from adapter.networks.onebot.recent_chats import RecentChats
@@ -72,7 +77,9 @@ class OneBotUpstream:
         has_permanent_ids=True,
         has_idempotent_sends=False,
         keeps_events_while_away=False,
-        request_limits=RequestLimits(body_bytes=MAX_REQUEST, content_bytes=MAX_PARTS * MAX_TEXT * 4),
+        request_limits=RequestLimits(
+            body_bytes=MAX_REQUEST, content_bytes=MAX_PARTS * MAX_TEXT * 4, advice=UPLOAD_ADVICE
+        ),
         send_interval_seconds=1.0,
         instead={
             "login": _OWN_PAGE,

@@ -43,17 +43,14 @@ CLOSE_SECONDS: Final = 2
 
 
 @asynccontextmanager
-async def run_page(
-    config: Config, url: str | None, metrics: Metrics, supervisor: Supervisor
+async def serve_page(
+    config: Config, bind: tuple[str, int], url: str | None, metrics: Metrics, supervisor: Supervisor
 ) -> AsyncIterator[str]:
-    """Serve the page on `config.http_bind`; yield its address.
+    """Serve the page on a host and port; yield its address.
 
     Raises ConfigError if the port is taken or the token cannot be used.
     """
-    if config.http_bind is None:
-        yield ""
-        return
-    host, port = config.http_bind
+    host, port = bind
     token = PageToken.load(config)
     with _listening(host, port) as listener:
         port = listener.getsockname()[1]

@@ -41,7 +41,9 @@ _MAX_ADDRESS: Final = 4_096
 _BLANKS: Final = frozenset(" \t\r\n")
 _BASE64: Final = "base64://"
 _SCHEMES: Final = (_BASE64, "http://", "https://", "file://")
-_UPLOAD: Final = "send it with op=call and the action upload_group_file or upload_private_file"
+UPLOAD_ADVICE: Final = (
+    "send a larger file with op=call and the action upload_group_file or upload_private_file"
+)
 
 Message = list[RawSegment]
 
@@ -164,7 +166,7 @@ def _wire_media(segment: Media) -> RawSegment:
         size = (len(file) - len(_BASE64)) * 3 // 4 - file[-2:].count("=")
         if size > MAX_FILE:
             raise SchemaError(
-                f"a file of {size} bytes is over the limit of {MAX_FILE}: {_UPLOAD}", "content.toolong"
+                f"a file of {size} bytes is over the limit of {MAX_FILE}: {UPLOAD_ADVICE}", "content.toolong"
             )
     elif len(file) > _MAX_ADDRESS:
         raise SchemaError(f"file of a segment {kind} is longer than {_MAX_ADDRESS} characters")
