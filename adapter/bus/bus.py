@@ -1,6 +1,6 @@
 """Redis for the adapter: a connection for commands, one for blocking reads, atomic steps as scripts."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -21,10 +21,18 @@ from adapter.bus.connection import (
 from adapter.bus.entries import Entry
 from adapter.bus.group_reader import GroupReader
 from adapter.bus.id_limit import IdLimit
+from adapter.bus.key_types import describe_foreign_keys
 from adapter.bus.keys import GROUP, Keys
 from adapter.bus.scripts import source
 from adapter.codec.inbound import EventRecord
-from adapter.errors import BusError, BusUnavailable, ConfigError, SequenceLost, UnsupportedServer
+from adapter.errors import (
+    BusError,
+    BusUnavailable,
+    ConfigError,
+    SequenceLost,
+    UnsupportedServer,
+    WrongKeyType,
+)
 
 # Events in one append: it blocks Redis for about a millisecond.
 MAX_BATCH = 500
@@ -113,8 +121,16 @@ class Bus:
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = self.client.register_script(source(name))
-        with map_redis_errors():
-            return await script(keys=keys, args=args)
+        try:
+            with map_redis_errors():
+                return await script(keys=keys, args=args)
+        except WrongKeyType as exc:
+            raise await self._naming(exc, *keys) from exc
+
+    async def _naming(self, error: WrongKeyType, *keys: str) -> WrongKeyType:
+        """Return an error that names which of these keys are of another type; Redis names none."""
+        text = await describe_foreign_keys(self.client, self.keys.prefix, keys)
+        return WrongKeyType("another program uses a key of the adapter: {text}", text=text) if text else error
 
     async def ping(self) -> None:
         """Check that Redis answers."""
@@ -253,27 +269,31 @@ class Bus:
 
     async def hgetall(self, key: str) -> dict[str, bytes]:
         """Return all of a hash."""
-        with map_redis_errors():
-            rows: Any = await self.client.hgetall(key)
+        rows: Any = await self._do(key, self.client.hgetall(key))
         return {name.decode(): value for name, value in rows.items()}
 
     async def hmget(self, key: str, fields: Sequence[str]) -> list[bytes | None]:
         """Return fields of a hash; None for each that it has not."""
-        with map_redis_errors():
-            values: Any = await self.client.hmget(key, list(fields))
+        values: Any = await self._do(key, self.client.hmget(key, list(fields)))
         return list(values)
 
     async def hset(self, key: str, rows: Mapping[str, bytes]) -> None:
         """Set fields of a hash."""
         if rows:
-            with map_redis_errors():
-                await self.client.hset(key, mapping=dict[Any, Any](rows))
+            await self._do(key, self.client.hset(key, mapping=dict[Any, Any](rows)))
 
     async def hdel(self, key: str, fields: Sequence[str]) -> None:
         """Delete fields of a hash."""
         if fields:
+            await self._do(key, self.client.hdel(key, *fields))
+
+    async def _do(self, key: str, command: Awaitable[Any]) -> Any:
+        """Await a command on one key."""
+        try:
             with map_redis_errors():
-                await self.client.hdel(key, *fields)
+                return await command
+        except WrongKeyType as exc:
+            raise await self._naming(exc, key) from exc
 
     async def xack(self, stream: str, *entries: str) -> None:
         """Acknowledge entries."""

@@ -48,6 +48,14 @@ class Row(NamedTuple):
     is_whole: bool
 
 
+class Clipped(NamedTuple):
+    """The starts of the fields of an entry, and what they leave out; both empty if it was deleted."""
+
+    entry: str
+    fields: dict[bytes, bytes]
+    cuts: dict[bytes, Cut]
+
+
 RunScript = Callable[[str, Sequence[str], Sequence[Any]], Awaitable[Any]]
 
 
@@ -115,25 +123,31 @@ class GroupReader:
             for entry, size, is_whole, flat in rows
         ]
 
-    async def read_clipped(self, entry: str) -> tuple[dict[bytes, bytes], dict[bytes, Cut]]:
-        """Return the starts of the fields of an entry of any size, and what they leave out."""
-        flat = await self._run_script("slice", [self._key], [entry, 0, 1, MAX_FIELD, MAX_FIELDS + 1])
-        fields: dict[bytes, bytes] = {}
-        cuts: dict[bytes, Cut] = {}
-        for number, (name, length, start) in enumerate(
-            zip(flat[::3], flat[1::3], flat[2::3], strict=True), 1
-        ):
-            fields[name] = start
-            if length > len(start):
-                cuts[name] = Cut(length - len(start), await self._digest(entry, number, len(start), length))
-        return fields, cuts
+    async def read_clipped(self, entries: Sequence[str]) -> list[Clipped]:
+        """Return what dead letters keep of these entries, of fewer if they are large."""
+        if not entries:
+            return []
+        bounds = [LOOK_BYTES, MAX_FIELD, MAX_FIELDS + 1]
+        rows = await self._run_script("clipped", [self._key], [*bounds, *entries])
+        return [
+            Clipped(entry, dict(zip(flat[::3], flat[2::3], strict=True)), await self._cuts(entry, flat))
+            for entry, flat in zip(entries, rows, strict=False)
+        ]
+
+    async def _cuts(self, entry: str, flat: Sequence[Any]) -> dict[bytes, Cut]:
+        fields = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        return {
+            name: Cut(length - len(start), await self._digest(entry, number, len(start), length))
+            for number, (name, length, start) in enumerate(fields, 1)
+            if length > len(start)
+        }
 
     async def _digest(self, entry: str, number: int, start: int, length: int) -> str:
         if length > MAX_HASHED:
             return ""
         digest = hashlib.sha256()
         for first in range(start, length, PIECE_BYTES):
-            piece = [entry, number, first + 1, PIECE_BYTES, 0]
+            piece = [entry, number, first + 1, PIECE_BYTES]
             digest.update(await self._run_script("slice", [self._key], piece))
         return digest.hexdigest()
 

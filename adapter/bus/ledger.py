@@ -16,6 +16,8 @@ IN_PROGRESS_TTL = 7 * 86_400
 OWN_RESULTS_TTL = 7 * 86_400
 # Bytes of all large answers that stand in results: the oldest results with one make room for new ones.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+# Seconds that such a stream stays, if rejected requests alone have made it.
+REJECTED_TTL = 3600
 # Approximate entries of such a stream: one worker reads it, as the results come.
 OWN_RESULTS = 10_000
 # Such streams at most: a further name gets its results on the default stream. The hash of their names.
@@ -72,6 +74,15 @@ class Asked(NamedTuple):
     id: str
     digest: str
     results: str
+
+
+class Rejection(NamedTuple):
+    """An entry that is no request: the stream for its result, and the fields of result and dead letter."""
+
+    entry: str
+    results: str
+    result: Sequence[str]
+    letter: Sequence[str | bytes]
 
 
 class Ledger:
@@ -151,28 +162,31 @@ class Ledger:
         remember: bool,
         remembered: Sequence[str] | None = None,
         answer_bytes: int = 0,
-        dead: Sequence[str | bytes] = (),
         sent: Sequence[str | bytes] = (),
     ) -> bool:
         """Publish the one result of an entry and acknowledge the entry; False if that is done already.
 
         `remember`: a repeat of the id gets this result for RESULT_TTL, or the fields `remembered`.
-        `answer_bytes`: of the answer that the result carries, 0 if it is small. `dead`: fields for `qq:dead`.
-        `sent`: the account and the event of what was sent, for `qq:inbound`.
+        `answer_bytes`: of the answer that the result carries, 0 if it is small. `sent`: the account and
+        the event of what was sent, for `qq:inbound`.
         """
         keys = self._bus.keys
-        results = request.results
-        results_ttl = 0 if results == keys("results") else OWN_RESULTS_TTL
-        ledger_ttl = RESULT_TTL if remember else 0
-        bounds = [ledger_ttl, results_ttl, OWN_RESULTS]
+        bounds = [RESULT_TTL if remember else 0, OWN_RESULTS_TTL, OWN_RESULTS]
         kept = result if remembered is None else remembered
-        values = [*fence, GROUP, entry, *bounds, result, dead, request.digest, kept]
+        values = [*fence, GROUP, entry, *bounds, result, request.digest, kept]
         values += [answer_bytes, MAX_ANSWER_BYTES, sent, MAX_OWN_STREAMS]
         payload = msgpack.packb(values, use_bin_type=False)
-        names = [*self._keys(request.id), keys("outbound"), results, keys("dead"), keys("results")]
         more = ("ids:answers", "ids:seq", "ids:seq:late", "seen:new", "seen:old", "inbound", OWN_STREAMS)
-        names += [keys(name) for name in (*more, LETTERS)]
-        return bool(await self._bus.run_script("settle", names, [payload]))
+        names = [*self._keys(request.id), keys("outbound"), request.results, keys("results")]
+        return bool(await self._bus.run_script("settle", [*names, *map(keys, more)], [payload]))
+
+    async def reject(self, fence: Fence, rejections: Sequence[Rejection]) -> None:
+        """Answer entries that are no requests, keep them in `qq:dead`, and acknowledge them."""
+        names = ("ids:epoch", "outbound", "dead", "results", OWN_STREAMS, LETTERS)
+        keys = [*map(self._bus.keys, names), *(one.results for one in rejections)]
+        rows = [msgpack.packb([one.entry, one.result, one.letter], use_bin_type=False) for one in rejections]
+        args = [*fence, GROUP, REJECTED_TTL, OWN_RESULTS, MAX_OWN_STREAMS, *rows]
+        await self._bus.run_script("reject", keys, args)
 
     def _keys(self, request: str) -> list[str]:
         return [self._bus.keys("ids:epoch"), self._bus.keys.ledger(request)]

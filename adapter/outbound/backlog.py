@@ -14,7 +14,8 @@ from adapter.events import Address, Priority, SendRequest
 PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
 
 
-@dataclass(frozen=True, slots=True)
+# One entry has one head, and a chat may have thousands: they are told apart without a look at their fields.
+@dataclass(frozen=True, slots=True, eq=False)
 class Head:
     """What scheduling needs of a request. `size`: bytes of its entry. `is_paced`: it counts as a message."""
 
@@ -108,14 +109,22 @@ class Backlog:
         self._busy.discard(chat)
         self._update_position(chat)
 
-    def expired(self, now: float) -> list[Head]:
-        """Return the queued requests that expired before their start. `now` in seconds since 1970."""
-        overdue = {}
-        while self._deadlines and self._deadlines[0][0] <= now:
+    def is_overdue(self, head: Head, now: float) -> bool:
+        """Return whether a queued request expired before its start. `now` in seconds since 1970."""
+        return head.expires is not None and head.expires <= now and head.entry in self._expiring
+
+    def expired(self, now: float, most: int, *, is_held: Callable[[Head], bool]) -> list[Head]:
+        """Return queued requests that expired before their start, `most` at most, and none that is held."""
+        overdue: dict[str, Head] = {}
+        held: list[Head] = []
+        while self._deadlines and self._deadlines[0][0] <= now and len(overdue) < most:
             _, entry = heapq.heappop(self._deadlines)
-            if entry in self._expiring:
-                overdue[entry] = self._expiring[entry]
-        for head in overdue.values():
+            head = self._expiring.get(entry)
+            if head is not None and is_held(head):
+                held.append(head)
+            elif head is not None:
+                overdue[entry] = head
+        for head in (*held, *overdue.values()):
             self._push_deadline(head)
         return list(overdue.values())
 

@@ -2,21 +2,22 @@
 
 Mechanism. The reader takes everything that is unread, however much it is: `high` overtakes the whole backlog,
 and applications share it, only if all of it is known. A `Head` in the backlog is what scheduling needs. The
-requests themselves are held up to MAX_HELD_BYTES; the others are read again when it is their turn. An entry
-that is no request waits as an id and a reason until it is rejected, at a pace.
+requests themselves are held up to MAX_HELD_BYTES; the others are read again when it is their turn. Entries
+that are no requests wait apart, in the rejector: they take no room of requests. What has no room is left in
+the pending list, and the reader goes on: see overflow.py.
 
-Invariants: `_entries` holds each entry from its reading to its settlement, so a recovery queues none twice.
-The memory has a bound in bytes whatever is written: a large entry is read only if a request may be as large.
+Invariants: `_entries` holds each known entry from its reading to its settlement, so a recovery queues none
+twice. The memory has a bound in bytes whatever is written: a large entry is read only if a request may be as
+large.
 
 What breaks them. Entries may be pending for the group that this process never read: a former lease holder
 read them before it lost the lease. The reader therefore compares the pending count every RECHECK_SECONDS.
 """
 
 import math
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 import anyio
 
@@ -27,44 +28,39 @@ from adapter.bus.group_reader import Row
 from adapter.bus.lease import Lease
 from adapter.bus.removed_requests import RemovedRequests
 from adapter.bus.retry import until_served
-from adapter.codec.dead_letters import MAX_DETAIL
 from adapter.codec.outbound import decode_request
 from adapter.errors import BusError, BusUnavailable, SchemaError
-from adapter.events import SendRequest
+from adapter.events import Priority, SendRequest
 from adapter.failpoints import Failpoint, hit
 from adapter.networks.upstream import SupportsOperations, Upstream
 from adapter.outbound.backlog import Backlog, Head
 from adapter.outbound.call_guard import CallGuard
+from adapter.outbound.overflow import Overflow
+from adapter.outbound.rejector import MAX_REFUSED, Rejector
 from adapter.outbound.schedule import Schedule
-from adapter.outbound.settlement import Settlement, conflict_error
+from adapter.outbound.settlement import Refused, Settlement, conflict_error
 
 STREAM: Final = "outbound"
 # Entries of one read.
 READ_COUNT: Final = 200
-# Entries known and not settled: up to two kilobytes each, if each is of another chat. What is beyond waits in
-# Redis, unknown: more than a day of constant sending comes first.
+# Requests known and not settled: up to two kilobytes each, if each is of another chat. What is beyond waits
+# in Redis, unknown: more than a day of constant sending comes first. Of `high` as many more are known.
 MAX_KNOWN: Final = 40_000
+MAX_HIGH: Final = 5_000
+# Share of the room that is free again before what was left is read.
+ROOM_SHARE: Final = 0.25
 # Bytes of requests that are held; the others are read again when it is their turn. A decoded request takes
 # twice the bytes of its entry, and two kilobytes for its objects.
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024
 _HELD_TIMES, _HELD_BESIDE = 2, 2_048
 # Bytes of an entry beside its body: text and short fields.
 MAX_BESIDE_BODY: Final = 256 * 1024
-# Rejections a second: a flood of them leaves time for the others.
-MAX_REJECTED: Final = 500
 # Seconds between two comparisons of the pending count with what this process has read.
 RECHECK_SECONDS: Final = 5.0
 # Seconds that the reader waits for room.
 TICK_SECONDS: Final = 0.5
 # Ids of one look at the pending list.
 _PENDING_IDS: Final = 1_000
-
-
-class _Refused(NamedTuple):
-    """An entry that is no request."""
-
-    entry: str
-    error: SchemaError
 
 
 class Intake:
@@ -102,20 +98,20 @@ class Intake:
         self._first: dict[str, tuple[str, str]] = {}
         self._held: dict[str, SendRequest] = {}
         self._held_bytes = 0
-        self._refused: deque[_Refused] = deque()
-        self._has_refused = AutoResetEvent()
+        self._overflow = Overflow()
         self._has_room = AutoResetEvent()
+        self._rejector = Rejector(settlement, self._forget)
 
     async def run(self, stop: anyio.Event) -> None:
         """Read and reject until stopped. Raises Fenced."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._reject_loop, stop)
+            tasks.start_soon(self._rejector.run, stop)
             await self._read_loop(stop)
 
     def wake(self) -> None:
         """Let the loops notice a stop."""
         self._has_room.set()
-        self._has_refused.set()
+        self._rejector.wake()
 
     def release(self, head: Head) -> None:
         """Forget a settled request: its entry may be read again, and there is room for another."""
@@ -136,7 +132,7 @@ class Intake:
             return self._decode(head.entry, fields)
         except SchemaError as exc:
             known = {b"id": head.id.encode(), b"to": head.chat.encode()}
-            await self._settlement.reject(head.entry, fields or known, exc)
+            await self._settlement.reject([Refused(head.entry, exc, known)])
             return None
 
     # --- reading -----------------------------------------------------------------------------------
@@ -157,14 +153,17 @@ class Intake:
         if is_recovered and self._clock() - self._checked >= RECHECK_SECONDS:
             self._checked = self._clock()
             await self._removed.look()
-            is_recovered = await self._bus.pending_count(STREAM) <= len(self._entries)
+            known = len(self._entries) + self._overflow.count
+            is_recovered = await self._bus.pending_count(STREAM) <= known
         if not is_recovered:
             await self._recover_pending(stop)
-        elif len(self._entries) >= MAX_KNOWN:
+        elif self._overflow.is_open and self._has_much_room():
+            await self._read_overflow()
+        elif self._overflow.is_full:
             await self._has_room.wait(TICK_SECONDS)
         else:
             for row in await self._read_new():
-                await self._enqueue(row)
+                await self._enqueue_or_leave(row)
         self._is_recovered = True
 
     async def _read_new(self) -> list[Row]:
@@ -180,41 +179,71 @@ class Intake:
         """Queue what was read before, by any process, and not settled; look at each entry before it comes."""
         await self._bus.ensure_group(STREAM)
         await self._removed.look()
+        self._overflow.clear()
         after = "0-0"
         while not stop.is_set() and (ids := await self._reader.pending_ids(after, _PENDING_IDS)):
             unknown = [entry for entry in ids if entry not in self._entries]
             while unknown and not stop.is_set():
                 rows = await self._reader.read(unknown[:READ_COUNT])
                 for row in rows:
-                    await self._enqueue(row)
+                    await self._enqueue_or_leave(row)
                 unknown = unknown[len(rows) :]
             after = ids[-1]
             self._reader.skip_to(after)
 
-    async def _enqueue(self, row: Row) -> None:
+    # --- room --------------------------------------------------------------------------------------
+
+    @property
+    def _requests(self) -> int:
+        return len(self._entries) - len(self._rejector)
+
+    def _has_room_for(self, request: SendRequest) -> bool:
+        most = MAX_KNOWN + MAX_HIGH if request.priority is Priority.HIGH else MAX_KNOWN
+        return self._requests < most
+
+    def _has_much_room(self) -> bool:
+        share = 1 - ROOM_SHARE
+        return len(self._rejector) <= share * MAX_REFUSED and self._requests <= share * MAX_KNOWN
+
+    async def _read_overflow(self) -> None:
+        """Queue some of what was left, in its order, as far as there is room."""
+        ids = await self._reader.pending_ids(self._overflow.after, _PENDING_IDS)
+        if not ids:
+            self._overflow.clear()
+            return
+        unknown = [entry for entry in ids if entry not in self._entries]
+        for row in await self._reader.read(unknown[:READ_COUNT]):
+            if await self._enqueue(row) is not None:
+                return
+            self._overflow.take(row.entry)
+        if not unknown:
+            self._overflow.after = ids[-1]
+
+    async def _enqueue_or_leave(self, row: Row) -> None:
+        chat = await self._enqueue(row, left=self._overflow.chats)
+        if chat is not None:
+            self._overflow.leave(chat)
+
+    async def _enqueue(self, row: Row, left: Collection[str] = ()) -> str | None:
+        """Queue an entry; returns its chat, or "" for no request, if there is no room.
+
+        `left`: the chats of which a request is left.
+        """
         # An id beyond the limit is replaced within seconds: its entry comes again.
         if row.entry in self._entries or self._bus.id_limit.is_beyond(row.entry, self._wall()):
-            return
-        fields: dict[bytes, bytes] | None = row.fields
+            return None
         try:
-            if not row.is_whole:
-                self._check_size(row.size)
-                fields = await self._bus.get_entry(STREAM, row.entry)
-            request = self._decode(row.entry, fields)
-            await self._call_guard.check(request, fields or {})
-            first = self._first.get(request.id, ("", request.digest))
-            if first[1] != request.digest and not await self._settlement.is_known(request):
-                raise conflict_error(request.id)
-            if self._schedule.is_early(request):
-                await self._schedule.keep(request, fields or {})
-                return
+            request = await self._examine(row)
         except SchemaError as exc:
+            if self._rejector.is_full:
+                return ""
             self._entries.add(row.entry)
-            # Without its traceback, whose frames hold the fields.
-            error = SchemaError(str(exc)[:MAX_DETAIL], exc.code)
-            self._refused.append(_Refused(row.entry, error))
-            self._has_refused.set()
-            return
+            self._rejector.add(row.entry, exc)
+            return None
+        if request is None:
+            return None
+        if request.chat in left or not self._has_room_for(request):
+            return request.chat
         hit(Failpoint.READ)
         self._entries.add(row.entry)
         self._first.setdefault(request.id, (request.entry, request.digest))
@@ -223,6 +252,23 @@ class Intake:
             self._held_bytes += _held_cost(row.size)
         self.backlog.add(Head.of(request, row.size, is_paced=self._is_paced(request)))
         self._wake_sender()
+        return None
+
+    async def _examine(self, row: Row) -> SendRequest | None:
+        """Return the request in an entry; None if it waits for its time now. Raises SchemaError."""
+        fields: dict[bytes, bytes] | None = row.fields
+        if not row.is_whole:
+            self._check_size(row.size)
+            fields = await self._bus.get_entry(STREAM, row.entry)
+        request = self._decode(row.entry, fields)
+        await self._call_guard.check(request, fields or {})
+        first = self._first.get(request.id, ("", request.digest))
+        if first[1] != request.digest and not await self._settlement.is_known(request):
+            raise conflict_error(request.id)
+        if self._schedule.is_early(request):
+            await self._schedule.keep(request, fields or {})
+            return None
+        return request
 
     def _check_size(self, size: int) -> None:
         limits = self._upstream.traits.request_limits
@@ -244,29 +290,9 @@ class Intake:
             return True
         return isinstance(upstream, SupportsOperations) and upstream.is_paced(operation)
 
-    # --- rejecting ---------------------------------------------------------------------------------
-
-    async def _reject_loop(self, stop: anyio.Event) -> None:
-        second, count = -math.inf, 0
-        while not stop.is_set():
-            if not self._refused:
-                await self._has_refused.wait(TICK_SECONDS)
-                continue
-            if self._clock() - second >= 1.0:
-                second, count = self._clock(), 0
-            elif count >= MAX_REJECTED:
-                await anyio.sleep(max(0.0, second + 1.0 - self._clock()))
-                continue
-            count += 1
-            with suppress(BusUnavailable):  # stopped while Redis is away: the next process rejects it
-                await self._reject(self._refused[0])
-                self._refused.popleft()
-
-    async def _reject(self, refused: _Refused) -> None:
-        with anyio.CancelScope(shield=True):
-            fields, cuts = await self._settlement.fetch_clipped(refused.entry)
-            await self._settlement.reject(refused.entry, fields, refused.error, cuts)
-            self._entries.discard(refused.entry)
+    def _forget(self, entries: Sequence[str]) -> None:
+        """Forget rejected entries."""
+        self._entries.difference_update(entries)
         self._has_room.set()
 
 

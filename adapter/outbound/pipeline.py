@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 MAX_IN_FLIGHT = 4
 # Bytes of the entries of started requests: beyond it only started ones go on.
 MAX_JOB_BYTES = 16 * 1024 * 1024
+# Overdue requests that are settled before the next send: a tenth of a second, however many there are.
+MAX_EXPIRED = 20
 TARGET_UNKNOWN = "target.unknown"
 # An operation has one part: it is carried out at once.
 _OPERATION = (Part("", ""),)
@@ -127,11 +129,13 @@ class OutboundPipeline:
 
     # --- queued -> settled, unsent ------------------------------------------------------------------
 
-    async def _expire_overdue(self) -> None:
-        """Settle queued requests whose time is over, unless a part may be sent already."""
-        for head in self._backlog.expired(self._wall()):
-            if self._is_duplicate(head):
-                continue
+    async def _expire_overdue(self) -> bool:
+        """Settle queued requests whose time is over, unless a part may be sent already.
+
+        Returns whether there may be more.
+        """
+        overdue = self._backlog.expired(self._wall(), MAX_EXPIRED, is_held=self._is_duplicate)
+        for head in overdue:
             request = await self._intake.load(head)
             expired = Outcome(Status.EXPIRED, "expired")
             if request is None or await self._settlement.settle_unstarted(request, expired):
@@ -139,16 +143,18 @@ class OutboundPipeline:
                 self._release(head)
             else:
                 self._backlog.mark_started(head)
+        return len(overdue) == MAX_EXPIRED
 
     # --- queued -> in flight -----------------------------------------------------------------------
 
     async def _dispatch_loop(self, stop: anyio.Event, tasks: TaskGroup) -> None:
-        checked = -math.inf
+        checked, has_overdue = -math.inf, False
         while not stop.is_set():
-            if self._clock() - checked >= TICK_SECONDS:
+            if has_overdue or self._clock() - checked >= TICK_SECONDS:
                 checked = self._clock()
-                await self._expire_overdue()
-            if pause := await self._dispatch(tasks):
+                has_overdue = await self._expire_overdue()
+            pause = await self._dispatch(tasks)
+            if pause and not has_overdue:
                 await self._wakeup.wait(pause)
 
     async def _dispatch(self, tasks: TaskGroup) -> float:
@@ -184,8 +190,11 @@ class OutboundPipeline:
 
     def _select(self, now: float, delay: float) -> Head | None:
         """Take the next request that is due and no duplicate; its chat is busy from here on."""
+        wall = self._wall()
 
         def is_due(head: Head) -> bool:
+            if self._backlog.is_overdue(head, wall):
+                return False  # it is settled in its turn, and takes none of the pace
             if self._job_bytes >= MAX_JOB_BYTES and head.id not in self._jobs:
                 return False
             is_free = not delay and self.pacer.chat_delay(head.chat, now) == 0

@@ -29,15 +29,27 @@ from itertools import count
 from typing import NamedTuple, TypeVar
 
 from adapter.bus.bus import Bus, Fence
+from adapter.bus.group_reader import Clipped
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import RESULT_TTL, Asked, Completed, Conflict, InDoubt, Ledger, Started, State
+from adapter.bus.ledger import (
+    RESULT_TTL,
+    Asked,
+    Completed,
+    Conflict,
+    InDoubt,
+    Ledger,
+    Rejection,
+    Started,
+    State,
+)
 from adapter.bus.retry import until_served
-from adapter.codec.dead_letters import Cut, DeadLetter, encode_dead_letter
+from adapter.bus.stream_ids import FOREIGN
+from adapter.codec.dead_letters import DeadLetter, encode_dead_letter
 from adapter.codec.inbound import RecordContext, timestamp
 from adapter.codec.outbound import encode_result, request_id, result_stream, scheduled_entry, unwrapped
 from adapter.codec.sent_message import encode_sent_message
-from adapter.errors import BusUnavailable, SchemaError
+from adapter.errors import BusUnavailable, SchemaError, WrongKeyType
 from adapter.events import Delivery, Outcome, Part, SendRequest, SendResult, Status
 from adapter.failpoints import Failpoint, hit
 from adapter.ops.metrics import Metrics
@@ -60,12 +72,24 @@ MAX_KEPT_ANSWER = 4_096
 MAX_STARTS = 10
 
 
+# Seconds for which a key of another type is shown after a step met it: steps are tried every two seconds.
+FOREIGN_SECONDS = 10.0
+
+
 class _Recent(NamedTuple):
     """A result of this process: seconds since 1970, its fields, and the request that it answers."""
 
     published: float
     fields: list[str]
     asked: Asked
+
+
+class Refused(NamedTuple):
+    """An entry that is no request, and why. `known`: of its fields, if it may be gone."""
+
+    entry: str
+    error: SchemaError
+    known: Mapping[bytes, bytes] | None = None
 
 
 class Settlement:
@@ -213,34 +237,34 @@ class Settlement:
         """Return the fields of an entry of `qq:outbound`; None if it is gone."""
         return await self._retry(lambda _: self._bus.get_entry("outbound", entry))
 
-    async def fetch_clipped(self, entry: str) -> tuple[dict[bytes, bytes], dict[bytes, Cut]]:
-        """Return what a dead letter keeps of an entry of `qq:outbound`, and what it leaves out."""
-        return await self._retry(lambda _: self._bus.group_reader("outbound").read_clipped(entry))
+    async def reject(self, refused: Sequence[Refused]) -> int:
+        """Answer entries that are no requests, and keep them in `qq:dead`. Raises Fenced.
 
-    async def reject(
-        self,
-        entry: str,
-        fields: Mapping[bytes, bytes],
-        error: SchemaError,
-        cuts: Mapping[bytes, Cut] | None = None,
-    ) -> None:
-        """Answer an entry that is no request, and keep it in `qq:dead`. Raises Fenced.
-
-        `cuts`: what `fields` leave out.
+        Returns how many are done, from the first: fewer than all if they are large.
         """
-        stream, detail = self._bus.keys("outbound"), str(error)
+        reader = self._bus.group_reader("outbound")
+        rows = await self._retry(lambda _: reader.read_clipped([one.entry for one in refused]))
+        now = self._wall()
+        results, rejections = [], []
+        for one, row in zip(refused, rows, strict=False):
+            result, rejection = self._rejection(one, row, now)
+            results.append(result)
+            rejections.append(rejection)
+        await self._retry(lambda fence: self._ledger.reject(fence, rejections))
+        for result in results:
+            self.metrics.observe_result(result)
+        return len(rows)
+
+    def _rejection(self, refused: Refused, row: Clipped, now: float) -> tuple[SendResult, Rejection]:
+        entry, error = refused.entry, refused.error
+        fields, detail = row.fields or refused.known or {}, str(error)
         to = unwrapped(fields).get(b"to", b"").decode("utf-8", "replace")[:MAX_SHOWN_TO]
         asked_by = scheduled_entry(fields) or entry
         result = SendResult(asked_by, request_id(entry, fields), to, Status.REJECTED, error.code, detail)
-        letter = DeadLetter(stream, entry, fields, GROUP, CONSUMER, error.code, detail, cut=cuts or {})
-        now = self._wall()
-        result_fields = self._encode(result, now)
-        dead = encode_dead_letter(letter, now)
-        asked = Asked(result.id, "", result_stream(fields, self._bus.keys.prefix))
-        await self._retry(
-            lambda fence: self._ledger.settle(fence, asked, entry, result_fields, remember=False, dead=dead)
-        )
-        self.metrics.observe_result(result)
+        stream = self._bus.keys("outbound")
+        letter = DeadLetter(stream, entry, fields, GROUP, CONSUMER, error.code, detail, cut=row.cuts)
+        results = result_stream(fields, self._bus.keys.prefix)
+        return result, Rejection(entry, results, self._encode(result, now), encode_dead_letter(letter, now))
 
     async def _settle_crash(self, job: SendJob, detail: str) -> None:
         await self.settle(job.request, Outcome(Status.UNKNOWN, "crash", detail), job)
@@ -275,10 +299,9 @@ class Settlement:
         await self._reject_request(request, conflict_error(request.id))
 
     async def _reject_request(self, request: SendRequest, error: SchemaError) -> None:
-        fields, cuts = await self.fetch_clipped(request.entry)
         # The entry may be gone: its id and where its result goes are known.
         known = {b"id": request.id.encode(), b"results": request.results.encode()}
-        await self.reject(request.entry, fields or known, error, cuts)
+        await self.reject([Refused(request.entry, error, known)])
 
     def recent_result(self, request: str) -> list[str] | None:
         """Return the fields of the result that this process published, for RESULT_TTL."""
@@ -337,8 +360,10 @@ class Settlement:
         async def attempt() -> T:
             try:
                 return await step(self._lease.fence)
-            except BusUnavailable:
+            except BusUnavailable as exc:
                 self._redis_failures += 1
+                if isinstance(exc, WrongKeyType):  # it does not pass by itself
+                    self.metrics.set_bus_fault(FOREIGN, str(exc), FOREIGN_SECONDS)
                 raise
 
         return await until_served(attempt, give_up=lambda: self.shutting_down)

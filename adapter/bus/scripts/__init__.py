@@ -7,7 +7,9 @@ upgrade in place must not mix two versions.
 from importlib.resources import files
 
 # Scripts that check the epoch themselves, or write nothing that others see.
-UNFENCED = frozenset({"lease", "read", "slice", "redrive", "redeliver"})
+UNFENCED = frozenset({"lease", "read", "clipped", "slice", "redrive", "redeliver"})
+# Scripts that publish results.
+PUBLISHING = frozenset({"settle", "reject"})
 # Scripts that compare ids of a stream or read XINFO.
 INFORMED = frozenset({"heal_ids", "removed", "trim"})
 _TEXTS = {
@@ -19,5 +21,10 @@ _TEXTS = {
 
 def source(name: str) -> str:
     """Return the text of a script as Redis gets it."""
-    names = (*(() if name in UNFENCED else ("fence",)), *(("stream_info",) if name in INFORMED else ()), name)
-    return "".join(_TEXTS[one] for one in names)
+    parts = (
+        *(() if name in UNFENCED else ("fence",)),
+        *(("stream_info",) if name in INFORMED else ()),
+        *(("own_results",) if name in PUBLISHING else ()),
+        name,
+    )
+    return "".join(_TEXTS[part] for part in parts)

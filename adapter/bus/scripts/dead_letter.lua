@@ -4,6 +4,8 @@
 -- Returns 1, or 0 if no dead letter was made: the entry is not pending any more, or was deleted.
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
+local wrong = foreign('hash', KEYS[4])
+if wrong then return wrong end
 if #ARGV == 4 then
   redis.call('XACK', KEYS[2], ARGV[3], ARGV[4])
   return 0

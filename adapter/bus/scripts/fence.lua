@@ -12,3 +12,11 @@ local function fence(key, epoch, holder)
   end
   return nil
 end
+-- Return an error that names the first key of another type, nil if there is none. Redis undoes nothing if a later
+-- command fails: a script that writes twice looks first. A user that may not ask gets the error of the command.
+local function foreign(kind, ...)
+  for _, key in ipairs({ ... }) do
+    local actual = redis.pcall('TYPE', key).ok or 'none'
+    if actual ~= kind and actual ~= 'none' then return redis.error_reply('WRONGTYPE ' .. key .. ' is no ' .. kind) end
+  end
+end

@@ -7,6 +7,8 @@
 -- keeps its id, and stays pending. The others get ids of now, and the id under which the ledger knows them.
 local refused = fence(KEYS[1], tonumber(ARGV[1]), ARGV[2])
 if refused then return refused end
+local wrong = #KEYS > 3 and foreign('hash', KEYS[4])
+if wrong then return wrong end
 local key, aside, limit = KEYS[2], KEYS[3], ARGV[3]
 local LAST_ID = '18446744073709551615-18446744073709551615'
 local MAX_FIELDS = 7000 -- names and values that Lua can pass to one command

@@ -10,7 +10,7 @@ from adapter.bus.adapter_letters import prune, written_by_adapter
 from adapter.bus.bus import Bus
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.bus.lease import Lease
-from adapter.bus.ledger import LETTERS, Asked, Ledger
+from adapter.bus.ledger import LETTERS, Ledger, Rejection
 
 pytestmark = pytest.mark.anyio
 
@@ -26,9 +26,8 @@ async def rejected(bus: Bus, lease: Lease) -> str:
     await bus.ensure_group("outbound")
     entry = (await bus.client.xadd(bus.keys("outbound"), {"to": "x"})).decode()
     await bus.client.xreadgroup(GROUP, CONSUMER, {bus.keys("outbound"): ">"})
-    asked = Asked(f"entry:{entry}", "", bus.keys("results"))
-    dead = ["v", "1", "reason", "schema.invalid"]
-    assert await Ledger(bus).settle(lease.fence, asked, entry, ["v", "1"], remember=False, dead=dead)
+    letter = ["v", "1", "reason", "schema.invalid"]
+    await Ledger(bus).reject(lease.fence, [Rejection(entry, bus.keys("results"), ["v", "1"], letter)])
     newest: Any = await bus.client.xrevrange(bus.keys("dead"), count=1)
     return str(newest[0][0].decode())
 

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from adapter.bus.bus import Bus
-from adapter.bus.group_reader import HEAD_BYTES, LOOK_BYTES, PIECE_BYTES, WHOLE_BYTES, Row
+from adapter.bus.group_reader import HEAD_BYTES, LOOK_BYTES, PIECE_BYTES, WHOLE_BYTES, Clipped, Row
 from adapter.codec.dead_letters import MAX_FIELD, Cut
 
 pytestmark = pytest.mark.anyio
@@ -69,14 +69,15 @@ async def test_a_field_of_any_size_is_known_by_its_start_its_length_and_its_dige
     body = bytes(range(256)) * (2 * PIECE_BYTES // 256 + 40)
     entry = await add(bus, {"to": "x", "body": body})
     tracemalloc.start()
-    fields, cuts = await reader.read_clipped(entry)
+    ((_, fields, cuts),) = await reader.read_clipped([entry, entry])  # the second is beyond one look
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert fields == {b"to": b"x", b"body": body[:MAX_FIELD]}
     digest = hashlib.sha256(body[MAX_FIELD:]).hexdigest()
     assert cuts == {b"body": Cut(len(body) - MAX_FIELD, digest)}
     assert peak < 4 * PIECE_BYTES
-    assert await reader.read_clipped("1-1") == ({}, {})
+    assert await reader.read_clipped(["1-1"]) == [Clipped("1-1", {}, {})]
+    assert await reader.read_clipped([]) == []
 
 
 async def test_a_name_that_stands_in_an_entry_many_times_comes_a_few_times(bus: Bus) -> None:

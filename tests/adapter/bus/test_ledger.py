@@ -4,7 +4,7 @@ import pytest
 
 from adapter.bus import ledger as ledgers
 from adapter.bus.bus import Bus, Fence
-from adapter.bus.ledger import Asked, Completed, Conflict, InDoubt, Ledger, Started
+from adapter.bus.ledger import Asked, Completed, Conflict, InDoubt, Ledger, Rejection, Started
 from adapter.errors import BusUnavailable, Fenced
 
 pytestmark = pytest.mark.anyio
@@ -103,10 +103,11 @@ async def test_a_stale_holder_can_neither_begin_nor_step_nor_settle(bus: Bus) ->
 
 async def test_a_refused_entry_has_a_result_and_a_dead_letter_and_no_ledger(bus: Bus) -> None:
     ledger, entry = Ledger(bus), await asked(bus)
-    dead = ["v", "1", "fields", b"\x81\xa2to\xc4\x01\xff"]
+    letter = ["v", "1", "fields", b"\x81\xa2to\xc4\x01\xff"]
     for _ in range(2):
-        await ledger.settle(A, one(bus), entry, RESULT, remember=False, dead=dead)
+        await ledger.reject(A, [Rejection(entry, bus.keys("results"), RESULT, letter)])
     assert len(await results(bus)) == 1
+    assert await bus.read_pending("outbound", "0", 1) == []
     assert await results(bus, "dead") == [{b"v": b"1", b"fields": b"\x81\xa2to\xc4\x01\xff"}]
     assert isinstance(await ledger.start(A, one(bus), entry, "t", ["1"], take_over=False), Started)
 
@@ -193,10 +194,13 @@ async def test_result_streams_of_workers_have_a_bound_in_number(
 ) -> None:
     monkeypatch.setattr(ledgers, "MAX_OWN_STREAMS", 3)
     ledger = Ledger(bus)
-    for number in range(5):
-        entry = await asked(bus)
-        asks = one(bus, f"x/{number}", results=f"results:s{number}")
-        await ledger.settle(A, asks, entry, RESULT, remember=False, dead=["v", "1"])
+    await ledger.reject(
+        A,
+        [
+            Rejection(await asked(bus), bus.keys(f"results:s{number}"), RESULT, ["v", "1"])
+            for number in range(5)
+        ],
+    )
     assert [len(await results(bus, f"results:s{number}")) for number in range(5)] == [1, 1, 1, 0, 0]
     assert len(await results(bus)) == 2
     # One that rejections alone have made ends within the hour; one that exists goes on.
@@ -210,6 +214,6 @@ async def test_nothing_is_acknowledged_where_the_letter_has_no_room(bus: Bus) ->
     ledger, entry = Ledger(bus), await asked(bus)
     await bus.client.xadd(bus.keys("dead"), {"n": "1"}, id=f"{2**64 - 1}-{2**64 - 1}")
     with pytest.raises(BusUnavailable):
-        await ledger.settle(A, one(bus), entry, RESULT, remember=False, dead=["v", "1"])
+        await ledger.reject(A, [Rejection(entry, bus.keys("results"), RESULT, ["v", "1"])])
     assert await results(bus) == []
     assert [one for one, _ in await bus.read_pending("outbound", "0", 1)] == [entry]

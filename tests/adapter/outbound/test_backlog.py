@@ -14,6 +14,10 @@ def a_request(entry: int, chat: int = 1, app: str = "", priority: Priority = Pri
     return Head(str(entry), ident, f"group:{chat}", priority)
 
 
+def expired(backlog: Backlog, now: float, most: int = 100, *held: str) -> list[Head]:
+    return backlog.expired(now, most, is_held=lambda head: head.entry in held)
+
+
 def taken(backlog: Backlog, *, finish: bool = True) -> list[str]:
     order = []
     while (request := backlog.pop(lambda _: True)) is not None:
@@ -81,13 +85,13 @@ def test_time_runs_out_for_what_has_not_begun() -> None:
     for entry in range(3):
         request = a_request(entry, chat=entry % 2)
         backlog.add(dataclasses.replace(request, expires=10.0 * entry if entry else None))
-    assert backlog.expired(9.0) == []
-    (late,) = backlog.expired(10.0)
+    assert expired(backlog, 9.0) == []
+    (late,) = expired(backlog, 10.0)
     assert late.entry == "1"
     backlog.remove(late)
     assert len(backlog) == 2
     assert taken(backlog) == ["0", "2"]
-    assert backlog.expired(1e9) == []
+    assert expired(backlog, 1e9) == []
 
 
 def test_time_goes_on_for_what_is_given_back_unless_something_of_it_has_left() -> None:
@@ -97,7 +101,7 @@ def test_time_goes_on_for_what_is_given_back_unless_something_of_it_has_left() -
         request = backlog.pop(lambda _: True)
         assert request is not None
         backlog.requeue(request, started=started)
-        assert [one.entry for one in backlog.expired(10.0)] == late
+        assert [one.entry for one in expired(backlog, 10.0)] == late
     assert taken(backlog) == ["0"]
 
 
@@ -105,10 +109,22 @@ def test_what_an_earlier_process_began_keeps_its_place_and_expires_no_more() -> 
     backlog = Backlog()
     for entry in range(2):
         backlog.add(dataclasses.replace(a_request(entry), expires=10.0))
-    first, second = backlog.expired(10.0)
+    first, second = expired(backlog, 10.0)
     backlog.mark_started(first)
-    assert backlog.expired(10.0) == [second]
+    assert expired(backlog, 10.0) == [second]
     assert taken(backlog) == ["0", "1"]
+
+
+def test_what_ran_out_is_given_in_pieces_and_what_is_held_hides_no_other() -> None:
+    backlog = Backlog()
+    for entry in range(5):
+        backlog.add(dataclasses.replace(a_request(entry), expires=float(entry)))
+    assert [head.entry for head in expired(backlog, 10.0, 2, "0", "1")] == ["2", "3"]
+    assert [head.entry for head in expired(backlog, 10.0, 9, "0", "3")] == ["1", "2", "4"]
+    first, *_ = expired(backlog, 10.0)
+    assert (backlog.is_overdue(first, 0.0), backlog.is_overdue(first, -1.0)) == (True, False)
+    backlog.mark_started(first)
+    assert not backlog.is_overdue(first, 10.0)
 
 
 @given(

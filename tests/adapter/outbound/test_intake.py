@@ -11,8 +11,10 @@ import pytest
 from adapter.bus.bus import Bus
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.codec.dead_letters import MAX_FIELD
+from adapter.outbound import intake, rejector
 from tests.adapter.outbound.test_pipeline import chat_of_friend
 from tests.support.helpers import wait_until
+from tests.support.intake_harness import reading
 from tests.support.system_harness import Program, System, system
 
 pytestmark = pytest.mark.anyio
@@ -105,6 +107,63 @@ async def test_entries_of_any_size_are_rejected_clipped_within_the_memory_of_the
                 "sha256": hashlib.sha256(body[MAX_FIELD:]).hexdigest(),
             }
         await bus.client.delete(bus.keys("outbound"))
+
+
+async def test_nonsense_without_room_holds_no_request_back(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejector, "MAX_REFUSED", 100)
+    monkeypatch.setattr(intake, "MAX_REFUSED", 100)
+    monkeypatch.setattr(rejector, "BATCH", 1)
+    monkeypatch.setattr(rejector, "MAX_REJECTED", 0.1)
+    number = 3 * intake.READ_COUNT
+    for start in range(0, number, 100):
+        async with bus.client.pipeline(transaction=False) as pipe:
+            for entry in range(start, start + 100):
+                pipe.xadd(bus.keys("outbound"), {"to": "x", "id": f"bad/{entry}"})
+            pipe.xadd(bus.keys("outbound"), {"to": f"friend:{start}", "text": "hello", "id": f"good/{start}"})
+            await pipe.execute()
+    async with reading(bus, tmp_path) as reader:
+        await wait_until(lambda: len(reader.backlog) == number // 100, "all requests are read", 60.0)
+        assert await bus.client.xlen(bus.keys("results")) < 5
+        monkeypatch.setattr(rejector, "MAX_REJECTED", 10_000)
+        monkeypatch.setattr(rejector, "BATCH", 100)
+
+        async def settled() -> bool:
+            return bool(await bus.client.xlen(bus.keys("results")) == number)
+
+        await wait_until(settled, "the others are rejected", 90.0)
+        assert await bus.pending_count("outbound") == number // 100
+    rows: Any = await bus.client.xrange(bus.keys("results"))
+    assert [fields[b"id"].decode() for _, fields in rows] == [f"bad/{entry}" for entry in range(number)]
+
+
+async def test_beyond_the_known_high_is_read_and_each_chat_keeps_its_order(
+    bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MAX_KNOWN", 4)
+    asked = [("1", "normal")] * 6 + [("2", "high"), ("1", "high"), ("3", "normal"), ("4", "high")]
+    for number, (chat, priority) in enumerate(asked):
+        await bus.client.xadd(
+            bus.keys("outbound"),
+            {"to": f"friend:{chat}", "text": "hello", "id": f"a/{number}", "priority": priority},
+        )
+    order, heads = [], []
+    async with reading(bus, tmp_path) as reader:
+        await wait_until(lambda: len(reader.backlog) == 6, "what has room is read", 60.0)
+        while len(order) < len(asked):
+            await wait_until(lambda: len(reader.backlog), "more is read", 60.0)
+            head = reader.backlog.pop(lambda _: True)
+            assert head is not None
+            order.append(head.id)
+            heads.append(head)
+            reader.backlog.release_chat(head.chat)
+            reader.release(head)
+            await bus.xack("outbound", head.entry)
+        assert sorted(order[:2]) == ["a/6", "a/9"]
+        in_order = [f"a/{number}" for number, (chat, _) in enumerate(asked) if chat == "1"]
+        assert [ident for ident in order if ident in in_order] == in_order
+        assert await bus.pending_count("outbound") == 0
 
 
 async def test_what_is_not_held_is_read_when_it_is_its_turn(bus: Bus, redis_url: str, tmp_path: Path) -> None:
