@@ -16,7 +16,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from adapter.bus.clipped_reader import FOREIGN, read_range
 from adapter.bus.connection import connect, map_redis_errors, redact_url, unreachable_error
-from adapter.bus.entries import Entry, parse_entries, parse_xread
+from adapter.bus.entries import LAST_ID, Entry, parse_entries, parse_xread
 from adapter.bus.keys import Keys
 from adapter.bus.scripts import source
 from adapter.errors import BusError, BusUnavailable, ReplyTooLarge
@@ -165,9 +165,9 @@ class AdminClient:
         while True:
             with map_redis_errors():
                 rows: Any = await self.client.xpending_range(self.keys(stream), group, after, "+", PAGE_SIZE)
-            if not rows:
-                return found
             found |= {_decode(row["message_id"]) for row in rows}
+            if not rows or LAST_ID in found:
+                return found
             after = f"({_decode(rows[-1]['message_id'])}"
 
     async def _xinfo_groups(self, stream: str) -> list[dict[str, Any]]:
@@ -202,6 +202,8 @@ class AdminClient:
         self, stream: str, start: str, end: str, count: int, *, is_reverse: bool = False
     ) -> list[Entry]:
         """Read a part of a stream; what any worker may have written is clipped on the server."""
+        if f"({LAST_ID}" in {start, end}:
+            return []
         read: Any = self.client.xrevrange if is_reverse else self.client.xrange
         if stream in FOREIGN:
             return await read_range(self.client, self.keys(stream), start, end, count, is_reverse=is_reverse)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import NoPermissionError
 
-from adapter.bus.entries import Entry, parse_entries
+from adapter.bus.entries import LAST_ID, Entry, parse_entries
 
 if TYPE_CHECKING:
     import redis.asyncio as redis
@@ -33,6 +33,7 @@ while #rows < tonumber(ARGV[4]) and looked < tonumber(ARGV[5]) do
     if i <= 2 * tonumber(ARGV[7]) then kept[i] = string.sub(entry[2][i], 1, tonumber(ARGV[6])) end
   end
   rows[#rows + 1] = { entry[1], kept }
+  if entry[1] == '18446744073709551615-18446744073709551615' and ARGV[1] == 'XRANGE' then break end
   from = '(' .. entry[1]
 end
 return rows
@@ -44,7 +45,8 @@ async def read_range(
 ) -> list[Entry]:
     """Return up to `count` entries from `start` to `end`, their values clipped; XREVRANGE if `is_reverse`."""
     command, found = "XREVRANGE" if is_reverse else "XRANGE", list[Entry]()
-    while len(found) < count:
+    behind_last = f"({LAST_ID}"
+    while len(found) < count and behind_last != (end if is_reverse else start):
         bounds = [LOOK_BYTES, MAX_VALUE, MAX_FIELDS]
         try:
             answer: Any = await client.eval(

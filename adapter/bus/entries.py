@@ -1,8 +1,10 @@
 """Read the stream entries in a reply of Redis: XRANGE, XREAD and XREADGROUP."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
+# The last id that exists. Redis refuses a range that begins behind it.
+LAST_ID: Final = f"{2**64 - 1}-{2**64 - 1}"
 # An entry id, and the fields of the entry.
 Entry = tuple[str, dict[bytes, bytes]]
 

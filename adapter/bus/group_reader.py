@@ -17,7 +17,7 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from adapter.bus.connection import BLOCK_MS, is_group_missing, map_redis_errors
-from adapter.bus.entries import parse_xread
+from adapter.bus.entries import LAST_ID, parse_xread
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.codec.dead_letters import MAX_FIELD, MAX_FIELDS, Cut
 from adapter.errors import ReplyTooLarge
@@ -74,6 +74,8 @@ class GroupReader:
 
     async def pending_ids(self, after: str, count: int) -> list[str]:
         """Return the ids of entries that were read and not acknowledged, after an id."""
+        if after == LAST_ID:
+            return []
         with map_redis_errors():
             try:
                 rows: Any = await self._client.xpending_range(self._key, GROUP, f"({after}", "+", count)

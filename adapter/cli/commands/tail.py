@@ -14,6 +14,7 @@ import anyio
 import msgpack
 
 from adapter.bus.admin import AdminClient
+from adapter.bus.cursors import rewound_cursors
 from adapter.cli.commands.send import entry_texts
 from adapter.cli.terminal import Paint, as_json, complain, say
 from adapter.codec.outbound import decode_request, result_stream
@@ -118,6 +119,7 @@ class _Follower:
         """Wait for entries once, and print them."""
         try:
             found = await self._admin.read_streams(self._cursors)
+            self._cursors |= {} if found else await rewound_cursors(self._admin, self._cursors)
         except AccessRefused:
             raise
         except BusUnavailable as exc:

@@ -11,6 +11,7 @@ import anyio.lowlevel
 from adapter.aio import STEP_TIMEOUT
 from adapter.bus.adapter_letters import written_by_adapter
 from adapter.bus.admin import MonitorClient
+from adapter.bus.cursors import rewound_cursors
 from adapter.bus.entries import Entry
 from adapter.codec.outbound import result_stream
 from adapter.errors import BusError, BusUnavailable
@@ -136,6 +137,7 @@ class Follower:
                 # A change of the session or a dead letter: look the facts up at once.
                 self._facts_at, self._dead_letters = 0.0, -1
         if self._wall() - self._facts_at >= FACTS_INTERVAL:
+            self._cursors |= await rewound_cursors(self._monitor, self._cursors)
             await self._update_facts()
         self._publish()
         await anyio.sleep(max(0.0, began + INTERVAL - anyio.current_time()))

@@ -172,3 +172,14 @@ async def test_what_workers_wrote_is_clipped_before_it_is_sent(bus: Bus, redis_u
         assert await monitor.wait_changed({"outbound": "0-0", "dead": "0-0"}, 1000) == ["outbound", "dead"]
     finally:
         await monitor.close()
+
+
+async def test_a_late_id_hides_nothing(bus: Bus, redis_url: str) -> None:
+    last, dead = f"{2**64 - 1}-{2**64 - 1}", bus.keys("dead")
+    await bus.client.xadd(dead, {"n": "1"}, id="1-1")
+    await bus.client.xadd(dead, {"n": "2"}, id=last)
+    await bus.client.xgroup_create(bus.keys("inbound"), "late", id=last, mkstream=True)
+    async with AdminClient.open(redis_url, bus.keys.prefix) as desk:
+        assert [entry async for entry, _ in desk.entries("dead")] == ["1-1", last]
+        assert await desk.last_entries("dead", 5, last) == []
+        assert [group.name for group in await desk.groups("inbound")] == ["late"]

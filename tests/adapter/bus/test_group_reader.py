@@ -86,3 +86,12 @@ async def test_a_name_that_stands_in_an_entry_many_times_comes_a_few_times(bus: 
     await bus.client.execute_command("XADD", bus.keys("outbound"), "*", *flat)  # type: ignore[no-untyped-call]
     (row,) = await bus.group_reader("outbound").read_new(10)
     assert row.fields == {b"to": b"x"}
+
+
+async def test_behind_the_last_id_there_is_nothing(bus: Bus) -> None:
+    reader, last = bus.group_reader("outbound"), f"{2**64 - 1}-{2**64 - 1}"
+    await bus.ensure_group("outbound")
+    await bus.client.xadd(bus.keys("outbound"), {"n": "1"}, id=last)
+    assert [row.entry for row in await reader.read_new(10)] == [last]
+    assert await reader.pending_ids("0-0", 10) == [last]
+    assert await reader.pending_ids(last, 10) == []

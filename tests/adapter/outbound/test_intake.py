@@ -109,6 +109,27 @@ async def test_entries_of_any_size_are_rejected_clipped_within_the_memory_of_the
         await bus.client.delete(bus.keys("outbound"))
 
 
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("ident", [f"{2**64 - 1}-{2**64 - 1}", f"{2**63}-7", f"{2**64 - 1}-0"])
+async def test_a_pending_entry_with_a_late_id_ends_nothing(
+    bus: Bus, redis_url: str, tmp_path: Path, ident: str
+) -> None:
+    outbound = bus.keys("outbound")
+    await bus.ensure_group("outbound")
+    await bus.client.xadd(outbound, {"to": "x", "id": "late/1"}, id=ident)
+    await bus.client.xreadgroup(GROUP, CONSUMER, {outbound: ">"})
+    # Behind the last letter as well: what pages and the command line read.
+    await bus.client.xadd(bus.keys("dead"), {"v": "1"}, id=ident)
+    async with system(bus, redis_url, tmp_path) as it:
+        program = await it.adapter()
+        chat = await chat_of_friend(it)
+        results = {row["id"]: row["status"] for row in await it.results(1, 60.0)}
+        assert results == {"late/1": "rejected"}
+        await it.ask(chat, "hello", id="x/1", priority="high")
+        await wait_until(lambda: it.sim.received, "it is sent", 60.0)
+        assert program.process.poll() is None
+
+
 async def test_nonsense_without_room_holds_no_request_back(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
