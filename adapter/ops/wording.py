@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from adapter.codec.inbound import YEAR_9999
 from adapter.events import SessionState
 from adapter.i18n import N_, _
 from adapter.ops.network_texts import NETWORKS
@@ -272,7 +273,9 @@ def ago(text: str, now: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Format the local time of day, with the date if it is not today's."""
+    """Format the local time of day, with the date if it is not today's; `–` if no calendar holds it."""
+    if not 0 <= seconds < YEAR_9999 - _DAY:
+        return "–"
     when = datetime.fromtimestamp(seconds, UTC).astimezone()
     form = "%H:%M:%S" if when.date() == datetime.now(UTC).astimezone().date() else "%m-%d %H:%M:%S"
     return when.strftime(form)
@@ -291,12 +294,12 @@ def local_moment(text: str, now: float) -> float | None:
     for given, day in ((text, ""), (f"{here.year}-{text}", "year"), (f"{here.date()} {text}", "day")):
         try:
             when = datetime.fromisoformat(given).astimezone()
-        except ValueError:
+            if day == "day" and when > here:
+                when -= timedelta(days=1)
+            if day == "year" and when > here:
+                when = when.replace(year=when.year - 1)
+        except (ValueError, OverflowError):  # the year 1, or a 29 February of another year
             continue
-        if day == "day" and when > here:
-            when -= timedelta(days=1)
-        if day == "year" and when > here:
-            when = when.replace(year=when.year - 1)
         return when.timestamp()
     return None
 

@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from adapter.cli.terminal import Paint, align_columns, as_json, clip, wrap_rows
-from adapter.ops.wording import ago, entry_time, length, moment, span, start_id
+from adapter.ops.wording import ago, clock, entry_time, length, moment, span, start_id
 from adapter.plain_text import harmless
 
 HOSTILE = "\x1b[31m\x07\x9b2J\u202e\u2066\u200f\u2028\x00\ud800\U000e0041"
@@ -144,3 +144,20 @@ def test_times_of_the_bus() -> None:
     assert ago("", 61.0) == "never"
     assert entry_time("1500-3") == 1.5
     assert (length("2h"), length("x")) == (7200, None)
+
+
+@pytest.mark.parametrize("entry", [f"{2**64 - 1}-{2**64 - 1}", f"{2**63}-7", "253402300799000-0"])
+def test_a_late_id_has_no_time_of_day(entry: str) -> None:
+    assert clock(entry_time(entry)) == "–"
+    assert clock(entry_time("1445653507000-0")) != "–"
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01", "0001-01-01T00:00:00", "02-30", "9" * 400, "9" * 400 + "s", "9999-99"]
+)
+def test_a_time_in_no_calendar_is_none(text: str) -> None:
+    assert start_id(text, 1_445_653_507.0) in {None, "0-18446744073709551615"}
+
+
+def test_a_day_that_last_year_had_not_is_none() -> None:
+    assert start_id("02-29 11:00", datetime(2028, 2, 10, tzinfo=UTC).timestamp()) is None
