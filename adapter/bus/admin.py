@@ -17,6 +17,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from adapter.bus.clipped_reader import FOREIGN, read_range
 from adapter.bus.connection import connect, map_redis_errors, redact_url, unreachable_error
 from adapter.bus.entries import LAST_ID, Entry, parse_entries, parse_xread
+from adapter.bus.groups import read_groups
 from adapter.bus.keys import Keys
 from adapter.bus.scripts import source
 from adapter.errors import BusError, BusUnavailable, ReplyTooLarge
@@ -30,9 +31,6 @@ TIMEOUT_SECONDS = WAIT_MS / 1000 + 5.0
 CONTROL_ENTRIES = 1_000
 # Entries of one read.
 PAGE_SIZE = 500
-# Milliseconds: a worker asks for entries every few seconds, also while a handler runs. A consumer that has
-# not asked for longer than this has ended, or it blocks without a limit.
-GONE_MS = 120_000
 # Unread entries without numbers that are counted one by one: more are shown as this many.
 MAX_COUNTED = 10_000
 # The consumer under which a redriven entry is pending until a worker claims it, and for how many
@@ -109,32 +107,13 @@ class AdminClient:
             return int(await self.client.xlen(self.keys(stream)))
 
     async def groups(self, stream: str) -> list[GroupInfo]:
-        """Return the consumer groups of a stream. One that vanishes is skipped."""
+        """Return the consumer groups of a stream."""
         found = []
-        for row in await self._xinfo_groups(stream):
-            name = _decode(row["name"])
-            try:
-                found.append(await self._group(stream, name, row))
-            except BusUnavailable:
-                raise
-            except BusError as exc:
-                log.warning("group %r of %s skipped: %s", name, self.keys(stream), exc)
+        for row in await read_groups(self.client, self.keys(stream)):
+            lag = await self._count_unread(stream, row.last_delivered) if row.lag is None else row.lag
+            name, present = _decode(row.name), row.consumers - row.gone
+            found.append(GroupInfo(name, present, row.pending, lag, row.oldest, row.gone))
         return found
-
-    async def _group(self, stream: str, name: str, row: Mapping[str, Any]) -> GroupInfo:
-        oldest, consumers = "", int(row["consumers"])
-        with map_redis_errors():
-            if row["pending"]:
-                pending: Any = await self.client.xpending(self.keys(stream), row["name"])
-                oldest = _decode(pending["min"] or b"")
-            members: Any = []
-            if consumers:
-                members = await self.client.xinfo_consumers(self.keys(stream), row["name"])
-        gone = sum(int(member["idle"]) > GONE_MS for member in members)
-        lag = row.get("lag")
-        if lag is None:
-            lag = await self._count_unread(stream, _decode(row["last-delivered-id"]))
-        return GroupInfo(name, consumers - gone, int(row["pending"]), int(lag), oldest, gone)
 
     async def _count_unread(self, stream: str, after: str) -> int:
         """Count the entries behind an id, where Redis does not: by their numbers if they have some.
@@ -154,9 +133,9 @@ class AdminClient:
 
     async def group_progress(self, stream: str, group: str) -> tuple[str, set[str]]:
         """Return the last id that a group has read, and the ids that it has not acknowledged."""
-        for row in await self._xinfo_groups(stream):
-            if _decode(row["name"]) == group:
-                return _decode(row["last-delivered-id"]), await self._pending_ids(stream, row["name"])
+        for row in await read_groups(self.client, self.keys(stream)):
+            if _decode(row.name) == group:
+                return row.last_delivered, await self._pending_ids(stream, row.name)
         return "0-0", set()
 
     async def _pending_ids(self, stream: str, group: bytes) -> set[str]:
@@ -169,16 +148,6 @@ class AdminClient:
             if not rows or LAST_ID in found:
                 return found
             after = f"({_decode(rows[-1]['message_id'])}"
-
-    async def _xinfo_groups(self, stream: str) -> list[dict[str, Any]]:
-        with map_redis_errors():
-            try:
-                rows: list[dict[str, Any]] = await self.client.xinfo_groups(self.keys(stream))
-            except ResponseError as exc:
-                if "no such key" not in str(exc):
-                    raise
-                return []
-        return rows
 
     async def get_entry(self, stream: str, entry: str) -> dict[bytes, bytes] | None:
         """Return the fields of one entry; None if it is gone, or `entry` is no id."""

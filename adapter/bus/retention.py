@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import anyio
-from redis.exceptions import ResponseError
 
 from adapter.aio import AutoResetEvent, periodic
 from adapter.bus.adapter_letters import prune
 from adapter.bus.bus import Bus
 from adapter.bus.connection import map_redis_errors
 from adapter.bus.faults import FaultReporter, SilentReporter
+from adapter.bus.groups import MAX_NAME, read_groups
 from adapter.bus.keys import GROUP
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import LETTERS, OWN_STREAMS
@@ -37,7 +37,13 @@ TRIM_BATCH: Final = 1_000
 # Calls a run and stream: 50,000 entries of backlog a run leave Redis time for others.
 MAX_TRIM_CALLS: Final = 50
 # Acknowledged entries that stay for a replay: about three weeks of a busy account.
-KEPT_ENTRIES: Final = {"inbound": 100_000, "results": 10_000, "outbound": 10_000, "dead": 10_000}
+KEPT_ENTRIES: Final = {
+    "inbound": 100_000,
+    "results": 10_000,
+    "outbound": 10_000,
+    "dead": 10_000,
+    "control": 1_000,  # commands: programs with the role `commands` may add them as well
+}
 # Unread entries are dropped only above these: entries, and bytes by MEMORY USAGE. Bytes count first, also
 # for what is kept for a replay.
 CAP: Final = 1_000_000
@@ -250,25 +256,17 @@ class Retention:
             log.error("%s", text)
 
     async def _groups_with_pending(self, stream: str) -> list[bytes]:
-        with map_redis_errors():
-            try:
-                groups: Any = await self._bus.client.xinfo_groups(self._bus.keys(stream))
-            except ResponseError:
-                return []
-        return [group["name"] for group in groups if group["pending"]]
+        groups = await read_groups(self._bus.client, self._bus.keys(stream))
+        return [group.name for group in groups if group.pending]
 
     async def _dead_letter_poison(self, group: bytes) -> None:
         if group == GROUP.encode():
             return
-        with map_redis_errors():
-            rows: Any = await self._bus.client.xpending_range(
-                self._bus.keys("inbound"), group, "-", "+", POISON_SCAN, idle=POISON_IDLE_MS
-            )
-        for row in rows:
-            if (deliveries := row["times_delivered"]) >= MAX_DELIVERIES:
-                entry = row["message_id"].decode()
-                detail = f"delivered {deliveries} times, never acknowledged"
-                await self.dead_letter(group, row["consumer"], entry, deliveries, "poison", detail)
+        bounds = [POISON_IDLE_MS, MAX_DELIVERIES, POISON_SCAN, MAX_NAME]
+        rows = await self._bus.run_script("poison", [self._bus.keys("inbound")], [group, *bounds])
+        for entry, consumer, deliveries in rows:
+            detail = f"delivered {deliveries} times, never acknowledged"
+            await self.dead_letter(group, consumer, entry.decode(), deliveries, "poison", detail)
 
     async def dead_letter(
         self, group: bytes, consumer: bytes, entry: str, deliveries: int, reason: str, detail: str

@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 
 # The streams to which other programs may add an entry with any id.
 STREAMS: Final = ("outbound", "dead", "control")
+# Those to which only the adapter adds entries, whose ids are those of Redis. If its clock was set back they
+# are ahead of it, and stay. An id that is ten years ahead is no clock's: an operator gave it by hand.
+OWN_STREAMS: Final = ("inbound", "results", "session")
+MAX_CLOCK_AHEAD_MS: Final = 10 * 365 * 86_400_000
 # Seconds between two looks.
 INTERVAL_SECONDS: Final = 5.0
 # Seconds that a stream which was put aside can be looked at.
@@ -67,11 +71,15 @@ class StreamIds:
         """Look at each key once, and heal the streams that need it."""
         found = await self._survey()
         self._report_foreign(found)
-        limit = self._bus.id_limit
-        limit.newest_event_ms = milliseconds_of(found["inbound"].last_id)
-        for stream in STREAMS:
+        limit, latest = self._bus.id_limit, int(self._wall() * 1000) + MAX_CLOCK_AHEAD_MS
+        newest = milliseconds_of(found["inbound"].last_id)
+        limit.newest_event_ms = newest if newest <= latest else 0
+        for stream in (*STREAMS, *OWN_STREAMS):
             last = found[stream].last_id
-            if last and limit.is_beyond(last, self._wall()):
+            is_late = (
+                limit.is_beyond(last, self._wall()) if stream in STREAMS else milliseconds_of(last) > latest
+            )
+            if last and is_late:
                 await self._heal(stream, last)
 
     async def _survey(self) -> dict[str, _Key]:
@@ -115,5 +123,5 @@ class StreamIds:
             )
             log.error("%s", text)
             self._reporter.set_bus_fault(FAULT, text, SHOWN_SECONDS)
-            if stream != "dead":  # a stream that vanished has no group
+            if stream in {"outbound", "control"}:  # a stream that vanished has no group
                 await self._bus.ensure_group(stream, GROUP)

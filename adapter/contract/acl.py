@@ -81,7 +81,8 @@ ADAPTER = Role(
         Selector("eval evalsha", "*"),
         Selector(_ADAPTER_STREAM, "inbound outbound results results:* dead control session ids:aside:*"),
         Selector("type", "*"),  # which keys are of another program
-        Selector("rename", "outbound dead control ids:aside:*"),  # a stream whose ids are used up
+        # A stream whose ids are used up.
+        Selector("rename", "inbound outbound results dead control session ids:aside:*"),
         Selector(_ADAPTER_HASH, f"status {_CONTACTS}"),
         Selector("set get del pttl pexpire exists", "lease"),
         Selector("hmget hdel", "calls"),

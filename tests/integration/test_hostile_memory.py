@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.long, pytest.mark.timeout(600)]
 
 MB = 1024 * 1024
 ATTACK_SECONDS = 60.0
+# Megabytes of the memory limit in our compose files.
+CONTAINER_MB = 512
 FRIEND = "friend:10001"
 
 
@@ -43,6 +45,12 @@ async def follow_page(port: int) -> None:
                         pass
             except httpx.HTTPError:
                 await anyio.sleep(0.2)
+
+
+def limit_mb(pid: int) -> int:
+    """Return how much memory a process may have, in megabytes."""
+    limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii")
+    return int(limits.partition("Max data size")[2].split()[0]) // MB
 
 
 async def still_works(it: System, program: Program, text: str) -> None:
@@ -142,7 +150,11 @@ async def test_it_recovers_within_the_memory_of_a_small_container(
         await bus.client.execute_command(  # type: ignore[no-untyped-call]
             *("XREADGROUP", "GROUP", "adapter", "adapter", "COUNT", "8", "STREAMS", bus.keys("outbound"), ">")
         )
-        program = await it.adapter(QQBUS_HTTP=f"127.0.0.1:{port}")
+        program = it.start(
+            "tests.chaos.limited_memory", str(CONTAINER_MB), "run", QQBUS_HTTP=f"127.0.0.1:{port}"
+        )
+        await it.online(program)
+        assert limit_mb(program.process.pid) == CONTAINER_MB
         tasks.start_soon(follow_page, port)
         results = await it.results(17, 240.0)
         assert sorted(row["status"] for row in results) == ["rejected"] * 16 + ["sent"]

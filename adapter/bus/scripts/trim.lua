@@ -9,10 +9,11 @@ local keep, cap, batch = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local lapsed = {}
 for i = 6, #ARGV do lapsed[ARGV[i]] = true end
 
+local MAX_NAME = 256 -- bytes of the name that is sent: workers choose it
 local LAST_ID = '18446744073709551615-18446744073709551615'
 -- The oldest entry that a group still needs, nil if none: its oldest pending one, else the first undelivered.
 local function needed_by(group)
-  if group['pending'] > 0 then return redis.call('XPENDING', KEYS[2], group['name'])[2] end
+  if group['pending'] > 0 then return redis.call('XPENDING', KEYS[2], group['name'], '-', '+', 1)[1][1] end
   if group['last-delivered-id'] == LAST_ID then return nil end
   local undelivered = redis.call('XRANGE', KEYS[2], '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
   return undelivered and undelivered[1]
@@ -51,4 +52,4 @@ if needed and before(needed, target) then
   target = needed
 end
 local trimmed = redis.call('XTRIM', KEYS[2], 'MINID', target)
-return { length - trimmed, trimmed, dropped, slowest, from, to }
+return { length - trimmed, trimmed, dropped, string.sub(slowest, 1, MAX_NAME), from, to }

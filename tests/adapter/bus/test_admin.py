@@ -6,6 +6,7 @@ import anyio
 import pytest
 import redis.asyncio as redis
 
+from adapter.bus import groups
 from adapter.bus.admin import CONTROL_ENTRIES, PAGE_SIZE, AdminClient, MonitorClient
 from adapter.bus.bus import Bus
 from adapter.bus.clipped_reader import MAX_VALUE
@@ -109,7 +110,7 @@ async def test_a_consumer_that_has_not_asked_for_long_is_gone(
     async with AdminClient.open(redis_url, bus.keys.prefix) as admin:
         (group,) = await admin.groups("inbound")
         assert (group.consumers, group.gone) == (1, 0)
-        monkeypatch.setattr("adapter.bus.admin.GONE_MS", 100)
+        monkeypatch.setattr(groups, "GONE_MS", 100)
         await anyio.sleep(0.2)
         await bus.client.xreadgroup("bot", "new", {bus.keys("inbound"): ">"})
         (group,) = await admin.groups("inbound")

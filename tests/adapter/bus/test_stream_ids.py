@@ -87,6 +87,24 @@ async def test_dead_letters_stay(bus: Bus) -> None:
     assert found[0][0] == before.decode()
 
 
+@pytest.mark.parametrize("stream", ["inbound", "results", "session"])
+async def test_streams_of_the_adapter_are_healed_from_ids_that_no_clock_gives(bus: Bus, stream: str) -> None:
+    stream_ids, metrics = await healer(bus)
+    key, early = bus.keys(stream), f"{ahead(YEAR_MS)}-0"  # the clock of Redis may have been set back
+    await bus.client.xadd(key, {"n": "1"}, id=early)
+    await bus.client.xgroup_create(key, "bot", "0")
+    await stream_ids.run_once()
+    assert not metrics.bus_faults()
+    await bus.client.xreadgroup("bot", "me", {key: ">"})
+    await bus.client.xadd(key, {"n": "2", "id": "x"}, id=LAST)
+    await stream_ids.run_once()
+    assert await bus.client.xadd(key, {"n": "3"})
+    assert [fields[b"n"] for _, fields in await rows(bus, stream)] == [b"1", b"2", b"3"]
+    unread: Any = await bus.client.xreadgroup("bot", "me", {key: ">"})
+    assert [fields[b"n"] for _, fields in unread[0][1]] == [b"2", b"3"]
+    assert LAST in metrics.bus_faults()[FAULT]
+
+
 async def test_letters_of_the_adapter_stay_its_own_under_their_new_ids(bus: Bus) -> None:
     stream_ids, _ = await healer(bus)
     late = ahead(YEAR_MS)
