@@ -71,16 +71,16 @@ class StreamIds:
         """Look at each key once, and heal the streams that need it."""
         found = await self._survey()
         self._report_foreign(found)
-        limit, latest = self._bus.id_limit, int(self._wall() * 1000) + MAX_CLOCK_AHEAD_MS
+        id_limit, latest = self._bus.id_limit, int(self._wall() * 1000) + MAX_CLOCK_AHEAD_MS
         newest = milliseconds_of(found["inbound"].last_id)
-        limit.newest_event_ms = newest if newest <= latest else 0
-        for stream in (*STREAMS, *OWN_STREAMS):
+        id_limit.newest_event_ms = newest if newest <= latest else 0
+        limits = dict.fromkeys(STREAMS, id_limit.milliseconds(self._wall())) | dict.fromkeys(
+            OWN_STREAMS, latest
+        )
+        for stream, limit in limits.items():
             last = found[stream].last_id
-            is_late = (
-                limit.is_beyond(last, self._wall()) if stream in STREAMS else milliseconds_of(last) > latest
-            )
-            if last and is_late:
-                await self._heal(stream, last)
+            if milliseconds_of(last) > limit:
+                await self._heal(stream, last, limit)
 
     async def _survey(self) -> dict[str, _Key]:
         rows = await self._bus.run_script("survey", [self._bus.keys(name) for name in TYPES], [])
@@ -100,7 +100,7 @@ class StreamIds:
             )
             self._reporter.set_bus_fault(FOREIGN, text, 2 * INTERVAL_SECONDS)
 
-    async def _heal(self, stream: str, last: str) -> None:
+    async def _heal(self, stream: str, last: str, limit: int) -> None:
         key, aside = self._bus.keys(stream), self._bus.keys(f"ids:aside:{stream}")
         letters = [self._bus.keys(LETTERS)] if stream == "dead" else []
         text = f"a program added an entry with the id {last} to {key}: all that follow would bear its time"
@@ -108,7 +108,7 @@ class StreamIds:
             answer = await self._bus.run_script(
                 "heal_ids",
                 [self._bus.keys("ids:epoch"), key, aside, *letters],
-                [*self._lease.fence, f"{self._bus.id_limit.milliseconds(self._wall())}-0", ASIDE_TTL],
+                [*self._lease.fence, f"{limit}-0", ASIDE_TTL],
             )
         except (BusUnavailable, Fenced):
             raise
