@@ -26,7 +26,7 @@ the jobs, so that a thousand chats with long messages take turns.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import anyio
@@ -57,6 +57,8 @@ MAX_IN_FLIGHT = 4
 MAX_JOB_BYTES = 16 * 1024 * 1024
 # Overdue requests that are settled before the next send: a tenth of a second, however many there are.
 MAX_EXPIRED = 20
+# Seconds that a stop waits for the answer to a part: systemd and compose give thirty in all.
+STOP_SECONDS = 20.0
 TARGET_UNKNOWN = "target.unknown"
 # An operation has one part: it is carried out at once.
 _OPERATION = (Part("", ""),)
@@ -106,6 +108,8 @@ class OutboundPipeline:
         self._jobs: dict[str, SendJob] = {}
         self._job_bytes = 0
         self._in_flight: set[str] = set()
+        # Parts that wait for the answer of the network.
+        self._unanswered: set[anyio.CancelScope] = set()
         # Settlements that run while their chat is free again, by chat.
         self._settling: dict[str, _PendingSettlement] = {}
         self.paused = False
@@ -116,6 +120,8 @@ class OutboundPipeline:
             tasks.start_soon(self._intake.run, stop)
             tasks.start_soon(self.schedule.run, stop)
             await self._dispatch_loop(stop, tasks)
+            for scope in self._unanswered:
+                scope.deadline = anyio.current_time() + STOP_SECONDS
         # Between two parts nothing is in doubt: the next process goes on from here.
         for job in self._jobs.values():
             if not job.suspended:
@@ -288,17 +294,27 @@ class OutboundPipeline:
         if not await self._wait_session():
             return None
         if request.operation is not None:
-            return await self._perform(request.operation, request.to)
+            return await self._await_answer(self._perform(request.operation, request.to))
         target = None if request.to is None else self._directory.resolve(request.to)
         if target is None:
             return Outcome(Status.FAILED, TARGET_UNKNOWN, f"{request.to} cannot be reached in this session")
         own_sends, chat = self._settlement.own_sends, str(request.to)
         with own_sends.sending(chat):
-            outcome = await self._upstream.send(
-                target, part, answers=request.answers, may_send=self._lease.valid
+            outcome = await self._await_answer(
+                self._upstream.send(target, part, answers=request.answers, may_send=self._lease.valid)
             )
             own_sends.add(chat, outcome, render(request.segments), self._wall())
         return outcome
+
+    async def _await_answer(self, sending: Awaitable[Outcome | None]) -> Outcome | None:
+        """Return the outcome; `unknown` if the network does not answer while the adapter stops."""
+        with anyio.CancelScope() as scope:
+            self._unanswered.add(scope)
+            try:
+                return await sending
+            finally:
+                self._unanswered.discard(scope)
+        return Outcome(Status.UNKNOWN, "upstream.timeout", "no answer came before the adapter was stopped")
 
     async def _perform(self, operation: Operation, to: Address | None) -> Outcome | None:
         upstream = self._upstream

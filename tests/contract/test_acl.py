@@ -50,7 +50,7 @@ MATRIX: list[tuple[str, set[str]]] = [
     ("XDEL ~inbound 1-1", {ADAPTER}),
     ("DEL ~inbound", set()),
     ("EXPIRE ~inbound 1", {ADAPTER}),
-    ("RENAME ~inbound ~dead", set()),
+    ("RENAME ~friends ~dead", set()),
     ("RENAME ~outbound ~ids:aside:outbound", {ADAPTER}),
     # requests
     ("XADD ~outbound * to x", {ADAPTER, WORKER, OPERATOR}),

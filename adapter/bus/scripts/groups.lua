@@ -3,9 +3,9 @@
 -- ARGV  bytes of a name that is sent, groups at most, milliseconds after which an idle consumer counts as gone
 -- Returns {{name, consumers, gone ones, pending, last-delivered-id, lag ('': unknown), oldest pending entry} …};
 -- a group with a longer name is an empty list.
-local found = {}
-if redis.call('EXISTS', KEYS[1]) == 0 then return found end
-for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+local found, groups = {}, redis.pcall('XINFO', 'GROUPS', KEYS[1])
+if groups.err then return string.find(groups.err, 'no such key', 1, true) and found or groups end
+for _, flat in ipairs(groups) do
   if #found >= tonumber(ARGV[2]) then break end
   local group, row = described(flat), {}
   local name = group['name']

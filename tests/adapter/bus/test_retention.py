@@ -405,11 +405,8 @@ async def test_long_names_of_groups_and_consumers_fill_no_memory(bus: Bus, a_des
         await bus.client.xgroup_create(key, f"{number}" * MB, "0")
     names = [row["name"] for row in await bus.client.xinfo_groups(key)]  # type: ignore[no-untyped-call]
     assert sum(map(len, names)) > 20 * MB
-    await bus.client.execute_command(  # type: ignore[no-untyped-call]
-        *("XCLAIM", key, "bot", "c" * 2 * MB, "0"),
-        *[entry for entry, _ in await bus.client.xrange(key)],
-        *("IDLE", "600000", "RETRYCOUNT", "20", "JUSTID"),
-    )
+    entries = [entry for entry, _ in await bus.client.xrange(key)]
+    await bus.client.xclaim(key, "bot", "c" * 2 * MB, 0, entries, idle=600_000, retrycount=20, justid=True)
     service = (await a_desk()).retention
     tracemalloc.start()
     await service.run_once()
