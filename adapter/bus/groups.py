@@ -13,8 +13,6 @@ from adapter.bus.connection import map_redis_errors
 from adapter.bus.scripts import source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import redis.asyncio as redis
 
 log = logging.getLogger(__name__)
@@ -77,9 +75,9 @@ async def _look(client: "redis.Redis", key: str) -> list[Group]:
     return found
 
 
-async def _xinfo_groups(client: "redis.Redis", key: str) -> "list[Mapping[str, Any]]":
+async def _xinfo_groups(client: "redis.Redis", key: str) -> list[dict[str, Any]]:
     try:
-        rows: list[Mapping[str, Any]] = await client.xinfo_groups(key)
+        rows: list[dict[str, Any]] = await client.xinfo_groups(key)
     except ResponseError as exc:
         if "no such key" not in str(exc):
             raise
