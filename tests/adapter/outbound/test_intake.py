@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from adapter.bus.bus import Bus
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.codec.dead_letters import MAX_FIELD
+from adapter.codec.inbound import timestamp
 from adapter.outbound import intake, rejector
 from tests.adapter.outbound.test_pipeline import chat_of_friend
 from tests.support.helpers import wait_until
@@ -207,3 +209,32 @@ async def test_what_is_not_held_is_read_when_it_is_its_turn(bus: Bus, redis_url:
         assert [rows[f"a/{n}"]["status"] for n in range(149)] == ["sent"] * 149
         assert len(it.sim.received) == 149
         assert peak_mb(program) < MOST_MB
+
+
+@pytest.mark.timeout(180)
+async def test_many_that_expire_at_once_delay_no_other(bus: Bus, redis_url: str, tmp_path: Path) -> None:
+    async with system(bus, redis_url, tmp_path) as it:
+        program = await it.adapter()
+        for sender in ("friend:10001", "friend:20002"):
+            it.sim.say(sender, "hi")
+        one, other = (row["chat"] for row in await it.events(2))
+        await bus.client.xadd(bus.keys("control"), {"cmd": "pause"})
+        await wait_until(lambda: "command pause" in program.text(), "sends are held", 30.0)
+        number, end = 4_000, time.time() + 15.0
+        expires = timestamp(end)
+        for start in range(0, number, 1_000):
+            await ask_many(
+                it,
+                [
+                    {"to": one, "text": "x", "id": f"big/{n}", "expires": expires}
+                    for n in range(start, start + 1_000)
+                ],
+            )
+        await wait_until(lambda: time.time() > end, "their time is over", 30.0)
+        before = len(it.sim.received)
+        await bus.client.xadd(bus.keys("control"), {"cmd": "resume"})
+        await it.ask(other, "urgent", id="small/1", priority="high")
+        await wait_until(lambda: "urgent" in [m.text for m in it.sim.received], "it is sent", 60.0)
+        assert len(it.sim.received) - before < 5
+        assert await bus.client.xlen(bus.keys("results")) < number / 2
+        assert len(await it.results(number + 1, 90.0)) == number + 1
