@@ -22,8 +22,8 @@ from adapter.outbound.settlement import Refused, Settlement
 MAX_REFUSED: Final = 10_000
 # Entries of one batch: a few milliseconds of this process and of Redis.
 BATCH: Final = 100
-# Rejections a second: a flood of them fills Redis with letters no faster than these are trimmed.
-MAX_REJECTED: Final = 1_000
+# Rejections a second: their results share a stream with those of others, which keeps the newest ten thousand.
+MAX_REJECTED: Final = 500
 # Seconds that the loop waits for entries.
 TICK_SECONDS: Final = 0.5
 
