@@ -14,7 +14,7 @@ from adapter.events import Address, Priority, SendRequest
 PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.BULK)
 
 
-# One entry has one head, and a chat may have thousands: they are told apart without a look at their fields.
+# One entry has one head, and a chat may have thousands: a comparison looks at no field.
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
     """What scheduling needs of a request. `size`: bytes of its entry. `is_paced`: it counts as a message."""

@@ -2,7 +2,6 @@
 
 import itertools
 import time
-import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapter.bus.bus import Bus
-from adapter.bus.groups import MAX_NAME, read_groups
 from adapter.bus.lease import Lease
 from adapter.bus.ledger import OWN_STREAMS
 from adapter.bus.retention import Retention, Trimmed
@@ -392,29 +390,3 @@ async def test_result_streams_of_workers_have_a_bound_in_bytes(bus: Bus, a_desk:
     assert await bus.client.xlen(mine) == 50
     assert list(await bus.hgetall(bus.keys(OWN_STREAMS))) == [mine]
     await bus.client.delete(bus.keys(OWN_STREAMS))
-
-
-async def test_long_names_of_groups_and_consumers_fill_no_memory(bus: Bus, a_desk: MakeDesk) -> None:
-    key = bus.keys("inbound")
-    for number in range(20):
-        await bus.client.xadd(key, {"n": str(number)})
-    await bus.client.xgroup_create(key, "bot", "0")
-    # A consumer with a name of megabytes, and twenty groups with such names.
-    await bus.client.xreadgroup("bot", "c" * 2 * MB, {key: ">"})
-    for number in range(20):
-        await bus.client.xgroup_create(key, f"{number}" * MB, "0")
-    names = [row["name"] for row in await bus.client.xinfo_groups(key)]  # type: ignore[no-untyped-call]
-    assert sum(map(len, names)) > 20 * MB
-    entries = [entry for entry, _ in await bus.client.xrange(key)]
-    await bus.client.xclaim(key, "bot", "c" * 2 * MB, 0, entries, idle=600_000, retrycount=20, justid=True)
-    service = (await a_desk()).retention
-    tracemalloc.start()
-    await service.run_once()
-    assert [group.name for group in await read_groups(bus.client, key)] == [b"bot"]
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 * MB
-    letters: Any = await bus.client.xrange(bus.keys("dead"))
-    assert [fields[b"reason"] for _, fields in letters] == [b"poison"] * 20
-    assert {len(fields[b"consumer"]) for _, fields in letters} == {MAX_NAME}
-    await bus.client.delete(key)
