@@ -16,6 +16,7 @@ from adapter.codec.reader import (
     read_event_header,
     read_map,
     read_result,
+    read_time,
 )
 from adapter.codec.request_body import DEFAULT_LIMITS, LARGEST_LIMITS, RequestLimits
 from adapter.codec.segments import read_segment, segment_to_dict
@@ -89,6 +90,7 @@ __all__ = [
     "read_map",
     "read_result",
     "read_segment",
+    "read_time",
     "render",
     "replace_surrogates",
     "segment_to_dict",

@@ -79,6 +79,11 @@ class ReceivedMessage(Received):
         return tuple(read_segment(item) for item in items) if isinstance(items, list) else ()
 
     @property
+    def request_entry(self) -> str:
+        """The entry in `qq:outbound` of the request that sent it, empty if none did."""
+        return _text(self.body.get("entry")) if self.own else ""
+
+    @property
     def font(self) -> Font | None:
         """The font in which the sender's client showed the message."""
         match self.body.get("font"):
@@ -148,7 +153,8 @@ _FAMILIES: Final[Mapping[str, type[Received]]] = {
 def read_event(entry: str, fields: Fields) -> Received:
     """Decode an entry of `qq:inbound`. Raises SchemaError."""
     event = read_event_header(entry, fields)
-    _ = event.body
+    # What `cached_property` would do, without its lock.
+    event.__dict__["body"] = read_map(event.raw_body)
     return event
 
 
@@ -161,24 +167,27 @@ def read_event_header(entry: str, fields: Fields) -> Received:
         if fields[b"v"] != _VERSION:
             raise SchemaError(f"v is not {CONTRACT_VERSION}: this reader is older than the adapter")
         kind = fields[b"type"].decode()
-        return _FAMILIES.get(kind.partition(".")[0], Received)(
-            entry,
-            _required(fields[b"id"], "id"),
-            kind,
-            _timestamp_seconds(fields[b"time"]),
-            fields[b"account"].decode(),
-            int(fields[b"epoch"] or 0),
-            int(fields[b"seq"] or 0),
-            fields[b"chat"].decode(),
-            fields[b"sender"].decode(),
-            fields[b"self"] == b"1",
-            fields[b"text"].decode(),
-            fields[b"body"],
+        event = object.__new__(_FAMILIES.get(kind.partition(".")[0], Received))
+        # What the frozen class would do with a call for each field, in a quarter of the time.
+        event.__dict__.update(
+            entry=entry,
+            id=_required(fields[b"id"], "id"),
+            type=kind,
+            time=read_time(fields[b"time"]),
+            account=fields[b"account"].decode(),
+            epoch=int(fields[b"epoch"] or 0),
+            seq=int(fields[b"seq"] or 0),
+            chat=fields[b"chat"].decode(),
+            sender=fields[b"sender"].decode(),
+            own=fields[b"self"] == b"1",
+            text=fields[b"text"].decode(),
+            raw_body=fields[b"body"],
         )
     except KeyError as exc:
         raise SchemaError(f"the field {_field_name(exc)} is missing") from exc
     except ValueError as exc:
         raise SchemaError(f"a field cannot be read: {exc}") from exc
+    return event
 
 
 def read_result(fields: Fields) -> Result:
@@ -188,7 +197,7 @@ def read_result(fields: Fields) -> Result:
         return Result(
             id=_required(fields[b"id"], "id"),
             entry=fields[b"entry"].decode(),
-            time=_timestamp_seconds(fields[b"time"]),
+            time=read_time(fields[b"time"]),
             account=fields[b"account"].decode(),
             epoch=int(fields[b"epoch"] or 0),
             to=fields[b"to"].decode(),
@@ -222,7 +231,8 @@ def read_map(packed: bytes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _timestamp_seconds(text: bytes) -> float:
+def read_time(text: bytes) -> float:
+    """Return a time of RFC 3339 in seconds since 1970. Raises ValueError."""
     time = datetime.fromisoformat(text.decode())
     if time.tzinfo is None:
         raise ValueError("time has no zone")

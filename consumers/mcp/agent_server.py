@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
+from adapter import Received
 from consumers.mcp.guards import Guards
 from consumers.mcp.http import serve_http
 from consumers.mcp.inbox import Inbox
@@ -16,7 +17,7 @@ from consumers.mcp.standard_input import serve_stdio
 from consumers.onebot.bus_reader import BusReader
 from consumers.onebot.errors import BusAway
 from consumers.onebot.outbox import Outbox
-from consumers.runtime.holding import HeldEvent
+from consumers.runtime.holding import HeldEvent, decode_received
 from consumers.runtime.runtime import Runtime
 
 log = logging.getLogger("qqbus.mcp")
@@ -61,7 +62,11 @@ class AgentServer:
         """Return when there may be room, or after `seconds`."""
         await self._inbox.wait_for_room(seconds)
 
-    def take(self, events: Sequence[HeldEvent]) -> None:
+    def decode(self, entry: str, fields: list[bytes]) -> Received:
+        """Return an entry as the inbox has it. Raises SchemaError."""
+        return decode_received(entry, fields)
+
+    def take(self, events: Sequence[HeldEvent[Received]]) -> None:
         """Take events, oldest first."""
         self._inbox.take(events)
 

@@ -78,14 +78,16 @@ class Inbox:
         except TimeoutError:
             return
 
-    def take(self, events: Sequence[HeldEvent]) -> None:
+    def take(self, events: Sequence[HeldEvent[Received]]) -> None:
         """Queue what may be passed on; acknowledge the rest unseen."""
+        unseen: list[str] = []
         for one in events:
-            received = one.received
+            received = one.content
             if self._guards.may_tell(received) or received.type == "session.gap":
                 self._queue.append(received)
             else:
-                self._held.acknowledge(received.entry)
+                unseen.append(received.entry)
+        self._held.acknowledge(unseen)
         self._changed.set()
 
     # --- callers -------------------------------------------------------------------------------
@@ -96,8 +98,7 @@ class Inbox:
             if number == done or (caller and batch.caller == caller):
                 del self._batches[number]
                 if number == done or batch.delivery.is_done:
-                    for event in batch.events:
-                        self._held.acknowledge(event.entry)
+                    self._held.acknowledge([event.entry for event in batch.events])
                 else:
                     self._return(batch.events)
         self._return_silent()

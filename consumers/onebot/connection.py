@@ -29,7 +29,7 @@ from consumers.onebot.hub import HEARTBEAT_SECONDS, Hub, encode_frame
 log = logging.getLogger("qqbus.gateway")
 
 # Events before a ping: the bot has the next ones at hand while its pong is on the way.
-_BATCH: Final = 25
+_BATCH: Final = 50
 # Seconds between two looks at that clock.
 _CHECK_SECONDS: Final = 0.5
 # Bytes of one frame from a bot: a picture in base64.
@@ -174,10 +174,8 @@ class BotConnection:
         async with self._writing:
             with self._writes.corked():
                 while self._urgent:
-                    await self._socket.send_frame(self._urgent.popleft(), WSMsgType.TEXT)
-                for event in events:
-                    for frame in event.take_frames():
-                        await self._socket.send_frame(frame, WSMsgType.TEXT)
+                    await self._writes.send((self._urgent.popleft(),))
+                await self._writes.send(frame for event in events for frame in event.take_frames())
                 await self._socket.ping(str(ping.number).encode())
 
     async def _watch(self) -> None:

@@ -10,13 +10,19 @@ What breaks them: a writer that does not look at `corked`. All frames of a socke
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import aiohttp
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
+# Bytes of a frame that is written without waiting: a whole window of them stays small. At most 65,535.
+MAX_DIRECT: Final = 16 * 1024
+# RFC 6455: a final frame of text, its size in the second byte if that is under 126, else in two more.
+_TEXT: Final = 0x81
+_SHORT: Final = 126
+_MEDIUM_TEXT: Final = bytes((_TEXT, 126))
 # Bytes that are collected: the mark at which aiohttp looks whether the peer reads.
 MAX_BYTES: Final = 64 * 1024
 
@@ -28,11 +34,25 @@ class CorkedWrites:
         writer = socket._writer  # noqa: SLF001 – aiohttp has no public name for it, and no batches
         if writer is None:
             raise ConnectionResetError("the socket is closed")
+        self._socket = socket
+        # A client masks what it sends, which is left to aiohttp.
+        self._is_masked: bool = writer.use_mask
         self._transport: asyncio.WriteTransport = writer.transport
         self._is_corked = False
         self._parts: list[bytes] = []
         self._size = 0
         writer.transport = self  # type: ignore[assignment]
+
+    async def send(self, frames: Iterable[bytes]) -> None:
+        """Write frames of text; waits for the peer where one is large. Raises ConnectionError."""
+        for frame in frames:
+            size = len(frame)
+            if self._is_masked or not self._is_corked or size > MAX_DIRECT:
+                await self._socket.send_frame(frame, WSMsgType.TEXT)
+            elif size < _SHORT:
+                self._collect(bytes((_TEXT, size)) + frame)
+            else:
+                self._collect(_MEDIUM_TEXT + size.to_bytes(2, "big") + frame)
 
     @contextmanager
     def corked(self) -> Iterator[None]:
@@ -50,9 +70,12 @@ class CorkedWrites:
 
     def write(self, data: bytes) -> None:
         """Write, or collect."""
-        if not self._is_corked:
+        if self._is_corked:
+            self._collect(data)
+        else:
             self._transport.write(data)
-            return
+
+    def _collect(self, data: bytes) -> None:
         self._parts.append(data)
         self._size += len(data)
         if self._size >= MAX_BYTES:

@@ -15,18 +15,13 @@ Invariants:
 What breaks them: a pong that was not asked for. A connection passes on only pongs to its own pings.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
 # Unconfirmed on one connection: a bot that is slower gets more when it confirms.
 MAX_EVENTS: Final = 100
 MAX_BYTES: Final = 16 * 1024 * 1024
-# In the log, over all connections: quick bots may be ahead of a slow one by this.
-LOG_EVENTS: Final = 2_000
-LOG_BYTES: Final = 16 * 1024 * 1024
-# Bytes that an event is expected to take before one was seen.
-_FIRST_GUESS: Final = 4_096
 # In the place of the brace that ends a frame.
 _AGAIN: Final = b',"redelivered":true}'
 
@@ -64,16 +59,17 @@ class Window:
 
 
 class DeliveryLog:
-    """The events in flight. Methods that finish events return the entries to acknowledge."""
+    """The events in flight, `size` bytes. Methods that finish events return the entries to acknowledge."""
 
     def __init__(self) -> None:
-        self._events: OrderedDict[int, LoggedEvent] = OrderedDict()
+        # By position, without gaps: from `_first` to `_last`.
+        self._events: dict[int, LoggedEvent] = {}
         self._windows: list[Window] = []
+        self._first = 1
         self._last = 0
         # The newest position that any window has confirmed.
         self._seen = 0
-        self._bytes = 0
-        self._average = float(_FIRST_GUESS)
+        self.size = 0
 
     def __len__(self) -> int:
         return len(self._events)
@@ -83,21 +79,11 @@ class DeliveryLog:
         """Whether a window is open."""
         return bool(self._windows)
 
-    def room(self) -> int:
-        """Return how many events may be added."""
-        if not self._windows:
-            return 0
-        by_bytes = int((LOG_BYTES - self._bytes) / self._average)
-        # A batch is of the size that was seen until now; a much larger one must not come at once.
-        return max(0, min(LOG_EVENTS - len(self._events), by_bytes))
-
     def add(self, event: LoggedEvent) -> None:
         """Append an event."""
         self._last += 1
         self._events[self._last] = event
-        self._bytes += event.size
-        # Large events count at once, small ones slowly.
-        self._average = max(event.size, 0.99 * self._average + 0.01 * event.size)
+        self.size += event.size
 
     def open(self) -> Window:
         """Open a window; it gets what is in flight first."""
@@ -143,14 +129,16 @@ class DeliveryLog:
         done = self._finish(self._seen)
         dropped = list(self._events.values())
         self._events.clear()
-        self._bytes = 0
+        self.size = 0
+        self._first = self._last + 1
         self._seen = self._last
         return done, dropped
 
     def _finish(self, position: int) -> list[str]:
         done: list[str] = []
-        while self._events and next(iter(self._events)) <= position:
-            _, event = self._events.popitem(last=False)
-            self._bytes -= event.size
+        while self._first <= position:
+            event = self._events.pop(self._first)
+            self._first += 1
+            self.size -= event.size
             done.append(event.entry)
         return done

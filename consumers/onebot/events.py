@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from adapter import Received, SchemaError, parse_address
+from adapter import Received, ReceivedMessage, SchemaError, parse_address
 from consumers.onebot.cq import encode_cq
 from consumers.onebot.notices import to_notice, to_request
 from consumers.onebot.numbers import entry_number, id_number, parse_integer
@@ -93,9 +93,8 @@ def to_message(received: Received, numbers: Numbers, *, as_text: bool = False) -
 
 def message_number(received: Received) -> int:
     """Return the `message_id` of a message: of one that was sent through the bus that of its request."""
-    entry = received.body.get("entry")
-    if received.own and isinstance(entry, str) and entry:
-        return entry_number(entry, was_sent=True)
+    if received.own and isinstance(received, ReceivedMessage) and received.request_entry:
+        return entry_number(received.request_entry, was_sent=True)
     return entry_number(received.entry)
 
 

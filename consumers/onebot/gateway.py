@@ -13,7 +13,7 @@ from consumers.onebot.bots import Bots
 from consumers.onebot.bus_reader import BusReader
 from consumers.onebot.dialing import Dialer
 from consumers.onebot.errors import BusAway
-from consumers.onebot.hub import Hub
+from consumers.onebot.hub import Content, Hub
 from consumers.onebot.message_index import MessageIndex
 from consumers.onebot.options import Options
 from consumers.onebot.outbox import Outbox
@@ -70,7 +70,11 @@ class Gateway:
         """Return when there may be room, or after `seconds`."""
         await self._hub.wait_for_room(seconds)
 
-    def take(self, events: Sequence[HeldEvent]) -> None:
+    def decode(self, entry: str, fields: list[bytes]) -> Content:
+        """Return what the hub needs of an entry. Raises SchemaError."""
+        return self._hub.decode(entry, fields)
+
+    def take(self, events: Sequence[HeldEvent[Content]]) -> None:
         """Take events, oldest first."""
         self._hub.take(events)
 

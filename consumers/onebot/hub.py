@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,10 +18,12 @@ from adapter import Received, ReceivedMessage
 from consumers.onebot.bus_reader import BusReader
 from consumers.onebot.delivery import DeliveryLog, LoggedEvent, Window
 from consumers.onebot.errors import BusAway
-from consumers.onebot.events import heartbeat, message_number, quoted_ids, to_event
+from consumers.onebot.events import heartbeat, message_number, quoted_ids, to_event, to_message
+from consumers.onebot.intake import Intake
 from consumers.onebot.message_index import MessageIndex
 from consumers.onebot.options import Options
-from consumers.runtime.holding import HeldEntries, HeldEvent
+from consumers.onebot.plain_messages import PlainMessage, read_plain
+from consumers.runtime.holding import HeldEntries, HeldEvent, decode_received
 
 log = logging.getLogger("qqbus.gateway")
 
@@ -33,6 +35,9 @@ _SLICE: Final = 50
 _LOOKUP_PAUSE: Final = 0.5
 
 
+Content = PlainMessage | Received
+
+
 class Hub:
     """The events between the bus and the connections."""
 
@@ -42,8 +47,11 @@ class Hub:
         self._held = held
         self._index = index
         self.log = DeliveryLog()
+        self._intake = Intake()
         self.windows: dict[Window, Callable[[], None]] = {}
-        self._incoming: deque[HeldEvent] = deque()
+        self._incoming: deque[HeldEvent[Content]] = deque()
+        # Of what was taken since it was last empty.
+        self._incoming_bytes = 0
         # Rises when the last bot leaves: what is being turned into frames then comes again, in order.
         self._generation = 0
         self._arrived = asyncio.Event()
@@ -56,7 +64,9 @@ class Hub:
     def room(self) -> int:
         """Return how many events it takes now."""
         self._has_room.clear()
-        return max(0, self.log.room() - len(self._incoming))
+        if not self.log.is_open:
+            return 0
+        return self._intake.room(len(self.log) + len(self._incoming), self.log.size + self._incoming_bytes)
 
     async def wait_for_room(self, seconds: float) -> None:
         """Return when there may be room, or after `seconds`."""
@@ -66,8 +76,20 @@ class Hub:
         except TimeoutError:
             return
 
-    def take(self, events: Sequence[HeldEvent]) -> None:
+    def decode(self, entry: str, fields: list[bytes]) -> Content:
+        """Return the frame of a usual message, else the event. Raises SchemaError."""
+        plain = read_plain(entry, fields, as_text=self._options.is_text_format)
+        return decode_received(entry, fields) if plain is None else plain
+
+    def take(self, events: Sequence[HeldEvent[Content]]) -> None:
         """Take events, oldest first."""
+        if not self.log.is_open:
+            # The bot left while they were read: they come behind what it has not confirmed.
+            self._give_back(events)
+            return
+        sizes = [_size(one.content) for one in events]
+        self._intake.observe(max(sizes))
+        self._incoming_bytes += sum(sizes)
         self._incoming.extend(events)
         self._arrived.set()
 
@@ -100,13 +122,13 @@ class Hub:
         )
         if not self.log.is_open:
             self._generation += 1
-            while self._incoming:
-                self._give_back(self._incoming.popleft())
+            self._give_back(self._incoming)
+            self._incoming.clear()
+            self._incoming_bytes = 0
 
     def _acknowledge(self, entries: Sequence[str]) -> None:
-        for entry in entries:
-            self._held.acknowledge(entry)
         if entries:
+            self._held.acknowledge(entries)
             self._has_room.set()
 
     # --- from events to frames -----------------------------------------------------------------
@@ -118,13 +140,12 @@ class Hub:
             self._arrived.clear()
             old = self.too_old
             while self._incoming:
-                for _ in range(_SLICE):
-                    if self._incoming:
-                        await self._pass_on(self._incoming.popleft())
+                await self._pass_on_slice()
                 for wake in list(self.windows.values()):
                     wake()
                 # A long batch must not keep confirmations waiting.
                 await asyncio.sleep(0)
+            self._incoming_bytes = 0
             if self.too_old > old:
                 log.warning(
                     "%d events were older than %g s and are dropped (--max-age)",
@@ -132,43 +153,48 @@ class Hub:
                     self._options.max_age,
                 )
 
-    async def _pass_on(self, event: HeldEvent) -> None:
-        received = event.received
-        if not self.log.is_open:
-            self._give_back(event)
-            return
-        generation = self._generation
-        frames = () if self._is_too_old(received) else await self._frames(received)
-        if generation != self._generation:
-            self._give_back(event)
-            return
-        if not frames:
-            self._held.acknowledge(received.entry)
-            self._has_room.set()
-            return
-        size = sum(len(frame) for frame in frames)
-        self.log.add(LoggedEvent(received.entry, frames, size, event.is_redelivered))
+    async def _pass_on_slice(self) -> None:
+        """Turn some events into frames. It awaits only where a quotation has to be looked up."""
+        oldest_ms = self._oldest_ms()
+        done: list[str] = []
+        for _ in range(_SLICE):
+            if not self._incoming:
+                break
+            entry, content, is_redelivered = self._incoming[0]
+            if oldest_ms and int(entry.partition("-")[0]) < oldest_ms:
+                self.too_old += 1
+                frames: tuple[bytes, ...] = ()
+            elif isinstance(content, PlainMessage):
+                frames = (content.frame,)
+                self._index.add(content.known)
+            else:
+                # It stays in the queue: once the last bot has left, it is given back with the others.
+                generation = self._generation
+                frames = await self._frames(content)
+                if generation != self._generation:
+                    break
+            self._incoming.popleft()
+            if frames:
+                self.log.add(LoggedEvent(entry, frames, sum(map(len, frames)), is_redelivered))
+            else:
+                done.append(entry)
+        self._acknowledge(done)
 
-    def _give_back(self, event: HeldEvent) -> None:
-        entry = event.received.entry
-        self._held.forget([entry], untouched=() if event.is_redelivered else (entry,))
-
-    def _is_too_old(self, received: Received) -> bool:
+    def _oldest_ms(self) -> float:
+        """Return the time of the oldest entry that is passed on; 0 if none is too old."""
         limit = self._options.max_age
-        if not limit or int(received.entry.partition("-")[0]) / 1000 >= time.time() - limit:
-            return False
-        self.too_old += 1
-        return True
+        return (time.time() - limit) * 1000 if limit else 0.0
+
+    def _give_back(self, events: Iterable[HeldEvent[Content]]) -> None:
+        entries = {one.entry: one.is_redelivered for one in events}
+        self._held.forget(entries, untouched=[entry for entry, again in entries.items() if not again])
 
     async def _frames(self, received: Received) -> tuple[bytes, ...]:
-        if isinstance(received, ReceivedMessage) and received.own and not self._options.reports_self:
-            self._index.add(received, message_number(received))
-            return ()
-        quoted = quoted_ids(received)
-        numbers = await self._numbers(received.chat, quoted) if quoted else {}
-        event = to_event(received, numbers, as_text=self._options.is_text_format)
+        """Return an event as frames; waits where a quotation has to be looked up."""
+        numbers = await self._numbers(received.chat, quoted_ids(received))
         if isinstance(received, ReceivedMessage):
-            self._index.add(received, event["message_id"] if event else message_number(received))
+            return self._message_frames(received, numbers)
+        event = to_event(received, numbers)
         events = [event]
         if received.type.startswith("session."):
             is_online = received.type == "session.online"
@@ -179,6 +205,17 @@ class Hub:
         found = tuple(encode_frame(one) for one in events if one is not None)
         self.unmapped += not found
         return found
+
+    def _message_frames(self, message: ReceivedMessage, numbers: dict[str, int]) -> tuple[bytes, ...]:
+        if message.own and not self._options.reports_self:
+            self._index.add_received(message, message_number(message))
+            return ()
+        event = to_message(message, numbers, as_text=self._options.is_text_format)
+        if event is None:
+            self.unmapped += 1
+            return ()
+        self._index.add_received(message, event["message_id"])
+        return (encode_frame(event),)
 
     async def _numbers(self, chat: str, wanted: Sequence[str]) -> dict[str, int]:
         return {one: number for one in wanted if (number := await self._number(chat, one)) is not None}
@@ -195,6 +232,13 @@ class Hub:
             else:
                 self._index.numbers.put((chat, network_id), number)
         return number or None
+
+
+def _size(content: Content) -> int:
+    """Return about how many bytes an event takes until it is sent."""
+    if isinstance(content, PlainMessage):
+        return len(content.frame)
+    return len(content.raw_body) + len(content.text)
 
 
 def encode_frame(event: dict[str, Any]) -> bytes:

@@ -6,7 +6,6 @@ that of a message that was sent through the bus is negative.
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 # Milliseconds since 1970 of 2020-01-01: with this epoch a number is exact as a JSON number until 2089.
@@ -16,7 +15,8 @@ _PER_MS: Final = 4096
 # JSON numbers beyond it are not exact in JavaScript.
 MAX_NUMBER: Final = 2**53
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
-_ENTRY: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
+# Characters of an entry id.
+_MAX_ENTRY: Final = 41
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,12 @@ class EntryRef:
     was_sent: bool
 
 
-# One entry is asked for several times in a row.
-@lru_cache(256)
 def entry_number(entry: str, *, was_sent: bool = False) -> int:
     """Return the `message_id` of an entry; 0 for one that has no number."""
-    match = _ENTRY.fullmatch(entry)
-    if match is None:
+    first, _, second = entry.partition("-")
+    if not (first.isdecimal() and second.isdecimal() and entry.isascii() and len(entry) <= _MAX_ENTRY):
         return 0
-    milliseconds, sequence = int(match[1]) - EPOCH_MS, int(match[2])
+    milliseconds, sequence = int(first) - EPOCH_MS, int(second)
     number = milliseconds * _PER_MS + sequence
     if milliseconds < 0 or sequence >= _PER_MS or number >= MAX_NUMBER:
         return 0

@@ -15,31 +15,40 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from adapter import Received
+from adapter import Received, SchemaError, read_event
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS
 from consumers.runtime.consumer_group import READ_COUNT, ConsumerGroup, Pending
 from consumers.runtime.dispatcher import WorkItem
+from consumers.runtime.replies import mapping_of
 
+T = TypeVar("T")
 # Looks at the peers within `claim_after`: one may fail, and the own entries still stay young enough.
 _CHECKS: Final = 3
+# Seconds until a full sink is asked again whether it takes entries of peers.
+_FULL_SECONDS: Final = 1.0
 # Entries that were read and never passed on; beyond it the oldest count as passed on.
 _MAX_UNTOUCHED: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class HeldEvent:
-    """An event that the sink holds. `is_redelivered`: it may have been passed on before."""
+class HeldEvent(NamedTuple, Generic[T]):
+    """An event that the sink holds, as the sink decoded it.
 
-    received: Received
+    `is_redelivered`: it may have been passed on before.
+    """
+
+    entry: str
+    content: T
     is_redelivered: bool
 
 
-class EntrySink(Protocol):
+class EntrySink(Protocol[T]):
     """Where held entries go."""
+
+    def decode(self, entry: str, fields: list[bytes]) -> T:
+        """Return what the sink needs of an entry. Raises SchemaError for one that cannot be read."""
 
     def room(self) -> int:
         """Return how many entries it takes now; 0 while it takes none."""
@@ -47,8 +56,13 @@ class EntrySink(Protocol):
     async def wait_for_room(self, seconds: float) -> None:
         """Return when there is room, or after `seconds`."""
 
-    def take(self, events: Sequence[HeldEvent]) -> None:
+    def take(self, events: Sequence[HeldEvent[T]]) -> None:
         """Take these, oldest first; each ends in `acknowledge` or `forget`."""
+
+
+def decode_received(entry: str, fields: list[bytes]) -> Received:
+    """Return an entry as workers get it. Raises SchemaError."""
+    return read_event(entry, mapping_of(fields))
 
 
 class HeldEntries:
@@ -65,11 +79,12 @@ class HeldEntries:
         self._closed = False
         self._done = asyncio.Event()
 
-    def acknowledge(self, entry: str) -> None:
-        """Acknowledge an entry; again is harmless."""
-        if self.in_flight.pop(entry, None) is not None:
-            self._client.writer.ack(entry)
-            self._check_done()
+    def acknowledge(self, entries: Iterable[str]) -> None:
+        """Acknowledge entries; again is harmless."""
+        for entry in entries:
+            if self.in_flight.pop(entry, None) is not None:
+                self._client.writer.ack(entry)
+        self._check_done()
 
     def forget(self, entries: Iterable[str], *, untouched: Iterable[str] = ()) -> None:
         """Hold these no longer: they stay pending and come again at `reload`, or to a peer.
@@ -135,25 +150,22 @@ class HeldEntries:
 
 
 class HoldingSource:
-    """Feeds a sink from a plain consumer group.
-
-    `decode` returns None for an entry that cannot be read; it has then moved to the dead letters.
-    """
+    """Feeds a sink from a plain consumer group. `bury` takes an entry that cannot be read, and why."""
 
     def __init__(
         self,
         client: BusClient,
         group: ConsumerGroup,
         held: HeldEntries,
-        sink: EntrySink,
-        decode: Callable[[WorkItem], Awaitable[Received | None]],
+        sink: EntrySink[Any],
+        bury: Callable[[WorkItem, SchemaError], Awaitable[object]],
         claim_after: float,
     ) -> None:
         self._client = client
         self._group = group
         self._held = held
         self._sink = sink
-        self._decode = decode
+        self._bury = bury
         self._claim_after = claim_after
         self._next_check = 0.0
         self._block_ms = min(BLOCK_MS, int(claim_after * 1000 / _CHECKS))
@@ -203,7 +215,9 @@ class HoldingSource:
         self._next_check = now + self._claim_after / _CHECKS
         if self._held.in_flight:
             await self._group.touch(self._held.in_flight)
-        if self._sink.room() > 0 and await self._group.autoclaim(int(self._claim_after * 1000)):
+        if self._sink.room() <= 0:
+            self._next_check = min(self._next_check, now + _FULL_SECONDS)
+        elif await self._group.autoclaim(int(self._claim_after * 1000)):
             await self._load_pending()
             self._next_check = now  # there may be more
         else:
@@ -219,12 +233,14 @@ class HoldingSource:
     async def _submit(self, items: Sequence[WorkItem]) -> None:
         events = []
         for item in items:
-            received = await self._decode(item)
-            if received is None:
+            try:
+                content = self._sink.decode(item.entry, item.fields)
+            except SchemaError as exc:
+                await self._bury(item, exc)
                 continue
             self._held.in_flight[item.entry] = item
             again = item.attempts > 0 and self._held.was_passed_on(item.entry)
-            events.append(HeldEvent(received, again))
+            events.append(HeldEvent(item.entry, content, again))
             # The content is in the event; the fields would double it.
             item.fields = []
         if events:

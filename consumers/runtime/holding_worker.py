@@ -2,7 +2,7 @@
 
 import contextlib
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import Settings, application_name, consumer_name
@@ -12,7 +12,7 @@ from consumers.runtime.program import WorkerProgram
 from consumers.runtime.runtime import Runtime, WorkerOptions
 
 
-class Holder(EntrySink, Protocol):
+class Holder(EntrySink[Any], Protocol):
     """An application that holds entries.
 
     `consumer`: its name in the group, which a restart keeps; empty for a new one each time.

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from adapter import Received, SchemaError, read_event, read_event_header
+from adapter import Received, SchemaError, read_event_header
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import describe_error, is_group_missing
 from consumers.runtime.consumer_group import ConsumerGroup, Pending
@@ -116,7 +116,7 @@ class Runtime:
         client: BusClient,
         handlers: HandlerRegistry,
         options: WorkerOptions,
-        sink: EntrySink | None = None,
+        sink: EntrySink[Any] | None = None,
     ) -> None:
         self.client = client
         self.options = options
@@ -144,7 +144,7 @@ class Runtime:
             self.held = HeldEntries(client)
             self.dispatcher = self.held
             self.source = HoldingSource(
-                client, self.group, self.held, sink, self._decode, options.claim_after
+                client, self.group, self.held, sink, self._bury_unreadable, options.claim_after
             )
             return
         dispatcher = self.dispatcher = KeyedDispatcher(self._handle, options.concurrency)
@@ -264,20 +264,16 @@ class Runtime:
 
     # --- one event -----------------------------------------------------------------------------
 
-    async def _decode(self, item: WorkItem) -> Received | None:
-        """Decode an entry for a sink; one that cannot be read moves to `qq:dead`."""
-        try:
-            return read_event(item.entry, mapping_of(item.fields))
-        except SchemaError as exc:
-            await self._dead_letter(item, "schema.invalid", str(exc))
-            return None
+    async def _bury_unreadable(self, item: WorkItem, exc: SchemaError) -> float | None:
+        """Move an entry that cannot be read to `qq:dead`."""
+        return await self._dead_letter(item, "schema.invalid", str(exc))
 
     async def _handle(self, item: WorkItem) -> float | None:
         """Handle an entry; returns None when done, or the seconds until the next attempt."""
         try:
             received = read_event_header(item.entry, mapping_of(item.fields))
         except SchemaError as exc:
-            return await self._dead_letter(item, "schema.invalid", str(exc))
+            return await self._bury_unreadable(item, exc)
         if not item.attempts:
             item.attempts = 1
             return await self._run_handlers(item, received)

@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.onebot.delivery import LOG_EVENTS, MAX_BYTES, MAX_EVENTS, DeliveryLog, LoggedEvent, Window
+from consumers.onebot.delivery import MAX_BYTES, MAX_EVENTS, DeliveryLog, LoggedEvent, Window
 
 
 def event(number: int, size: int = 10) -> LoggedEvent:
@@ -32,14 +32,7 @@ def test_a_window_has_at_most_a_hundred_events_or_sixteen_mebibytes() -> None:
     for number in range(3):
         large.add(event(number, MAX_BYTES))
     assert len(large.take(window, 0.0)) == 1
-    assert large.room() == 0
-
-
-def test_nothing_is_read_without_a_window_and_no_more_than_the_bound() -> None:
-    log = DeliveryLog()
-    assert log.room() == 0
-    log.open()
-    assert 0 < log.room() <= LOG_EVENTS
+    assert large.size == 3 * MAX_BYTES
 
 
 def test_what_was_confirmed_by_a_closed_connection_is_done_when_the_others_are_gone() -> None:
@@ -86,7 +79,7 @@ def test_whatever_happens_nothing_unconfirmed_is_done_and_each_window_is_in_orde
             case 0:
                 windows.append(log.open())
                 got[id(windows[-1])] = []
-            case 1 | 2 if log.room():
+            case 1 | 2 if log.is_open:
                 log.add(event(number))
                 number += 1
             case 3 if windows:

@@ -7,6 +7,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from adapter import pack
+from consumers.onebot.intake import BYTES
 from tests.support.bus_events import Desk, desk_at, fields, message, notice, program
 from tests.support.gateway_harness import bot, gateway, options, set_status, silent_bot
 from tests.support.helpers import wait_until
@@ -268,3 +269,30 @@ async def _can_connect(chosen: Any) -> bool:
             return True
     except InvalidStatus:
         return False
+
+
+async def test_what_is_read_of_large_events_is_bounded_from_the_first_batch_on(
+    redis_url: str, prefix: str
+) -> None:
+    async with desk_at(redis_url, prefix) as desk:
+        await set_status(desk)
+        chosen = options()
+        size = 200_000
+        async with gateway(desk, chosen):
+            large = message("x" * size, "group:2")
+            async with desk.client.pipeline(transaction=False) as pipe:
+                for _ in range(200):
+                    pipe.execute_command("XADD", desk.key("inbound"), "*", *fields(large))
+                await pipe.execute()
+            async with silent_bot(chosen, reads=True) as heard:
+                most = 0
+
+                async def is_full() -> bool:
+                    nonlocal most
+                    most = max(most, await desk.pending("onebot"))
+                    # Lifecycle and heartbeat come first.
+                    return 30 + 2 < len(heard) == most + 2
+
+                await wait_until(is_full, "as many as it takes unconfirmed", 60)
+                # The text stands in the entry twice, as field and as segment.
+                assert most * size * 2 <= BYTES + size * 2
