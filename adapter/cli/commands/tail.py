@@ -6,6 +6,7 @@ It reads without a group and takes no event from a worker.
 import argparse
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,8 @@ _STYLES = {"message": "bold", "session": "yellow", "notice": "dim", "request": "
 _RETRY_SECONDS = 1.0
 # Streams with results of their own that requests named, the newest.
 _MAX_RESULT_STREAMS = 16
+# Requests that were printed: their events come within moments.
+_MAX_PRINTED = 1_000
 _SENT = ("outbound", "results")
 
 Fields = Mapping[bytes, bytes]
@@ -99,6 +102,7 @@ class _Follower:
         self._paint = Paint(arguments.colour)
         self._cursors: dict[str, str] = {}
         self._is_away = False
+        self._printed: OrderedDict[str, None] = OrderedDict()
 
     async def begin(self, streams: Sequence[str], since: str | None, newest: int | None) -> None:
         """Set the cursors, and print the newest entries if some are wanted."""
@@ -113,7 +117,7 @@ class _Follower:
             names = ", ".join(self._admin.keys(stream) for stream in streams)
             print(_("following {names}; Ctrl-C ends it").format(names=names), file=sys.stderr)
         if newest:
-            self._print(sorted(past, key=lambda row: entry_time(row[0]))[-newest:])
+            self._print(sorted(past, key=_order)[-newest:])
 
     async def follow(self) -> None:
         """Wait for entries once, and print them."""
@@ -136,7 +140,7 @@ class _Follower:
             self._cursors[stream] = entry
             if stream == "outbound":
                 self._name_result_stream(entry, fields)
-        self._print(sorted(rows, key=lambda row: entry_time(row[0])))
+        self._print(sorted(rows, key=_order))
 
     def _name_result_stream(self, entry: str, fields: Fields) -> None:
         """Follow the result stream that a request names, from the request on."""
@@ -152,7 +156,7 @@ class _Follower:
             row = _decode(fields)
             if stream == "outbound":
                 row |= self._target(entry, fields)
-            if not self._wanted.fits(stream.partition(":")[0], row):
+            if not self._wanted.fits(stream.partition(":")[0], row) or self._was_printed(stream, entry, row):
                 continue
             if self._is_json:
                 say(as_json({"entry": entry, **({} if stream == "inbound" else {"stream": stream}), **row}))
@@ -163,6 +167,21 @@ class _Follower:
             else:
                 say(_result_line(entry, row, self._paint))
 
+    def _was_printed(self, stream: str, entry: str, row: Mapping[str, Any]) -> bool:
+        """Return whether an event is about what was sent, and the request was printed: one line is enough.
+
+        JSON has all entries.
+        """
+        if stream == "outbound":
+            self._printed[entry] = None
+            if len(self._printed) > _MAX_PRINTED:
+                self._printed.popitem(last=False)
+        match row:
+            case {"self": "1", "body": {"entry": str(request)}} if stream == "inbound" and not self._is_json:
+                return request in self._printed
+            case _:
+                return False
+
     def _target(self, entry: str, fields: Fields) -> dict[str, Any]:
         """Return address and text of a request as the adapter reads them."""
         try:
@@ -171,6 +190,12 @@ class _Follower:
             return {"note": str(exc)}
         target = {} if request.to is None else {"to": str(request.to)}
         return target if request.operation else target | {"text": render(request.segments)}
+
+
+def _order(row: tuple[str, str, Fields]) -> tuple[float, bool]:
+    """Return what entries are sorted by: their time, and a request before what became of it."""
+    entry, stream, _ = row
+    return entry_time(entry), stream != "outbound"
 
 
 def _matches(event_type: str, wanted: Sequence[str]) -> bool:

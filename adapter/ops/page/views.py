@@ -61,8 +61,9 @@ def event_view(entry: str, fields: Fields) -> View:
         return view | {"note": str(exc)}
     if isinstance(event, ReceivedSession):
         view["words"] = event_words(event.type, event.reason)
-    if isinstance(event, ReceivedMessage) and (pictures := _pictures(event)):
-        view["pictures"] = pictures
+    if isinstance(event, ReceivedMessage):
+        view |= {"pictures": pictures} if (pictures := _pictures(event)) else {}
+        view |= {"request": event.request_entry[:MAX_NAME]} if event.request_entry else {}
     return view | {
         "id": event.id,
         "seq": event.seq,

@@ -33,7 +33,7 @@ export const feed = {
     answers.clear();
     unseen = 0;
     for (const result of known) results.set(result.entry, result);
-    const views = [...events, ...requests].sort((a, b) => order(a) - order(b));
+    const views = [...once(events, requests), ...requests].sort((a, b) => order(a) - order(b));
     for (const view of requests) noteAnswer(view);
     replace(list, ...views.slice(-KEPT).map(make));
     this.end();
@@ -42,7 +42,7 @@ export const feed = {
   /** Add what is new. */
   add({ events = [], requests = [], results: fresh = [], skipped = 0 }) {
     if (skipped) list.append(el("li", { class: "gap" }, t("{skipped} events came too fast to be shown", { skipped })));
-    for (const view of [...events, ...requests].sort((a, b) => order(a) - order(b))) {
+    for (const view of [...once(events, requests), ...requests].sort((a, b) => order(a) - order(b))) {
       if (rows.has(key(view))) continue;
       const node = make(view);
       list.append(node);
@@ -79,6 +79,12 @@ export const feed = {
 };
 
 const order = (view) => entryTime(view.entry);
+
+/** Leave out events about what was sent (QQBUS_PUBLISH_SENT) if the request is shown. */
+function once(events, requests) {
+  const shown = new Set(requests.map((view) => view.entry));
+  return events.filter(({ request }) => !request || !(shown.has(request) || rows.has(`request ${request}`)));
+}
 
 function forget(node) {
   rows.delete(node.dataset.key);

@@ -14,7 +14,7 @@ from adapter.bus.connection import connect
 from adapter.bus.embedded import run_server
 from adapter.codec.inbound import pack
 from adapter.ops.wording import clock, start_id
-from tests.support.cli import Cli, command_line, ended, lines_of, publish
+from tests.support.cli import GOLDENS, Cli, command_line, ended, lines_of, publish
 from tests.support.helpers import wait_until
 from tests.support.ports import free_port
 
@@ -87,6 +87,27 @@ async def reads(url: str) -> bool:
     finally:
         await client.aclose()
     return any(row["cmd"] == "xread" for row in rows)
+
+
+async def test_what_was_sent_is_printed_once_though_it_is_an_event_too(bus: Bus, redis_url: str) -> None:
+    row: dict[Any, Any] = {"to": "friend:1", "text": "hi", "id": "bot/1"}
+    entry: Any = await bus.client.xadd(bus.keys("outbound"), row)
+    body = pack({"request": "bot/1", "entry": entry.decode(), "segments": []})
+    own = GOLDENS["message.friend"].fields | {"self": "1", "text": "hi", "body": body}
+    await bus.client.xadd(bus.keys("inbound"), dict[Any, Any](own))
+    await publish(bus, "message.friend", text="said later")
+    with command_line(bus, redis_url) as cli:
+        process = cli.start("tail", "--all", "--since", "0")
+        lines = await lines_of(process, 2)
+        assert lines[0].endswith("bot/1  hi")
+        assert lines[1].endswith("said later")
+        await ended(process)
+        process = cli.start("tail", "--since", "0")
+        assert (await lines_of(process, 1))[0].endswith("hi"), "alone it is not printed twice"
+        await ended(process)
+        process = cli.start("tail", "--all", "--since", "0", "--json")
+        assert [json.loads(line)["text"] for line in await lines_of(process, 3)] == ["hi", "hi", "said later"]
+        await ended(process)
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,27 @@ async def test_the_send_box_takes_the_chat_that_is_looked_at_and_names(
         await page.wait_for_selector("#contact-rows .heading:has-text('Members of')")
 
 
+async def test_what_was_sent_is_shown_once_though_it_is_an_event_too(
+    bus: Bus, redis_url: str, tmp_path: Path
+) -> None:
+    async with both(bus, redis_url, tmp_path, QQBUS_PUBLISH_SENT="1") as (it, tabs, url, _):
+        page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")
+        await log_in(page, phone)
+        it.sim.say("friend:10001", "two pears")
+        await page.locator("#rows .message", has_text="two pears").locator(".reply").click()
+        await page.fill("#text", "and an apple")
+        await page.press("#text", "Enter")
+        row = page.locator("#rows .message", has_text="and an apple")
+        await row.get_by_text("✓ sent").wait_for()
+        # It comes behind the event about what was sent.
+        it.sim.say("friend:10001", "thank you")
+        await page.locator("#rows .message", has_text="thank you").wait_for()
+        assert await row.count() == 1
+        await page.reload()
+        await page.locator("#rows .message", has_text="thank you").wait_for()
+        assert await row.count() == 1
+
+
 async def test_a_picture_comes_through_the_adapter(bus: Bus, redis_url: str, tmp_path: Path) -> None:
     async with both(bus, redis_url, tmp_path, "e1") as (it, tabs, url, _):
         page, phone = await tabs.open(url), await tabs.open(f"{it.sim.url}/phone")

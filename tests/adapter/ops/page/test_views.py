@@ -40,6 +40,14 @@ def test_a_message_names_the_pictures_that_can_be_had() -> None:
     assert event_view("1-0", given | {b"body": pack({"segments": segments})})["pictures"] == [1]
 
 
+def test_an_event_about_what_was_sent_names_its_request() -> None:
+    given = {name.encode(): as_bytes(value) for name, value in GOLDENS["message.friend"].fields.items()}
+    sent = given | {b"self": b"1", b"body": pack({"request": "bot/1", "entry": "5-0", "segments": []})}
+    assert event_view("6-0", sent)["request"] == "5-0"
+    assert "request" not in event_view("6-0", sent | {b"self": b"0"})
+    assert "request" not in event_view("6-0", sent | {b"body": pack({"entry": ["5-0"]})})
+
+
 def as_bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
 
