@@ -9,10 +9,10 @@ FAULTS ?= 60
 
 .PHONY: demo test long check format contract lock bench chaos compat peers clean
 
-# NETWORK=onebot for a QQ account behind an implementation of OneBot 11.
+# NETWORK=onebot for a QQ account behind an implementation of OneBot 11; BOT=nonebot for a bot of nonebot2.
 demo:
 	@$(PYTHON) .ci/venv.py sim
-	@$(RUN) -m tests.demo $(if $(filter 0,$(ECHO)),--no-echo) $(if $(NETWORK),--network $(NETWORK))
+	@$(RUN) -m tests.demo $(if $(filter 0,$(ECHO)),--no-echo) $(if $(NETWORK),--network $(NETWORK)) $(if $(BOT),--bot $(BOT))
 
 test:
 	@$(PYTHON) .ci/venv.py dev

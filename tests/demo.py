@@ -1,6 +1,7 @@
 """Demo: a simulated QQ, the adapter, an echo worker, and what they say to each other.
 
-`python -m tests.demo --network onebot`; without a network SmartQQ. Each part runs as a process of its own, on
+`python -m tests.demo --network onebot`; without a network SmartQQ. `--bot nonebot`: a gateway and a bot of
+nonebot2 in the place of the worker. Each part runs as a process of its own, on
 its usual port if that is free, with its data in a temporary folder. Ctrl-C ends all of them, and so does closing
 the terminal. `--no-echo`, or ECHO=0: no worker, so that another one alone answers.
 """
@@ -16,7 +17,6 @@ import tempfile
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,9 @@ from adapter.i18n import _, choose_language
 from adapter.ops.page.tokens import PageToken, SignInLinks, sign_in_link
 from adapter.plain_text import harmless
 
+from . import demo_bot
+from .demo_networks import NETWORKS, Network
+from .peers.environment import PreparationError
 from .support.helpers import clean_environment
 from .support.ports import free_port, is_free
 
@@ -55,59 +58,8 @@ STOP = 8.0
 # Columns of the names before each line, and of a line.
 INDENT, WIDTH = 11, 79
 # Where each part is looked for, if no other program is there.
-REDIS_PORT, PAGE_PORT = 6379, 8710
+REDIS_PORT, PAGE_PORT, GATEWAY_PORT = 6379, 8710, 3005
 BOLD, DIM, OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
-
-
-@dataclass(frozen=True)
-class Network:
-    """How a network is simulated: its program, how the adapter finds it, and what a friend says first.
-
-    The program prints its addresses: that of the control interface begins with http, and `scheme` is that of
-    the address in `address_setting`. `greeting` is the body of /sim/say, `shown` the same for a reader, and
-    `example` a body in JSON to try next.
-    """
-
-    line: tuple[str, ...]
-    ports: dict[str, int]
-    scheme: str
-    address_setting: str
-    settings: dict[str, str]
-    greeting: dict[str, Any]
-    shown: str
-    example: str
-    hints: str = ""
-
-
-NETWORKS = {
-    "smartqq": Network(
-        line=(f"{__package__}.simulator", "--auto-scan"),
-        ports={"--port": 8017},
-        scheme="http://",
-        address_setting="QQBUS_SMARTQQ_URL",
-        settings={},
-        greeting={"text": 'hello 😀 [微笑] "<&>"'},
-        shown='hello 😀 [微笑] "<&>"',
-        example='"text": "你好 [微笑]"',
-        hints="  {origin}/phone  {phones}\n",
-    ),
-    "onebot": Network(
-        line=(f"{__package__}.onebot_server",),
-        ports={"--port": 3001, "--control-port": 3002},
-        scheme="ws://",
-        address_setting="QQBUS_ONEBOT_URL",
-        settings={"QQBUS_NETWORK": "onebot"},
-        greeting={
-            "message": [
-                {"type": "text", "data": {"text": "hello 😀 "}},
-                {"type": "face", "data": {"id": "14"}},
-                {"type": "text", "data": {"text": ' "<&>"'}},
-            ]
-        },
-        shown='hello 😀 [微笑] "<&>"',
-        example='"message": "你好 [CQ:face,id=14]"',
-    ),
-}
 
 
 def say(who: str, what: str, strong: str = "") -> None:
@@ -276,20 +228,24 @@ def _program(name: str) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-async def main(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
+async def main(network: Network, *, bot: str, has_echo: bool, is_any_port: bool) -> None:
     """Run the demo until Ctrl-C or until the terminal closes. Later signals do not disturb the end."""
     scope = anyio.CancelScope()
     async with anyio.create_task_group() as watch:
         await watch.start(_cancel_at_signal, scope)
         with scope:
-            await _run(network, has_echo=has_echo, is_any_port=is_any_port)
+            try:
+                python = await demo_bot.prepared(say) if bot else None
+            except PreparationError as exc:
+                sys.exit(demo_bot.unavailable(exc))
+            await _run(network, python, has_echo=has_echo, is_any_port=is_any_port)
         watch.cancel_scope.cancel()
     with suppress(OSError):  # the terminal may be gone
         print("\n" + _("ended cleanly"), flush=True)
 
 
-async def _run(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
-    """Start all parts in a temporary folder, and show them until cancelled."""
+async def _run(network: Network, bot: Path | None, *, has_echo: bool, is_any_port: bool) -> None:
+    """Start all parts in a temporary folder, and show them until cancelled. `bot`: the Python of one."""
     with tempfile.TemporaryDirectory(prefix="qqbus-demo-") as name:
         folder = Path(name)
         ports: list[str] = []
@@ -311,11 +267,17 @@ async def _run(network: Network, *, has_echo: bool, is_any_port: bool) -> None:
                 "PORT": str(page),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             }
-            line = ("honcho", "--procfile", str(PROCFILE), "start", *(() if has_echo else ("adapter",)))
+            parts = () if has_echo and bot is None else ("adapter",)
+            line = ("honcho", "--procfile", str(PROCFILE), "start", *parts)
+            start_bot = None
+            if bot is not None:
+                place = f"127.0.0.1:{port_near(GATEWAY_PORT, is_any=is_any_port)}"
+                gateway = process("gateway", folder, "consumers.onebot", "--listen", place, REDIS_URL=url)
+                start_bot = partial(demo_bot.run, bot, folder, gateway, f"ws://{place}/", say)
             async with process("honcho", folder, *line, **settings) as programs:
-                stream = "qq:results" if has_echo else "qq:inbound"
+                stream = "qq:inbound" if parts and bot is None else "qq:results"
                 addresses = (url, f"http://127.0.0.1:{page}", origin)
-                await _show(network, programs, folder / "honcho.log", stream, addresses)
+                await _show(network, programs, folder / "honcho.log", stream, addresses, start_bot)
 
 
 async def _addresses(simulated: "subprocess.Popen[str]", network: Network) -> tuple[str, str]:
@@ -333,11 +295,13 @@ async def _show(
     log: Path,
     stream: str,
     addresses: tuple[str, str, str],
+    start_bot: "partial[Any] | None",
 ) -> None:
     """Follow the session, let a friend write, and show the streams until cancelled.
 
     What to try next is printed when `stream` has something about that friend's chat. `addresses`: of Redis, of
-    the page and of the control interface.
+    the page and of the control interface. `start_bot` runs in the task group, and is ready before the friend
+    writes.
     """
     url, page, origin = addresses
     client = connect(url, timeout=10.0)
@@ -345,6 +309,8 @@ async def _show(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_alive, programs, log)
             await login(client)
+            if start_bot is not None:
+                await tasks.start(start_bot)
             tasks.start_soon(follow, client, "qq:inbound", _("event"))
             tasks.start_soon(follow, client, "qq:outbound")
             tasks.start_soon(follow, client, "qq:results", _("result"))
@@ -388,6 +354,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}.demo", description=__doc__)
     add = parser.add_argument
     add("--network", choices=NETWORKS, default="smartqq", help="smartqq (default) or onebot")
+    add("--bot", choices=demo_bot.BOTS, default="", help="a bot in the place of the worker: nonebot")
     add("--no-echo", action="store_true", help="start no worker (or ECHO=0)")
     add("--any-ports", action="store_true", help="take other ports than 6379, 8710 and 8017")
     return parser.parse_args()
@@ -397,4 +364,5 @@ if __name__ == "__main__":
     choose_language(os.environ)
     given = _arguments()
     has_echo = not given.no_echo and os.environ.get("ECHO") != "0"
-    anyio.run(partial(main, NETWORKS[given.network], has_echo=has_echo, is_any_port=given.any_ports))
+    network, bot = NETWORKS[given.network], given.bot
+    anyio.run(partial(main, network, bot=bot, has_echo=has_echo, is_any_port=given.any_ports))

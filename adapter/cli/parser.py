@@ -162,6 +162,7 @@ def _add_simulators(commands: _Subparsers) -> None:
     what = _("run a simulated QQ, the adapter and an echo worker")
     add = _command(commands, "demo", "sim:demo", what, **_PROGRAM)
     add("--network", choices=["smartqq", "onebot"], default="smartqq", help=_("smartqq (default) or onebot"))
+    add("--bot", choices=["nonebot"], help=_("a bot of nonebot2 in the place of the worker, at a gateway"))
     add("--no-echo", action="store_true", help=_("start no worker, so that yours alone answers"))
     add("--any-ports", action="store_true", help=_("take other ports than 6379, 8710 and 8017"))
     add = _command(commands, "sim", "sim:sim", _("run the simulator of a network"), **_PROGRAM)

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from adapter.bus.connection import connect
+from tests import demo_bot
 from tests.demo import port_near
+from tests.peers import environment
 from tests.support.helpers import clean_environment, wait_until
 from tests.support.ports import free_port, is_free
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
 ]
 
@@ -120,3 +122,47 @@ def test_the_usual_ports_are_taken_where_they_are_free() -> None:
         assert not is_free(port)
         assert port_near(port, is_any=False) != port
     assert port_near(port, is_any=False) == port
+
+
+async def test_a_bot_of_nonebot2_answers_in_the_place_of_the_worker(tmp_path: Path) -> None:
+    """It is installed first, which takes a package index; then what it prints stands among the lines."""
+    try:
+        environment.prepare("demo", demo_bot.PACKAGES, demo_bot.CONSTRAINTS, demo_bot.environments())
+    except environment.PreparationError as exc:
+        pytest.skip(demo_bot.unavailable(exc))
+    (tmp_path / "data").mkdir()
+    shown = tmp_path / "shown"
+    with shown.open("wb") as output:
+        demo = subprocess.Popen(  # noqa: ASYNC220 – starting takes no time
+            [sys.executable, "-m", "tests.demo", "--any-ports", "--bot", "nonebot"],
+            env=clean_environment(TMPDIR=str(tmp_path / "data")),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        await wait_until(lambda: "Ctrl-C ends it" in shown.read_text(encoding="utf-8"), "the answer", 90.0)
+    finally:
+        demo.send_signal(signal.SIGINT)
+        try:
+            await wait_until(lambda: demo.poll() is not None, "its end", 30.0)
+        finally:
+            demo.kill()
+            demo.wait()
+    lines = shown.read_text(encoding="utf-8").splitlines()
+    assert demo.returncode == 0, lines
+    assert any("nonebot2" in line and "message.private.friend" in line for line in lines), lines
+    assert any("onebot  qq:outbound" in line for line in lines), lines
+    assert any("receives: hello" in line for line in lines), lines
+    assert started_in(tmp_path) == []
+
+
+async def test_a_bot_that_cannot_be_installed_is_named_with_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "none.txt").write_text("")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_NO_INDEX", "1")
+        with pytest.raises(environment.PreparationError) as failed:
+            environment.prepare("demo", demo_bot.PACKAGES, tmp_path / "none.txt", tmp_path)
+    words = demo_bot.unavailable(failed.value)
+    assert "nonebot2 cannot be installed" in words
+    assert "\n" not in words

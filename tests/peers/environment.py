@@ -32,18 +32,22 @@ class PreparationError(RuntimeError):
     """An environment cannot be made; the text holds pip's own words."""
 
 
-def prepare(name: str, packages: Iterable[str], constraints: Path) -> Path:
+def prepare(name: str, packages: Iterable[str], constraints: Path, place: Path = FOLDER) -> Path:
     """Make the environment of that name if it is missing or old; return its Python.
 
-    Every package that is installed has to be pinned in `constraints` (name==version).
+    Every package that is installed has to be pinned in `constraints` (name==version). Environments lie in
+    the folder `place`. Raises PreparationError.
     """
-    folder, wanted = FOLDER / name, sorted(packages)
+    folder, wanted = place / name, sorted(packages)
     python = folder / "bin" / "python"
     stamp = _stamp(wanted, constraints)
     done = folder / ".done"
     if done.exists() and done.read_text(encoding="utf-8") == stamp:
         return python
-    venv.create(folder, clear=True, with_pip=True)
+    try:
+        venv.create(folder, clear=True, with_pip=True)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise PreparationError(f"{name}: {folder} cannot be made: {exc}") from exc
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     line = [*pip, "--constraint", str(constraints), *wanted]
     installed = subprocess.run(line, capture_output=True, text=True, check=False)
@@ -91,6 +95,8 @@ class Script:
 
     def __init__(self, process: asyncio.subprocess.Process, seal_log: Path) -> None:
         self.process = process
+        # Gets each line as it comes.
+        self.on_line: Callable[[str], None] = lambda _: None
         self.lines: deque[str] = deque(maxlen=MAX_LINES)
         self._seal_log = seal_log
         self._changed = asyncio.Event()
@@ -106,6 +112,7 @@ class Script:
         async for line in self.process.stdout:
             self.lines.append(line.decode("utf-8", "replace").rstrip())
             self._changed.set()
+            self.on_line(self.lines[-1])
         self._changed.set()
 
     async def until(self, is_found: Callable[[], bool], described: str, seconds: float = 30.0) -> None:
@@ -137,6 +144,7 @@ async def script(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         limit=64 * 1024 * 1024,
+        start_new_session=True,  # Ctrl-C is the caller's, who ends it in order
     )
     running = Script(process, seal_log)
     reading = asyncio.ensure_future(running.read())

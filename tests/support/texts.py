@@ -34,7 +34,8 @@ _WORD = re.compile(r"[A-Za-z]{2}")
 
 def texts() -> set[str]:
     """Return all texts of commands, demo, alarms and page."""
-    sources = [*sorted((ROOT / "adapter").rglob("*.py")), ROOT / "tests" / "demo.py"]
+    demo = [ROOT / "tests" / name for name in ("demo.py", "demo_bot.py", "demo_networks.py")]
+    sources = [*sorted((ROOT / "adapter").rglob("*.py")), *demo]
     found = {text for path in sources for text in _marked(path, "python", "_", "N_", *ERRORS)}
     found |= {text for path in STATIC.glob("*.js") for text in _marked(path, "javascript", "t")}
     found |= {text for path in STATIC.glob("*.html") for text in _page(path)}

@@ -26,7 +26,9 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 async def demo(_: Config, arguments: argparse.Namespace) -> int:
     """Run the demo."""
     flags = {"--no-echo": arguments.no_echo, "--any-ports": arguments.any_ports}
-    return _become("demo", "--network", arguments.network, *[name for name, given in flags.items() if given])
+    bot = ("--bot", arguments.bot) if arguments.bot else ()
+    given = [name for name, is_given in flags.items() if is_given]
+    return _become("demo", "--network", arguments.network, *bot, *given)
 
 
 async def sim(_: Config, arguments: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""The bots that the demo can run in the place of its echo worker."""
