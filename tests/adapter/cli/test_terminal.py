@@ -153,7 +153,7 @@ def test_a_late_id_has_no_time_of_day(entry: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0001-01-01", "0001-01-01T00:00:00", "02-30", "9" * 400, "9" * 400 + "s", "9999-99"]
+    "text", ["0001-01-01", "0001-01-01T00:00:00", "02-30 11:00", "9" * 400, "9" * 400 + "s", "9999-99-99"]
 )
 def test_a_time_in_no_calendar_is_none(text: str) -> None:
     assert start_id(text, 1_445_653_507.0) in {None, "0-18446744073709551615"}
