@@ -7,10 +7,13 @@ command prints need no mark: their classes are known to the tests of the catalog
 
 import gettext
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
+
+from adapter.errors import QQBusError
 
 DOMAIN: Final = "qqbus"
 FOLDER: Final = Path(__file__).with_name("locale")
@@ -30,6 +33,21 @@ class Text(str):
     """A text with a translation: as a value of another text it is translated with that one."""
 
     __slots__ = ()
+
+
+class Sentence(str):
+    """A text with its values: as it is, English; translated by `translate_sentence`."""
+
+    __slots__ = ("text", "values")
+
+    text: str
+    values: Mapping[str, object]
+
+    def __new__(cls, text: str, /, **values: object) -> Self:
+        """Return the sentence of a format and its values."""
+        sentence = super().__new__(cls, text.format(**values) if values else text)
+        sentence.text, sentence.values = text, values
+        return sentence
 
 
 def N_(text: str) -> Text:  # noqa: N802 – the name that gettext tools look for
@@ -53,7 +71,29 @@ def choose_language(env: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def argparse_texts() -> Iterator[None]:
+def terminal_texts() -> Iterator[None]:
+    """Choose the language of this terminal, and let argparse speak it.
+
+    It is English where the terminal lacks the letters: codes in their place help no reader.
+    """
+    choose_language(os.environ)
+    if not _can_show(_("offline")):
+        choose_language({})
+    with _argparse_texts():
+        yield
+
+
+def _can_show(text: str) -> bool:
+    """Return whether standard output has the letters of a text."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def _argparse_texts() -> Iterator[None]:
     """Let argparse speak the chosen language.
 
     It asks the standard gettext, which takes the language from the environment alone.
@@ -68,6 +108,33 @@ def argparse_texts() -> Iterator[None]:
         del os.environ["LANGUAGE"]
         if before is not None:
             os.environ["LANGUAGE"] = before
+
+
+def translate(text: str, values: Mapping[str, object]) -> str:
+    """Return the text of an error in the chosen language, with its values."""
+    return (
+        _(text).format(**{name: _translate_value(value) for name, value in values.items()})
+        if values
+        else _(text)
+    )
+
+
+def translate_error(error: QQBusError) -> str:
+    """Return an error in the chosen language."""
+    return translate(error.text, error.values)
+
+
+def translate_sentence(text: str) -> str:
+    """Return a sentence in the chosen language; another text as it is."""
+    return translate(text.text, text.values) if isinstance(text, Sentence) else text
+
+
+def _translate_value(value: object) -> object:
+    if isinstance(value, QQBusError):
+        return translate_error(value)
+    if isinstance(value, Sentence):
+        return translate_sentence(value)
+    return _(value) if isinstance(value, Text) else value
 
 
 def catalogue(language: str) -> dict[str, str]:

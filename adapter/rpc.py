@@ -12,6 +12,7 @@ from adapter.codec.reader import ReceivedMessage, read_event
 from adapter.content import Image
 from adapter.errors import BusUnavailable, Fenced, QQBusError, UpstreamError
 from adapter.failpoints import Failpoint, inject
+from adapter.i18n import N_
 from adapter.networks.upstream import SupportsMedia, SupportsPresence, Upstream, require
 from adapter.ops.supervisor import Supervisor
 
@@ -50,7 +51,7 @@ class ControlRpc:
 
     async def call(self, command: str, fields: Mapping[str, str]) -> None:
         """Execute a command, and reply to its `reply`, if it has one."""
-        answer: Answer = {"error": "the adapter failed at this command: its log says why"}
+        answer: Answer = {"error": N_("the adapter failed at this command: its log says why")}
 
         async def execute() -> None:
             nonlocal answer
@@ -61,7 +62,7 @@ class ControlRpc:
         self._queued += 1
         try:
             if self._queued > MAX_QUEUED:
-                answer = {"error": "too many commands at once: ask again later"}
+                answer = {"error": N_("too many commands at once: ask again later")}
             else:
                 async with self._slots:
                     await self._supervisor.attempt("rpc", execute)
@@ -95,7 +96,7 @@ class ControlRpc:
         """Return a message and the picture in it. Raises RpcError, SchemaError and BusError."""
         fields = await self._bus.get_entry("inbound", entry) if _is_entry_id(entry) else None
         if fields is None:
-            raise RpcError("there is no such event any more")
+            raise RpcError(N_("there is no such event any more"))
         message = read_event(entry, fields)
         if not isinstance(message, ReceivedMessage):
             raise RpcError(f"a {message.type} has no pictures")
@@ -107,7 +108,7 @@ class ControlRpc:
         image = images[position - 1]
         if image.kind == "missing":
             raise RpcError(
-                "SmartQQ said that there was a picture and kept it, as it does since the end of 2015"
+                N_("SmartQQ said that there was a picture and kept it, as it does since the end of 2015")
             )
         return message, image
 

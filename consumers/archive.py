@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from inspect import cleandoc
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapter import Received, pack
 from adapter.cli.errors import OutputError
 from adapter.cli.terminal import open_standard_streams, say
+from adapter.i18n import _, terminal_texts, translate_error
 from adapter.plain_text import harmless
 from qqbus import Event, Worker
 
@@ -153,31 +155,42 @@ def _contains(text: str, term: str) -> bool:
 
 def main() -> None:
     """Archive until SIGTERM, SIGINT or SIGHUP, or answer a query."""
-    parser = argparse.ArgumentParser(
-        prog="python -m consumers.archive",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("file", type=Path, help="the SQLite file")
-    parser.add_argument(
-        "--query", metavar="WORDS", help="print the events that contain all these words, and exit"
-    )
-    parser.add_argument("--chat", default="", help="with --query: only in this chat")
-    parser.add_argument("--limit", type=int, default=LIMIT, help=f"with --query: number of results ({LIMIT})")
     open_standard_streams()
-    options = parser.parse_args()
-    if options.query is None and (options.chat or options.limit != LIMIT):
-        parser.error("--chat and --limit go with --query")
+    with terminal_texts():
+        options = _parse_arguments()
     if options.query is not None and not options.file.exists():
-        sys.exit(f"{options.file} does not exist")
+        sys.exit(_("{file} does not exist").format(file=options.file))
     try:
         _run(options)
     except BrokenPipeError:  # `… | head` is no error
         pass
     except OutputError as exc:
-        sys.exit(str(exc))
+        sys.exit(translate_error(exc))
     except (sqlite3.Error, OSError) as exc:
-        sys.exit(f"{options.file} cannot be used: {exc}")
+        sys.exit(_("{file} cannot be used: {error}").format(file=options.file, error=exc))
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m consumers.archive",
+        description=_(cleandoc(__doc__)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, help=_("the SQLite file"))
+    parser.add_argument(
+        "--query", metavar="WORDS", help=_("print the events that contain all these words, and exit")
+    )
+    parser.add_argument("--chat", default="", help=_("with --query: only in this chat"))
+    parser.add_argument(
+        "--limit",
+        type=int,
+        default=LIMIT,
+        help=_("with --query: number of results ({LIMIT})").format(LIMIT=LIMIT),
+    )
+    options = parser.parse_args()
+    if options.query is None and (options.chat or options.limit != LIMIT):
+        parser.error(_("--chat and --limit go with --query"))
+    return options
 
 
 def _run(options: argparse.Namespace) -> None:

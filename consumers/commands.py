@@ -32,10 +32,13 @@ import tomllib
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
 
+from adapter import ConfigError
 from adapter.graphemes import last_boundary
+from adapter.i18n import _, terminal_texts, translate_error
 from qqbus import Event, Worker
 
 MARK: Final = "#"
@@ -84,17 +87,19 @@ class Rules:
 
     @classmethod
     def parse(cls, text: str) -> "Rules":
-        """Parse the TOML. Raises ValueError that names what to change."""
+        """Parse the TOML. Raises ConfigError that names what to change."""
         value = tomllib.loads(text)
         administrators, environment = value.get("administrators", []), value.get("environment", [])
         if not isinstance(administrators, list) or not isinstance(value.get("commands", {}), dict):
-            raise ValueError("administrators is a list, each command a table [commands.name]")  # noqa: TRY004 – as above
+            raise ConfigError("administrators is a list, each command a table [commands.name]")
         for each in administrators:
             if not isinstance(each, str) or not _ADMINISTRATOR.fullmatch(each):
-                raise ValueError(f"administrator {each!r} is neither qq:<number> nor a chat such as friend:3")
+                raise ConfigError(
+                    "administrator {each!r} is neither qq:<number> nor a chat such as friend:3", each=each
+                )
         commands = {name: _command(name, each) for name, each in value.get("commands", {}).items()}
         if not isinstance(environment, list) or not all(isinstance(name, str) for name in environment):
-            raise ValueError("environment: give a list of names of variables")
+            raise ConfigError("environment: give a list of names of variables")
         return cls(frozenset(administrators), commands, tuple(environment))
 
     def is_administrator(self, event: Event) -> bool:
@@ -121,15 +126,17 @@ def _command(name: str, value: Any) -> Command:
         case {"argv": [str(), *_] as argv} if all(isinstance(part, str) for part in argv):
             patterns = tuple(re.compile(pattern) for pattern in value.get("arguments", []))
         case _:
-            raise ValueError(f"commands.{name} has no argv: give a list of strings, not a shell line")
+            raise ConfigError(
+                "commands.{name} has no argv: give a list of strings, not a shell line", name=name
+            )
     numbers = {int(number) for part in argv for number in _PLACEHOLDER.findall(part)}
     if numbers - set(range(1, len(patterns) + 1)):
-        raise ValueError(f"commands.{name}: argv uses a word that `arguments` has no pattern for")
+        raise ConfigError("commands.{name}: argv uses a word that `arguments` has no pattern for", name=name)
     if _PLACEHOLDER.search(argv[0]):
-        raise ValueError(f"commands.{name}: the program itself cannot come from the chat")
+        raise ConfigError("commands.{name}: the program itself cannot come from the chat", name=name)
     who = value.get("who", "administrators")
     if who not in {"administrators", "everybody"}:
-        raise ValueError(f"commands.{name}: who must be administrators or everybody")
+        raise ConfigError("commands.{name}: who must be administrators or everybody", name=name)
     help_, seconds = str(value.get("help", "")), float(value.get("seconds", DEFAULT_SECONDS))
     return Command(tuple(argv), patterns, help_, who == "everybody", seconds)
 
@@ -247,17 +254,19 @@ def _help(allowed: Mapping[str, Command], *, administrator: bool) -> str:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(
-        prog="python -m consumers.commands",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("rules", type=Path, help="the TOML file with the list")
-    options = parser.parse_args()
+    with terminal_texts():
+        parser = argparse.ArgumentParser(
+            prog="python -m consumers.commands",
+            description=_(cleandoc(__doc__)),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        parser.add_argument("rules", type=Path, help=_("the TOML file with the list"))
+        options = parser.parse_args()
     try:
         rules = Rules.parse(options.rules.read_text(encoding="utf-8"))
-    except (OSError, ValueError, re.error) as exc:
-        print(f"{options.rules}: {exc}", file=sys.stderr)
+    except (ConfigError, OSError, ValueError, re.error) as exc:
+        why = translate_error(exc) if isinstance(exc, ConfigError) else str(exc)
+        print(f"{options.rules}: {why}", file=sys.stderr)
         sys.exit(2)
     # Messages from before the group existed are no commands.
     worker = Worker("commands", start="$")

@@ -12,12 +12,14 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
+from inspect import cleandoc
 from typing import Any, Final
 
 from redis.exceptions import RedisError
 
 from adapter import ConfigError, Received, SchemaError, Status, parse_address, read_event
 from adapter.cli.terminal import open_standard_streams, say
+from adapter.i18n import N_, _, terminal_texts, translate_error
 from adapter.plain_text import harmless
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS, Settings, consumer_name, describe_error
@@ -36,15 +38,15 @@ _READ_COUNT: Final = 100
 
 
 _GREETING: Final = (
-    "Lines that you type go to the chat that stands in front of them. It is that of the last message,",
-    "and stays fixed from your first key on. @friend:1 chooses another chat; /help lists the commands.",
+    N_("Lines that you type go to the chat that stands in front of them. It is that of the last message,"),
+    N_("and stays fixed from your first key on. @friend:1 chooses another chat; /help lists the commands."),
 )
 _HELP: Final = (
-    "@friend:1 hello   send to this chat, and stay in it",
-    "@friend:1         stay in this chat",
-    "/who              the chats that were heard",
-    "/help             this list",
-    "/quit             leave",
+    N_("@friend:1 hello   send to this chat, and stay in it"),
+    N_("@friend:1         stay in this chat"),
+    N_("/who              the chats that were heard"),
+    N_("/help             this list"),
+    N_("/quit             leave"),
 )
 
 
@@ -93,7 +95,7 @@ class Console:
             self._remember(received)
             if not self._only and not received.own:
                 self.chat = received.chat
-            who = "me" if received.own else received.sender_name or received.sender
+            who = _("me") if received.own else received.sender_name or received.sender
             where = "" if self._only else f" {received.chat}"
             say(f"{clock}{where} {harmless(who)}: {harmless(received.text)}")
         elif received.type != "notice.typing":
@@ -109,11 +111,11 @@ class Console:
         """Carry out a line that begins with a slash. It is never sent."""
         match line.split(maxsplit=1)[0]:
             case "/help":
-                say(*_HELP)
+                say(*map(_, _HELP))
             case "/who":
-                say(*(list(map(self.label, self._names)) or ["-- no message yet"]))
+                say(*(list(map(self.label, self._names)) or [_("-- no message yet")]))
             case word:
-                say(f"-- {word} is no command, and was not sent: /help lists them")
+                say(_("-- {word} is no command, and was not sent: /help lists them").format(word=word))
 
     async def say(self, line: str, chat: str) -> None:
         """Send one line to a chat, and print what became of it."""
@@ -121,23 +123,24 @@ class Console:
             self.command(line)
             return
         if line.startswith("@"):
-            address, _, line = line[1:].partition(" ")
+            address, _blank, line = line[1:].partition(" ")
             try:
                 chat = self.chat = str(parse_address(address))
             except SchemaError as exc:
-                say(f"-- {exc}")
+                say(f"-- {translate_error(exc)}")
                 return
         if not line.strip():
             return
         if not chat:
-            say("-- no message yet: start the line with an address, such as @friend:1")
+            say(_("-- no message yet: start the line with an address, such as @friend:1"))
             return
         request = Request(chat, line, fresh_id(self._client.application))
         where = f"{self.label(chat)}: {harmless(line)}"
         try:
             result = await self._client.confirm(request, _RESULT_TIMEOUT)
         except TimeoutError:
-            say(f"… {where} -- no result within {_RESULT_TIMEOUT:g} s: the request waits in qq:outbound")
+            text = _("… {where} -- no result within {seconds:g} s: the request waits in qq:outbound")
+            say(text.format(where=where, seconds=_RESULT_TIMEOUT))
             return
         if result.status == Status.SENT:
             say(f"✓ {where}")
@@ -192,10 +195,10 @@ async def _prompted_lines(console: Console) -> AsyncIterator[tuple[str, str]]:
     def shown() -> str:
         if not session.default_buffer.text:
             target[0] = console.chat
-        return f"{console.label(target[0]) or 'no chat yet'}> "
+        return f"{console.label(target[0]) or _('no chat yet')}> "
 
     with patch_stdout(raw=True):
-        say(*_GREETING)
+        say(*map(_, _GREETING))
         while True:
             try:
                 line = await session.prompt_async(shown, refresh_interval=_REFRESH_SECONDS)
@@ -224,30 +227,36 @@ def _typed_lines() -> "asyncio.Queue[str | None]":
 
 def main() -> None:
     """Run until the input ends, `/quit` or Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="python -m consumers.console",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("chat", nargs="?", default="", help="show and answer only this chat, e.g. group:2")
-    parser.add_argument(
-        "--since", type=float, metavar="SECONDS", help="show first the events of the last SECONDS"
-    )
     open_standard_streams()
-    options = parser.parse_args()
-    try:
-        chat = str(parse_address(options.chat)) if options.chat else ""
-    except SchemaError as exc:
-        parser.error(str(exc))
+    with terminal_texts():
+        options = _parse_arguments()
     since = "" if options.since is None else str(int((time.time() - options.since) * 1000))
     try:
-        asyncio.run(converse(chat, since, Settings.from_env()))
+        asyncio.run(converse(options.chat, since, Settings.from_env()))
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(0)
     except ConfigError as exc:
-        sys.exit(str(exc))
+        sys.exit(translate_error(exc))
     except (RedisError, OSError) as exc:
-        sys.exit(f"Redis cannot be used: {describe_error(exc)} (REDIS_URL names it)")
+        sys.exit(_("Redis cannot be used: {error} (REDIS_URL names it)").format(error=describe_error(exc)))
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m consumers.console",
+        description=_(cleandoc(__doc__)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("chat", nargs="?", default="", help=_("show and answer only this chat, e.g. group:2"))
+    parser.add_argument(
+        "--since", type=float, metavar="SECONDS", help=_("show first the events of the last SECONDS")
+    )
+    options = parser.parse_args()
+    try:
+        options.chat = str(parse_address(options.chat)) if options.chat else ""
+    except SchemaError as exc:
+        parser.error(translate_error(exc))
+    return options
 
 
 if __name__ == "__main__":

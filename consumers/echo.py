@@ -1,8 +1,10 @@
 """Reply to every message with the same message: the smallest worker."""
 
 import argparse
+from inspect import cleandoc
 
 from adapter import Face, Segment, Text, render
+from adapter.i18n import _, terminal_texts
 from qqbus import Event, Worker
 
 worker = Worker("echo")
@@ -22,11 +24,15 @@ def _sendable(segment: Segment) -> Segment:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m consumers.echo", description=__doc__)
-    parser.add_argument(
-        "--name", default="echo", help="name of the application and its consumer group (echo)"
-    )
-    worker.name = parser.parse_args().name
+    with terminal_texts():
+        parser = argparse.ArgumentParser(
+            prog="python -m consumers.echo",
+            description=_(cleandoc(__doc__)),
+        )
+        parser.add_argument(
+            "--name", default="echo", help=_("name of the application and its consumer group (echo)")
+        )
+        worker.name = parser.parse_args().name
     worker.main()
 
 

@@ -7,9 +7,11 @@ import argparse
 import hashlib
 import time
 from collections import deque
+from inspect import cleandoc
 from typing import Final
 
 from adapter import Face, SchemaError, Segment, Text, parse_address, render
+from adapter.i18n import _, terminal_texts, translate_error
 from consumers.runtime.requests import request_id
 from qqbus import Event, Worker
 
@@ -60,30 +62,37 @@ def _fingerprint(text: str) -> str:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    with terminal_texts():
+        options = _parse_arguments()
+    # Messages from before the bridge are not relayed.
+    worker = Worker(options.name, start="$")
+    relay = Relay(worker, options.one, options.other, frozenset(options.ignore))
+    worker.on("message", chat=(options.one, options.other))(relay.relay)
+    worker.main()
+
+
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m consumers.relay",
-        description=__doc__,
+        description=_(cleandoc(__doc__)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("one", help="address of a chat, e.g. group:1")
-    parser.add_argument("other", help="address of the other chat")
+    parser.add_argument("one", help=_("address of a chat, e.g. group:1"))
+    parser.add_argument("other", help=_("address of the other chat"))
     parser.add_argument(
-        "--ignore", action="append", default=[], metavar="ID", help="ignore this speaker (a bot)"
+        "--ignore", action="append", default=[], metavar="ID", help=_("ignore this speaker (a bot)")
     )
     parser.add_argument(
-        "--name", default="relay", help="name of the application, for a second bridge (relay)"
+        "--name", default="relay", help=_("name of the application, for a second bridge (relay)")
     )
     options = parser.parse_args()
     try:
-        one, other = str(parse_address(options.one)), str(parse_address(options.other))
+        options.one, options.other = str(parse_address(options.one)), str(parse_address(options.other))
     except SchemaError as exc:
-        parser.error(str(exc))
-    if one == other:
-        parser.error("both addresses are the same")
-    # Messages from before the bridge are not relayed.
-    worker = Worker(options.name, start="$")
-    worker.on("message", chat=(one, other))(Relay(worker, one, other, frozenset(options.ignore)).relay)
-    worker.main()
+        parser.error(translate_error(exc))
+    if options.one == options.other:
+        parser.error(_("both addresses are the same"))
+    return options
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import random
 import sys
 import time
 from asyncio import sleep, timeout
+from inspect import cleandoc
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ import httpx
 from adapter import Received, timestamp
 from adapter.aio import backoff
 from adapter.http_content import ContentError, read_body
+from adapter.i18n import _, terminal_texts
 from qqbus import Event, Reject, Worker, WorkerOptions
 
 log = logging.getLogger("qqbus.webhook")
@@ -220,29 +222,16 @@ def _is_address(url: str) -> bool:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(
-        prog="python -m consumers.webhook",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("url", help="where to post")
-    parser.add_argument(
-        "--name", default="webhook", help="name of the application, for a second webhook (webhook)"
-    )
-    parser.add_argument("--types", nargs="*", default=["message"], help="types or families (message)")
-    parser.add_argument("--timeout", type=float, default=10.0, help="seconds that one post may take (10)")
-    parser.add_argument(
-        "--patience", type=float, default=86_400.0, help="seconds after which an event is given up (a day)"
-    )
-    options = parser.parse_args()
+    with terminal_texts():
+        options = _parse_arguments()
     if not _is_address(options.url):
         # It may hold a secret: it is not repeated.
-        print("the address is not valid: give http://… or https://… without blanks", file=sys.stderr)
+        print(_("the address is not valid: give http://… or https://… without blanks"), file=sys.stderr)
         sys.exit(2)
     secret = os.environ.get("QQBUS_WEBHOOK_SECRET", "")
     if not secret:
         print(
-            "QQBUS_WEBHOOK_SECRET is not set: without it a receiver cannot verify the posts",
+            _("QQBUS_WEBHOOK_SECRET is not set: without it a receiver cannot verify the posts"),
             file=sys.stderr,
         )
         sys.exit(2)
@@ -251,6 +240,24 @@ def main() -> None:
     webhook = Webhook(httpx.AsyncClient(timeout=options.timeout), options.url, secret, options.patience)
     worker.on(*options.types)(webhook.deliver)
     worker.main()
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m consumers.webhook",
+        description=_(cleandoc(__doc__)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("url", help=_("where to post"))
+    parser.add_argument(
+        "--name", default="webhook", help=_("name of the application, for a second webhook (webhook)")
+    )
+    parser.add_argument("--types", nargs="*", default=["message"], help=_("types or families (message)"))
+    parser.add_argument("--timeout", type=float, default=10.0, help=_("seconds that one post may take (10)"))
+    parser.add_argument(
+        "--patience", type=float, default=86_400.0, help=_("seconds after which an event is given up (a day)")
+    )
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

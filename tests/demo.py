@@ -347,7 +347,7 @@ async def _cancel_at_signal(scope: anyio.CancelScope, *, task_status: TaskStatus
 async def _alive(programs: "subprocess.Popen[str]", log: Path) -> None:
     while programs.poll() is None:  # noqa: ASYNC110 – another process has no event of ours
         await anyio.sleep(0.2)
-    sys.exit(f"adapter and worker ended by themselves:\n{log.read_text(encoding='utf-8')}")
+    sys.exit(_("adapter and worker ended by themselves:") + f"\n{log.read_text(encoding='utf-8')}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from adapter.cli.errors import translate
-from adapter.i18n import _
+from adapter.i18n import _, translate
 from adapter.networks.upstream import Finding
 from adapter.ops.wording import GONE
 

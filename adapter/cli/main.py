@@ -7,7 +7,7 @@ import sys
 from adapter.cli.errors import OutputError
 from adapter.cli.parser import make_parser
 from adapter.cli.terminal import complain, open_standard_streams, output_errors
-from adapter.i18n import _, argparse_texts, choose_language
+from adapter.i18n import terminal_texts
 
 FAILED = 1
 # As shells count it: 128 and the number of SIGINT.
@@ -38,20 +38,8 @@ def main() -> None:
     sys.exit(code)
 
 
-def _can_show(text: str) -> bool:
-    """Return whether standard output has the letters of a text: codes in their place help no reader."""
-    try:
-        text.encode(sys.stdout.encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _run() -> int:
-    choose_language(os.environ)
-    if not _can_show(_("offline")):
-        choose_language({})
-    with argparse_texts():
+    with terminal_texts():
         parser = make_parser()
         if "_ARGCOMPLETE" in os.environ:
             import argcomplete  # noqa: PLC0415 – the shell asks for it, at the tab key alone

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from adapter.cli.errors import OutputError, translate
+from adapter.cli.errors import OutputError
+from adapter.i18n import translate
 from adapter.ops.logs import set_up
 from adapter.plain_text import harmless, is_unsafe
 

@@ -27,6 +27,7 @@ from adapter.events import (
     SendRequest,
     SendResult,
 )
+from adapter.i18n import N_
 
 # Characters of `detail` and `cause`: a reason to read, not a log.
 MAX_DETAIL = 500
@@ -86,7 +87,7 @@ def decode_request(
         raise SchemaError("the entry was deleted before it could be read")
     given_id = text_field(fields, "id")
     if given_id and not _ID.fullmatch(given_id):
-        raise SchemaError("id is not 1 to 128 characters of A-Z a-z 0-9 . _ : / @ -")
+        raise SchemaError(N_("id is not 1 to 128 characters of A-Z a-z 0-9 . _ : / @ -"))
     results = text_field(fields, "results")
     if results and results != result_stream(fields, prefix):
         raise SchemaError(f"results is not {prefix}:results:<name> with a name of A-Z a-z 0-9 . _ -")
@@ -184,7 +185,7 @@ def _expires(added: float, text: str, at: float | None) -> float | None:
         return None
     expires = _time_of("expires", text, added if at is None else at)
     if at is not None and expires < at:
-        raise SchemaError("expires is before at: the request could never be sent")
+        raise SchemaError(N_("expires is before at: the request could never be sent"))
     return expires
 
 
@@ -195,7 +196,7 @@ def _time_of(name: str, text: str, base: float) -> float:
     except ValueError:
         return _timestamp_seconds(name, text)
     if not (math.isfinite(seconds) and 0 <= seconds <= _MAX_TTL):
-        raise SchemaError(f"{name} is not a number of seconds from 0 up")
+        raise SchemaError(N_("{name} is not a number of seconds from 0 up"), name=name)
     return base + seconds
 
 
@@ -203,10 +204,11 @@ def _timestamp_seconds(name: str, text: str) -> float:
     try:
         time = datetime.fromisoformat(text.upper())  # RFC 3339 allows `t` and `z`
         if time.tzinfo is None:
-            raise SchemaError(f"{name} has no time zone: end it in Z")
+            raise SchemaError(N_("{name} has no time zone: end it in Z"), name=name)
         return time.timestamp()
     except (ValueError, OverflowError) as exc:
-        raise SchemaError(f"{name} is neither an RFC 3339 time nor a number of seconds") from exc
+        text = N_("{name} is neither an RFC 3339 time nor a number of seconds")
+        raise SchemaError(text, name=name) from exc
 
 
 def _trace(fields: Fields) -> str:

@@ -172,7 +172,7 @@ def _call(fields: Fields, limits: RequestLimits) -> CallAction:
             params = rest.get("params")
             if params is None or isinstance(params, dict):
                 return CallAction(action, params or {})
-    raise SchemaError("body is not {action, params}: the name of an action and an object")
+    raise SchemaError(N_("body is not {action, params}: the name of an action and an object"))
 
 
 def operation_target(operation: Operation) -> Address | None:

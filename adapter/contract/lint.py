@@ -15,6 +15,7 @@ from adapter.contract.tables import CODES, TABLES, TYPES, Table
 from adapter.contract.validate import Validator
 from adapter.errors import SchemaError
 from adapter.events import Status
+from adapter.i18n import N_, Sentence
 
 Fields = Mapping[bytes, bytes]
 # Sentences about a stream: one broken writer breaks every entry alike.
@@ -43,7 +44,8 @@ class Linter:
         """Check one event."""
         known = self._check_entry(TABLES["inbound"], entry, fields)
         if known.get("type") and known["type"] not in TYPES:
-            self._add_note("inbound", entry, f"type {known['type']!r} is not of this version")
+            text = N_("type {type!r} is not of this version")
+            self._add_note("inbound", entry, Sentence(text, type=known["type"]))
         family = known.get("type", "").partition(".")[0].replace("request", "notice")
         body = self._unpack("inbound", entry, fields.get(b"body", b""))
         if body is not None and f"body.{family}" in self._validators:
@@ -61,10 +63,16 @@ class Linter:
                 f"@{via.get('type')}:{via.get('id')}" if isinstance(via, dict) else ""
             )
         if known.get("chat", "") != address:
-            yield f"chat {known.get('chat')!r} and body.chat {address!r} differ"
+            yield Sentence(
+                "chat {chat!r} and body.chat {other!r} differ", chat=known.get("chat"), other=address
+            )
         speaker = sender.get("id") if isinstance(sender, dict) else ""
         if known.get("sender", "") != speaker:
-            yield f"sender {known.get('sender')!r} and body.sender.id {speaker!r} differ"
+            yield Sentence(
+                "sender {sender!r} and body.sender.id {other!r} differ",
+                sender=known.get("sender"),
+                other=speaker,
+            )
 
     def _check_sequence(self, entry: str, known: Mapping[str, str]) -> None:
         """Check that ids are unique, `seq` has no gap and the epoch never falls."""
@@ -73,24 +81,33 @@ class Linter:
             return  # found by the schema
         if ident in self._ids:
             if self._ids[ident] == seq:
-                self._add_note("inbound", entry, f"seq {seq} is here again: it was redriven")
+                self._add_note(
+                    "inbound", entry, Sentence("seq {seq} is here again: it was redriven", seq=seq)
+                )
             else:
-                self._add_problems("inbound", entry, [f"id {ident} is there twice"])
+                self._add_problems("inbound", entry, [Sentence("id {id} is there twice", id=ident)])
             return
         self._ids[ident] = seq
         last = self._seqs.get(account)
         if last is not None and int(seq) != last + 1:
-            self._add_problems(
-                "inbound", entry, [f"seq {seq} follows {last}: {self._describe_gap(last, int(seq))}"]
-            )
+            self._add_problems("inbound", entry, [self._describe_gap(last, int(seq))])
         self._seqs[account] = int(seq)
         if int(epoch) < self._epoch:
-            self._add_problems("inbound", entry, [f"epoch {epoch} follows {self._epoch}: it may only rise"])
+            self._add_problems(
+                "inbound",
+                entry,
+                [Sentence("epoch {epoch} follows {last}: it may only rise", epoch=epoch, last=self._epoch)],
+            )
         self._epoch = max(self._epoch, int(epoch))
 
     @staticmethod
     def _describe_gap(last: int, seq: int) -> str:
-        return "out of order" if seq <= last else f"{seq - last - 1} events are missing"
+        if seq <= last:
+            return Sentence("seq {seq} follows {last}: out of order", seq=seq, last=last)
+        missing = seq - last - 1
+        return Sentence(
+            "seq {seq} follows {last}: {missing} events are missing", seq=seq, last=last, missing=missing
+        )
 
     def outbound(self, entry: str, fields: Fields, *, answered: bool) -> None:
         """Check one request.
@@ -101,26 +118,28 @@ class Linter:
         try:
             decode_request(entry, unwrap(fields), self._prefix, LARGEST_LIMITS)
         except SchemaError as exc:
-            self._add_note("outbound", entry, str(exc))
+            self._add_note("outbound", entry, Sentence(exc.text, **exc.values))
         if answered and not self._results[entry]:
             own = fields.get(b"results", b"").decode("utf-8", "replace")
             if own and own != f"{self._prefix}:results":
-                self._add_note("outbound", entry, f"its result is not in {own} any more")
+                self._add_note(
+                    "outbound", entry, Sentence("its result is not in {stream} any more", stream=own)
+                )
             else:
-                self._add_problems("outbound", entry, ["was acknowledged and has no result"])
+                self._add_problems("outbound", entry, [Sentence("was acknowledged and has no result")])
 
     def result(self, entry: str, fields: Fields, stream: str = "results") -> None:
         """Check one result. All results come before the requests."""
         known = self._check_entry(TABLES["results"], entry, fields, stream)
         status, code = known.get("status", ""), known.get("code", "")
         if status in set(Status) and code not in CODES[Status(status)]:
-            self._add_note(stream, entry, f"code {code!r} of status {status} is not of this version")
+            text = N_("code {code!r} of status {status} is not of this version")
+            self._add_note(stream, entry, Sentence(text, code=code, status=status))
         request = known.get("entry", "")
         self._results[request] += 1
         if self._results[request] > 1:
-            self._add_problems(
-                stream, entry, [f"is result number {self._results[request]} of request {request}"]
-            )
+            text, number = N_("is result number {number} of request {request}"), self._results[request]
+            self._add_problems(stream, entry, [Sentence(text, number=number, request=request)])
 
     def dead(self, entry: str, fields: Fields) -> None:
         """Check one dead letter."""
@@ -142,17 +161,20 @@ class Linter:
         names = [name.decode("utf-8", "replace") for name in fields]
         if table.ordered and names[: len(table.required_names)] != list(table.required_names):
             missing = [name for name in table.required_names if name not in names]
-            what = f"{', '.join(missing)} missing" if missing else "fields in another order"
-            self._add_problems(stream, entry, [what])
+            what = Sentence("{names} missing", names=", ".join(missing))
+            self._add_problems(stream, entry, [what if missing else Sentence("fields in another order")])
         if extra := [name for name in names if name not in table.names]:
-            self._add_note(stream, entry, f"has fields of a later version: {', '.join(extra)}")
+            self._add_note(
+                stream, entry, Sentence("has fields of a later version: {names}", names=", ".join(extra))
+            )
         binary = {one.name.encode() for one in table.fields if one.binary}
         texts: dict[str, Any] = {}
         for name, value in fields.items():
             try:
                 texts[name.decode("utf-8", "replace")] = "" if name in binary else value.decode()
             except UnicodeDecodeError:
-                self._add_problems(stream, entry, [f"{name.decode('utf-8', 'replace')} is not UTF-8"])
+                shown = name.decode("utf-8", "replace")
+                self._add_problems(stream, entry, [Sentence("{name} is not UTF-8", name=shown)])
         self._add_problems(stream, entry, self._field_problems(table, texts))
         if texts.get("chat"):
             self._add_problems(stream, entry, _address_problems(texts["chat"]))
@@ -171,24 +193,28 @@ class Linter:
             value = None
         if isinstance(value, dict):
             return value
-        self._add_problems(stream, entry, [f"{name} is not a msgpack map"])
+        self._add_problems(stream, entry, [Sentence("{name} is not a msgpack map", name=name)])
         return None
 
     def _add_problems(self, stream: str, entry: str, sentences: Iterable[str]) -> None:
         for sentence in sentences:
             self._counts[stream] = self._counts.get(stream, 0) + 1
             if self._counts[stream] == MAX_SENTENCES + 1:
-                self.found.append(f"{stream}: and more like these")
+                self.found.append(Sentence("{stream}: and more like these", stream=stream))
             elif self._counts[stream] <= MAX_SENTENCES:
-                self.found.append(f"{stream} {entry}".rstrip() + f": {sentence}")
+                self.found.append(_locate(f"{stream} {entry}".rstrip(), sentence))
 
     def _add_note(self, stream: str, entry: str, sentence: str) -> None:
         if len(self.notes) < MAX_SENTENCES:
-            self.notes.append(f"{stream} {entry}: {sentence}")
+            self.notes.append(_locate(f"{stream} {entry}", sentence))
 
 
 def _address_problems(text: str) -> Iterator[str]:
     try:
         parse_address(text)
     except SchemaError as exc:
-        yield str(exc)
+        yield Sentence(exc.text, **exc.values)
+
+
+def _locate(place: str, sentence: str) -> str:
+    return Sentence("{place}: {sentence}", place=place, sentence=sentence)

@@ -8,6 +8,8 @@ from typing import Any
 import fastjsonschema
 from fastjsonschema import JsonSchemaValueException, JsonSchemaValuesException
 
+from adapter.i18n import Sentence
+
 Schema = Mapping[str, Any]
 
 # What fastjsonschema calls the value itself where the caller gives it no name.
@@ -40,21 +42,22 @@ def _sentences(error: JsonSchemaValueException, where: str) -> Iterator[str]:
     rule, subject = error.rule_definition, where or "it"
     match error.rule:
         case "required":
-            yield from (
-                f"{where}.{name}".lstrip(".") + " is missing" for name in rule if name not in error.value
-            )
+            missing = (f"{where}.{name}".lstrip(".") for name in rule if name not in error.value)
+            yield from (Sentence("{name} is missing", name=name) for name in missing)
         case "type":
-            yield f"{subject} is not of type {rule}"
+            yield Sentence("{subject} is not of type {rule}", subject=subject, rule=rule)
         case "const":
-            yield f"{subject} is not {rule!r}"
+            yield Sentence("{subject} is not {rule!r}", subject=subject, rule=rule)
         case "enum":
-            yield f"{subject} is not one of {', '.join(map(str, rule))}"
+            yield Sentence("{subject} is not one of {rule}", subject=subject, rule=", ".join(map(str, rule)))
         case "pattern":
-            yield f"{subject} is not of the form {rule}"
+            yield Sentence("{subject} is not of the form {rule}", subject=subject, rule=rule)
         case "anyOf":
             yield _nearest([[*_choice(json.dumps(one)).problems(error.value, where)] for one in rule])
         case _:
-            yield f"{subject} breaks the rule {error.rule}: {rule}"
+            yield Sentence(
+                "{subject} breaks the rule {name}: {rule}", subject=subject, name=error.rule, rule=rule
+            )
 
 
 @cache

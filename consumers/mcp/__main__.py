@@ -3,6 +3,7 @@
 import sys
 
 from adapter import ConfigError
+from adapter.i18n import _, terminal_texts, translate_error
 from consumers.mcp.options import parse_options
 from consumers.runtime.holding_worker import HoldingWorker
 from consumers.runtime.runtime import WorkerOptions
@@ -11,14 +12,15 @@ from consumers.runtime.runtime import WorkerOptions
 def main() -> None:
     """Run until the agent leaves, SIGTERM or SIGINT; exits with 2 for bad use."""
     try:
-        options = parse_options()
+        with terminal_texts():
+            options = parse_options()
     except ConfigError as exc:
-        print(f"python -m consumers.mcp: {exc}", file=sys.stderr)
+        print(f"python -m consumers.mcp: {translate_error(exc)}", file=sys.stderr)
         sys.exit(2)
     try:
         from consumers.mcp.agent_server import SHUTDOWN_SECONDS, AgentServer  # noqa: PLC0415 – an extra
     except ModuleNotFoundError as exc:
-        print(f"{exc.name} is missing: install qqbus[mcp]", file=sys.stderr)
+        print(_("{name} is missing: install qqbus[mcp]").format(name=exc.name), file=sys.stderr)
         sys.exit(2)
     runtime_options = WorkerOptions(shutdown_timeout=SHUTDOWN_SECONDS)
     HoldingWorker(options.app, AgentServer(options), options=runtime_options).main()

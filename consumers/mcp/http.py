@@ -128,7 +128,9 @@ def _listening(address: str) -> Iterator[socket.socket]:
         family = socket.getaddrinfo(*place, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server(place, family=family)
     except OSError as exc:
-        raise ConfigError(f"--http {address} cannot be used: {exc.strerror}") from exc
+        raise ConfigError(
+            "{name} {address} cannot be used: {error}", name="--http", address=address, error=exc.strerror
+        ) from exc
     with listener:
         listener.setblocking(False)
         yield listener

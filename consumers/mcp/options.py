@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from adapter import ConfigError, SchemaError, parse_address
+from adapter.i18n import _
 from consumers.onebot.options import parse_address as parse_host_port
 from consumers.onebot.options import read_token
 from consumers.runtime.connection import application_name
@@ -39,7 +40,7 @@ def parse_options(arguments: Sequence[str] | None = None, env: Mapping[str, str]
     try:
         app = application_name(given.app)
     except ValueError as exc:
-        raise ConfigError(f"--app: {exc}") from exc
+        raise ConfigError("{name}: {error}", name="--app", error=exc) from exc
     token = ""
     if given.http:
         parse_host_port(given.http)
@@ -64,23 +65,33 @@ def parse_options(arguments: Sequence[str] | None = None, env: Mapping[str, str]
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m consumers.mcp",
-        description="Let agents read and send through the Model Context Protocol.",
+        description=_("Let agents read and send through the Model Context Protocol."),
     )
-    parser.add_argument("--app", default="mcp", help="consumer group, start of request ids (mcp)")
-    parser.add_argument("--http", metavar="HOST:PORT", help="streamable HTTP at /mcp, with QQBUS_MCP_TOKEN")
+    parser.add_argument("--app", default="mcp", help=_("consumer group, start of request ids (mcp)"))
+    parser.add_argument(
+        "--http", metavar="HOST:PORT", help=_("streamable HTTP at /mcp, with QQBUS_MCP_TOKEN")
+    )
     chats = "ADDRESS"
     parser.add_argument(
-        "--chats", nargs="+", default=[], metavar=chats, help="may be read and written; * for all (none)"
-    )
-    parser.add_argument("--read", nargs="+", default=[], metavar=chats, help="may be read; * for all (none)")
-    parser.add_argument(
-        "--senders", nargs="+", default=[], metavar=chats, help="tell only what these people wrote (everyone)"
+        "--chats", nargs="+", default=[], metavar=chats, help=_("may be read and written; * for all (none)")
     )
     parser.add_argument(
-        "--mentions", action="store_true", help="in groups tell only what mentions the account"
+        "--read", nargs="+", default=[], metavar=chats, help=_("may be read; * for all (none)")
     )
-    parser.add_argument("--rate", type=int, default=_RATE, help=f"sends a minute and chat ({_RATE})")
-    parser.add_argument("--read-only", action="store_true", help="no tool sends")
+    parser.add_argument(
+        "--senders",
+        nargs="+",
+        default=[],
+        metavar=chats,
+        help=_("tell only what these people wrote (everyone)"),
+    )
+    parser.add_argument(
+        "--mentions", action="store_true", help=_("in groups tell only what mentions the account")
+    )
+    parser.add_argument(
+        "--rate", type=int, default=_RATE, help=_("sends a minute and chat ({rate})").format(rate=_RATE)
+    )
+    parser.add_argument("--read-only", action="store_true", help=_("no tool sends"))
     return parser
 
 
@@ -88,11 +99,11 @@ def _addresses(texts: Sequence[str], name: str) -> frozenset[str]:
     try:
         return frozenset(one if one == ANY else str(parse_address(one)) for one in texts)
     except SchemaError as exc:
-        raise ConfigError(f"{name}: {exc}") from exc
+        raise ConfigError("{name}: {error}", name=name, error=exc) from exc
 
 
 def _person(text: str) -> str:
     number = text.removeprefix("friend:")
     if not (number.isascii() and number.isdecimal()):
-        raise ConfigError(f"--senders: {text!r} is not friend:<id>")
+        raise ConfigError("--senders: {text!r} is not friend:<id>", text=text)
     return number

@@ -4,6 +4,7 @@ import gc
 import sys
 
 from adapter import ConfigError
+from adapter.i18n import terminal_texts, translate_error
 from consumers.onebot.gateway import SHUTDOWN_SECONDS, Gateway
 from consumers.onebot.options import parse_options
 from consumers.runtime.holding_worker import HoldingWorker
@@ -17,9 +18,10 @@ _GC_THRESHOLDS = (20_000, 20, 50)
 def main() -> None:
     """Run until SIGTERM or SIGINT; exits with 2 for bad use."""
     try:
-        options = parse_options()
+        with terminal_texts():
+            options = parse_options()
     except ConfigError as exc:
-        print(f"python -m consumers.onebot: {exc}", file=sys.stderr)
+        print(f"python -m consumers.onebot: {translate_error(exc)}", file=sys.stderr)
         sys.exit(2)
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)

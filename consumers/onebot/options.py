@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from adapter import ConfigError
+from adapter.i18n import _
 from consumers.runtime.connection import application_name
 
 _LISTEN: Final = "127.0.0.1:3001"
@@ -65,11 +66,11 @@ def parse_options(arguments: Sequence[str] | None = None, env: Mapping[str, str]
     listen = choose(given.listen, "QQBUS_GATEWAY_LISTEN", "" if connect else _LISTEN)
     style = choose(given.format, "QQBUS_GATEWAY_FORMAT", "array")
     if style not in {"array", "string"}:
-        raise ConfigError(f"QQBUS_GATEWAY_FORMAT={style} is neither array nor string")
+        raise ConfigError("QQBUS_GATEWAY_FORMAT={style} is neither array nor string", style=style)
     try:
         app = application_name(choose(given.app, "QQBUS_GATEWAY_APP", "onebot"))
     except ValueError as exc:
-        raise ConfigError(f"QQBUS_GATEWAY_APP: {exc}") from exc
+        raise ConfigError("{name}: {error}", name="QQBUS_GATEWAY_APP", error=exc) from exc
     options = Options(
         connect=connect,
         listen=listen,
@@ -88,24 +89,26 @@ def parse_options(arguments: Sequence[str] | None = None, env: Mapping[str, str]
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m consumers.onebot",
-        description="Run bots of OneBot 11 as workers: the gateway plays the part of the implementation.",
-        epilog="The token stands in QQBUS_GATEWAY_TOKEN, or in the file QQBUS_GATEWAY_TOKEN_FILE.",
+        description=_("Run bots of OneBot 11 as workers: the gateway plays the part of the implementation."),
+        epilog=_("The token stands in QQBUS_GATEWAY_TOKEN, or in the file QQBUS_GATEWAY_TOKEN_FILE."),
     )
     parser.add_argument(
-        "--connect", action="append", metavar="URL", help="reverse WebSocket: dial this bot; repeatable"
+        "--connect", action="append", metavar="URL", help=_("reverse WebSocket: dial this bot; repeatable")
     )
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", help=f"forward WebSocket and HTTP ({_LISTEN} without --connect)"
+        "--listen",
+        metavar="HOST:PORT",
+        help=_("forward WebSocket and HTTP ({address} without --connect)").format(address=_LISTEN),
     )
-    parser.add_argument("--app", metavar="NAME", help="consumer group, start of request ids (onebot)")
-    parser.add_argument("--format", choices=("array", "string"), help="of `message` (array)")
+    parser.add_argument("--app", metavar="NAME", help=_("consumer group, start of request ids (onebot)"))
+    parser.add_argument("--format", choices=("array", "string"), help=_("of `message` (array)"))
     parser.add_argument(
-        "--max-age", metavar="SECONDS", help="events older than this are dropped; 0: none is (600)"
+        "--max-age", metavar="SECONDS", help=_("events older than this are dropped; 0: none is (600)")
     )
-    parser.add_argument("--expires", metavar="SECONDS", help="a send not begun by then is not sent (60)")
-    parser.add_argument("--report-self", action="store_true", help="own messages as message_sent")
+    parser.add_argument("--expires", metavar="SECONDS", help=_("a send not begun by then is not sent (60)"))
+    parser.add_argument("--report-self", action="store_true", help=_("own messages as message_sent"))
     parser.add_argument(
-        "--call", action="store_true", help="pass actions that the gateway does not know to the network"
+        "--call", action="store_true", help=_("pass actions that the gateway does not know to the network")
     )
     return parser
 
@@ -118,9 +121,11 @@ def read_token(env: Mapping[str, str], name: str) -> str:
     try:
         token = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{name}_FILE: {path} cannot be read: {exc}") from exc
+        raise ConfigError(
+            "{name}_FILE: {path} cannot be read: {error}", name=name, path=path, error=exc
+        ) from exc
     if not token:
-        raise ConfigError(f"{name}_FILE: {path} is empty")
+        raise ConfigError("{name}_FILE: {path} is empty", name=name, path=path)
     return token
 
 
@@ -129,7 +134,7 @@ def parse_address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
     if not (host and port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):  # noqa: PLR2004
-        raise ConfigError(f"{text!r} is not host:port, such as {_LISTEN}")
+        raise ConfigError("{text!r} is not host:port, such as {address}", text=text, address=_LISTEN)
     return host, int(port)
 
 
@@ -145,13 +150,14 @@ def _check(options: Options) -> None:
     for url in options.connect:
         parts = urlsplit(url)
         if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-            raise ConfigError(f"--connect {_without_query(url)}: not a ws:// or wss:// address")
+            raise ConfigError("--connect {url}: not a ws:// or wss:// address", url=_without_query(url))
     if any(character in options.token for character in "\r\n\0"):
         raise ConfigError("QQBUS_GATEWAY_TOKEN holds a line break: it could not stand in a header")
     if options.listen and not is_loopback(options.listen_address[0]) and not options.token:
         raise ConfigError(
-            f"--listen {options.listen} is reached from other machines: set QQBUS_GATEWAY_TOKEN or "
-            "QQBUS_GATEWAY_TOKEN_FILE, or listen on 127.0.0.1"
+            "--listen {address} is reached from other machines: set QQBUS_GATEWAY_TOKEN or "
+            "QQBUS_GATEWAY_TOKEN_FILE, or listen on 127.0.0.1",
+            address=options.listen,
         )
 
 
@@ -159,9 +165,9 @@ def _seconds(text: str, name: str) -> float:
     try:
         seconds = float(text)
     except ValueError as exc:
-        raise ConfigError(f"{name}={text} is not a number of seconds") from exc
+        raise ConfigError("{name}={text} is not a number of seconds", name=name, text=text) from exc
     if not 0 <= seconds <= _MAX_SECONDS:
-        raise ConfigError(f"{name}={text} is not a number of seconds from 0 up")
+        raise ConfigError("{name}={text} is not a number of seconds from 0 up", name=name, text=text)
     return seconds
 
 

@@ -62,7 +62,12 @@ class GatewayServer:
             try:
                 await web.TCPSite(runner, host, port).start()
             except OSError as exc:
-                raise ConfigError(f"--listen {self._options.listen} cannot be used: {exc.strerror}") from exc
+                raise ConfigError(
+                    "{name} {address} cannot be used: {error}",
+                    name="--listen",
+                    address=self._options.listen,
+                    error=exc.strerror,
+                ) from exc
             log.info("bots connect to ws://%s, actions go to http://%s", *[self._options.listen] * 2)
             yield
         finally:

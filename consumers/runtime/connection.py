@@ -69,7 +69,9 @@ class Settings:
             url = Path(file).read_text(encoding="utf-8-sig").strip() if file else value("REDIS_URL", "")
         except (OSError, ValueError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
-            raise ConfigError(f"REDIS_URL_FILE={file!r} cannot be read: {reason}") from exc
+            raise ConfigError(
+                "REDIS_URL_FILE={file!r} cannot be read: {reason}", file=file, reason=reason
+            ) from exc
         return cls(url or _DEFAULT_URL, value("QQBUS_PREFIX", "qq"), value("QQBUS_WORKER_HTTP", ""))
 
     def key(self, name: str) -> str:

@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+from adapter.i18n import N_, _, choose_language
 from consumers.runtime.worker import Worker
 
 _BAD_USE: Final = 2
@@ -40,10 +41,13 @@ def main() -> None:
         return
     workers = list({id(one): one for one in names.values() if isinstance(one, Worker)}.values())
     if len(workers) != 1:
-        found = "no Worker" if not workers else f"{len(workers)} workers"
-        print(
-            f"{path.name} makes {found}: let it make one, or call main() of the one to run", file=sys.stderr
+        choose_language(os.environ)
+        text = (
+            N_("{file} makes {count} workers: let it call main() of the one to run")
+            if workers
+            else N_("{file} makes no Worker: let it make one")
         )
+        print(_(text).format(file=path.name, count=len(workers)), file=sys.stderr)
         sys.exit(_BAD_USE)
     workers[0].main()
 

@@ -138,9 +138,14 @@ def _listening(address: str) -> Iterator[socket.socket]:
             place, family=family, dualstack_ipv6=place[0] == "::" and socket.has_dualstack_ipv6()
         )
     except (ValueError, OverflowError) as exc:
-        raise ConfigError(f"QQBUS_WORKER_HTTP: {address!r} is not host:port") from exc
+        raise ConfigError("QQBUS_WORKER_HTTP: {address!r} is not host:port", address=address) from exc
     except OSError as exc:
-        raise ConfigError(f"QQBUS_WORKER_HTTP: {address} cannot be used: {exc.strerror}") from exc
+        raise ConfigError(
+            "{name} {address} cannot be used: {error}",
+            name="QQBUS_WORKER_HTTP",
+            address=address,
+            error=exc.strerror,
+        ) from exc
     with listener:
         listener.setblocking(False)
         yield listener

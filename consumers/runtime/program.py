@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from adapter import ConfigError
 from adapter.aio import stop_signals
+from adapter.i18n import N_
 from adapter.ops.logs import LineFormatter, mute_libraries
 from consumers.runtime.connection import describe_error
 
@@ -28,10 +29,10 @@ _EXIT_MARGIN: Final = 5.0
 # Threads beside those of handlers, for what the loop itself needs, such as names of hosts.
 _SPARE_THREADS: Final = 4
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-ENVIRONMENT: Final = """environment:
+ENVIRONMENT: Final = N_("""environment:
   REDIS_URL           where the bus is (redis://127.0.0.1:6379)
   QQBUS_PREFIX        prefix of its keys (qq)
-  QQBUS_WORKER_HTTP   host:port of /healthz and /metrics (none)"""
+  QQBUS_WORKER_HTTP   host:port of /healthz and /metrics (none)""")
 
 
 class WorkerProgram:

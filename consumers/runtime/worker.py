@@ -20,6 +20,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import re
 import sys
 import time
@@ -30,6 +31,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from adapter import Delivery, Priority, QQBusError, Received, Result, Status
+from adapter.i18n import _, choose_language
 from consumers.runtime.checks import check_arguments, handler_name
 from consumers.runtime.client import BusClient
 from consumers.runtime.connection import Settings, application_name, consumer_name
@@ -245,6 +247,7 @@ class Worker(Registrations):
         """
         Worker.has_run = True
         if asks_for_help(sys.argv[1:]):
+            choose_language(os.environ)
             print(self.describe())
             return
         options = self.options
@@ -259,19 +262,19 @@ class Worker(Registrations):
     def describe(self) -> str:
         """Return what the worker does, for `--help`."""
         lines = [
-            f"usage: {sys.argv[0]} [--help]",
+            _("usage: ") + f"{sys.argv[0]} [--help]",
             "",
-            f"The worker {self.name} of the qqbus message bus.",
+            _("The worker {name} of the qqbus message bus.").format(name=self.name),
             "",
         ]
         for matcher in self._handlers:
             what = (getattr(matcher.handler, "__doc__", None) or "").strip().partition("\n")[0]
-            kinds = ", ".join(matcher.types) or "all events"
+            kinds = ", ".join(matcher.types) or _("all events")
             lines.append(f"  {handler_name(matcher.handler):<20} {kinds}  {what}".rstrip())
         for timer in self._timers.values():
             what = (getattr(timer.handler, "__doc__", None) or "").strip().partition("\n")[0]
             lines.append(f"  {timer.name:<20} {timer.table}  {what}".rstrip())
-        return "\n".join([*lines, "", ENVIRONMENT])
+        return "\n".join([*lines, "", _(ENVIRONMENT)])
 
     def _digest(self) -> str:
         """Return what distinguishes this bot from another one of its name."""

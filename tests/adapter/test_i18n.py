@@ -11,7 +11,15 @@ import pytest
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
-from adapter.i18n import CATALOGUES, FOLDER, _, catalogue, choose_language
+from adapter.i18n import (
+    CATALOGUES,
+    FOLDER,
+    Sentence,
+    _,
+    catalogue,
+    choose_language,
+    translate_sentence,
+)
 from tests.support.helpers import clean_environment
 from tests.support.texts import ARGPARSE, texts
 
@@ -96,6 +104,13 @@ def test_the_command_line_speaks_the_language_of_the_terminal(
         (("tail", "--since", "soon"), {}, "--since 'soon' 既不是条目 id"),
         (("page",), {"QQBUS_HTTP": "off"}, "这个适配器没有状态页"),
         (("new", "A"), {}, "'A' 不能作为机器人的名字"),
+        (("send", "friend:1", "hi", "--expires", "soon"), {}, "expires 既不是 RFC 3339 时间，也不是秒数"),
+        (("send", "friend:1", "hi", "--id", "a b"), {}, "id 应为 1 到 128 个字符"),
+        (("login", "--timeout", "-1"), {}, "参数 --timeout：'-1' 不是秒数"),
+        (("doctor",), {"REDIS_URL": "redis://127.0.0.1:1"}, "错误  "),
+        (("sim", "smartqq", "--help"), {}, "用法：qqbus sim smartqq"),
+        (("sim", "onebot", "--help"), {}, "模拟的 OneBot 11 协议端"),
+        (("sim", "official", "--bogus"), {}, "qqbus sim official：错误：无法识别的参数：--bogus"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
@@ -105,6 +120,44 @@ def test_an_error_speaks_the_language_of_the_terminal(
     done = qqbus(tmp_path, *line, QQBUS_LANG="zh_CN", **settings)
     assert words in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("consumers.echo", "--help"), "应用及其消费组的名称"),
+        (("consumers.console", "nonsense"), "地址 'nonsense' 不属于"),
+        (("consumers.relay", "group:1", "group:1"), "两个地址相同"),
+        (("consumers.archive", "none.db", "--query", "x"), "none.db 不存在"),
+        (("consumers.webhook", "nonsense"), "地址无效"),
+        (("consumers.commands", "rules.toml"), "commands.x 缺少 argv"),
+        (("consumers.onebot", "--listen", "0.0.0.0:1"), "--listen 0.0.0.0:1 能从别的机器访问"),
+        (("consumers.mcp", "--http", "127.0.0.1:1"), "--http 需要 QQBUS_MCP_TOKEN"),
+        (("consumers.runtime.launch", "bot.py"), "bot.py 没有创建 Worker"),
+        (("consumers.runtime.launch", "hello.py", "--help"), "qqbus 消息总线的 worker：hello"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_worker_speaks_the_language_of_the_terminal(
+    line: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rules.toml").write_text("[commands.x]\n")
+    (tmp_path / "bot.py").write_text("")
+    (tmp_path / "hello.py").write_text("from qqbus import Worker\nWorker('hello').main()\n")
+    done = run(tmp_path, *line, LC_ALL="zh_CN.UTF-8")
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_sentence_is_english_and_can_be_translated() -> None:
+    sentence = Sentence("{name} is missing", name=Sentence("all events"))
+    try:
+        choose_language({"QQBUS_LANG": "zh"})
+        assert str(sentence) == "all events is missing"
+        assert translate_sentence(sentence) == "缺少 全部事件"
+        assert translate_sentence("another text") == "another text"
+    finally:
+        choose_language({})
 
 
 def test_what_goes_to_a_log_stays_english(tmp_path: Path) -> None:
@@ -122,8 +175,12 @@ def test_argparse_has_no_text_for_users_that_the_catalogue_lacks() -> None:
 
 
 def qqbus(folder: Path, *line: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return run(folder, "adapter", *line, **settings)
+
+
+def run(folder: Path, *line: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "adapter", *line],
+        [sys.executable, "-m", *line],
         env=clean_environment(COLUMNS="200", **settings),
         cwd=folder,
         capture_output=True,

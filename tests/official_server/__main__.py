@@ -5,6 +5,7 @@ import asyncio
 import json
 import signal
 import sys
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ from .world import APPID, SECRET
 _USAGE = 2
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
+def _arguments(program: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program, description=_("A simulated official bot API, until SIGTERM or SIGINT.")
+    )
     add = parser.add_argument
-    add("--port", type=int, default=0, help="0 lets the system choose (default)")
-    add("--appid", default=APPID, help="the AppID of the bot")
-    add("--secret", default=SECRET, help="the secret of the bot")
-    add("--seed", type=int, default=None, help="of ids and chances")
-    add("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help="a second port speaks TLS with these")
-    add("--rules", type=Path, metavar="FILE", help="rules (a JSON list, as POST /sim/rule takes them)")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any option, the value as JSON")
+    add("--port", type=int, default=0, help=_("0 lets the system choose (default)"))
+    add("--appid", default=APPID, help=_("the AppID of the bot"))
+    add("--secret", default=SECRET, help=_("the secret of the bot"))
+    add("--seed", type=int, default=None, help=_("of ids and chances"))
+    add("--tls", nargs=2, type=Path, metavar=("CERT", "KEY"), help=_("a second port speaks TLS with these"))
+    add("--rules", type=Path, metavar="FILE", help=_("rules (a JSON list, as POST /sim/rule takes them)"))
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help=_("any option, the value as JSON"))
     return parser.parse_args()
 
 
@@ -69,10 +72,10 @@ def _server(arguments: argparse.Namespace) -> OfficialServer:
     return server
 
 
-def main() -> int:
+def main(program: str = f"python -m {__package__}") -> int:
     """Run until a signal; return 2 for a mistake in the arguments."""
     try:
-        return asyncio.run(_serve(_server(_arguments())))
+        return asyncio.run(_serve(_server(_arguments(program))))
     except (OptionError, FaultError, OSError) as exc:
         print(f"official_server: {exc}", file=sys.stderr)
         return _USAGE

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,32 @@ from .server import OneBotServer
 _USAGE = 2
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
+def _arguments(program: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program, description=_("A simulated implementation of OneBot 11, until SIGTERM or SIGINT.")
+    )
     add = parser.add_argument
-    add("--port", type=int, default=0, help="of the WebSocket; 0 lets the system choose (default)")
-    add("--control-port", type=int, default=0, help="of the control interface and of pictures")
-    add("--dialect", default="napcat", help="napcat (default), llbot, snowluma or go-cqhttp")
-    add("--reverse", action="append", default=[], metavar="URL", help="connect to a client's own server, too")
-    add("--group", action="append", default=[], metavar="NUMBER=MEMBERS", help="a group of invented members")
-    add("--script", type=Path, metavar="FILE", help="JSON: a list of {after, do, with} (see the README)")
-    add("--talk", metavar="TEXT", help="a friend says TEXT when a client is there")
-    add("--narrate", action="store_true", help="print what is said and what is answered")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any option, the value as JSON")
+    add("--port", type=int, default=0, help=_("of the WebSocket; 0 lets the system choose (default)"))
+    add("--control-port", type=int, default=0, help=_("of the control interface and of pictures"))
+    add("--dialect", default="napcat", help=_("napcat (default), llbot, snowluma or go-cqhttp"))
+    add(
+        "--reverse",
+        action="append",
+        default=[],
+        metavar="URL",
+        help=_("connect to a client's own server, too"),
+    )
+    add(
+        "--group",
+        action="append",
+        default=[],
+        metavar="NUMBER=MEMBERS",
+        help=_("a group of invented members"),
+    )
+    add("--script", type=Path, metavar="FILE", help=_("JSON: a list of {after, do, with} (see the README)"))
+    add("--talk", metavar="TEXT", help=_("a friend says TEXT when a client is there"))
+    add("--narrate", action="store_true", help=_("print what is said and what is answered"))
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help=_("any option, the value as JSON"))
     return parser.parse_args()
 
 
@@ -84,9 +99,9 @@ async def _serve(server: OneBotServer, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def main() -> int:
+def main(program: str = f"python -m {__package__}") -> int:
     """Run until a signal; return 2 for a mistake in the arguments or in a script."""
-    arguments = _arguments()
+    arguments = _arguments(program)
     try:
         chosen = Options().changed({"dialect": arguments.dialect, **_options(arguments.set)})
         settings = {name: value for name, value in vars(chosen).items() if name != "dialect"}

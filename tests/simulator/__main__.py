@@ -5,6 +5,7 @@ import asyncio
 import json
 import signal
 import sys
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,25 @@ _USAGE = 2
 _SETTABLE = NAMES - {"profile"}  # an era is chosen as a whole, by --profile
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
+def _arguments(program: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=program, description=_("A simulated SmartQQ, until SIGTERM or SIGINT.")
+    )
     add = parser.add_argument
-    add("--port", type=int, default=0, help="0 lets the system choose (default)")
-    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    add("--port", type=int, default=0, help=_("0 lets the system choose (default)"))
+    add("--host", default="127.0.0.1", help=_("address to listen on (default 127.0.0.1)"))
     add(
         "--profile",
         choices=tuple(PROFILES),
         default="e3",
-        help="the service of 2015, of 2017 (default) or of 2018",
+        help=_("the service of 2015, of 2017 (default) or of 2018"),
     )
-    add("--account", type=int, default=ACCOUNT, help="the QQ number of the account")
-    add("--auto-scan", action="store_true", help="codes are scanned and confirmed by themselves")
-    add("--poll-seconds", type=float, default=60.0, help="when an idle poll is answered")
-    add("--strict", action="store_true", help="want the exact headers of a browser")
-    add("--faults", type=Path, metavar="FILE", help="a fault script (JSON)")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any option, the value as JSON")
+    add("--account", type=int, default=ACCOUNT, help=_("the QQ number of the account"))
+    add("--auto-scan", action="store_true", help=_("codes are scanned and confirmed by themselves"))
+    add("--poll-seconds", type=float, default=60.0, help=_("when an idle poll is answered"))
+    add("--strict", action="store_true", help=_("want the exact headers of a browser"))
+    add("--faults", type=Path, metavar="FILE", help=_("a fault script (JSON)"))
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help=_("any option, the value as JSON"))
     return parser.parse_args()
 
 
@@ -84,9 +87,9 @@ def _explain(error: BaseException | None) -> int:
     return _USAGE
 
 
-def main() -> int:
+def main(program: str = f"python -m {__package__}") -> int:
     """Run until told to stop; 2 for a mistake in the arguments or in a script."""
-    arguments = _arguments()
+    arguments = _arguments(program)
     switches = {name: getattr(arguments, name) for name in ("auto_scan", "poll_seconds", "strict")}
     try:
         sim = Simulator(

@@ -1,5 +1,6 @@
 """The texts that a person sees, by extraction from the sources: what each catalogue must have."""
 
+import ast
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -9,12 +10,18 @@ from babel.messages.extract import extract
 
 from tests.support import ROOT
 
+# Programs beside `qqbus`: workers that are ready to use, the demo and the simulators.
+PROGRAMS = (
+    *sorted((ROOT / "consumers").rglob("*.py")),
+    *(ROOT / "tests" / name for name in ("demo.py", "demo_bot.py", "demo_networks.py")),
+    *(ROOT / "tests" / name / "__main__.py" for name in ("simulator", "onebot_server", "official_server")),
+)
 STATIC = ROOT / "adapter" / "ops" / "page" / "static"
 # Attributes of the page that are shown or read out.
 ATTRIBUTES = {"placeholder", "title", "aria-label", "alt", "data-sure"}
 # What people read of errors: their first argument is translated where a command prints it.
 ERRORS = (
-    *("ConfigError", "CommandError", "OutputError", "complain"),
+    *("ConfigError", "CommandError", "OutputError", "complain", "Sentence"),
     *("AccessRefused", "BusUnavailable", "UnsupportedServer", "WrongKeyType"),
 )
 # What argparse says to users, in any of our versions of Python; the rest is for programmers.
@@ -33,9 +40,8 @@ _WORD = re.compile(r"[A-Za-z]{2}")
 
 
 def texts() -> set[str]:
-    """Return all texts of commands, demo, alarms and page."""
-    demo = [ROOT / "tests" / name for name in ("demo.py", "demo_bot.py", "demo_networks.py")]
-    sources = [*sorted((ROOT / "adapter").rglob("*.py")), *demo]
+    """Return all texts of commands, programs, alarms and page."""
+    sources = [*sorted((ROOT / "adapter").rglob("*.py")), *PROGRAMS]
     found = {text for path in sources for text in _marked(path, "python", "_", "N_", *ERRORS)}
     found |= {text for path in STATIC.glob("*.js") for text in _marked(path, "javascript", "t")}
     found |= {text for path in STATIC.glob("*.html") for text in _page(path)}
@@ -47,6 +53,8 @@ def _marked(path: Path, method: str, *keywords: str) -> Iterator[str]:
         for _, text, _, _ in extract(method, file, keywords=dict.fromkeys(keywords)):
             if isinstance(text, str) and text:
                 yield text
+    if "_(cleandoc(__doc__))" in (source := path.read_text(encoding="utf-8")):
+        yield ast.get_docstring(ast.parse(source)) or ""
 
 
 def _page(path: Path) -> list[str]:

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from adapter.bus.admin import AdminClient
-from adapter.cli.errors import CommandError, translate_error
+from adapter.cli.errors import CommandError
 from adapter.cli.terminal import say
 from adapter.config import Config
 from adapter.contract.acl import PLACEHOLDER, ROLES, Role, check_user_name, hash_password, setuser_line
 from adapter.errors import BusError, ConfigError
-from adapter.i18n import _
+from adapter.i18n import _, translate_error
 
 _OLD, _NEW = "7.0", "7.2"
 # Bytes of a password that is made here.

@@ -10,7 +10,7 @@ from adapter.cli.terminal import Paint, as_json, say, show_progress
 from adapter.config import Config
 from adapter.contract.lint import Linter
 from adapter.errors import ConfigError
-from adapter.i18n import _
+from adapter.i18n import _, translate_sentence
 from adapter.plain_text import harmless
 
 # Result streams of workers that are read: more would be those of a broken worker.
@@ -71,9 +71,9 @@ def _entry_number(entry: str) -> tuple[int, int]:
 def _print(linter: Linter, paint: Paint) -> None:
     note, wrong = paint(_("note "), "dim"), paint(_("wrong"), "red")
     for sentence in linter.notes:
-        say(f"{note} {harmless(sentence)}")
+        say(f"{note} {harmless(translate_sentence(sentence))}")
     for sentence in linter.found:
-        say(f"{wrong} {harmless(sentence)}")
+        say(f"{wrong} {harmless(translate_sentence(sentence))}")
     counts = ", ".join(f"{count} {stream}" for stream, count in sorted(linter.seen.items()))
     verdict = paint(_("something is wrong"), "red") if linter.found else paint(_("nothing is wrong"), "green")
     say(_("{verdict}: read {counts}").format(verdict=verdict, counts=counts or _("an empty bus")))
@@ -89,5 +89,6 @@ async def _check_worker(config: Config, arguments: argparse.Namespace) -> int:
             if arguments.json:
                 say(as_json(result._asdict()))
             else:
-                say(f"{mark}  {result.what}" + (f": {harmless(result.detail)}" if result.detail else ""))
+                what, detail = translate_sentence(result.what), translate_sentence(result.detail)
+                say(f"{mark}  {what}" + (f": {harmless(detail)}" if detail else ""))
     return 1 if failed else 0

@@ -21,18 +21,19 @@ from adapter.bus.embedded_access import DATA, URL_FILE
 from adapter.bus.inspection import inspect_bus
 from adapter.bus.spool.checkpoint import Checkpoint
 from adapter.cli.diagnostics import Check, Facts, Level, run_checks
-from adapter.cli.errors import translate_error
 from adapter.cli.surroundings import check_append_only_file, check_findings
 from adapter.cli.terminal import as_json, say, show_progress, wrap_rows
 from adapter.config import Config, ignored_settings
 from adapter.errors import AccessRefused, BusError
-from adapter.i18n import _
+from adapter.i18n import N_, _, translate_error
 from adapter.networks.open import examine_network
 from adapter.networks.upstream import Finding
 from adapter.ops.state_dir import SECRET_FILES, find_unwritable, is_writable
 
 _CONNECT_TIMEOUT_SECONDS = 3.0
 _PORTS = {"http": 80, "https": 443}
+# Levels as they are shown; in JSON they are English.
+_LABELS = {Level.GOOD: N_("ok"), Level.WARN: N_("warn"), Level.BAD: N_("bad")}
 _STYLES = {Level.WARN: "yellow", Level.BAD: "red"}
 _NO_REDIS = 3
 # Results and events in which a message that was sent and came back is looked for.
@@ -84,7 +85,7 @@ def _lines(checks: list[Check], *, colour: bool) -> list[str]:
     for one in checks:
         if one.level in _STYLES:
             styles[len(rows)] = _STYLES[one.level]
-        rows.append((one.level.value, one.what))
+        rows.append((_(_LABELS[one.level]), one.what))
         if one.change:
             rows.append(("", f"→ {one.change}"))
     return wrap_rows(rows, colour=colour, styles=styles)

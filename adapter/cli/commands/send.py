@@ -120,5 +120,5 @@ def describe_result(result: Mapping[str, str], paint: Paint) -> str:
     if result.get("replayed") == "1":
         words.append(_("(the result of an earlier request with this id)"))
     if result.get("parts") not in {"1/1", "0/0", None}:
-        words.append(f"{result['parts']} parts")
+        words.append(_("{parts} parts").format(parts=result["parts"]))
     return "  ".join(filter(None, words))

@@ -12,6 +12,7 @@ from adapter.config import Config
 from adapter.content import Font, Image, Segment
 from adapter.errors import TransportError
 from adapter.events import Address, Batch, ImageData, Outcome, Part
+from adapter.i18n import N_
 from adapter.networks.smartqq.components import assemble
 from adapter.networks.smartqq.limits import Limits
 from adapter.networks.smartqq.messages.sender import NotSent, message_ids
@@ -164,5 +165,5 @@ class SmartQQUpstream:
     def _require_session(self) -> None:
         if not self._manager.is_ready:
             raise TransportError(
-                "there is no session at this moment; try again when online", may_have_sent=False
+                N_("there is no session at this moment; try again when online"), may_have_sent=False
             )
