@@ -116,7 +116,9 @@ async def run_server(
             password = load_password(folder) if has_password else ""
         except OSError as exc:
             raise _unusable(folder, exc) from exc
-        url = f"redis://:{password}@127.0.0.1:{port}" if password else f"redis://127.0.0.1:{port}"
+        # With the name: redis-cli up to 7.0 takes an empty one for a user without one.
+        user = f"default:{password}@" if password else ""
+        url = f"redis://{user}127.0.0.1:{port}"
         command = [str(binary or find_server()), *_command_line(folder, port), *options]
         server = _Server(folder, url, command, password)
         with published(folder, port, url, password) if password else nullcontext():

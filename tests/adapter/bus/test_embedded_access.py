@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -52,6 +53,8 @@ async def test_programs_of_the_same_user_get_in_and_others_do_not(home: Path, tm
     port = free_port()
     async with run_server(tmp_path / "elsewhere", port, has_password=True) as url:
         assert await enter(url)
+        # redis-cli up to 7.0 is refused where the address names no user.
+        assert urlsplit(url).username == "default"
         assert (tmp_path / "elsewhere" / "url").read_text().strip() == url
         for name in ("127.0.0.1", "localhost"):
             assert await enter(f"redis://{name}:{port}")
