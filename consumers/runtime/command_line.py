@@ -1,5 +1,6 @@
 """Commands of a bot: their names, arguments by the handler's signature, and the usage answer. Pure."""
 
+import contextlib
 import enum
 import inspect
 import math
@@ -7,16 +8,28 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 from consumers.runtime.checks import check_first
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1", "是"})
 _FALSE: Final = frozenset({"false", "no", "off", "0", "否"})
-_WHAT: Final[Mapping[object, str]] = {int: "a whole number", float: "a number", bool: "yes or no"}
+_WHAT: Final[Mapping[object, str]] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "yes or no",
+    date: "a date as 2026-11-30",
+    datetime: "a time as 2026-11-30T20:00",
+    time: "a time as 20:00",
+}
+# They read words in the form of ISO 8601.
+_DATES: Final = (date, time)
 _NAME: Final = re.compile(r"\S+")
 # What would take a word apart.
-_CONTAINERS: Final = frozenset({list, tuple, set, frozenset, dict, bytes})
+_CONTAINERS: Final = frozenset(
+    {list, tuple, set, frozenset, dict, bytes, bytearray, range, type, type(None), timedelta}
+)
 _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -93,7 +106,7 @@ class CommandLine:
         try:
             return _read(kind, word)
         except (ValueError, ArithmeticError) as exc:
-            what = _WHAT.get(kind) or _choices(kind) or getattr(kind, "__name__", str(kind))
+            what = " or ".join(map(_describe, kind if isinstance(kind, tuple) else (kind,)))
             raise UsageError(f"{one.name} is {what}, not {word[:40]!r}") from exc
 
 
@@ -107,10 +120,18 @@ def _check_shape(parameters: Sequence[inspect.Parameter]) -> None:
 
 
 def _kind(one: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
-    """Return what an argument is read as: `int | None` and the like as the first of the union."""
+    """Return what an argument is read as: one type, or those of a union in a tuple, without None."""
     kind = hints.get(one.name, str)
     if typing.get_origin(kind) in {typing.Union, types.UnionType}:
-        kind = next(each for each in typing.get_args(kind) if each is not type(None))
+        kinds = tuple(_single(one, each) for each in typing.get_args(kind) if each is not type(None))
+        return kinds[0] if len(kinds) == 1 else kinds
+    return _single(one, kind)
+
+
+def _single(one: inspect.Parameter, kind: Any) -> Any:
+    """Return the type that a word is read as. Raises TypeError for what takes no word."""
+    while hasattr(kind, "__supertype__"):  # typing.NewType
+        kind = kind.__supertype__
     if kind is Any or kind is object:
         return str
     is_single = typing.get_origin(kind) is None and callable(kind) and kind not in _CONTAINERS
@@ -119,7 +140,15 @@ def _kind(one: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
     raise TypeError(f"{one.name}: {kind!r} is no type that a word can be read as; *{one.name} takes several")
 
 
+def _describe(kind: Any) -> str:
+    return _WHAT.get(kind) or _choices(kind) or str(getattr(kind, "__name__", kind))
+
+
 def _read(kind: Any, word: str) -> Any:
+    if isinstance(kind, tuple):
+        return _read_first(kind, word)
+    if isinstance(kind, type) and issubclass(kind, _DATES):
+        return kind.fromisoformat(word)
     if kind is bool:
         if word.lower() in _TRUE | _FALSE:
             return word.lower() in _TRUE
@@ -138,6 +167,14 @@ def _first(word: str, found: Iterable[Any]) -> Any:
     for each in found:
         return each
     raise ValueError(word)
+
+
+def _read_first(kinds: tuple[Any, ...], word: str) -> Any:
+    """Read a word as the first type of a union that takes it."""
+    for kind in kinds[:-1]:
+        with contextlib.suppress(ValueError, ArithmeticError):
+            return _read(kind, word)
+    return _read(kinds[-1], word)
 
 
 def _choices(kind: Any) -> str:

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, get_args
 
@@ -31,7 +31,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9._:/@-]+", re.ASCII)
 
 Content = str | Sequence[Segment]
 # A time, or seconds from the request's own; as text in the form of RFC 3339.
-Time = float | str | datetime | None
+Time = float | str | datetime | timedelta | None
 _SEGMENTS: Final = get_args(Segment)
 _DELIVERIES: Final = frozenset(Delivery)
 _PRIORITIES: Final = frozenset(Priority)
@@ -124,6 +124,8 @@ class Request:
 def _time(value: Time) -> str:
     if value is None:
         return ""
+    if isinstance(value, timedelta):
+        return str(value.total_seconds())
     # A time without a zone is that of this machine, as everywhere in Python.
     return value.astimezone().isoformat() if isinstance(value, datetime) else str(value)
 

@@ -12,6 +12,8 @@ from cronsim import CronSim, CronSimError
 
 # Seconds of the shortest span: a tick takes a few commands in Redis.
 MIN_EVERY: Final = 0.1
+# Minute, hour, day, month and day of the week.
+_CRON_FIELDS: Final = 5
 # Ticks that are counted one by one.
 _MAX_COUNTED: Final = 1_000
 
@@ -73,8 +75,11 @@ def cron(line: str, tz: str | tzinfo) -> Cron:
         zone = tz
     else:
         raise TypeError(f"tz is the name of a time zone, not {tz!r}")
+    # Its library takes a sixth field for seconds, which other dialects have at another place.
+    if not isinstance(line, str) or len(line.split()) != _CRON_FIELDS:
+        raise ValueError(f"{line!r} is no cron line such as '0 9 * * 1-5': it has five fields")
     try:
-        table = Cron(str(line), zone)
+        table = Cron(line, zone)
         table.next_after(0.0)
     except CronSimError as exc:
         raise ValueError(f"{line!r} is no cron line such as '0 9 * * 1-5': {exc}") from exc

@@ -1,8 +1,9 @@
 """Proof of consumers/runtime/command_line.py: commands with typed arguments, and the usage answer."""
 
 import enum
+from datetime import date, time, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 import pytest
 
@@ -131,15 +132,45 @@ async def _two_rests(_event: Event, *, _one: str, _two: str) -> None: ...
 async def _no_event(_city: str) -> None: ...
 
 
+async def _span(_event: Event, _span: timedelta) -> None: ...
+
+
+Ident = NewType("Ident", int)
+
+
+async def test_dates_new_types_and_unions_are_read_from_words() -> None:
+    worker, calls = Worker("app"), list[tuple[Any, ...]]()
+
+    @worker.command("book")
+    async def book(
+        _event: Event, day: date, hour: time, who: Ident, price: Ident | float | None = None
+    ) -> None:
+        calls.append((day, hour, who, price))
+
+    assert await worker.say("book 2026-11-30 20:00 7 1.5") == []
+    assert calls == [(date(2026, 11, 30), time(20), 7, 1.5)]
+    answers = [
+        (await worker.say(f"book {words}"))[0].content.partition("\n")[0]  # type: ignore[union-attr]
+        for words in ("today 20:00 7", "2026-11-30 late 7", "2026-11-30 20:00 me", "2026-11-30 20:00 7 much")
+    ]
+    assert answers == [
+        "day is a date as 2026-11-30, not 'today'",
+        "hour is a time as 20:00, not 'late'",
+        "who is a whole number, not 'me'",
+        "price is a whole number or a number, not 'much'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("handler", "words"),
     [
         (_containers, r"list\[str\] is no type that a word can be read as; \*_words takes several"),
         (_keywords, r"\*\*_words cannot be read from words"),
         (_two_rests, "_one takes all that is left: no parameter can follow it"),
+        (_span, "timedelta'> is no type that a word can be read as"),
         (_no_event, "of the command x is given the Event first, not str"),
     ],
-    ids=["containers", "keywords", "two-rests", "no-event"],
+    ids=["containers", "keywords", "two-rests", "span", "no-event"],
 )
 def test_a_signature_that_no_words_can_fill_is_refused(handler: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):

@@ -1,5 +1,6 @@
 """Proof of consumers/runtime/requests.py: fields, and the checks that the adapter would make."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgpack
@@ -92,6 +93,7 @@ def test_what_the_adapter_would_reject_is_refused_with_its_code(changes: dict[st
         {"content": "a\nb"},
         {"priority": "high"},
         {"expires": 60},
+        {"at": timedelta(minutes=1), "expires": timedelta(hours=1)},
         {"content": "\ud800"},
     ],
 )

@@ -41,7 +41,7 @@ def test_cron_lines_tick_in_their_zone(line: str, zone: str, moment: str, due: s
     assert cron(line, zone).next_after(at(moment)) == at(due)
 
 
-@pytest.mark.parametrize("line", ["", "tomorrow", "61 * * * *", "* * * *", "0 0 31 2 *"])
+@pytest.mark.parametrize("line", ["", "tomorrow", "61 * * * *", "* * * *", "* * * * * *", "0 0 31 2 *"])
 def test_a_line_that_is_none_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"cron line|calendar"):
         Worker("app").cron(line)
