@@ -11,7 +11,7 @@ from typing import Final
 
 import anyio
 
-from adapter.aio import AutoResetEvent
+from adapter.aio import AutoResetEvent, stop_signals
 from adapter.cli.terminal import complain, say
 from adapter.config import Config
 from adapter.errors import ConfigError
@@ -33,7 +33,9 @@ async def worker(_config: Config, arguments: argparse.Namespace) -> int:
     path: Path = arguments.bot
     if not path.is_file():
         raise ConfigError("{path} is no file: give the program of your bot, such as bot.py", path=path)
-    fleet = _Fleet([sys.executable, "-m", "consumers.runtime.launch", str(path), *arguments.arguments])
+    # -P: a file `consumers.py` or a folder `adapter` where the command was typed is not meant.
+    line = [sys.executable, "-P", "-m", "consumers.runtime.launch", str(path), *arguments.arguments]
+    fleet = _Fleet(line)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_watch_signals, fleet)
         if arguments.reload:
@@ -92,8 +94,10 @@ class _Fleet:
         self.wakeup.set()
 
     def stop(self, number: int) -> None:
-        """End all processes; at the second call at once."""
+        """End all processes; at the second call at once, but for a closed terminal, which sends several."""
         if self.stopping:
+            if number == signal.SIGHUP:
+                return
             for process in self._processes:
                 process.kill()
             os._exit(128 + number)
@@ -127,7 +131,7 @@ class _Fleet:
 
 
 async def _watch_signals(fleet: _Fleet) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(*stop_signals()) as signals:
         async for number in signals:
             fleet.stop(number)
 

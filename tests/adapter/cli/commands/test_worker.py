@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,23 @@ async def test_a_bot_runs_with_and_without_a_call_of_main(
             assert await bot.ended(20) == 0
             assert "stopping" in bot.output
         assert len(await desk.texts()) == 1
+
+
+async def test_a_bot_runs_beside_modules_named_as_our_packages_and_ends_with_its_terminal(
+    redis_url: str, prefix: str, tmp_path: Path
+) -> None:
+    (tmp_path / "consumers.py").write_text("")
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "__init__.py").write_text("")
+    async with desk_at(redis_url, prefix) as desk:
+        await desk.publish(message("hi"))
+        python = ("/usr/bin/env", "-C", str(tmp_path), sys.executable, "-P", "-m", "adapter")
+        async with program(desk, *python, "worker", str(write(tmp_path))) as bot:
+            await wait_until(lambda: desk.all_done("bot"), "answered", 30)
+            for _ in range(2):
+                bot.process.send_signal(signal.SIGHUP)
+            assert await bot.ended(20) == 0
+            assert "stopping" in bot.output
 
 
 async def test_processes_share_the_work_and_a_dead_one_is_started_again(
