@@ -36,7 +36,7 @@ from adapter.codec.outbound import decode_request
 from adapter.config import Config
 from adapter.content import render
 from adapter.errors import SchemaError
-from adapter.i18n import _, choose_language
+from adapter.i18n import _, terminal_texts
 from adapter.ops.page.tokens import PageToken, SignInLinks, sign_in_link
 from adapter.plain_text import harmless
 
@@ -353,16 +353,17 @@ async def _alive(programs: "subprocess.Popen[str]", log: Path) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}.demo", description=__doc__)
     add = parser.add_argument
-    add("--network", choices=NETWORKS, default="smartqq", help="smartqq (default) or onebot")
-    add("--bot", choices=demo_bot.BOTS, default="", help="a bot in the place of the worker: nonebot")
-    add("--no-echo", action="store_true", help="start no worker (or ECHO=0)")
-    add("--any-ports", action="store_true", help="take other ports than 6379, 8710 and 8017")
+    add("--network", choices=NETWORKS, default="smartqq", help=_("smartqq (default) or onebot"))
+    bot = _("a bot of nonebot2 in the place of the worker, at a gateway")
+    add("--bot", choices=demo_bot.BOTS, default="", help=bot)
+    add("--no-echo", action="store_true", help=_("start no worker, so that yours alone answers"))
+    add("--any-ports", action="store_true", help=_("take other ports than 6379, 8710 and 8017"))
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    choose_language(os.environ)
-    given = _arguments()
+    with terminal_texts():
+        given = _arguments()
     has_echo = not given.no_echo and os.environ.get("ECHO") != "0"
     network, bot = NETWORKS[given.network], given.bot
     anyio.run(partial(main, network, bot=bot, has_echo=has_echo, is_any_port=given.any_ports))
