@@ -138,7 +138,9 @@ def test_every_command_of_an_installation_helps(installed: Path, tmp_path: Path)
     assert "显示这段帮助并退出" in run(str(installed / "qqbus"), "--help", cwd=tmp_path, QQBUS_LANG="zh_CN")
     for network in ("smartqq", "onebot", "official"):
         text = run(str(installed / "qqbus"), "sim", network, "--help", cwd=tmp_path)
-        assert "usage: python -m qqbus_sim." in text
+        assert f"usage: qqbus sim {network}" in text
+        text = run(str(installed / "qqbus"), "sim", network, "--help", cwd=tmp_path, QQBUS_LANG="zh_CN")
+        assert f"用法：qqbus sim {network}" in text
 
 
 def test_an_installation_runs_the_demo_and_a_worker(installed: Path, tmp_path: Path) -> None:
