@@ -54,7 +54,8 @@ async def test_a_bot_runs_beside_modules_named_as_our_packages_and_ends_with_its
     (tmp_path / "adapter" / "__init__.py").write_text("")
     async with desk_at(redis_url, prefix) as desk:
         await desk.publish(message("hi"))
-        python = ("/usr/bin/env", "-C", str(tmp_path), sys.executable, "-P", "-m", "adapter")
+        env = ("/usr/bin/env", "--default-signal=HUP", "-C", str(tmp_path))
+        python = (*env, sys.executable, "-P", "-m", "adapter")
         async with program(desk, *python, "worker", str(write(tmp_path))) as bot:
             await wait_until(lambda: desk.all_done("bot"), "answered", 30)
             for _ in range(2):
