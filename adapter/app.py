@@ -299,9 +299,9 @@ class ActiveAdapter:
             own_sends=self._settlement.own_sends,
         )
         retention = Retention(bus, lease, self._publisher, self._clock.now, reporter=metrics)
-        rpc, now = ControlRpc(bus, lease, upstream, resources.supervisor), self._clock.now
-        given = (bus, upstream, self._outbound, reporter, retention, rpc, resources.supervisor)
-        self._control = Control(*given, now)
+        rpc = ControlRpc(bus, lease, upstream, resources.supervisor)
+        given = (bus, lease, upstream, self._outbound, reporter, retention, rpc, resources.supervisor)
+        self._control = Control(*given, wall=self._clock.now)
         self._services: dict[str, Service] = {
             "status": self._status_reporter,
             "clock": self._clock,

@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 
 from adapter.aio import STEP_TIMEOUT
 from adapter.bus.bus import Bus
+from adapter.bus.lease import Lease
 from adapter.bus.retention import Retention
 from adapter.codec.address import parse_address
 from adapter.errors import BusUnavailable, Fenced, QQBusError
@@ -44,15 +45,18 @@ class Control:
     def __init__(
         self,
         bus: Bus,
+        lease: Lease,
         upstream: Upstream,
         outbound: OutboundPipeline,
         status_reporter: StatusReporter,
         retention: Retention,
         rpc: ControlRpc,
         supervisor: Supervisor,
+        *,
         wall: Callable[[], float],
     ) -> None:
         self._bus = bus
+        self._lease = lease
         self._upstream = upstream
         self._outbound = outbound
         self._status_reporter = status_reporter
@@ -63,7 +67,7 @@ class Control:
         self._is_refreshing = False
 
     async def run(self, stop: anyio.Event) -> None:
-        """Execute commands until stopped. Raises BusUnavailable."""
+        """Execute commands until stopped. Raises BusUnavailable, and Fenced."""
         async with anyio.create_task_group() as tasks:
             await self._serve(stop, tasks)
             tasks.cancel_scope.cancel()
@@ -78,7 +82,7 @@ class Control:
             with anyio.fail_after(STEP_TIMEOUT):
                 await inject(Failpoint.CONTROL)
                 if is_recovered:
-                    entries = await self._bus.read_new(STREAM, READ_COUNT)
+                    entries = await self._bus.read_new(STREAM, READ_COUNT, self._lease.fence)
                 else:
                     entries = await self._bus.read_pending(STREAM, "0", READ_COUNT)
                     is_recovered = not entries

@@ -229,7 +229,8 @@ class Bus:
     def group_reader(self, stream: str) -> GroupReader:
         """Return the one reader of this stream."""
         if stream not in self._readers:
-            self._readers[stream] = GroupReader(self.keys(stream), self.run_script, self.client, self.reader)
+            keys = self.keys(stream), self.keys("ids:epoch")
+            self._readers[stream] = GroupReader(*keys, self.run_script, self.client, self.reader)
         return self._readers[stream]
 
     async def read_pending(self, stream: str, after: str, count: int) -> list[Entry]:
@@ -237,13 +238,13 @@ class Bus:
         reader = self.group_reader(stream)
         return [(row.entry, row.fields) for row in await reader.read(await reader.pending_ids(after, count))]
 
-    async def read_new(self, stream: str, count: int) -> list[Entry]:
-        """Read new entries for the group; waits for BLOCK_MS at most.
+    async def read_new(self, stream: str, count: int, fence: Fence | None = None) -> list[Entry]:
+        """Read new entries for the group; waits for BLOCK_MS at most. Raises Fenced.
 
         Read the pending list after it was cancelled: entries may be in it that no caller has.
         """
         try:
-            rows = await self.group_reader(stream).read_new(count)
+            rows = await self.group_reader(stream).read_new(count, fence)
         except BusError as exc:
             if exc.__cause__ is None or not is_group_missing(exc.__cause__):
                 raise

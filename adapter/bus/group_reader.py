@@ -2,11 +2,15 @@
 
 Mechanism. A script looks at each entry on the server. A small one is sent whole, a large one without its
 weight: its size, and the start of the fields that say whose it is. So neither a reply nor the memory of this
-process grows with what a worker writes. When all is read, a blocking XREADGROUP of one entry waits. Its reply
-has a bound as well: beyond it the connection is closed, the entry is pending, and the script looks at it.
+process grows with what a worker writes. When all is read, a blocking XREAD waits for the next entry. It reads
+nothing for the group, and its reply has a bound as well: beyond it the connection is closed. The script then
+reads what has come.
 
-Invariant: each entry that Redis delivers to the group is returned, or is pending behind the newest
-one that was returned. What breaks it: a read that is cancelled. Its caller reads the pending list again.
+Invariants:
+- Each entry that Redis delivers to the group is returned, or is pending.
+- With a fence only the lease holder reads: the script looks at the epoch in the same step.
+
+What breaks the first: a read that is cancelled. Its caller reads the pending list again.
 """
 
 import hashlib
@@ -17,7 +21,7 @@ import msgpack
 from redis.exceptions import ResponseError
 
 from adapter.bus.connection import BLOCK_MS, is_group_missing, map_redis_errors
-from adapter.bus.entries import LAST_ID, parse_xread
+from adapter.bus.entries import LAST_ID
 from adapter.bus.keys import CONSUMER, GROUP
 from adapter.codec.dead_letters import MAX_FIELD, MAX_FIELDS, Cut
 from adapter.errors import ReplyTooLarge
@@ -63,14 +67,14 @@ class GroupReader:
     """Reads one stream as the adapter's one consumer. All methods raise BusUnavailable."""
 
     def __init__(
-        self, key: str, run_script: RunScript, client: "redis.Redis", waiting: "redis.Redis"
+        self, key: str, fence_key: str, run_script: RunScript, client: "redis.Redis", waiting: "redis.Redis"
     ) -> None:
         self._key = key
+        self._fence_key = fence_key
         self._run_script = run_script
         self._client = client
         # Its replies have a bound.
         self._waiting = waiting
-        self._newest = "0-0"
 
     async def pending_ids(self, after: str, count: int) -> list[str]:
         """Return the ids of entries that were read and not acknowledged, after an id."""
@@ -87,43 +91,42 @@ class GroupReader:
 
     async def read(self, entries: Sequence[str]) -> list[Row]:
         """Return these entries, fewer if they are large; one that was deleted has no fields."""
-        return await self._look(entries, len(entries)) if entries else []
-
-    async def read_new(self, count: int) -> list[Row]:
-        """Read new entries; waits for BLOCK_MS at most if there is none."""
-        rows = await self._look((), count)
-        if not rows:
-            rows = await self.wait_new(count)
-        if rows:
-            self._newest = rows[-1].entry
+        if not entries:
+            return []
+        rows, _ = await self._look(entries, len(entries))
         return rows
 
-    def skip_to(self, entry: str) -> None:
-        """Note that the pending list was read up to this entry."""
-        self._newest = entry
+    async def read_new(self, count: int, fence: tuple[int, str] | None = None) -> list[Row]:
+        """Read new entries; waits for BLOCK_MS at most if there is none.
 
-    async def wait_new(self, count: int) -> list[Row]:
-        """Wait for a new entry for BLOCK_MS at most. A large one is looked at before it is read."""
+        `fence`: epoch and holder of the lease. Raises Fenced if there is a newer holder.
+        """
+        rows, last = await self._look((), count, fence)
+        if not rows and last and await self._wait_behind(last):
+            rows, _ = await self._look((), count, fence)
+        return rows
+
+    async def _wait_behind(self, last: str) -> bool:
+        """Wait for an entry behind this id for BLOCK_MS at most; returns whether one has come."""
         try:
-            return await self._wait()
-        except ReplyTooLarge:  # it is pending now
-            return await self.read(await self.pending_ids(self._newest, count))
+            with map_redis_errors():
+                return bool(await self._waiting.xread({self._key: last}, count=1, block=BLOCK_MS))
+        except ReplyTooLarge:
+            return True
 
-    async def _wait(self) -> list[Row]:
-        with map_redis_errors():
-            reply: Any = await self._waiting.xreadgroup(
-                GROUP, CONSUMER, {self._key: ">"}, count=1, block=BLOCK_MS
-            )
-        entries = parse_xread(reply).get(self._key, [])
-        return [Row(entry, fields, size_of(fields), is_whole=True) for entry, fields in entries]
-
-    async def _look(self, entries: Sequence[str], count: int) -> list[Row]:
+    async def _look(
+        self, entries: Sequence[str], count: int, fence: tuple[int, str] | None = None
+    ) -> tuple[list[Row], str]:
+        """Return rows; without any, also the last id that the group has read."""
         bounds = [count, LOOK_BYTES, WHOLE_BYTES, HEAD_BYTES, msgpack.packb(HEAD_FIELDS)]
-        rows = await self._run_script("read", [self._key], [GROUP, CONSUMER, *bounds, *entries])
+        holder = (0, "") if fence is None else fence
+        rows, last = await self._run_script(
+            "read", [self._key, self._fence_key], [*holder, GROUP, CONSUMER, *bounds, *entries]
+        )
         return [
             Row(entry.decode(), dict(zip(flat[::2], flat[1::2], strict=True)), size, bool(is_whole))
             for entry, size, is_whole, flat in rows
-        ]
+        ], last.decode()
 
     async def read_clipped(self, entries: Sequence[str]) -> list[Clipped]:
         """Return what dead letters keep of these entries, of fewer if they are large."""
@@ -152,8 +155,3 @@ class GroupReader:
             piece = [entry, number, first + 1, PIECE_BYTES]
             digest.update(await self._run_script("slice", [self._key], piece))
         return digest.hexdigest()
-
-
-def size_of(fields: dict[bytes, bytes]) -> int:
-    """Return the bytes of names and values."""
-    return sum(len(name) + len(value) for name, value in fields.items())

@@ -10,8 +10,9 @@ Invariants: `_entries` holds each known entry from its reading to its settlement
 twice. The memory has a bound in bytes whatever is written: a large entry is read only if a request may be as
 large.
 
-What breaks them. Entries may be pending for the group that this process never read: a former lease holder
-read them before it lost the lease. The reader therefore compares the pending count every RECHECK_SECONDS.
+What breaks them. Entries may be pending for the group that this process never read: a program with the rights
+of the adapter read them. The reader therefore compares the pending count every RECHECK_SECONDS. A former
+lease holder cannot: Redis refuses its reads from the step in which its successor acquires the lease.
 """
 
 import math
@@ -148,8 +149,6 @@ class Intake:
     async def _read(self, stop: anyio.Event) -> None:
         # If this raises, its reply may be lost: the entries are in the pending list.
         is_recovered, self._is_recovered = self._is_recovered, False
-        # Entries that a former holder reads stay unsent until its successor finds them.
-        await self._lease.verify()
         if is_recovered and self._clock() - self._checked >= RECHECK_SECONDS:
             self._checked = self._clock()
             await self._removed.look()
@@ -168,7 +167,7 @@ class Intake:
 
     async def _read_new(self) -> list[Row]:
         try:
-            return await self._reader.read_new(READ_COUNT)
+            return await self._reader.read_new(READ_COUNT, self._lease.fence)
         except BusError as exc:
             if exc.__cause__ is None or not is_group_missing(exc.__cause__):
                 raise
@@ -189,7 +188,6 @@ class Intake:
                     await self._enqueue_or_leave(row)
                 unknown = unknown[len(rows) :]
             after = ids[-1]
-            self._reader.skip_to(after)
 
     # --- room --------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ upgrade in place must not mix two versions.
 from importlib.resources import files
 
 # Scripts that check the epoch themselves, or write nothing that others see.
-UNFENCED = frozenset({"lease", "read", "clipped", "slice", "groups", "poison", "redrive", "redeliver"})
+UNFENCED = frozenset({"lease", "clipped", "slice", "groups", "poison", "redrive", "redeliver"})
 # Scripts that publish results.
 PUBLISHING = frozenset({"settle", "reject"})
 # Scripts that compare ids of a stream or read XINFO.
-INFORMED = frozenset({"heal_ids", "removed", "trim", "groups"})
+INFORMED = frozenset({"heal_ids", "read", "removed", "trim", "groups"})
 _TEXTS = {
     file.name.removesuffix(".lua"): file.read_text(encoding="utf-8")
     for file in files(__package__).iterdir()

@@ -3,11 +3,14 @@
 import hashlib
 import tracemalloc
 
+import anyio
 import pytest
 
-from adapter.bus.bus import Bus
+from adapter.bus.bus import Bus, Fence
 from adapter.bus.group_reader import HEAD_BYTES, LOOK_BYTES, PIECE_BYTES, WHOLE_BYTES, Clipped, Row
 from adapter.codec.dead_letters import MAX_FIELD, Cut
+from adapter.errors import Fenced
+from tests.support.helpers import wait_until
 
 pytestmark = pytest.mark.anyio
 LARGE = 3 * 1024 * 1024
@@ -50,9 +53,36 @@ async def test_an_entry_that_comes_while_the_reader_waits_is_looked_at_as_well(b
     reader = bus.group_reader("outbound")
     first = await add(bus, {"n": "1"})
     assert [row.entry for row in await reader.read_new(10)] == [first]
-    large = await add(bus, {"id": "a/1", "body": b"x" * LARGE})
-    rows = await reader.wait_new(10)
-    assert rows == [Row(large, {b"id": b"a/1"}, LARGE + 9, is_whole=False)]
+    await bus.xack("outbound", first)
+    found: list[Row] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            while not found:
+                found.extend(await reader.read_new(10))
+
+        tasks.start_soon(read)
+        await wait_until(lambda: is_blocked(bus), "the reader waits")
+        large = await add(bus, {"id": "a/1", "body": b"x" * LARGE})
+    assert found == [Row(large, {b"id": b"a/1"}, LARGE + 9, is_whole=False)]
+    assert await reader.read_new(10) == []
+
+
+async def is_blocked(bus: Bus) -> bool:
+    return any("b" in one["flags"] and one["cmd"] == "xread" for one in await bus.client.client_list())
+
+
+async def test_a_former_holder_of_the_lease_reads_nothing(bus: Bus) -> None:
+    await bus.ensure_group("outbound")
+    reader = bus.group_reader("outbound")
+    first = await add(bus, {"n": "1"})
+    assert [row.entry for row in await reader.read_new(10, Fence(1, "former"))] == [first]
+    second = await add(bus, {"n": "2"})
+    await bus.client.hset(bus.keys("ids:epoch"), mapping={"epoch": 2, "holder": "successor"})
+    with pytest.raises(Fenced):
+        await reader.read_new(10, Fence(1, "former"))
+    assert await reader.pending_ids("0-0", 10) == [first]
+    assert [row.entry for row in await reader.read_new(10, Fence(2, "successor"))] == [second]
 
 
 async def test_a_deleted_entry_has_no_fields(bus: Bus) -> None:
@@ -95,3 +125,4 @@ async def test_behind_the_last_id_there_is_nothing(bus: Bus) -> None:
     assert [row.entry for row in await reader.read_new(10)] == [last]
     assert await reader.pending_ids("0-0", 10) == [last]
     assert await reader.pending_ids(last, 10) == []
+    assert await reader.read_new(10) == []
