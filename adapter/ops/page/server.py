@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
@@ -58,10 +59,10 @@ async def serve_page(
         is_local = token.file is not None and is_loopback(host)
         auth = PageAuth(token, port, answers_local_names_alone=is_local)
         log.info("status page on %s%s", address, f", its token is in {token.file}" if token.file else "")
-        log.info(
-            "open it once with %s (within an hour; `qqbus page` makes another link)",
-            sign_in_link(address, auth.links),
-        )
+        if sys.stderr.isatty():  # a person reads it and uses it; a log would keep it
+            link = sign_in_link(address, auth.links)
+            sys.stderr.write(f"open the status page once with {link} (within an hour)\n")
+        log.info("`qqbus page` prints a link that opens the status page once")
         monitor = MonitorClient.from_url(url, config.prefix)
         try:
             state = PageState()

@@ -1,7 +1,9 @@
 """Proof of adapter/ops/page over HTTP, with a real server and a real Redis."""
 
+import io
 import json
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,32 @@ async def test_a_page_gets_the_whole_picture_and_then_the_news(
         entry = await bus.client.xadd(bus.keys("outbound"), {"to": "friend:1", "text": "yes"})
         [request] = await stream.news("requests")
         assert (request["entry"], request["text"]) == (entry.decode(), "yes")
+
+
+class Terminal(io.StringIO):
+    """A screen."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+async def test_the_link_that_signs_in_is_for_a_person_and_not_for_a_log(
+    bus: Bus,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_terminal: bool,  # noqa: FBT001 – a parameter of pytest
+) -> None:
+    screen = Terminal() if is_terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with caplog.at_level("INFO"):
+        async with page(bus, redis_url, tmp_path):
+            pass
+    assert ("/login?code=" in screen.getvalue()) is is_terminal
+    assert "/login?code=" not in caplog.text
+    assert "qqbus page" in caplog.text
 
 
 async def test_a_flood_is_counted_and_its_newest_shown(bus: Bus, redis_url: str, tmp_path: Path) -> None:
