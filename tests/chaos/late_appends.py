@@ -15,8 +15,8 @@ import msgpack
 from adapter.bus.spool import publisher, replay
 from adapter.bus.spool.replay import split_record
 
-# Where the text stands in a packed event.
-_TEXT = 6
+# Where id and text stand in a packed event.
+_ID, _TEXT = 0, 6
 # A standby appends under the epoch of the lease holder, which it does not know.
 ANY_EPOCH = ""
 
@@ -36,13 +36,15 @@ def watch(file: Path) -> None:
     async def appended(bus: Any, spool: Any, fence: Any, payload: bytes, **options: Any) -> Any:
         nonlocal left
         rows = msgpack.unpackb(split_record(payload)[1], unicode_errors="surrogateescape")
-        texts = [row[_TEXT] for row in rows]
-        if fence is not None and left > 0:
+        late = rows if fence is not None and left > 0 else []
+        if fence is None:  # the others were published by the lease holder, which may be ahead
+            missing = {*await bus.missing_ids([row[_ID] for row in rows])}
+            late = [row for row in rows if row[_ID] in missing]
+        if late:
             # Before the append: the process may be killed behind it.
-            os.write(log, json.dumps([str(fence.epoch), texts]).encode() + b"\n")
+            epoch = ANY_EPOCH if fence is None else str(fence.epoch)
+            os.write(log, json.dumps([epoch, [row[_TEXT] for row in late]]).encode() + b"\n")
         done = await append(bus, spool, fence, payload, **options)
-        if fence is None and done.added:
-            os.write(log, json.dumps([ANY_EPOCH, texts]).encode() + b"\n")
         if fence is not None:
             left = max(0, left - 1)
         return done
