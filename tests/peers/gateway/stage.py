@@ -17,6 +17,7 @@ from tests.peers.environment import Script, script
 from tests.peers.npm import install
 from tests.peers.onebot.check import HERE as ONEBOT
 from tests.peers.onebot.check import TOKEN, free_port
+from tests.support.helpers import wait_until
 
 KOISHI = Path(__file__).parent / "koishi"
 # Seconds until a program of ours is ready, and until a bot that was killed is back.
@@ -112,11 +113,15 @@ async def bus(**network: str) -> AsyncIterator[Bus]:
 
 
 async def _account(url: str) -> str:
-    """Return the account's number; koishi takes no connection of another one."""
+    """Return the account's number, once the status has it; koishi takes no connection of another one."""
     client = connect(url)
     try:
-        status: Any = await client.hgetall("qq:status")
-        return str(status[b"account"].decode())
+
+        async def known() -> str:
+            status: Any = await client.hgetall("qq:status")
+            return str(status.get(b"account", b"").decode())
+
+        return str(await wait_until(known, "the account is known", START_SECONDS))
     finally:
         await client.aclose()
 
