@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -37,27 +38,26 @@ def started_in(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("network", "number"), [("smartqq", signal.SIGINT), ("onebot", signal.SIGHUP)])
-async def test_the_demo_shows_an_answer_and_leaves_nothing_behind(
-    tmp_path: Path, network: str, number: signal.Signals
-) -> None:
-    shown = tmp_path / "shown"
-    (tmp_path / "data").mkdir()
-    environment = clean_environment(TMPDIR=str(tmp_path / "data"))
+async def run_demo(
+    folder: Path, seconds: float, *options: str, numbers: Sequence[signal.Signals]
+) -> list[str]:
+    """Run the demo until it has shown an answer, end it with these signals; returns the lines it showed."""
+    shown = folder / "shown"
+    (folder / "data").mkdir()
     with shown.open("wb") as output:
         demo = subprocess.Popen(  # noqa: ASYNC220 – starting takes no time
-            [sys.executable, "-m", "tests.demo", "--any-ports", "--network", network],
-            env=environment,
+            [sys.executable, "-m", "tests.demo", "--any-ports", *options],
+            env=clean_environment(TMPDIR=str(folder / "data")),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
         )
     try:
-        await wait_until(lambda: "Ctrl-C ends it" in shown.read_text(encoding="utf-8"), "the answer", 60.0)
+        await wait_until(lambda: "Ctrl-C ends it" in shown.read_text(encoding="utf-8"), "the answer", seconds)
         assert demo.poll() is None
     finally:
-        demo.send_signal(number)
-        demo.send_signal(signal.SIGINT)  # who is impatient leaves nothing behind either
+        for number in numbers:
+            demo.send_signal(number)
         try:
             await wait_until(lambda: demo.poll() is not None, "its end", 30.0)
         finally:
@@ -65,6 +65,15 @@ async def test_the_demo_shows_an_answer_and_leaves_nothing_behind(
             demo.wait()
     lines = shown.read_text(encoding="utf-8").splitlines()
     assert demo.returncode == 0, lines
+    return lines
+
+
+@pytest.mark.parametrize(("network", "number"), [("smartqq", signal.SIGINT), ("onebot", signal.SIGHUP)])
+async def test_the_demo_shows_an_answer_and_leaves_nothing_behind(
+    tmp_path: Path, network: str, number: signal.Signals
+) -> None:
+    # Who is impatient leaves nothing behind either.
+    lines = await run_demo(tmp_path, 60.0, "--network", network, numbers=(number, signal.SIGINT))
     assert any("receives: hello" in line for line in lines), lines
     assert lines[-1] == "ended cleanly"
     assert started_in(tmp_path) == []
@@ -130,27 +139,7 @@ async def test_a_bot_of_nonebot2_answers_in_the_place_of_the_worker(tmp_path: Pa
         environment.prepare("demo", demo_bot.PACKAGES, demo_bot.CONSTRAINTS, demo_bot.environments())
     except environment.PreparationError as exc:
         pytest.skip(demo_bot.unavailable(exc))
-    (tmp_path / "data").mkdir()
-    shown = tmp_path / "shown"
-    with shown.open("wb") as output:
-        demo = subprocess.Popen(  # noqa: ASYNC220 – starting takes no time
-            [sys.executable, "-m", "tests.demo", "--any-ports", "--bot", "nonebot"],
-            env=clean_environment(TMPDIR=str(tmp_path / "data")),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        await wait_until(lambda: "Ctrl-C ends it" in shown.read_text(encoding="utf-8"), "the answer", 90.0)
-    finally:
-        demo.send_signal(signal.SIGINT)
-        try:
-            await wait_until(lambda: demo.poll() is not None, "its end", 30.0)
-        finally:
-            demo.kill()
-            demo.wait()
-    lines = shown.read_text(encoding="utf-8").splitlines()
-    assert demo.returncode == 0, lines
+    lines = await run_demo(tmp_path, 90.0, "--bot", "nonebot", numbers=(signal.SIGINT,))
     assert any("nonebot2" in line and "message.private.friend" in line for line in lines), lines
     assert any("onebot  qq:outbound" in line for line in lines), lines
     assert any("receives: hello" in line for line in lines), lines
