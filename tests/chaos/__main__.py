@@ -76,21 +76,23 @@ async def run(
     adapters: int = 2,
     torn: bool = False,
     hostile: bool = False,
+    only: str = "",
 ) -> tuple[Verdict, Stage]:
-    """Run once; `hostile`: with a neighbour that writes what no worker should."""
+    """Run once; `hostile`: with a neighbour that writes what no worker should; `only`: a fault of the network."""
     neighbour: dict[str, object] = {}
     chance = random.Random(seed)
     counts: dict[str, int] = {}
     async with network, staged(folder, network, adapters, torn=torn) as stage:
         await network.wait_online(ONLINE)
-        choices: dict[Fault, int] = {**COMMON, **network.faults}
+        choices: dict[Fault, int] = {getattr(network, only): 1} if only else {**COMMON, **network.faults}
+        # Drawn before people write, who draw as often as there is time: a seed stands for the same faults.
+        drawn = random.Random(seed).choices(list(choices), list(choices.values()), k=faults)
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(talk, network, stop, chance)
             if hostile:
                 tasks.start_soon(beside, stage, seed, neighbour)
-            for number in range(faults):
-                (fault,) = chance.choices(list(choices), list(choices.values()))
+            for number, fault in enumerate(drawn):
                 name = getattr(fault, "__name__", "")
                 counts[name] = counts.get(name, 0) + 1
                 print(f"\r{number + 1}/{faults} {name:14}", end="", file=sys.stderr, flush=True)

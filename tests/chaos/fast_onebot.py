@@ -73,7 +73,7 @@ def widen_gaps() -> None:
 
     def resumed(tracker: GapTracker, proved: float) -> Gap | None:
         gap = resume(tracker, proved)
-        return None if gap is None else Gap(0.0, gap.until + 3600.0, gap.reason)
+        return None if gap is None else Gap(gap.until - 3600.0, gap.until + 3600.0, gap.reason)
 
     GapTracker.resume = resumed  # type: ignore[method-assign]
 

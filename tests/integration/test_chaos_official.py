@@ -4,17 +4,12 @@ What the checker shares with the one of OneBot is proved in test_chaos_onebot.py
 """
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.chaos.__main__ import run
 from tests.chaos.official import Official
-
-if TYPE_CHECKING:
-    from tests.chaos.faults import Fault
 
 # The fault at which a broken product breaks its promise, and what it must be found with.
 FOUND = {
@@ -24,21 +19,6 @@ FOUND = {
     "send-twice": ("cut_send", "doubled sends"),
 }
 FAULTS = 8
-# Beside it no other fault is ever chosen.
-WEIGHT = 10**9
-
-
-class Aimed(Official):
-    """The official API with one fault alone: which ones a seed chooses also depends on the machine."""
-
-    def __init__(self, way: str, fault: str) -> None:
-        super().__init__(way)
-        self._fault = fault
-
-    @property
-    def faults(self) -> Mapping["Fault", int]:
-        """Return the one fault."""
-        return {getattr(self, self._fault): WEIGHT}
 
 
 @pytest.mark.anyio
@@ -48,7 +28,7 @@ class Aimed(Official):
 @pytest.mark.parametrize("way", FOUND)
 async def test_a_run_with_a_broken_product_fails(tmp_path: Path, way: str) -> None:
     fault, found = FOUND[way]
-    verdict, stage = await run(Aimed(way, fault), FAULTS, 3, tmp_path, adapters=1)
+    verdict, stage = await run(Official(way), FAULTS, 3, tmp_path, adapters=1, only=fault)
     assert any(found in words for words in verdict.wrong), (verdict.wrong, verdict.figures, stage.log())
 
 
@@ -58,6 +38,6 @@ async def test_a_run_with_a_broken_product_fails(tmp_path: Path, way: str) -> No
 @pytest.mark.skipif(sys.platform != "linux", reason="kills and pauses processes")
 @pytest.mark.parametrize("fault", sorted({fault for fault, _ in FOUND.values()}))
 async def test_the_same_run_with_the_whole_product_passes(tmp_path: Path, fault: str) -> None:
-    verdict, stage = await run(Aimed("whole", fault), FAULTS, 3, tmp_path, adapters=1)
+    verdict, stage = await run(Official("whole"), FAULTS, 3, tmp_path, adapters=1, only=fault)
     # Many new sessions in a short run leave little time between their gaps.
     assert [words for words in verdict.wrong if "of the time" not in words] == [], stage.log()
