@@ -26,6 +26,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from adapter.bus.direct_write import DirectWrite
 from adapter.errors import ConfigError
 from adapter.i18n import N_
 
@@ -133,7 +134,7 @@ def _named(node: Any, asked: Address) -> Address:
     return (asked[0] if name in {"", "?"} else name), int(node[1])
 
 
-class SlotConnection(Connection):
+class SlotConnection(DirectWrite, Connection):
     """A connection to the node that owns the slot when it connects."""
 
     def __init__(self, *, resolver: SlotResolver, **options: Any) -> None:

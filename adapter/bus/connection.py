@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import redis.asyncio as redis
-from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
 from redis.exceptions import (
     AskError,
@@ -29,6 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from adapter.bus import redis_url
 from adapter.bus.bounded_parser import BoundedParser, ReplyTooLargeError
 from adapter.bus.cluster import NOT_A_CLUSTER, NotAClusterError, cluster_client
+from adapter.bus.direct_write import DirectConnection, DirectSSLConnection, DirectUnixConnection
 from adapter.bus.local_connection import LOCAL_HOSTS, LocalConnection
 from adapter.bus.redis_url import RedisUrl
 from adapter.errors import (
@@ -112,11 +112,11 @@ def connect(
             raise ConfigError("REDIS_URL names a database, and a Cluster has none: leave the number out")
         return cluster_client(address.hosts, prefix, options, tls=address.tls)
     if address.path:
-        options |= {"connection_class": UnixDomainSocketConnection, "path": address.path}
+        options |= {"connection_class": DirectUnixConnection, "path": address.path}
     else:
         host, port = address.hosts[0]
-        kind = SSLConnection if address.tls else Connection
-        if kind is Connection and host in LOCAL_HOSTS and not address.credentials:
+        kind: type[DirectConnection] = DirectSSLConnection if address.tls else DirectConnection
+        if not address.tls and host in LOCAL_HOSTS and not address.credentials:
             kind = LocalConnection
         options |= {"connection_class": kind, "host": host, "port": port, "socket_keepalive": True}
     # The client closes the pool.

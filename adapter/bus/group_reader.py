@@ -75,6 +75,8 @@ class GroupReader:
         self._client = client
         # Its replies have a bound.
         self._waiting = waiting
+        # The last entry that was read, if nothing stood behind it; else empty.
+        self._newest = ""
 
     async def pending_ids(self, after: str, count: int) -> list[str]:
         """Return the ids of entries that were read and not acknowledged, after an id."""
@@ -101,9 +103,14 @@ class GroupReader:
 
         `fence`: epoch and holder of the lease. Raises Fenced if there is a newer holder.
         """
+        newest, self._newest = self._newest, ""
+        if newest and not await self._wait_behind(newest):
+            return []  # the next call looks: the group may have been set back
         rows, last = await self._look((), count, fence)
         if not rows and last and await self._wait_behind(last):
             rows, _ = await self._look((), count, fence)
+        if rows and len(rows) < count and sum(row.size for row in rows) < LOOK_BYTES:
+            self._newest = rows[-1].entry
         return rows
 
     async def _wait_behind(self, last: str) -> bool:

@@ -1,14 +1,14 @@
 """Connect to a server of this machine, with the password of the embedded one if the server wants it."""
 
-from redis.asyncio import Connection
 from redis.exceptions import AuthenticationError
 
+from adapter.bus.direct_write import DirectConnection
 from adapter.bus.embedded_access import find_passwords
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class LocalConnection(Connection):
+class LocalConnection(DirectConnection):
     """A connection for an address without credentials.
 
     The password is looked up at each connect: a worker may start before the server, and outlive it.
