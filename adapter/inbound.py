@@ -1,11 +1,19 @@
-"""Inbound pipeline: events of upstream become records in the spool, before upstream is asked for more."""
+"""Inbound pipeline: events of upstream become records in the spool, before upstream is asked for more.
+
+While Redis appends one batch, upstream is asked for the next one, which is decoded. It is written to the
+spool when Redis has the one before. So there is one append in flight at most, and a change of the session or
+of contacts reaches Redis behind all events before it.
+"""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import NamedTuple
 
 import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
 
 from adapter.bus.lease import Lease
 from adapter.bus.spool.publisher import DurablePublisher
@@ -18,7 +26,7 @@ from adapter.codec.inbound import (
     encode_session_event,
 )
 from adapter.contact_store import ContactStore
-from adapter.errors import BusUnavailable, SpoolError
+from adapter.errors import BusError, BusUnavailable, SpoolError
 from adapter.events import (
     Batch,
     ContactList,
@@ -91,26 +99,41 @@ class InboundPipeline:
         self._reports: list[tuple[Message, float]] = []
         self._stopped = False
         self._epoch_bump_due = False
+        # Whether Redis has the last batch, or is away; and the error of its append.
+        self._published = anyio.Event()
+        self._published.set()
+        self._error: BusError | None = None
 
     async def run(self) -> None:
-        """Publish until `stop`. Shielded: what upstream has given away by then is stored."""
+        """Publish until `stop`. Shielded: what upstream has given away by then is stored. Raises BusError."""
         with anyio.CancelScope(shield=True):
-            async with aclosing(self._upstream.events()) as batches:
+            async with anyio.create_task_group() as tasks:
+                try:
+                    await self._follow(tasks)
+                except BusError as exc:
+                    self._error = exc
+        if self._error is not None:
+            raise self._error
+
+    async def _follow(self, tasks: TaskGroup) -> None:
+        async with aclosing(self._upstream.events()) as batches:
+            asked = anyio.current_time()
+            async for batch in batches:
+                if self._status_reporter.state is SessionState.ONLINE:
+                    self._metrics.observe_poll(anyio.current_time() - asked)
+                await self._process(batch, tasks)
+                if self._error is not None:
+                    return
+                # A paused process may have lost the lease without anything to publish.
+                await self._lease.verify()
                 asked = anyio.current_time()
-                async for batch in batches:
-                    if self._status_reporter.state is SessionState.ONLINE:
-                        self._metrics.observe_poll(anyio.current_time() - asked)
-                    await self._process(batch)
-                    # A paused process may have lost the lease without anything to publish.
-                    await self._lease.verify()
-                    asked = anyio.current_time()
 
     def stop(self) -> None:
         """Take no more events, and wait no longer for a full disk."""
         self._stopped = True
         self._upstream.stop_receiving()
 
-    async def _process(self, batch: Batch) -> None:
+    async def _process(self, batch: Batch, tasks: TaskGroup) -> None:
         """Disk first: whatever Redis does afterwards, the events are kept."""
         now, began = self._wall(), anyio.current_time()
         if batch:
@@ -121,19 +144,35 @@ class InboundPipeline:
         changes_state = self._contact_store.collect_changes() or any(
             isinstance(event, ContactList | SessionChange) for event in batch
         )
+        if records or changes_state:
+            await self._published.wait()
         if changes_state:
-            if records and not await self._persist(records, self._publisher.sync):
+            if records and not await self._persist(records):
                 return
             await self._bump_epoch()
             # Neither may end the connection, whatever Redis holds under their keys.
             await self._supervisor.attempt("contacts", self._contact_store.flush)
             await self._supervisor.attempt("status", self._status_reporter.flush)
+            if records:
+                await self._publish(records, began)
+        elif records:
+            await self._persist(records, partial(self._start_publish, tasks, records, began))
         elif not batch and self._contact_store.is_dirty:  # Redis was away
             await self._supervisor.attempt("contacts", self._contact_store.flush)
-        if records:
-            await self._persist([] if changes_state else records, self._publisher.flush)
-            types = [record.type for record in records]
-            self._metrics.observe_append(types, anyio.current_time() - began)
+
+    def _start_publish(self, tasks: TaskGroup, records: list[EventRecord], began: float) -> None:
+        self._published = anyio.Event()
+        tasks.start_soon(self._publish, records, began)
+
+    async def _publish(self, records: list[EventRecord], began: float) -> None:
+        """Put on the bus what was written. An error is raised behind the next batch, which is kept first."""
+        try:
+            await self._publisher.publish()
+        except BusError as exc:
+            self._error = exc
+        finally:
+            self._published.set()
+        self._metrics.observe_append([record.type for record in records], anyio.current_time() - began)
 
     def apply(self, batch: Batch, now: float) -> list[Applied]:
         """Apply a batch to directory, status and session; returns the events to publish. `now` in seconds."""
@@ -201,8 +240,8 @@ class InboundPipeline:
                 await self._lease.bump_epoch()
                 self._epoch_bump_due = False
 
-    async def _persist(self, records: list[EventRecord], done: Callable[[], Awaitable[None]]) -> bool:
-        """Append and call `done` until both succeed; returns whether the records are written.
+    async def _persist(self, records: list[EventRecord], then: Callable[[], None] | None = None) -> bool:
+        """Write to the spool, call `then`, and wait for the disk; returns whether the records are written.
 
         Waits for room on a full disk: not polling beats polling and dropping.
         """
@@ -215,7 +254,11 @@ class InboundPipeline:
                 if not written:
                     self._publisher.append(self._status_reporter.account, records)
                     written = True
-                await done()
+                    if then is not None:
+                        then()
+                        # The command leaves before the disk holds up this process.
+                        await anyio.lowlevel.checkpoint()
+                await self._publisher.sync()
             except SpoolError:
                 if self._stopped:
                     log.critical("stopped with %d events that could not be put on disk", len(records))

@@ -4,7 +4,7 @@ redis-py writes in a task of its own, to bound the time of a write. The task wai
 loop, and ends in another one: 0.15 ms of the 0.6 ms that a script takes. A socket nearly always takes a
 command whole; only where bytes are left is there anything to wait for, and redis-py's bound.
 
-What breaks it: a version of redis-py whose connections write elsewhere. Then `_writer` is None or missing, and
+What breaks it: a version of redis-py whose connections write elsewhere. Then `_writer` is missing, and
 redis-py's own way is taken.
 """
 

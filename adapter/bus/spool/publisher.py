@@ -1,8 +1,9 @@
 """Write-ahead publisher: a batch goes to disk, then to `qq:inbound`, in order, once.
 
-Mechanism. `append` writes to the spool before anything that may fail. `flush` fsyncs the spool while Redis
-appends. While Redis is away records wait on disk; `run` reconnects and drains them. A server that came back
-without its last events is noticed by its number of live events, and is given them again (replay.py).
+Mechanism. `append` writes to the spool before anything that may fail. `sync` puts it on disk, and `publish`
+on the bus, in any order. While Redis is away records wait on disk; `run` reconnects and drains them. A server
+that came back without its last events is noticed by its number of live events, and is given them again
+(replay.py).
 
 Invariants.
 - Upstream is asked for more only after `append` and `sync` have succeeded.
@@ -23,7 +24,6 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import anyio
-import anyio.lowlevel
 
 from adapter.aio import AutoResetEvent
 from adapter.bus.bus import MAX_BATCH, Bus, Counts, last_of, pack_batch
@@ -33,7 +33,7 @@ from adapter.bus.spool.legacy import append_handoff
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.replay import append_next, replay_lost_tail, rewind_to_missing, split_record
 from adapter.codec.inbound import EventRecord, RecordContext, encode_session_event
-from adapter.errors import BusUnavailable, Fenced, SequenceLost, SpoolError
+from adapter.errors import BusUnavailable, SequenceLost, SpoolError
 from adapter.events import Gap
 from adapter.failpoints import Failpoint, hit
 
@@ -86,7 +86,7 @@ class DurablePublisher:
     def append(self, account: str, records: Sequence[EventRecord]) -> None:
         """Write a batch to the spool. Raises SpoolError: repeat it; known ids are dropped later.
 
-        The end of this process loses nothing from here on; `flush` or `sync` put it on disk.
+        The end of this process loses nothing from here on; `sync` puts it on disk.
         """
         self._account = account
         with self._watch_disk():
@@ -114,32 +114,13 @@ class DurablePublisher:
             self.disk_error = str(exc)
             raise
 
-    async def flush(self) -> None:
-        """Put what was written on disk and, unless Redis is away, on the bus.
-
-        Raises SpoolError where it is not on disk, though perhaps on the bus: flush it again. Raises Fenced.
-        """
-        failed: list[SpoolError | Fenced] = []
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._sync, failed)
-            if not self.disconnected:
-                try:
-                    await self.drain()
-                except BusUnavailable as exc:
-                    self._on_disconnect(exc)
-                except Fenced as exc:
-                    failed.append(exc)
-        if failed:
-            raise failed[0]
-
-    async def _sync(self, failed: list[SpoolError | Fenced]) -> None:
-        # redis-py writes to its socket in a task of its own, which has the next turn: the disk works while
-        # Redis does, and not before the command has left.
-        await anyio.lowlevel.checkpoint()
-        try:
-            await self.sync()
-        except SpoolError as exc:
-            failed.append(exc)
+    async def publish(self) -> None:
+        """Put what was written on the bus, unless Redis is away: then it waits on disk. Raises Fenced."""
+        if not self.disconnected:
+            try:
+                await self.drain()
+            except BusUnavailable as exc:
+                self._on_disconnect(exc)
 
     async def publish_gap(self, gap: Gap) -> None:
         """Publish a gap to the workers of the account. Raises SpoolError: publish it later."""
@@ -148,8 +129,9 @@ class DurablePublisher:
             raise SpoolError("no account has been online yet whose workers a gap is for")
         context = RecordContext(account, self._lease.fence.epoch, time.time())
         self.append(account, [encode_session_event(gap, context)])
-        with suppress(SpoolError):  # the next flush tries again: the record is in the spool
-            await self.flush()
+        with suppress(SpoolError):  # the next batch tries again: the record is in the spool
+            await self.sync()
+        await self.publish()
 
     def unsent_bytes(self) -> int:
         """Return how many bytes of events wait on disk for Redis."""

@@ -48,7 +48,8 @@ class Desk:
     async def add(self, account: str, drafts: list[EventRecord]) -> None:
         """Store a batch: it is on disk when this returns, and on the bus unless Redis is away."""
         self.journal.append(account, drafts)
-        await self.journal.flush()
+        await self.journal.sync()
+        await self.journal.publish()
 
     async def texts(self) -> list[str]:
         rows = await self.bus.client.xrange(self.bus.keys("inbound"))

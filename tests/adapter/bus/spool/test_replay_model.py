@@ -86,7 +86,8 @@ class Pair:
         self._journal.append("1", [draft(self.number + one) for one in range(count)])
         self.number += count
         if publish:
-            await self._journal.flush()
+            await self._journal.sync()
+            await self._journal.publish()
         await self._copy()
 
     async def _crash(self, which: int) -> None:
