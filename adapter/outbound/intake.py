@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from adapter.aio import AutoResetEvent
 from adapter.bus.bus import Bus
@@ -163,6 +164,9 @@ class Intake:
         else:
             for row in await self._read_new():
                 await self._enqueue_or_leave(row)
+            # The sender is woken, starts a request, and writes it into the ledger: before the next read.
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
         self._is_recovered = True
 
     async def _read_new(self) -> list[Row]:

@@ -4,6 +4,7 @@ XAUTOCLAIM takes over what dead peers left. Events of one chat are in order with
 across processes: that takes `partitioned=True`.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -50,6 +51,9 @@ class SharedSource:
         entries = await self._group.read_new(room, self._block_ms)
         self._prefetch.grow(len(entries), room, self._dispatcher.active)
         self._dispatcher.submit([WorkItem(*entry) for entry in entries])
+        if entries:  # the handlers run, and the writer has their answers, before the next read is written
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     async def heartbeat(self) -> None:
         """Keep peers from claiming what is in flight."""
