@@ -1,8 +1,13 @@
 """Inbound pipeline: events of upstream become records in the spool, before upstream is asked for more.
 
-While Redis appends one batch, upstream is asked for the next one, which is decoded. It is written to the
-spool when Redis has the one before. So there is one append in flight at most, and a change of the session or
-of contacts reaches Redis behind all events before it.
+Mechanism. A batch is written to the spool, and a task publishes what stands there. Meanwhile upstream is
+asked for more: Redis appends while the next batch is decoded.
+
+Invariants.
+- Upstream is asked for more only when all that it gave is on disk.
+- A change of the session or of contacts is in Redis behind all events before it, and before the events of its
+  own batch: those are held in the spool meanwhile.
+- At most MAX_AHEAD batches are ahead of Redis while it serves: then upstream waits.
 """
 
 import logging
@@ -51,6 +56,8 @@ log = logging.getLogger(__name__)
 
 # Seconds between two attempts to write to a full disk.
 DISK_RETRY = 1.0
+# Batches that are on disk while Redis appends one before them.
+MAX_AHEAD = 8
 
 
 Published = tuple[Message | Notice | Gap | SessionChange, Participants]
@@ -99,7 +106,9 @@ class InboundPipeline:
         self._reports: list[tuple[Message, float]] = []
         self._stopped = False
         self._epoch_bump_due = False
-        # Whether Redis has the last batch, or is away; and the error of its append.
+        # What was written since the publishing task looked last, and when it came.
+        self._written: list[tuple[list[EventRecord], float]] = []
+        # Whether Redis has all that was written, or is away; and the error of an append.
         self._published = anyio.Event()
         self._published.set()
         self._error: BusError | None = None
@@ -144,34 +153,51 @@ class InboundPipeline:
         changes_state = self._contact_store.collect_changes() or any(
             isinstance(event, ContactList | SessionChange) for event in batch
         )
-        if records or changes_state:
-            await self._published.wait()
         if changes_state:
+            await self._process_change(records, began)
+        elif records:
+            await self._persist(records, partial(self._start_publishing, tasks, records, began))
+            if len(self._written) >= MAX_AHEAD:
+                await self._published.wait()
+        elif not batch and self._contact_store.is_dirty:  # Redis was away
+            await self._supervisor.attempt("contacts", self._contact_store.flush)
+
+    async def _process_change(self, records: list[EventRecord], began: float) -> None:
+        self._publisher.hold()
+        try:
             if records and not await self._persist(records):
                 return
+            await self._published.wait()
             await self._bump_epoch()
             # Neither may end the connection, whatever Redis holds under their keys.
             await self._supervisor.attempt("contacts", self._contact_store.flush)
             await self._supervisor.attempt("status", self._status_reporter.flush)
-            if records:
-                await self._publish(records, began)
-        elif records:
-            await self._persist(records, partial(self._start_publish, tasks, records, began))
-        elif not batch and self._contact_store.is_dirty:  # Redis was away
-            await self._supervisor.attempt("contacts", self._contact_store.flush)
+        finally:
+            self._publisher.release()
+        if records:
+            await self._publisher.publish()
+            self._observe(records, began)
 
-    def _start_publish(self, tasks: TaskGroup, records: list[EventRecord], began: float) -> None:
-        self._published = anyio.Event()
-        tasks.start_soon(self._publish, records, began)
+    def _start_publishing(self, tasks: TaskGroup, records: list[EventRecord], began: float) -> None:
+        self._written.append((records, began))
+        if self._published.is_set():
+            self._published = anyio.Event()
+            tasks.start_soon(self._publish)
 
-    async def _publish(self, records: list[EventRecord], began: float) -> None:
+    async def _publish(self) -> None:
         """Put on the bus what was written. An error is raised behind the next batch, which is kept first."""
         try:
-            await self._publisher.publish()
+            while self._written:
+                written, self._written = self._written, []
+                await self._publisher.publish()
+                for records, began in written:
+                    self._observe(records, began)
         except BusError as exc:
             self._error = exc
         finally:
             self._published.set()
+
+    def _observe(self, records: list[EventRecord], began: float) -> None:
         self._metrics.observe_append([record.type for record in records], anyio.current_time() - began)
 
     def apply(self, batch: Batch, now: float) -> list[Applied]:

@@ -3,12 +3,17 @@
 import errno
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import msgpack
 import pytest
+import redis
 
+from adapter import failpoints
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.lease import Lease
 from adapter.bus.spool import log as spools
@@ -29,7 +34,8 @@ from adapter.events import (
     SessionChange,
     SessionState,
 )
-from adapter.inbound import InboundPipeline
+from adapter.failpoints import Failpoint
+from adapter.inbound import MAX_AHEAD, InboundPipeline
 from adapter.ops.metrics import Metrics
 from adapter.ops.status_reporter import StatusReporter
 from adapter.ops.supervisor import Supervisor
@@ -177,6 +183,62 @@ async def test_a_disk_that_refuses_to_sync_keeps_nothing_from_the_bus(bus: Bus, 
             await wait_until(lambda: told.asked == 2, "upstream is asked again")
             assert publisher.disk_error == ""
             inbound.stop()
+
+
+@asynccontextmanager
+async def paused_writes(bus: Bus) -> AsyncIterator[None]:
+    """Let Redis hold every write back."""
+    await bus.client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        await bus.client.execute_command("CLIENT", "UNPAUSE")  # type: ignore[no-untyped-call]
+
+
+async def test_what_upstream_gives_is_on_disk_while_redis_is_slow_up_to_a_bound(
+    bus: Bus, tmp_path: Path
+) -> None:
+    said = [replace(SAID, message_id=str(number)) for number in range(20)]
+    lease = Lease(bus, "a", 30.0, time.monotonic)
+    await lease.acquire()
+    with Spool(tmp_path) as spool:
+        inbound = an_inbound(bus, lease, spool, told := Told(*((one,) for one in said)))
+        async with anyio.create_task_group() as tasks:
+            async with paused_writes(bus):
+                tasks.start_soon(inbound.run)
+                await wait_until(lambda: told.asked > MAX_AHEAD, "batches are ahead of Redis")
+                await anyio.wait_all_tasks_blocked()
+                assert told.asked == MAX_AHEAD + 1
+                assert spool.unpublished == told.asked
+            await wait_until(lambda: told.asked == len(said) + 1, "all was asked for")
+            inbound.stop()
+        rows = await bus.client.xrange(bus.keys("inbound"))
+        bodies = [msgpack.unpackb(fields[b"body"]) for _, fields in rows]
+        assert [body["message_id"] for body in bodies] == [one.message_id for one in said]
+
+
+async def test_contacts_are_in_redis_behind_what_came_before_and_before_their_own_batch(
+    bus: Bus, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(bus, "a", 30.0, time.monotonic)
+    await lease.acquire()
+    seen: list[tuple[object, object]] = []
+    with Spool(tmp_path) as spool, redis.Redis.from_url(redis_url) as client:
+
+        def look(step: Failpoint) -> None:
+            if step is Failpoint.APPENDED:
+                seen.append((client.xlen(bus.keys("inbound")), client.exists(bus.keys("friends"))))
+
+        monkeypatch.setattr(failpoints, "handler", look)
+        later = replace(SAID, message_id="2")
+        inbound = an_inbound(bus, lease, spool, told := Told((SAID,), (FRIENDS, later)))
+        async with anyio.create_task_group() as tasks:
+            async with paused_writes(bus):
+                tasks.start_soon(inbound.run)
+                await wait_until(lambda: spool.unpublished == 2, "both are on disk")
+            await wait_until(lambda: told.asked == 3, "all was asked for")
+            inbound.stop()
+    assert seen == [(1, 0), (2, 1)]
 
 
 async def test_a_batch_is_applied_in_its_order(bus: Bus, tmp_path: Path) -> None:

@@ -147,9 +147,14 @@ class Spool:
         self._synced, self._fsync_failed = self._end, False
         self._unsynced.clear()
 
-    def peek(self) -> bytes | None:
-        """Return the next record to publish, None if there is none."""
-        found = self._next()
+    @property
+    def end(self) -> Position:
+        """The place behind all that was written."""
+        return self._end
+
+    def peek(self, until: Position | None = None) -> bytes | None:
+        """Return the next record to publish, None if there is none. `until`: none from this place on."""
+        found = self._next() if until is None or self._cursor < until else None
         return None if found is None else found[1]
 
     def _next(self) -> tuple[Position, bytes] | None:

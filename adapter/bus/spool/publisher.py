@@ -29,6 +29,7 @@ from adapter.aio import AutoResetEvent
 from adapter.bus.bus import MAX_BATCH, Bus, Counts, last_of, pack_batch
 from adapter.bus.lease import Lease
 from adapter.bus.retry import until_served
+from adapter.bus.spool.checkpoint import Position
 from adapter.bus.spool.legacy import append_handoff
 from adapter.bus.spool.log import Spool
 from adapter.bus.spool.replay import append_next, replay_lost_tail, rewind_to_missing, split_record
@@ -67,6 +68,8 @@ class DurablePublisher:
         self._wakeup = AutoResetEvent()
         # Account of the newest record of this process.
         self._account = ""
+        # Nothing behind this place of the spool is published.
+        self._held_from: Position | None = None
         # What Redis confirmed by account, and during a replay what it had confirmed before.
         self._expected: dict[str, Counts] = {}
         self._confirmed: dict[str, Counts] = {}
@@ -82,6 +85,14 @@ class DurablePublisher:
         self.disk_error = ""
         self.disconnected = False
         self.lost_events = 0
+
+    def hold(self) -> None:
+        """Publish nothing of what is appended from now on, until `release`: it is kept on disk."""
+        self._held_from = self._spool.end
+
+    def release(self) -> None:
+        """Let the next `publish` take all there is."""
+        self._held_from = None
 
     def append(self, account: str, records: Sequence[EventRecord]) -> None:
         """Write a batch to the spool. Raises SpoolError: repeat it; known ids are dropped later.
@@ -138,13 +149,13 @@ class DurablePublisher:
         return self._spool.unsent_bytes()
 
     async def drain(self) -> None:
-        """Publish all that waits. Raises BusUnavailable with the rest still waiting, and Fenced."""
+        """Publish all that is not held. Raises BusUnavailable with the rest still waiting, and Fenced."""
         async with self._lock:
             if not self._recovered:  # other adapters may have gone on without our newest events
                 await append_handoff(self._bus)
                 await replay_lost_tail(self._bus, self._spool)
                 self._recovered = True
-            while (payload := self._spool.peek()) is not None:
+            while (payload := self._spool.peek(self._held_from)) is not None:
                 await self._append_next(payload)
             await self._raise_sequences()
             hit(Failpoint.DRAINED)
