@@ -8,6 +8,7 @@ import pytest
 
 from adapter.bus.bus import Bus, Fence
 from adapter.bus.group_reader import HEAD_BYTES, LOOK_BYTES, PIECE_BYTES, WHOLE_BYTES, Clipped, Row
+from adapter.bus.keys import GROUP
 from adapter.codec.dead_letters import MAX_FIELD, Cut
 from adapter.errors import Fenced
 from tests.support.helpers import wait_until
@@ -126,3 +127,13 @@ async def test_behind_the_last_id_there_is_nothing(bus: Bus) -> None:
     assert await reader.pending_ids("0-0", 10) == [last]
     assert await reader.pending_ids(last, 10) == []
     assert await reader.read_new(10) == []
+
+
+async def test_a_group_that_was_set_back_while_the_reader_waits_is_read_again(bus: Bus) -> None:
+    await bus.ensure_group("outbound")
+    reader = bus.group_reader("outbound")
+    first = await add(bus, {"n": "1"})
+    assert [row.entry for row in await reader.read_new(10)] == [first]
+    await bus.client.xgroup_setid(bus.keys("outbound"), GROUP, "0-0")
+    found = await reader.read_new(10) or await reader.read_new(10)
+    assert [row.entry for row in found] == [first]
