@@ -23,6 +23,7 @@ from consumers.runtime.connection import BLOCK_MS
 from consumers.runtime.consumer_group import READ_COUNT, ConsumerGroup, Pending
 from consumers.runtime.dispatcher import WorkItem
 from consumers.runtime.replies import mapping_of
+from consumers.runtime.tasks import let_others_go_first
 
 T = TypeVar("T")
 # Looks at the peers within `claim_after`: one may fail, and the own entries still stay young enough.
@@ -168,6 +169,7 @@ class HoldingSource:
         self._bury = bury
         self._claim_after = claim_after
         self._next_check = 0.0
+        self._has_read_all = False
         self._block_ms = min(BLOCK_MS, int(claim_after * 1000 / _CHECKS))
         self.claimed = 0
 
@@ -188,16 +190,20 @@ class HoldingSource:
             self._held.reload_due = False
             await self._load_pending()
             return
+        if self._has_read_all:
+            self._has_read_all = False
+            # The sink may have no room any more when the wait is over.
+            await self._group.wait_new(self._block_ms)
+            return
         entries = await self._group.read_now(room)
         if self._held.needs_reload():
             # What the sink gave back since then is older than these: all come again, in order.
             self._held.forget((), untouched=[entry for entry, _ in entries])
             return
-        if not entries:
-            # The sink may have no room any more when the wait is over.
-            await self._group.wait_new(self._block_ms)
-            return
-        await self._submit([WorkItem(*entry) for entry in entries])
+        self._has_read_all = len(entries) < room
+        if entries:
+            await self._submit([WorkItem(*entry) for entry in entries])
+            await let_others_go_first()
 
     async def heartbeat(self) -> None:
         """Keep peers from claiming what is held."""

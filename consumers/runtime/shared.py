@@ -4,7 +4,6 @@ XAUTOCLAIM takes over what dead peers left. Events of one chat are in order with
 across processes: that takes `partitioned=True`.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -13,6 +12,7 @@ from consumers.runtime.client import BusClient
 from consumers.runtime.connection import BLOCK_MS
 from consumers.runtime.consumer_group import READ_COUNT, ConsumerGroup, Pending
 from consumers.runtime.dispatcher import KeyedDispatcher, Prefetch, WorkItem
+from consumers.runtime.tasks import let_others_go_first
 
 # Looks at the peers within `claim_after`: one may fail, and the own entries still stay young enough.
 _CHECKS: Final = 3
@@ -51,9 +51,8 @@ class SharedSource:
         entries = await self._group.read_new(room, self._block_ms)
         self._prefetch.grow(len(entries), room, self._dispatcher.active)
         self._dispatcher.submit([WorkItem(*entry) for entry in entries])
-        if entries:  # the handlers run, and the writer has their answers, before the next read is written
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+        if entries:
+            await let_others_go_first()
 
     async def heartbeat(self) -> None:
         """Keep peers from claiming what is in flight."""

@@ -22,6 +22,15 @@ def is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+async def let_others_go_first() -> None:
+    """Let what was just read be handled, and its first answer be written, before the next read is written.
+
+    A read costs 0.2 ms of the event loop. A handler has the first of two steps, and a writer the second.
+    """
+    for _ in range(2):
+        await asyncio.sleep(0)
+
+
 class TaskSupervisor:
     """Starts tasks, reports the first error of one, and cancels them."""
 
