@@ -77,13 +77,12 @@ class Run:
 
 
 def delays(handed: Sequence[float], appended: Sequence[float]) -> list[float]:
-    """From each answer to the first append behind it; answers follow one another, and so do appends."""
-    found = []
-    for number, moment in enumerate(handed):
-        place = bisect_left(appended, moment)
-        is_last = number + 1 == len(handed)
-        if place < len(appended) and (is_last or appended[place] <= handed[number + 1]):
-            found.append(appended[place] - moment)
+    """From each answer to the first append behind it.
+
+    The next answer may come before that append: then the two may share one.
+    """
+    places = [bisect_left(appended, moment) for moment in handed]
+    found = [appended[at] - moment for at, moment in zip(places, handed, strict=True) if at < len(appended)]
     assert len(found) >= 0.99 * len(handed), f"{len(handed)} answers, {len(found)} appends"
     return found
 

@@ -103,7 +103,8 @@ async def test_an_agent_lists_reads_waits_and_sends_over_stdio(redis_url: str, p
             assert [one["chat"] for one in (await ask(client, "list_chats"))["chats"]] == ["group:2"]
             waiting = asyncio.ensure_future(ask(client, "wait_for_messages", seconds=30))
             await wait_until(lambda: desk.has_group("mcp"), "the group", 60)
-            await desk.publish(message("hello", "group:2"), message("secret", "group:9"))
+            # In this order: behind the message that ends the wait nothing more is read.
+            await desk.publish(message("secret", "group:9"), message("hello", "group:2"))
             batch = await waiting
             assert [one["text"] for one in batch["messages"]] == ["hello"]
             assert await desk.pending("mcp") == 1
