@@ -1,12 +1,12 @@
 """Inbound pipeline: events of upstream become records in the spool, before upstream is asked for more.
 
-Mechanism. A batch is written to the spool, and a task publishes what stands there. Meanwhile upstream is
-asked for more: Redis appends while the next batch is decoded.
+Mechanism. A batch is written to the spool, and a task publishes from the spool. While Redis appends one batch,
+the next one is asked for and decoded.
 
 Invariants.
 - Upstream is asked for more only when all that it gave is on disk.
 - A change of the session or of contacts is in Redis behind all events before it, and before the events of its
-  own batch: those are held in the spool meanwhile.
+  own batch: the spool holds those back until then.
 - At most MAX_AHEAD batches are ahead of Redis while it serves: then upstream waits.
 """
 

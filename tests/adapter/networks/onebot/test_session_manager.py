@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapter.content import Text
-from adapter.events import Address, ChatKind, Gap, Message, SessionChange, SessionState, Status
+from adapter.events import Address, ChatKind, ContactList, Gap, Message, SessionChange, SessionState, Status
 from adapter.networks.onebot.gaps import HeardFile
 from adapter.networks.onebot.upstream import HEARD_FILE
 from tests.onebot_server import DIALECTS, OneBotServer
@@ -285,6 +285,7 @@ async def test_a_batch_that_is_not_stored_does_not_move_the_gap(tmp_path: Path) 
     async with OneBotServer("napcat") as server:
         async with listening(server, tmp_path, limits=limits(idle_seconds=30.0)) as heard:
             await heard.online()
+            await heard.first(ContactList, 2)  # behind the last one the gate holds back the message
             await wait_until(lambda: HeardFile(tmp_path / HEARD_FILE).read(), "the file")
             heard.gate = type(heard.gate)()
             server.say("friend:10001", "never stored", time=int(time.time()) + 100)
