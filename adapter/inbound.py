@@ -1,7 +1,7 @@
 """Inbound pipeline: events of upstream become records in the spool, before upstream is asked for more.
 
-Mechanism. A batch is written to the spool, and a task publishes from the spool. While Redis appends one batch,
-the next one is asked for and decoded.
+Mechanism. A batch is written to the spool, and a task publishes from the spool. While Redis appends one
+batch, the next one is asked for and decoded.
 
 Invariants.
 - Upstream is asked for more only when all that it gave is on disk.
