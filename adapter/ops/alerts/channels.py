@@ -105,9 +105,11 @@ async def _run(line: list[str], given: bytes) -> tuple[int, str]:
     try:
         os.set_blocking(reader, False)
         try:
-            process = await anyio.open_process(
-                line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=writer
-            )
+            # A process whose start is cancelled would live on.
+            with anyio.CancelScope(shield=True):
+                process = await anyio.open_process(
+                    line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=writer
+                )
         finally:
             os.close(writer)
         async with process, anyio.create_task_group() as tasks:
