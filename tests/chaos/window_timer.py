@@ -24,6 +24,8 @@ from tests.chaos.fast_timeouts import hurry
 
 MARK = struct.Struct("cd")
 BEGAN, ARRIVED, WRITTEN, SAFE, TOLD = b"b", b"a", b"w", b"s", b"t"
+# The answers before the last one are on the bus: the last one came while Redis had them in hand.
+TOLD_BEFORE = b"p"
 Marks = list[tuple[bytes, float]]
 MARKS: Final = {
     Failpoint.SPOOLED: WRITTEN,
@@ -40,15 +42,21 @@ def watch(file: Path) -> None:
     retention.KEPT_ENTRIES.update(dict.fromkeys(retention.KEPT_ENTRIES, 10_000_000))
     log = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(log, MARK.pack(BEGAN, time.time()))
-    waiting = b""
+    waiting, is_behind = b"", False
 
     def hook(step: Failpoint) -> None:
-        nonlocal waiting
+        nonlocal waiting, is_behind
         if step is Failpoint.ARRIVED:
             os.write(log, MARK.pack(ARRIVED, time.time()))
+            is_behind = is_behind or TOLD in waiting
             waiting = b""  # it may have brought nothing
         elif step is Failpoint.BROUGHT:
             waiting = WRITTEN + SAFE + TOLD
+        elif step is Failpoint.DRAINED and (WRITTEN in waiting or TOLD not in waiting):
+            if is_behind:
+                os.write(log, MARK.pack(TOLD_BEFORE, time.time()))
+                is_behind = False
+            return
         for mark in map(bytes, zip(MARKS.get(step, b""))):
             if mark in waiting:
                 waiting = waiting.replace(mark, b"")
@@ -107,14 +115,19 @@ def state(noted: Marks, moment: float) -> State:
     began = max((time for mark, time in noted if mark == BEGAN), default=0.0)
     noted = [(mark, time) for mark, time in noted if time >= began]
     before, arrived = [0.0, 0.0, *(time for mark, time in noted if mark == ARRIVED)][-2:]
-    told = max((time for mark, time in noted if mark == TOLD), default=0.0)
     return State(
         moment,
         before,
         arrived,
         any(mark == WRITTEN and time >= arrived for mark, time in noted),
-        max((time for mark, time in noted if mark == ARRIVED and time <= told), default=0.0),
+        max(_newest(noted, TOLD, 1), _newest(noted, TOLD_BEFORE, 2)),
     )
+
+
+def _newest(noted: Marks, told: bytes, back: int) -> float:
+    """Return when the answer came that was the last (1), or the last but one (2), at the newest such mark."""
+    last = max((time for mark, time in noted if mark == told), default=0.0)
+    return [0.0, 0.0, *(time for mark, time in noted if mark == ARRIVED and time <= last)][-back]
 
 
 def overtaken(own: Marks, others: Iterable[Marks], kill: float) -> bool:

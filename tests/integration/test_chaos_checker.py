@@ -11,6 +11,7 @@ from tests.chaos.window_timer import (
     MARK,
     SAFE,
     TOLD,
+    TOLD_BEFORE,
     WRITTEN,
     Marks,
     State,
@@ -119,3 +120,9 @@ def test_a_repeatable_send_is_given_up_after_three_doubts_or_a_refusal(
     status: str, attempts: str, detail: str, *, expected: bool
 ) -> None:
     assert is_given_up({"status": status, "attempts": attempts, "detail": detail}) is expected
+
+
+def test_an_answer_that_came_during_an_append_is_not_on_the_bus_behind_it() -> None:
+    noted = [(BEGAN, 1.0), (ARRIVED, 2.0), (WRITTEN, 2.1), (ARRIVED, 3.0)]
+    assert state([*noted, (TOLD_BEFORE, 3.1)], 4.0).told == 2.0
+    assert state([*noted, (WRITTEN, 3.05), (TOLD, 3.1)], 4.0).told == 3.0

@@ -158,7 +158,8 @@ class DurablePublisher:
             while (payload := self._spool.peek(self._held_from)) is not None:
                 await self._append_next(payload)
             await self._raise_sequences()
-            hit(Failpoint.DRAINED)
+            if self._spool.peek() is None:
+                hit(Failpoint.DRAINED)
 
     async def _append_next(self, payload: bytes) -> None:
         account, _ = split_record(payload)
