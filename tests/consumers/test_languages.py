@@ -19,6 +19,7 @@ from adapter.content import Face, Text
 from tests.support import ROOT
 from tests.support.bus_events import Cutter, Desk, Program, desk_at, fields, message, notice, program
 from tests.support.helpers import wait_until
+from tests.support.npm import check_installed
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -53,8 +54,7 @@ def node_echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.copy(CONSUMERS / "node" / name, folder)
     line = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode:
-        pytest.skip(f"npm cannot install the packages here: {done.stderr.strip().splitlines()[-1:]}")
+    check_installed(done)
     yield folder / "echo.js"
     shutil.rmtree(folder / "node_modules", ignore_errors=True)
 

@@ -24,6 +24,7 @@ from qqbus import Event, Request, Worker, WorkerOptions
 from tests.support import ROOT
 from tests.support.bus_events import Desk, desk_at, message, program
 from tests.support.helpers import clean_environment, wait_until
+from tests.support.npm import check_installed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -151,8 +152,7 @@ async def test_the_node_worker_runs(redis_url: str, prefix: str, tmp_path: Path)
     done = await asyncio.to_thread(
         subprocess.run, line, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
-    if done.returncode:
-        pytest.skip(f"npm cannot install ioredis here: {done.stderr.strip().splitlines()[-1:]}")
+    check_installed(done)
     async with desk_at(redis_url, prefix) as desk, program(desk, node, str(tmp_path / "hello.js")) as worker:
         await worker.says("hello-node reads")
         await _answers(desk, "hello-node", "hello from Node")
